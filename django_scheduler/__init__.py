@@ -1,0 +1,46 @@
+"""Functions scheduled inside a transaction, durably and if and only if it commits.
+
+The public names are imported when they are first asked for, because Django imports this package before
+models can be.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from django_scheduler.context import Context, ctx
+    from django_scheduler.functions import action, internal_action, internal_mutation, mutation
+    from django_scheduler.models import ScheduledFunctionId
+    from django_scheduler.references import api, internal
+
+__all__ = [
+    "Context",
+    "ScheduledFunctionId",
+    "action",
+    "api",
+    "ctx",
+    "internal",
+    "internal_action",
+    "internal_mutation",
+    "mutation",
+]
+
+_HOMES = {
+    "Context": "context",
+    "ScheduledFunctionId": "models",
+    "action": "functions",
+    "api": "references",
+    "ctx": "context",
+    "internal": "references",
+    "internal_action": "functions",
+    "internal_mutation": "functions",
+    "mutation": "functions",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

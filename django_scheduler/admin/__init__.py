@@ -1,0 +1,5 @@
+"""Django's admin shows what is scheduled and what became of it. Nothing can be changed there."""
+
+from django_scheduler.admin.scheduled_function import ScheduledFunctionAdmin
+
+__all__ = ["ScheduledFunctionAdmin"]

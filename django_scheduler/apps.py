@@ -1,0 +1,16 @@
+"""The app: when Django starts, every installed app's ``functions`` module is imported."""
+
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
+
+
+class DjangoSchedulerConfig(AppConfig):
+    name = "django_scheduler"
+    verbose_name = _("Scheduler")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from django_scheduler import checks  # noqa: F401  (registers the checks)
+
+        autodiscover_modules("functions")

@@ -1,0 +1,93 @@
+"""The settings: one dict, ``DJANGO_SCHEDULER``, in which every key is optional.
+
+It is read when it is needed, so ``override_settings`` works. Unknown keys and wrong types are system
+checks (``django_scheduler.E001`` and ``E002``), so that a typing mistake does not pass unnoticed.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, Literal, get_args
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+NAME = "DJANGO_SCHEDULER"
+
+Clock = Literal["database", "python"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What can be set, and what holds where it is not."""
+
+    #: Whose clock says what is due: the database's, which all hosts share, or ``timezone.now()``, which
+    #: freezegun and time-machine can move.
+    CLOCK: Clock = "database"
+    #: How many functions one transaction may schedule one by one.
+    MAX_SCHEDULED_PER_TRANSACTION: int = 1_000
+    #: How many bytes of arguments one transaction may schedule one by one.
+    MAX_ARGUMENT_BYTES_PER_TRANSACTION: int = 16 * 1024 * 1024
+    #: How many functions one transaction may schedule through ``run_after_many`` and ``run_at_many``.
+    MAX_BULK_SCHEDULED_PER_TRANSACTION: int = 100_000
+    #: How many bytes of arguments one transaction may schedule through them.
+    MAX_BULK_ARGUMENT_BYTES_PER_TRANSACTION: int = 256 * 1024 * 1024
+    #: How long a finished function stays on record. ``None``: for ever.
+    RETENTION: timedelta | None = timedelta(days=7)
+    #: How often an executor says that it is alive.
+    HEARTBEAT_INTERVAL: timedelta = timedelta(seconds=10)
+    #: How long an executor may be silent before its running actions are recorded as lost.
+    HEARTBEAT_TIMEOUT: timedelta = timedelta(seconds=30)
+    #: How often an idle executor looks for due functions although nothing woke it. ``None``: what suits
+    #: the database (5 seconds where wake-ups arrive from other processes, else 1 second).
+    POLL_INTERVAL: timedelta | None = None
+    #: The wait before the first retry after a transient error; it doubles with each one (full jitter).
+    BACKOFF_INITIAL: timedelta = timedelta(seconds=0.5)
+    #: The longest wait before a retry.
+    BACKOFF_MAXIMUM: timedelta = timedelta(hours=2)
+
+
+NAMES = tuple(field.name for field in fields(Settings))
+
+_DURATIONS = {name for name in NAMES if isinstance(getattr(Settings(), name), timedelta)} | {"POLL_INTERVAL"}
+_MAY_BE_NONE = {"RETENTION", "POLL_INTERVAL"}
+
+
+def invalid_value(name: str, value: Any) -> str | None:
+    """What is wrong with ``value`` as the setting ``name``, or ``None``."""
+    if value is None and name in _MAY_BE_NONE:
+        return None
+    if name == "CLOCK":
+        return None if value in get_args(Clock) else 'must be "database" or "python"'
+    if name in _DURATIONS:
+        valid = isinstance(value, timedelta) and value > timedelta(0)
+        return None if valid else "must be a positive datetime.timedelta"
+    valid = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return None if valid else "must be a positive whole number"
+
+
+_read_from: object = object()
+_read = Settings()
+
+
+def get_settings() -> Settings:
+    """The settings in force now.
+
+    Raises ``ImproperlyConfigured`` for an unknown key or a wrong value.
+    """
+    global _read_from, _read
+    configured = getattr(django_settings, NAME, None)
+    if configured is not _read_from:
+        _read = _from_dict(configured or {})
+        _read_from = configured
+    return _read
+
+
+def _from_dict(configured: Any) -> Settings:
+    if not isinstance(configured, dict):
+        raise ImproperlyConfigured(f"{NAME} must be a dict, not {type(configured).__name__}.")
+    for name, value in configured.items():
+        if name not in NAMES:
+            raise ImproperlyConfigured(f"{NAME} has no setting {name!r}. There are: {', '.join(NAMES)}.")
+        if problem := invalid_value(name, value):
+            raise ImproperlyConfigured(f"{NAME}[{name!r}] {problem}, not {value!r}.")
+    return Settings(**configured)

@@ -1,0 +1,101 @@
+"""``ctx``: what a function may do besides its own work. First parameter of every function, and importable.
+
+The imported ``ctx`` is bound to whatever runs now; the one that a function receives is bound to that
+function, wherever the function hands it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, ParamSpec, TypeVar, overload
+
+from django_scheduler import calls
+from django_scheduler.functions import Function
+from django_scheduler.models import ScheduledFunctionId
+from django_scheduler.references import Reference
+from django_scheduler.running import Running, running
+from django_scheduler.scheduler import Scheduler
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Context:
+    """The interface between a function and the scheduler."""
+
+    def __init__(self, bound_to: Running | None = None) -> None:
+        self._bound_to = bound_to
+
+    @property
+    def running(self) -> Running | None:
+        """The function that this context belongs to, or ``None`` outside of any."""
+        return self._bound_to or running.get()
+
+    def bound_to(self, function: Running) -> Context:
+        """This interface for another function."""
+        return type(self)(function)
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """Schedules and cancels functions, as part of the transaction that is open."""
+        return Scheduler(self.running)
+
+    @property
+    def function_id(self) -> ScheduledFunctionId | None:
+        """The id of the scheduled function that is executing, or ``None`` if none is."""
+        current = self.running
+        return current.function_id if current else None
+
+    @overload
+    def run_mutation(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def run_mutation(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
+    def run_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run a mutation now and return what it returns.
+
+        It has a transaction of its own, which is repeated when it conflicts with another one. Inside a
+        transaction it is a savepoint: an exception that the caller catches undoes the mutation alone.
+
+        Raises ``FunctionNotFound``, ``InvalidArguments``, and whatever the mutation raises.
+        """
+        return calls.run_mutation(self, function, args, kwargs)
+
+    @overload
+    def run_action(
+        self, function: Function[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    def run_action(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def run_action(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
+    def run_action(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run an action now and return what it returns, also if it is async.
+
+        Raises ``FunctionNotFound``, ``InvalidArguments``, ``SchedulerError`` inside a mutation (schedule the
+        action there), and whatever the action raises.
+        """
+        return calls.run_action(self, function, args, kwargs)
+
+    @overload
+    async def arun_mutation(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    async def arun_mutation(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
+    async def arun_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """``run_mutation`` for async callers."""
+        return await calls.arun_mutation(self, function, args, kwargs)
+
+    @overload
+    async def arun_action(
+        self, function: Function[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    async def arun_action(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    async def arun_action(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
+    async def arun_action(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """``run_action`` for async callers."""
+        return await calls.arun_action(self, function, args, kwargs)
+
+
+#: Bound to whatever runs now: in a view, a service, the shell, or a function.
+ctx = Context()

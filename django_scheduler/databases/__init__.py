@@ -1,0 +1,33 @@
+"""What differs between PostgreSQL, MySQL/MariaDB and SQLite, and nothing else.
+
+``database_for(alias)`` gives the one object that knows. ``base.py`` says what it can be asked and holds the SQL
+that all of them understand; a new database is a new file with a subclass, and a line here.
+"""
+
+from functools import cache
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from django_scheduler.databases.base import NOW, Claimable, Database, Lane, NewRow
+from django_scheduler.databases.mysql import MySQL
+from django_scheduler.databases.postgresql import PostgreSQL
+from django_scheduler.databases.sqlite import SQLite
+
+__all__ = ["NOW", "Claimable", "Database", "Lane", "NewRow", "database_for"]
+
+_BY_VENDOR: dict[str, type[Database]] = {"postgresql": PostgreSQL, "mysql": MySQL, "sqlite": SQLite}
+
+
+@cache
+def database_for(using: str) -> Database:
+    """The database of that alias.
+
+    Raises ``ImproperlyConfigured`` for a database of another kind.
+    """
+    vendor = connections[using].vendor
+    if vendor not in _BY_VENDOR:
+        raise ImproperlyConfigured(
+            f"django_scheduler works on PostgreSQL, MySQL, MariaDB and SQLite; the database {using!r} is {vendor}."
+        )
+    return _BY_VENDOR[vendor](using)

@@ -1,0 +1,280 @@
+"""What a database can be asked, and the SQL that all of them understand."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Any, ClassVar
+
+from django.db import DatabaseError, InterfaceError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import DateTimeField
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+
+from django_scheduler.conf import get_settings
+from django_scheduler.errors import TransientError
+from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
+
+TABLE = ScheduledFunction._meta.db_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRow:
+    """A function to be scheduled, after a delay or at a time."""
+
+    name: str
+    kind: str
+    args: str
+    state: str
+    queue: str
+    priority: int
+    time: timedelta | datetime
+    parent_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The pending functions of one queue and one priority, and how soon the first of them is due."""
+
+    queue: str
+    priority: int
+    #: In seconds; zero or less: it is due.
+    due_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claimable:
+    """What an executor needs to know of a row that it has locked."""
+
+    id: ScheduledFunctionId
+    name: str
+    args: str
+    attempts: int
+    #: When it was claimed, as the driver gives and takes it.
+    claim_time: Any
+    #: How long it had been due then, in seconds.
+    lag: float
+
+
+#: Stands for the present in ``Database.record``.
+NOW = object()
+
+
+class Sql:
+    """A fragment of SQL with its parameters."""
+
+    __slots__ = ("params", "text")
+
+    def __init__(self, text: str, *params: Any) -> None:
+        self.text = text
+        self.params = params
+
+
+class Database(ABC):
+    """One database alias, and what its vendor can do."""
+
+    #: Whether one executing mutation keeps every other writer waiting.
+    has_one_writer: ClassVar[bool] = False
+    #: How long an idle executor sleeps when nothing wakes it, in seconds.
+    poll_interval: ClassVar[float] = 1.0
+    #: The database's clock, as SQL; the same throughout a statement.
+    clock: ClassVar[str]
+    #: Locks the rows that a SELECT returns and passes over those that are locked.
+    skip_locked: ClassVar[str]
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """The connection of the current thread."""
+        return connections[self.using]
+
+    # Time
+
+    def now(self) -> RawSQL:
+        """The present, by the clock that decides what is due, for the ORM."""
+        now = self._now()
+        return RawSQL(now.text, now.params, output_field=DateTimeField())
+
+    def _now(self) -> Sql:
+        if get_settings().CLOCK == "python":
+            return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
+        return Sql(self.clock)
+
+    @abstractmethod
+    def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
+        """When a function was asked to run, and when it is due: not before now."""
+
+    @abstractmethod
+    def _seconds_until(self, column: str) -> Sql:
+        """How far a column lies ahead of now, in seconds."""
+
+    # Scheduling
+
+    def insert(self, rows: Sequence[NewRow]) -> list[ScheduledFunctionId]:
+        """Write the rows, in one statement, and return their ids in the same order."""
+        placeholders, params = [], []
+        for row in rows:
+            now = self._now()
+            scheduled, due = self._scheduled_and_due(row.time)
+            completed = now if row.state == State.CANCELED else Sql("NULL")
+            placeholders.append(
+                f"(%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
+                f" {completed.text}, 0, '', '', '', %s, '')"
+            )
+            params += [row.name, row.kind, row.args, row.state, row.queue, row.priority]
+            params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id]
+        return self._insert(
+            f"INSERT INTO {TABLE} (name, kind, args, state, queue, priority, scheduled_time, due_time, creation_time,"
+            " completed_time, attempts, failure, error, traceback, parent_id, worker)"
+            f" VALUES {', '.join(placeholders)}",
+            params,
+        )
+
+    def _insert(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"{statement} RETURNING id", params)
+            return [row[0] for row in cursor.fetchall()]
+
+    def _json(self, text: str) -> str:
+        """Text as a JSON value."""
+        return text
+
+    def send_wakeup(self) -> None:
+        """Tell the executors of other processes to look; nothing where the database cannot."""
+
+    # Claiming
+
+    def lanes(self) -> list[Lane]:
+        """Every queue and priority that has pending functions."""
+        with self.connection.cursor() as cursor:
+            lanes = self._lanes()
+            cursor.execute(lanes.text, lanes.params)
+            return [Lane(queue, priority, float(due_in)) for queue, priority, due_in in cursor.fetchall()]
+
+    def _lanes(self) -> Sql:
+        # From the first entry of one lane the index is entered anew at the first entry of the next one, so the
+        # cost grows with the number of lanes and not with that of the pending functions.
+        first = f"SELECT id FROM {TABLE} WHERE state = 'pending'"
+        order = "ORDER BY queue, priority, due_time, id LIMIT 1"
+        due_in = self._seconds_until("due_time")
+        return Sql(
+            f"WITH RECURSIVE lanes (queue, priority, due_time) AS ("
+            f" SELECT queue, priority, due_time FROM {TABLE} WHERE id = ({first} {order})"
+            f" UNION ALL"
+            f" SELECT head.queue, head.priority, head.due_time FROM lanes JOIN {TABLE} head ON head.id ="
+            f" ({first} AND (queue, priority) > (lanes.queue, lanes.priority) {order}))"
+            f" SELECT queue, priority, {due_in.text} FROM lanes",
+            *due_in.params,
+        )
+
+    def claim(self, lane: Lane, *, besides: Collection[int] = ()) -> Claimable | None:
+        """Lock the first function of a lane that is due and that nobody else has locked.
+
+        The lock lasts as long as the transaction, in which this must be called. ``besides``: ids to pass over.
+        """
+        now = self._now()
+        passed_over = f" AND id NOT IN ({', '.join(['%s'] * len(besides))})" if besides else ""
+        due_in = self._seconds_until("due_time")
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT id, name, {self._text('args')}, attempts, {now.text}, {due_in.text} FROM {TABLE}"
+                f" WHERE state = 'pending' AND queue = %s AND priority = %s AND due_time <= {now.text}"
+                f"{passed_over} ORDER BY due_time, id LIMIT 1 {self.skip_locked}",
+                [*now.params, *due_in.params, lane.queue, lane.priority, *now.params, *besides],
+            )
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        function_id, name, args, attempts, claim_time, due_in_seconds = row
+        return Claimable(function_id, name, args, attempts, claim_time, max(0.0, -float(due_in_seconds)))
+
+    def next_due_in(self, lane: Lane) -> float | None:
+        """Seconds until the next function of a lane is due that is not due yet; ``None`` if there is none."""
+        now = self._now()
+        due_in = self._seconds_until("due_time")
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {due_in.text} FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s"
+                f" AND due_time > {now.text} ORDER BY due_time LIMIT 1",
+                [*due_in.params, lane.queue, lane.priority, *now.params],
+            )
+            row = cursor.fetchone()
+        return None if row is None else float(row[0])
+
+    def _text(self, column: str) -> str:
+        """A JSON column as text."""
+        return column
+
+    # Recording what became of a function
+
+    def record(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
+        """Change a row if it still is as expected, and return whether it was.
+
+        A changed value may be ``NOW`` or, for ``due_time``, the ``timedelta`` from now.
+        """
+        assignments, params = [], []
+        for column, value in changes.items():
+            change = self._change(column, value)
+            assignments.append(f"{column} = {change.text}")
+            params += change.params
+        conditions = " AND ".join(f"{column} = %s" for column in only_if)
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {TABLE} SET {', '.join(assignments)} WHERE id = %s AND {conditions}",
+                [*params, function_id, *only_if.values()],
+            )
+            return bool(cursor.rowcount)
+
+    def _change(self, column: str, value: Any) -> Sql:
+        if value is NOW:
+            return self._now()
+        if isinstance(value, timedelta):
+            return self._scheduled_and_due(value)[1]
+        return Sql(self._json("%s") if column == "result" else "%s", value)
+
+    # Canceling
+
+    def lock_row(self, function_id: int) -> None:
+        """Lock a row, interrupting the mutation that holds it where the database can; else do nothing."""
+
+    # Executing
+
+    def prepare_session(self) -> None:
+        """Set up a new connection of an executor."""
+
+    def listen(self, ring: Callable[[], None], stopping: Event) -> None:
+        """Call ``ring`` for the wake-ups of other processes until ``stopping``; where there are none, return."""
+
+    def is_transaction_intact(self) -> bool:
+        """Whether everything that the open transaction has done so far would be committed."""
+        return not self.connection.needs_rollback
+
+    # Errors
+
+    def ends_transaction(self, error: BaseException) -> bool:
+        """Whether the error of a statement has also undone what the transaction had done before."""
+        return self.is_lost(error)
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Whether the same again may succeed: a conflict, a timeout, a lost connection."""
+        if isinstance(error, TransientError):
+            return True
+        return isinstance(error, DatabaseError | InterfaceError) and (
+            self.is_lost(error) or self.is_conflict(error) or self._is_passing(error)
+        )
+
+    @abstractmethod
+    def is_conflict(self, error: BaseException) -> bool:
+        """Whether the database has rolled the transaction back because it conflicted with another one."""
+
+    @abstractmethod
+    def is_lost(self, error: BaseException) -> bool:
+        """Whether the connection is gone, or can no longer be used."""
+
+    def _is_passing(self, error: BaseException) -> bool:
+        """Whether another error will have passed after a while: a lock timeout, a full disk."""
+        return False

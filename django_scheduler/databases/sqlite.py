@@ -1,0 +1,72 @@
+"""SQLite: one file, one host, one writer at a time."""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Any
+
+from django.db import connections
+from django.utils import timezone
+
+from django_scheduler.databases.base import Database, Sql
+
+#: How often a change by another process is looked for, in seconds. It takes some microseconds, and no statement
+#: that reads a table.
+WATCH_INTERVAL = 0.02
+
+
+class SQLite(Database):
+    has_one_writer = True
+    skip_locked = ""
+
+    def _now(self) -> Sql:
+        # All users of the file share one host, so its clock is the database's.
+        return Sql("%s", self._adapted(timezone.now()))
+
+    def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
+        now = timezone.now()
+        scheduled = now + time if isinstance(time, timedelta) else time
+        return Sql("%s", self._adapted(scheduled)), Sql("%s", self._adapted(max(scheduled, now)))
+
+    def _seconds_until(self, column: str) -> Sql:
+        now = self._now()
+        return Sql(f"(julianday({column}) - julianday({now.text})) * 86400.0", *now.params)
+
+    def _adapted(self, time: datetime) -> str:
+        return str(self.connection.ops.adapt_datetimefield_value(time))
+
+    def prepare_session(self) -> None:
+        connection: Any = self.connection
+        # A transaction that reads first and writes later fails at once when somebody has written in between.
+        connection.transaction_mode = "IMMEDIATE"
+        with connection.cursor() as cursor:
+            # Readers and the writer do not wait for each other. The file remembers it.
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA busy_timeout = 30000")
+
+    def listen(self, ring: Callable[[], None], stopping: Event) -> None:
+        # The number changes whenever another connection has written to the file.
+        connection = connections.create_connection(self.using)
+        try:
+            version = None
+            with connection.cursor() as cursor:
+                while not stopping.wait(WATCH_INTERVAL):
+                    before, version = version, cursor.execute("PRAGMA data_version").fetchone()
+                    if version != before:
+                        ring()
+        finally:
+            connection.close()
+
+    def is_transaction_intact(self) -> bool:
+        # Some errors (a full disk, a failed write) end the transaction without being asked.
+        driver: Any = self.connection.connection
+        return super().is_transaction_intact() and driver is not None and driver.in_transaction
+
+    def is_conflict(self, error: BaseException) -> bool:
+        cause = error.__cause__
+        code = cause.sqlite_errorcode if isinstance(cause, sqlite3.Error) else None
+        return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+    def is_lost(self, error: BaseException) -> bool:
+        return False

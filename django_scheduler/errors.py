@@ -1,0 +1,53 @@
+"""Every error that this app raises, and the one that a function raises to be retried.
+
+Each says what was attempted, on which function or id, and what to do. None is raised after something
+has been written: a call that raises has changed nothing.
+"""
+
+
+class SchedulerError(Exception):
+    """Base of every error of this app."""
+
+
+class InvalidSchedule(SchedulerError, ValueError):
+    """A delay or a time that cannot be: negative, not finite, naive, or over five years away."""
+
+
+class InvalidArguments(SchedulerError, TypeError):
+    """Arguments that do not fit the function's signature, or that cannot be stored or restored."""
+
+
+class FunctionNotFound(SchedulerError, LookupError):
+    """No function of that name is registered (or none of that visibility or kind)."""
+
+
+class TooManyScheduled(SchedulerError):
+    """One transaction scheduled more functions than the settings allow."""
+
+
+class ArgumentsTooLarge(SchedulerError):
+    """The arguments scheduled by one transaction are larger than the settings allow."""
+
+
+class UnknownScheduledFunction(SchedulerError, LookupError):
+    """No scheduled function has that id: it never had, was rolled back, or its retention has passed."""
+
+
+class AlreadyFinished(SchedulerError):
+    """The scheduled function has succeeded or failed: there is nothing left to cancel."""
+
+
+class CannotCancelSelf(SchedulerError):
+    """A function asked to cancel itself. To end early, return or raise."""
+
+
+class TransientError(SchedulerError):
+    """Raised by the body of a mutation to be rolled back and retried later, with backoff.
+
+    Example::
+
+        @mutation
+        def ship(ctx, *, order_id: int) -> None:
+            if not stock.is_synchronised():
+                raise TransientError("the stock is being synchronised")
+    """

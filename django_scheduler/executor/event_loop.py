@@ -1,0 +1,38 @@
+"""Async actions: all of a process run on one event loop, so that what belongs to a loop can be shared.
+
+The worker waits for its action, so the concurrency is that of the workers. Synchronous code that an action calls
+through ``sync_to_async``, the ORM's async methods among it, gets a thread of its own per action, as a request has
+in Django's ASGI handler: its connections are its own, and are closed when the action ends.
+"""
+
+import asyncio
+import threading
+from functools import cache
+from typing import Any
+
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.db import connections
+
+from django_scheduler.calls import run_async_body
+from django_scheduler.context import Context
+from django_scheduler.functions import AnyFunction
+
+
+def run_in_event_loop(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+    """Run an async body on the process's loop and wait for what it returns or raises."""
+    return asyncio.run_coroutine_threadsafe(_run(function, arguments, context), _event_loop()).result()
+
+
+async def _run(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+    async with ThreadSensitiveContext():
+        try:
+            return await run_async_body(function, arguments, context)
+        finally:
+            await sync_to_async(connections.close_all)()
+
+
+@cache
+def _event_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="django_scheduler event loop", daemon=True).start()
+    return loop

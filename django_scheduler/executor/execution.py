@@ -1,0 +1,124 @@
+"""An execution: one function that a worker has claimed, and the three moments at which its kind has a say."""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from contextvars import copy_context
+from typing import Any
+
+from django_scheduler.calls import run_body
+from django_scheduler.context import Context
+from django_scheduler.databases import Claimable, Database
+from django_scheduler.executor.log import log
+from django_scheduler.functions import AnyFunction
+from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.running import Running
+
+
+class Execution(ABC):
+    """What a worker does with a row that it has locked, in the transaction that holds the lock, and after it."""
+
+    def __init__(self, claimed: Claimable, database: Database, executor_name: str) -> None:
+        self.claimed = claimed
+        self.database = database
+        self.executor_name = executor_name
+        self._began = time.perf_counter()
+
+    @abstractmethod
+    def in_transaction(self) -> None:
+        """While the row is locked. An exception rolls the transaction back."""
+
+    @abstractmethod
+    def after_commit(self) -> None:
+        """Once that transaction has committed."""
+
+    @abstractmethod
+    def after_rollback(self, error: BaseException) -> None:
+        """Once ``error`` has ended it: rolled back, unless it was lost on the way out of COMMIT."""
+
+    @property
+    def id(self) -> ScheduledFunctionId:
+        return self.claimed.id
+
+    @property
+    def name(self) -> str:
+        return self.claimed.name
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, counted from 1."""
+        return self.claimed.attempts + 1
+
+    def current_row(self) -> dict[str, Any]:
+        """What the record says now; empty if it is gone."""
+        rows = ScheduledFunction.objects.using(self.database.using).filter(pk=self.id)
+        return rows.values("state", "worker", "attempts").first() or {}
+
+    def log_end(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
+        self.log(
+            logging.ERROR if state is State.FAILED else logging.INFO,
+            "%s %s: %s%s, took %.3f s, began %.3f s after it was due",
+            self.name,
+            self.id,
+            state.value,
+            f" ({failure.value})" if failure else "",
+            time.perf_counter() - self._began,
+            self.claimed.lag,
+            error=error,
+            state=state.value,
+            failure=failure.value if failure else "",
+        )
+
+    def log_dropped(self, what: str) -> None:
+        """Somebody else has decided meanwhile: a cancel, or an executor that thought this one gone."""
+        self.log(
+            logging.WARNING,
+            "%s %s: %s is dropped, because the function is already %s",
+            self.name,
+            self.id,
+            what,
+            self.current_row().get("state", "deleted"),
+        )
+
+    def log(
+        self, level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
+    ) -> None:
+        log(
+            level,
+            message,
+            *arguments,
+            error=error,
+            function=self.name,
+            function_id=self.id,
+            attempt=self.attempt,
+            executor=self.executor_name,
+            lag=self.claimed.lag,
+            duration=time.perf_counter() - self._began,
+            **extra,
+        )
+
+
+class FunctionExecution(Execution):
+    """The execution of a function that exists."""
+
+    def __init__(
+        self, claimed: Claimable, database: Database, executor_name: str, function: AnyFunction
+    ) -> None:
+        super().__init__(claimed, database, executor_name)
+        self.function = function
+
+    @property
+    def context(self) -> Context:
+        """The ``ctx`` that the function is given."""
+        return Context(
+            Running(
+                kind=self.function.kind,
+                using=self.database.using,
+                function_id=self.id,
+                scheduled_kind=self.function.kind,
+            )
+        )
+
+    def call_body(self, arguments: dict[str, object]) -> Any:
+        """Run the body in a context of its own: a language or time zone that it activates stays there."""
+        return copy_context().run(run_body, self.function, arguments, self.context)

@@ -1,0 +1,169 @@
+"""The executor: a number of workers that execute what is due, and the side tasks beside them.
+
+It ends in one of three ways. By itself, when it was started ``until`` something that has come. Gracefully, after
+``stop``: no new work, and what is being executed ends. At once, by ``abandon``: for a process that is about to
+end; its mutations then vanish with their connections, and its actions are recorded as lost.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Collection
+
+import django
+from django.db import connections
+
+from django_scheduler import __version__, wakeup
+from django_scheduler.conf import get_settings
+from django_scheduler.databases import database_for
+from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.log import log
+from django_scheduler.executor.lookout import Lookout, Until
+from django_scheduler.executor.recovery import record_lost, recover_lost_actions
+from django_scheduler.executor.registration import Registration
+from django_scheduler.executor.retention import delete_expired
+from django_scheduler.executor.side_task import SideTask
+from django_scheduler.executor.worker import Worker
+
+#: How often retention looks for what has expired, in seconds.
+RETENTION_INTERVAL = 60.0
+
+
+class Executor:
+    """Executes due functions in ``concurrency`` threads of this process.
+
+    ``queues``: serve only these; none: all. ``until``: when to stop by itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        using: str = "default",
+        concurrency: int = 8,
+        queues: Collection[str] = (),
+        until: Until = Until.STOPPED,
+    ) -> None:
+        if concurrency < 1:
+            raise ValueError(f"An executor needs at least one thread, not {concurrency}.")
+        self._database = database_for(using)
+        self._concurrency = concurrency
+        self._queues = sorted(queues)
+        self._stopping = threading.Event()
+        self._stopped = threading.Event()
+        self._registration = Registration(self._database, queues=self._queues, concurrency=concurrency)
+        self._lookout = Lookout(
+            self._database,
+            queues=self._queues,
+            until=until,
+            stopping=self._stopping,
+            is_executing=lambda: bool(self._executing()),
+        )
+        turn = threading.Lock()
+        self._workers = [
+            Worker(
+                database=self._database,
+                lookout=self._lookout,
+                turn=turn,
+                stopping=self._stopping,
+                executor_name=self.name,
+                executing=self._executing,
+            )
+            for _ in range(concurrency)
+        ]
+        self._threads = [
+            threading.Thread(target=worker.run, name=f"django_scheduler worker {number}", daemon=True)
+            for number, worker in enumerate(self._workers, 1)
+        ]
+        self._side_tasks = self._make_side_tasks()
+
+    @property
+    def name(self) -> str:
+        """Under which it is on record, and which every function that it executes bears."""
+        return self._registration.name
+
+    def start(self) -> None:
+        """Begin to execute.
+
+        Raises the database's error if it cannot be reached, or is not migrated.
+        """
+        self._registration.register()
+        self._log_start()
+        wakeup.subscribe(self._database.using, self._lookout.ring)
+        for thread in [*self._side_tasks, *self._threads]:
+            thread.start()
+
+    def stop(self) -> None:
+        """Begin nothing new. What is being executed goes on: see ``wait``."""
+        self._stopping.set()
+        self._lookout.ring()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until everything has ended, for so many seconds at most; whether it has."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                return False
+        self._end()
+        return True
+
+    def abandon(self) -> None:
+        """Record that what is being executed is lost. The caller must end the process now."""
+        self.stop()
+        record_lost(self._database, self.name, "its executor was stopped before it ended")
+        self._end()
+
+    def _end(self) -> None:
+        if not self._stopped.is_set():
+            self._stopped.set()
+            self.stop()
+            wakeup.unsubscribe(self._database.using, self._lookout.ring)
+            for side_task in self._side_tasks:
+                side_task.join(timeout=5)
+            self._registration.unregister()
+            log(logging.INFO, "Executor %s has stopped", self.name, executor=self.name)
+
+    def _executing(self) -> list[Execution]:
+        return [worker.execution for worker in self._workers if worker.execution]
+
+    def _make_side_tasks(self) -> list[SideTask]:
+        heartbeat_interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
+        return [
+            SideTask(
+                "heartbeat", self._registration.beat, interval=heartbeat_interval, stopping=self._stopped
+            ),
+            SideTask(
+                "recovery",
+                lambda: recover_lost_actions(self._database),
+                interval=heartbeat_interval,
+                stopping=self._stopped,
+            ),
+            SideTask(
+                "retention",
+                lambda: delete_expired(self._database, self._stopped),
+                interval=RETENTION_INTERVAL,
+                stopping=self._stopped,
+            ),
+            SideTask(
+                "listener",
+                lambda: self._database.listen(self._lookout.ring, self._stopped),
+                interval=RETENTION_INTERVAL,
+                stopping=self._stopped,
+            ),
+        ]
+
+    def _log_start(self) -> None:
+        connection = connections[self._database.using]
+        log(
+            logging.INFO,
+            "Executor %s: django_scheduler %s, Django %s, %s %s, database %r, queues %s, concurrency %d",
+            self.name,
+            __version__,
+            django.get_version(),
+            connection.display_name,
+            ".".join(map(str, connection.get_database_version())),
+            self._database.using,
+            ", ".join(self._queues) or "all",
+            self._concurrency,
+            executor=self.name,
+        )

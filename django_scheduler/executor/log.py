@@ -1,0 +1,19 @@
+"""One line in the log for each function that ended, and one for each retry.
+
+The ``extra`` keys are documented in ``docs/logging.md`` and do not change. A handler that raises changes no
+outcome: everything is decided, and recorded, before it is logged.
+"""
+
+import logging
+import traceback
+from typing import Any
+
+logger = logging.getLogger("django_scheduler.executor")
+
+
+def log(level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any) -> None:
+    """Log, and survive whatever a handler does."""
+    try:
+        logger.log(level, message, *arguments, exc_info=error, extra=extra)
+    except Exception:
+        traceback.print_exc()

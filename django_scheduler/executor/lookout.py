@@ -1,0 +1,110 @@
+"""The lookout: sleeps until something may be due, and says where.
+
+Only the worker whose turn it is stands here; the others wait for the turn. So an idle executor asks the
+database with one thread however many it has, and threads never compete for the same row.
+
+It sleeps until the next due time it knows of, until the bell rings (something was scheduled), or for the poll
+interval, whichever comes first. Everything that it decides is read afresh from the database: a bell that rings
+for nothing costs one statement, and one that fails to ring costs at most a poll interval.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from enum import Enum
+from threading import Event
+
+from django_scheduler.conf import get_settings
+from django_scheduler.databases import Database, Lane
+
+#: For how long a lane that was alone in being due is taken to be so, in seconds.
+TRUST = 1.0
+
+#: How often due functions that others hold are looked at again, in seconds. Nobody tells when an executor elsewhere
+#: dies and lets go of one.
+LOCKED_INTERVAL = 0.5
+
+
+class Until(Enum):
+    """When an executor stops by itself."""
+
+    STOPPED = "never"
+    NOTHING_DUE = "when nothing is due and nothing is running"
+    NOTHING_PENDING = "when nothing is pending and nothing is running"
+
+
+class Lookout:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        queues: Collection[str],
+        until: Until,
+        stopping: Event,
+        is_executing: Callable[[], bool],
+    ) -> None:
+        self._database = database
+        self._queues = frozenset(queues)
+        self._until = until
+        self._stopping = stopping
+        self._is_executing = is_executing
+        self._rung = Event()
+        self._only_lane: Lane | None = None
+        self._trusted_until = 0.0
+
+    def ring(self) -> None:
+        """Something may be due, or it is time to stop."""
+        self._rung.set()
+
+    def function_ended(self) -> None:
+        """A function has ended: perhaps it was the last one."""
+        if self._until is not Until.STOPPED:
+            self.ring()
+
+    def due_lanes(self) -> list[Lane] | None:
+        """Sleep until something is due; the lanes with due functions, in the order in which to serve them.
+
+        ``None``: there is nothing left to do.
+        """
+        while not self._stopping.is_set():
+            if self._only_lane and not self._rung.is_set() and time.monotonic() < self._trusted_until:
+                return [self._only_lane]
+            self._rung.clear()  # before looking, so that what is scheduled from now on rings again
+            lanes = self._lanes()
+            due = sorted((lane for lane in lanes if lane.due_in <= 0), key=lambda lane: (-lane.priority, lane.due_in))
+            if due:
+                self._trust(lanes, due)
+                return due
+            if self._is_finished(lanes):
+                return None
+            self._sleep([lane.due_in for lane in lanes])
+        return None
+
+    def found_all_locked(self, due: list[Lane]) -> None:
+        """Sleep, because every due function is held by somebody: others execute them, or cancel them."""
+        self._only_lane = None
+        if self._until is Until.NOTHING_DUE and not self._is_executing():
+            self._stopping.set()
+            return
+        later = [self._database.next_due_in(lane) for lane in due]
+        self._sleep([LOCKED_INTERVAL, *(seconds for seconds in later if seconds is not None)])
+
+    def _lanes(self) -> list[Lane]:
+        lanes = self._database.lanes()
+        return [lane for lane in lanes if lane.queue in self._queues] if self._queues else lanes
+
+    def _trust(self, lanes: list[Lane], due: list[Lane]) -> None:
+        self._only_lane = due[0] if len(due) == 1 else None
+        others = [lane.due_in for lane in lanes if lane.due_in > 0]
+        self._trusted_until = time.monotonic() + min([TRUST, *others])
+
+    def _is_finished(self, lanes: list[Lane]) -> bool:
+        if self._until is Until.STOPPED or self._is_executing():
+            return False
+        return self._until is Until.NOTHING_DUE or not lanes
+
+    def _sleep(self, until_due: list[float]) -> None:
+        self._rung.wait(min([self._poll_interval(), *until_due]))
+
+    def _poll_interval(self) -> float:
+        configured = get_settings().POLL_INTERVAL
+        return configured.total_seconds() if configured else self._database.poll_interval

@@ -1,0 +1,57 @@
+"""The connection of an executor's thread: prepared whenever it is made, and kept open between functions."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections, reset_queries
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
+
+from django_scheduler.databases import Database
+
+_this_thread = threading.local()
+
+
+@contextmanager
+def executor_session(database: Database) -> Iterator[None]:
+    """Within it, this thread's connection to the database is an executor's; at its end, all are closed."""
+    connections[database.using].close()
+    _this_thread.database = database
+    try:
+        yield
+    finally:
+        del _this_thread.database
+        connections.close_all()
+
+
+@receiver(connection_created)
+def _prepare(connection: Any, **kwargs: object) -> None:
+    # Also a connection that is made anew within a function, after a body or an error has closed the old one.
+    database: Database | None = getattr(_this_thread, "database", None)
+    if database is not None and connection is connections[database.using]:
+        connection.close_at = None  # whatever CONN_MAX_AGE says to web requests
+        database.prepare_session()
+
+
+def tidy_connections(using: str) -> None:
+    """Leave nothing of one function to the next one."""
+    reset_queries()
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block or not (connection.connection is None or connection.get_autocommit()):
+            # A body entered a transaction by hand and did not leave it.
+            discard_connection(connection.alias)
+        elif connection.alias != using or connection.errors_occurred:
+            connection.close_if_unusable_or_obsolete()
+
+
+def discard_connection(alias: str) -> None:
+    """Close a connection, whatever state it is in; the next use makes a new one."""
+    connection = connections[alias]
+    del connections[alias]
+    if connection.connection is not None:
+        try:
+            connection.connection.close()
+        except Exception:  # it was broken: that is why it goes
+            pass

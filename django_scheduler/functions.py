@@ -1,0 +1,185 @@
+"""Functions that can be scheduled: the decorators, and what they make of a function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cached_property, update_wrapper
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+
+from django_scheduler.errors import InvalidArguments
+from django_scheduler.models import Kind, ScheduledFunction
+from django_scheduler.registry import registry
+
+if TYPE_CHECKING:
+    from django_scheduler.context import Context
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DEFAULT_QUEUE = "default"
+
+
+class Function(Generic[P, R]):
+    """A function that can be scheduled. Called, it is the plain function that was decorated."""
+
+    def __init__(
+        self,
+        body: Callable[Concatenate[Context, P], R],
+        *,
+        kind: Kind,
+        public: bool,
+        name: str | None,
+        queue: str,
+        priority: int,
+    ) -> None:
+        self.body = body
+        self.kind = kind
+        self.public = public
+        self.queue = queue
+        self.priority = priority
+        self.is_async = inspect.iscoroutinefunction(body)
+        self.last_name = name or getattr(body, "__name__", "")
+        update_wrapper(self, body)
+        _refuse_what_cannot_be_executed(self)
+        registry.add(self)
+
+    def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.body(ctx, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind.value} {self.name}>"
+
+    @cached_property
+    def name(self) -> str:
+        """``"<app_label>:<name>"``, by which the function is stored, logged and found again."""
+        app = apps.get_containing_app_config(self.body.__module__)
+        if app is None:
+            raise ImproperlyConfigured(
+                f"{self.body.__module__}.{self.body.__qualname__} is a scheduled {self.kind.value} outside of any"
+                " installed app: add its app to INSTALLED_APPS, or move it into one that is there."
+            )
+        return f"{app.label}:{self.last_name}"
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """What the function is scheduled with: its own signature without ``ctx``."""
+        whole = inspect.signature(self.body)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    def bind(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> dict[str, object]:
+        """The arguments by name.
+
+        Raises ``InvalidArguments`` if they do not fit the signature.
+        """
+        try:
+            bound = self.signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise InvalidArguments(f"{self.name}{self.signature} cannot be called like this: {error}.") from None
+        for parameter in self.signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                bound.update(bound.pop(parameter.name, {}))
+        return dict(bound)
+
+
+AnyFunction = Function[..., Any]
+
+
+def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
+    def refuse(problem: str) -> None:
+        raise ImproperlyConfigured(
+            f"{function.body.__module__}.{function.body.__qualname__} cannot be a scheduled"
+            f" {function.kind.value}: {problem}"
+        )
+
+    if not function.last_name.isidentifier():
+        refuse(f"its name {function.last_name!r} is not an identifier; pass name=.")
+    if len(function.last_name) > 150:
+        refuse("its name is longer than 150 characters; pass a shorter name=.")
+    if function.kind is Kind.MUTATION and function.is_async:
+        refuse("Django's transactions are synchronous, so a mutation is a plain function; make it an action?")
+    if inspect.isgeneratorfunction(function.body) or inspect.isasyncgenfunction(function.body):
+        refuse("it is a generator, and nobody would iterate it.")
+    queue_length = ScheduledFunction._meta.get_field("queue").max_length
+    if not isinstance(function.queue, str) or not 0 < len(function.queue) <= queue_length:
+        refuse(f"queue= must be a name of 1 to {queue_length} characters, not {function.queue!r}.")
+    if type(function.priority) is not int or not -32_768 <= function.priority <= 32_767:
+        refuse(f"priority= must be a whole number from -32768 to 32767, not {function.priority!r}.")
+    parameters = list(inspect.signature(function.body).parameters.values())
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not parameters or parameters[0].kind not in positional:
+        refuse("its first parameter must be ctx.")
+    for parameter in parameters[1:]:
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            refuse(f"*{parameter.name} has no names to store its arguments by; name each parameter.")
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            refuse(f"{parameter.name!r} is positional-only, and arguments are stored by name; drop the slash.")
+
+
+class Decorator(Protocol):
+    """``@mutation`` alone, or ``@mutation(queue="email")``."""
+
+    @overload
+    def __call__(self, body: Callable[Concatenate[Context, P], R], /) -> Function[P, R]: ...
+    @overload
+    def __call__(
+        self, /, *, name: str | None = None, queue: str = DEFAULT_QUEUE, priority: int = 0
+    ) -> Callable[[Callable[Concatenate[Context, P], R]], Function[P, R]]: ...
+
+
+def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
+    def decorate(
+        body: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+    ) -> Any:
+        def make(body: Callable[..., Any]) -> AnyFunction:
+            return Function(body, kind=kind, public=public, name=name, queue=queue, priority=priority)
+
+        return make if body is None else make(body)
+
+    decorate.__doc__ = explanation
+    return decorate
+
+
+_OPTIONS = """
+
+    ``name``: the last part of its name; default: the function's own. ``queue``: the executors that run it are
+    those that serve this queue. ``priority``: among the due functions, the highest starts first.
+
+    Raises ``ImproperlyConfigured`` if the function could not be executed as it is.
+    """
+
+mutation = _decorator(
+    Kind.MUTATION,
+    public=True,
+    explanation="""A function whose effects on the database happen exactly once.
+
+    It runs inside one transaction together with the record of its completion. When its executor dies or the
+    database reports a transient error, the transaction has vanished and the function runs again by itself.
+    What it does outside of that database (mail, HTTP, files) may therefore happen more than once: schedule
+    an action for that. Clients may call a public mutation."""
+    + _OPTIONS,
+)
+internal_mutation = _decorator(
+    Kind.MUTATION, public=False, explanation="A ``mutation`` that no client may call." + _OPTIONS
+)
+action = _decorator(
+    Kind.ACTION,
+    public=True,
+    explanation="""A function whose body starts at most once; it may do anything, and may be async.
+
+    It runs outside of any transaction and is never run again by itself: when its executor dies half-way it is
+    recorded as ``failed`` with the failure ``lost``, because nobody can know how far it came. Clients may
+    call a public action."""
+    + _OPTIONS,
+)
+internal_action = _decorator(
+    Kind.ACTION, public=False, explanation="An ``action`` that no client may call." + _OPTIONS
+)

@@ -1,0 +1,141 @@
+"""The record: one row per scheduled function, and one per executor that is alive.
+
+Any code may read these tables; only this app writes them.
+"""
+
+from typing import Any, NewType
+
+from django.core import checks
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from django_scheduler import values
+
+ScheduledFunctionId = NewType("ScheduledFunctionId", int)
+
+
+class Kind(models.TextChoices):
+    MUTATION = "mutation", _("mutation")
+    ACTION = "action", _("action")
+
+
+class State(models.TextChoices):
+    PENDING = "pending", _("pending")
+    IN_PROGRESS = "in_progress", _("in progress")
+    SUCCESS = "success", _("success")
+    FAILED = "failed", _("failed")
+    CANCELED = "canceled", _("canceled")
+
+
+UNFINISHED = (State.PENDING, State.IN_PROGRESS)
+
+
+class Failure(models.TextChoices):
+    """Why a function is ``failed``."""
+
+    ERROR = "error", _("its body raised an exception")
+    LOST = "lost", _("its executor is gone, the outcome is unknown")
+    TIMEOUT = "timeout", _("it ran longer than it may")
+    MISSING = "missing", _("its function no longer exists")
+    CRASHED = "crashed", _("it killed its process again and again")
+
+
+class ScheduledFunction(models.Model):
+    """One scheduled function, from the moment it is scheduled until its retention has passed."""
+
+    id = models.BigAutoField(_("id"), primary_key=True)
+    name = models.CharField(_("function"), max_length=255)
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    args = models.JSONField(_("arguments"))
+    state = models.CharField(_("state"), max_length=16, choices=State.choices)
+    queue = models.CharField(_("queue"), max_length=100)
+    priority = models.SmallIntegerField(_("priority"))
+    scheduled_time = models.DateTimeField(_("scheduled for"))
+    due_time = models.DateTimeField(_("due"))
+    creation_time = models.DateTimeField(_("created"))
+    started_time = models.DateTimeField(_("started"), null=True)
+    completed_time = models.DateTimeField(_("completed"), null=True)
+    attempts = models.PositiveIntegerField(_("attempts"))
+    result = models.JSONField(_("result"), null=True)
+    failure = models.CharField(_("failure"), max_length=16, choices=Failure.choices, blank=True)
+    error = models.TextField(_("error"), blank=True)
+    traceback = models.TextField(_("traceback"), blank=True)
+    # No constraint: its check would cost every insert a second statement's work, and retention may take
+    # the parent before the child.
+    parent = models.ForeignKey(
+        "self",
+        verbose_name=_("scheduled by"),
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="children",
+    )
+    worker = models.CharField(_("executor"), max_length=255, blank=True)
+
+    class Meta:
+        verbose_name = _("scheduled function")
+        verbose_name_plural = _("scheduled functions")
+        permissions = [("cancel_scheduledfunction", _("Can cancel scheduled function"))]
+        # Partial indexes keep what is pending apart from the finished millions. MySQL and MariaDB have
+        # none and index every row: there the leading ``state`` does the same work.
+        indexes = [
+            models.Index(
+                fields=["state", "queue", "priority", "due_time", "id"],
+                condition=models.Q(state=State.PENDING),
+                name="django_scheduler_pending",
+            ),
+            models.Index(
+                fields=["state", "worker"],
+                condition=models.Q(state=State.IN_PROGRESS),
+                name="django_scheduler_in_progress",
+            ),
+            models.Index(
+                fields=["completed_time"],
+                condition=models.Q(completed_time__isnull=False),
+                name="django_scheduler_completed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.pk}"
+
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[checks.CheckMessage]:
+        # W037 says that MySQL ignores an index's condition. These indexes are made for that.
+        return [message for message in super().check(**kwargs) if message.id != "models.W037"]
+
+    def decoded_args(self) -> dict[str, object]:
+        """The arguments as the function receives them.
+
+        Raises ``InvalidArguments`` if one cannot be restored any more.
+        """
+        return values.load_arguments(self.name, self.args)
+
+    def decoded_result(self) -> object:
+        """What the function returned, or ``None`` where nothing is recorded."""
+        return None if self.result is None else values.load_result(self.result)
+
+
+class Executor(models.Model):
+    """A process that executes functions: it writes its heartbeat here, and its row goes when it stops."""
+
+    name = models.CharField(_("name"), max_length=255, primary_key=True)
+    host = models.CharField(_("host"), max_length=255)
+    # Which processes can see each other's ids: one kernel, one namespace of process ids.
+    process_space = models.CharField(_("process space"), max_length=255)
+    process_id = models.PositiveIntegerField(_("process id"))
+    # Tells the process from a later one that was given the same id.
+    process_start = models.CharField(_("process start"), max_length=64)
+    started_time = models.DateTimeField(_("started"))
+    heartbeat_time = models.DateTimeField(_("last heartbeat"))
+    queues = models.JSONField(_("queues"))
+    concurrency = models.PositiveIntegerField(_("concurrency"))
+    version = models.CharField(_("version"), max_length=64)
+
+    class Meta:
+        verbose_name = _("executor")
+        verbose_name_plural = _("executors")
+
+    def __str__(self) -> str:
+        return self.name

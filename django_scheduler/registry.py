@@ -1,0 +1,75 @@
+"""Every function that can be scheduled, by its name ``"<app_label>:<name>"``.
+
+A function belongs to the installed app whose code it is part of. The module ``functions`` of every installed
+app is imported when Django starts, as ``admin`` is, and its decorators fill the registry.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+
+from django_scheduler.errors import FunctionNotFound
+
+if TYPE_CHECKING:
+    from django_scheduler.functions import AnyFunction
+
+
+class Registry:
+    """Every function that can be scheduled, by name."""
+
+    def __init__(self) -> None:
+        self._functions: dict[str, AnyFunction] = {}
+        self._unnamed: list[AnyFunction] = []
+
+    def add(self, function: AnyFunction) -> None:
+        """Remember a function. Its app, and with it its name, is known once Django has found all apps."""
+        self._unnamed.append(function)
+        if apps.apps_ready:
+            self._name_all()
+
+    def find(self, name: str) -> AnyFunction | None:
+        self._name_all()
+        return self._functions.get(name)
+
+    def get(self, name: str) -> AnyFunction:
+        """Raises ``FunctionNotFound``, with the nearest name there is."""
+        function = self.find(name)
+        if function is None:
+            near = difflib.get_close_matches(name, self._functions, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise FunctionNotFound(f"There is no scheduled function {name!r} in any installed app.{hint}")
+        return function
+
+    def __iter__(self) -> Iterator[AnyFunction]:
+        self._name_all()
+        return iter(self._functions.values())
+
+    def _name_all(self) -> None:
+        while self._unnamed:
+            function = self._unnamed.pop(0)
+            other = self._functions.get(function.name)
+            if other is not None and not _same_source(other, function):
+                raise ImproperlyConfigured(
+                    f"Two scheduled functions are named {function.name!r}: {_source(other)} and"
+                    f" {_source(function)}. Rename one of them, or pass name=."
+                )
+            self._functions[function.name] = function
+
+
+def _source(function: AnyFunction) -> str:
+    code = inspect.unwrap(function.body).__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _same_source(one: AnyFunction, other: AnyFunction) -> bool:
+    """Whether a module was loaded again: that replaces its functions."""
+    return _source(one) == _source(other)
+
+
+registry = Registry()

@@ -1,0 +1,27 @@
+"""What runs now: the function that the current code is part of.
+
+A ``ContextVar`` carries it, so the imported ``ctx`` knows it in every service that a function calls, in
+async code and across ``sync_to_async``. A thread that a function starts by itself does not inherit it;
+the ``ctx`` that the function was given knows it there too.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from django_scheduler.models import Kind, ScheduledFunctionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    #: What kind of function it is.
+    kind: Kind
+    #: The database that it runs on, and that it schedules in.
+    using: str
+    #: The scheduled function that is executing, whatever it has called meanwhile; ``None`` where a view or a
+    #: service called the function itself.
+    function_id: ScheduledFunctionId | None = None
+    #: The kind of that scheduled function.
+    scheduled_kind: Kind | None = None
+
+
+running: ContextVar[Running | None] = ContextVar("django_scheduler.running", default=None)

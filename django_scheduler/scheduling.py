@@ -1,0 +1,107 @@
+"""How a function is scheduled: checked, bound, encoded and counted first, and only then written."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from django_scheduler import commit_hook, values
+from django_scheduler.commit_hook import BULK, ONE_BY_ONE, Limit, Volume
+from django_scheduler.databases import NewRow, database_for
+from django_scheduler.errors import InvalidArguments
+from django_scheduler.functions import AnyFunction
+from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.references import resolve
+from django_scheduler.running import Running
+
+ROWS_PER_STATEMENT = 1_000
+
+
+def schedule(
+    using: str,
+    caller: Running | None,
+    time: timedelta | datetime,
+    function: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> ScheduledFunctionId:
+    """Schedule one function after a delay or at a time."""
+    target = resolve(function)
+    arguments = values.dump_arguments(target.name, target.bind(args, kwargs))
+    (function_id,) = _write(using, caller, time, target, [arguments], ONE_BY_ONE)
+    return function_id
+
+
+def schedule_many(
+    using: str,
+    caller: Running | None,
+    time: timedelta | datetime,
+    function: Any,
+    arguments: Iterable[Mapping[str, Any]],
+) -> list[ScheduledFunctionId]:
+    """Schedule a function once for each mapping of arguments, all of them or none."""
+    target = resolve(function)
+    texts = []
+    for keywords in arguments:
+        if not isinstance(keywords, Mapping):
+            raise InvalidArguments(
+                f"{target.name} is scheduled in bulk with one dict of arguments each, not with"
+                f" {type(keywords).__name__}."
+            )
+        texts.append(values.dump_arguments(target.name, target.bind((), dict(keywords))))
+    return _write(using, caller, time, target, texts, BULK)
+
+
+def _write(
+    using: str,
+    caller: Running | None,
+    time: timedelta | datetime,
+    function: AnyFunction,
+    arguments: list[str],
+    limit: Limit,
+) -> list[ScheduledFunctionId]:
+    volume = Volume(len(arguments), sum(map(len, arguments)))
+    commit_hook.count(using, limit, volume, function.name)
+    parent = caller.function_id if caller and caller.using == using else None
+    state = State.CANCELED if caller and parent and _is_canceled(caller) else State.PENDING
+    rows = [
+        NewRow(
+            name=function.name,
+            kind=function.kind,
+            args=text,
+            state=state,
+            queue=function.queue,
+            priority=function.priority,
+            time=time,
+            parent_id=parent,
+        )
+        for text in arguments
+    ]
+    ids = _insert(using, rows)
+    commit_hook.announce(using)
+    return ids
+
+
+def _insert(using: str, rows: list[NewRow]) -> list[ScheduledFunctionId]:
+    database = database_for(using)
+    if len(rows) <= ROWS_PER_STATEMENT:
+        return database.insert(rows)
+    with transaction.atomic(using=using):
+        return [
+            function_id
+            for start in range(0, len(rows), ROWS_PER_STATEMENT)
+            for function_id in database.insert(rows[start : start + ROWS_PER_STATEMENT])
+        ]
+
+
+def _is_canceled(caller: Running) -> bool:
+    """Whether the scheduled function that is executing has been canceled meanwhile.
+
+    Only an action can be: the row of a mutation that executes is locked by it, so a cancel either waits until
+    the mutation has committed or interrupts it, and what it had scheduled vanishes with it.
+    """
+    if caller.scheduled_kind is Kind.MUTATION:
+        return False
+    parent = ScheduledFunction.objects.using(caller.using).filter(pk=caller.function_id)
+    return parent.filter(state=State.CANCELED).exists()

@@ -1,0 +1,38 @@
+"""Arguments and results as JSON: they come back equal and of the same type, whatever the database.
+
+What JSON has stays plain, so that ``args__order_id=7`` finds it. Everything else is an object with a single
+key that begins with ``$``::
+
+    plain         None, bool, int of 64 bits, float of 15 digits, str, list, dict whose keys are plain names
+    {"$int": "0xffffffffffffffff"}                              any other int
+    {"$float": "1e+300"}                                        any other float
+    {"$str": "nul \\\\x00"}                                       text with NUL or lone surrogates
+    {"$bytes": "base64"}  {"$decimal": "1.10"}  {"$uuid": "..."}
+    {"$datetime": "2026-03-29T02:30:00+00:00"}                  naive, or at a fixed offset; $time likewise
+    {"$datetime": ["2026-03-29T02:30:00", "Europe/Berlin", 0]}  local time, zone or null, fold
+    {"$date": "2026-03-29"}  {"$timedelta": [days, seconds, microseconds]}
+    {"$tuple": [...]}  {"$set": [...]}  {"$frozenset": [...]}
+    {"$dict": [[key, value], ...]}                              any other dict
+    {"$enum": ["orders.models:Order.Status", "PAID"]}           Flag: "READ|WRITE"
+    {"$dataclass": ["orders.money:Money", {"amount": ...}]}
+    {"$model": ["orders.order", 7, "default"]}                  label, primary key, database alias
+    {"$repr": "..."}                                            a result that could not be stored
+
+No pickle: nothing in the database can name anything to be called but an enum, a dataclass or a model.
+"""
+
+from django_scheduler.values.arguments import dump_arguments, load_arguments
+from django_scheduler.values.codec import MAXIMUM_DEPTH, decode, encode
+from django_scheduler.values.json_text import JSONValue
+from django_scheduler.values.results import dump_result, load_result
+
+__all__ = [
+    "MAXIMUM_DEPTH",
+    "JSONValue",
+    "decode",
+    "dump_arguments",
+    "dump_result",
+    "encode",
+    "load_arguments",
+    "load_result",
+]
