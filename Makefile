@@ -1,0 +1,77 @@
+# Every target makes the virtual environment that it needs. Adjust with, for example:
+#   make test ARGS="-k cancel" DATABASES="sqlite postgresql"
+#   make test PYTHON=python3.13 DJANGO=6.1 VENV=.venv-django6.1
+
+PYTHON ?= python3
+VENV ?= .venv
+# A release series such as 5.2; empty: the newest that this Python can run.
+DJANGO ?=
+DATABASES ?=
+ARGS ?=
+ONCE ?=
+
+python := $(VENV)/bin/python
+install := $(VENV)/bin/pip install --quiet --disable-pip-version-check
+python_version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+# Another PYTHON or DJANGO is another file, so that the environment is made anew.
+environment := $(VENV)/python$(python_version)-django$(DJANGO)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# What the database that DATABASE_URL names needs besides Django.
+driver := $(patsubst postgres%,$(VENV)/postgresql.installed,$(filter postgres%,$(DATABASE_URL)))
+driver += $(patsubst mysql%,$(VENV)/mysql.installed,$(filter mysql%,$(DATABASE_URL)))
+
+.PHONY: demo
+demo: $(VENV)/demo.installed $(driver) ## Run the shop and its scheduler; ONCE=1 ends after the summary
+	$(python) -m testproject.demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: $(VENV)/test.installed mysqlclient ## Run the suite on every database; ARGS go to pytest, DATABASES selects
+	$(python) -m tests.databases $(DATABASES) -- $(ARGS)
+
+# MariaDB's driver is compiled. Where that fails the tests still run, and say that MariaDB is skipped.
+.PHONY: mysqlclient
+mysqlclient: $(VENV)/test.installed
+	@$(python) -c 'import MySQLdb' 2>/dev/null \
+		|| $(install) --editable '.[mysql]' >$(VENV)/mysqlclient.log 2>&1 \
+		|| echo 'mysqlclient cannot be installed (it needs a C compiler, pkg-config and libmariadb-dev):' \
+			'see $(VENV)/mysqlclient.log'
+
+.PHONY: check
+check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deployment settings
+	$(python) -m ruff format --check .
+	$(python) -m ruff check .
+	$(python) -m mypy
+	$(python) -m pyright --pythonpath $(python)
+	DATABASE_URL=sqlite://:memory: $(python) manage.py makemigrations --check --dry-run
+	DEBUG=False ALLOWED_HOSTS=shop.example DATABASE_URL=sqlite://:memory: \
+		SECRET_KEY=$$($(python) -c 'import secrets; print(secrets.token_urlsafe(60))') \
+		$(python) manage.py check --deploy --fail-level WARNING
+
+.PHONY: format
+format: $(VENV)/lint.installed ## Put all code into the form that check wants
+	$(python) -m ruff check --fix-only .
+	$(python) -m ruff format .
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf .venv $(VENV) .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(environment): | recent_python
+	$(PYTHON) -m venv --clear $(VENV)
+	$(install) $(if $(DJANGO),'Django~=$(DJANGO).0',Django)
+	@touch $@
+
+$(VENV)/%.installed: $(environment) pyproject.toml
+	$(install) --editable '.[$*]'
+	@touch $@
+
+.PHONY: recent_python
+recent_python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'Python 3.11 or newer is needed, and $(PYTHON) is' "$$($(PYTHON) --version 2>&1)." \
+			'Name another one: make PYTHON=python3.13 ...' >&2; exit 1; }
