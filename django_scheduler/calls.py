@@ -98,9 +98,7 @@ async def run_async_body(function: AnyFunction, arguments: dict[str, object], co
 def _resolve(function: Any, kind: Kind) -> AnyFunction:
     resolved = resolve(function)
     if resolved.kind is not kind:
-        raise FunctionNotFound(
-            f"{resolved.name} is a {resolved.kind.value}: call it with run_{resolved.kind.value}."
-        )
+        raise FunctionNotFound(f"{resolved.name} is a {resolved.kind.value}: call it with run_{resolved.kind.value}.")
     return resolved
 
 

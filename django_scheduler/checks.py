@@ -28,9 +28,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
         if name not in conf.NAMES:
             near = difflib.get_close_matches(str(name).upper(), conf.NAMES, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(conf.NAMES)}."
-            messages.append(
-                Error(f"{conf.NAME} has no setting {name!r}.", hint=hint, id="django_scheduler.E001")
-            )
+            messages.append(Error(f"{conf.NAME} has no setting {name!r}.", hint=hint, id="django_scheduler.E001"))
         elif problem := conf.invalid_value(name, value):
             messages.append(
                 Error(

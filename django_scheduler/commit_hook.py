@@ -43,7 +43,12 @@ class Limit:
         """Raises ``TooManyScheduled`` or ``ArgumentsTooLarge``."""
         after = before + added
         self._check(
-            TooManyScheduled, self.functions_setting, before.functions, after.functions, function_name, "functions"
+            TooManyScheduled,
+            self.functions_setting,
+            before.functions,
+            after.functions,
+            function_name,
+            "functions",
         )
         self._check(
             ArgumentsTooLarge,

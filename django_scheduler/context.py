@@ -61,9 +61,7 @@ class Context:
         return calls.run_mutation(self, function, args, kwargs)
 
     @overload
-    def run_action(
-        self, function: Function[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R: ...
+    def run_action(self, function: Function[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def run_action(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.models import Kind, ScheduledFunction
+from django_scheduler.models import LONGEST_QUEUE_NAME, Kind
 from django_scheduler.registry import registry
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Function(Generic[P, R]):
         self.queue = queue
         self.priority = priority
         self.is_async = inspect.iscoroutinefunction(body)
-        self.last_name = name or getattr(body, "__name__", "")
+        self.last_name: str = name or getattr(body, "__name__", "")
         update_wrapper(self, body)
         _refuse_what_cannot_be_executed(self)
         registry.add(self)
@@ -103,9 +103,8 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         refuse("Django's transactions are synchronous, so a mutation is a plain function; make it an action?")
     if inspect.isgeneratorfunction(function.body) or inspect.isasyncgenfunction(function.body):
         refuse("it is a generator, and nobody would iterate it.")
-    queue_length = ScheduledFunction._meta.get_field("queue").max_length
-    if not isinstance(function.queue, str) or not 0 < len(function.queue) <= queue_length:
-        refuse(f"queue= must be a name of 1 to {queue_length} characters, not {function.queue!r}.")
+    if not isinstance(function.queue, str) or not 0 < len(function.queue) <= LONGEST_QUEUE_NAME:
+        refuse(f"queue= must be a name of 1 to {LONGEST_QUEUE_NAME} characters, not {function.queue!r}.")
     if type(function.priority) is not int or not -32_768 <= function.priority <= 32_767:
         refuse(f"priority= must be a whole number from -32768 to 32767, not {function.priority!r}.")
     parameters = list(inspect.signature(function.body).parameters.values())
@@ -180,6 +179,4 @@ action = _decorator(
     call a public action."""
     + _OPTIONS,
 )
-internal_action = _decorator(
-    Kind.ACTION, public=False, explanation="An ``action`` that no client may call." + _OPTIONS
-)
+internal_action = _decorator(Kind.ACTION, public=False, explanation="An ``action`` that no client may call." + _OPTIONS)

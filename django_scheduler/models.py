@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from django_scheduler import values
 
+LONGEST_QUEUE_NAME = 100
+
 ScheduledFunctionId = NewType("ScheduledFunctionId", int)
 
 
@@ -48,7 +50,7 @@ class ScheduledFunction(models.Model):
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     args = models.JSONField(_("arguments"))
     state = models.CharField(_("state"), max_length=16, choices=State.choices)
-    queue = models.CharField(_("queue"), max_length=100)
+    queue = models.CharField(_("queue"), max_length=LONGEST_QUEUE_NAME)
     priority = models.SmallIntegerField(_("priority"))
     scheduled_time = models.DateTimeField(_("scheduled for"))
     due_time = models.DateTimeField(_("due"))

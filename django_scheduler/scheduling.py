@@ -103,5 +103,5 @@ def _is_canceled(caller: Running) -> bool:
     """
     if caller.scheduled_kind is Kind.MUTATION:
         return False
-    parent = ScheduledFunction.objects.using(caller.using).filter(pk=caller.function_id)
-    return parent.filter(state=State.CANCELED).exists()
+    rows = ScheduledFunction.objects.using(caller.using)
+    return rows.filter(pk=caller.function_id, state=State.CANCELED).exists()

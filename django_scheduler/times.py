@@ -49,8 +49,7 @@ def parse_time(when: datetime | float) -> datetime:
         time = EPOCH + _milliseconds(when, "A time")
     else:
         raise TypeError(
-            "A time is an aware datetime or a number of milliseconds since the epoch, not"
-            f" {type(when).__name__}."
+            f"A time is an aware datetime or a number of milliseconds since the epoch, not {type(when).__name__}."
         )
     if abs(time - timezone.now()) > FURTHEST:
         raise InvalidSchedule(f"A time cannot be more than {FURTHEST.days} days away: {when!r}.")

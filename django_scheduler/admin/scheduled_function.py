@@ -1,16 +1,31 @@
 """The list and the detail page of scheduled functions: read-only."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 from django_scheduler.models import ScheduledFunction
 
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[ScheduledFunction]
+else:
+    ModelAdmin = admin.ModelAdmin
+
 
 @admin.register(ScheduledFunction)
-class ScheduledFunctionAdmin(admin.ModelAdmin):
-    list_display = ("id", "name", "kind", "state", "queue", "scheduled_time", "started_time", "completed_time", "attempts")
+class ScheduledFunctionAdmin(ModelAdmin):
+    list_display = (
+        "id",
+        "name",
+        "kind",
+        "state",
+        "queue",
+        "scheduled_time",
+        "started_time",
+        "completed_time",
+        "attempts",
+    )
     list_filter = ("state", "kind", "failure", "queue")
     search_fields = ("name__startswith",)
     ordering = ("-id",)

@@ -216,7 +216,8 @@ class Database(ABC):
 
         A changed value may be ``NOW`` or, for ``due_time``, the ``timedelta`` from now.
         """
-        assignments, params = [], []
+        assignments: list[str] = []
+        params: list[Any] = []
         for column, value in changes.items():
             change = self._change(column, value)
             assignments.append(f"{column} = {change.text}")

@@ -103,8 +103,7 @@ class PostgreSQL(Database):
             # Without it the server notices only at the end of a statement that its client has died, and the
             # function that it was executing stays locked until then. (PostgreSQL 14 on Linux and macOS.)
             cursor.execute(
-                "SELECT set_config(name, '500', false) FROM pg_settings"
-                " WHERE name = 'client_connection_check_interval'"
+                "SELECT set_config(name, '500', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
             )
 
     def listen(self, ring: Callable[[], None], stopping: Event) -> None:

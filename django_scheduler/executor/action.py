@@ -63,9 +63,7 @@ class ActionExecution(FunctionExecution):
             changes = {"state": State.FAILED, "failure": Failure.ERROR, **describe(error)}
             self._finish(changes, error)
         else:
-            self._finish(
-                {"state": State.SUCCESS, "result": None if result is None else values.dump_result(result)}
-            )
+            self._finish({"state": State.SUCCESS, "result": None if result is None else values.dump_result(result)})
 
     def call_body(self, arguments: dict[str, object]) -> Any:
         if self.function.is_async:

@@ -52,7 +52,8 @@ class Execution(ABC):
     def current_row(self) -> dict[str, Any]:
         """What the record says now; empty if it is gone."""
         rows = ScheduledFunction.objects.using(self.database.using).filter(pk=self.id)
-        return rows.values("state", "worker", "attempts").first() or {}
+        row = rows.values("state", "worker", "attempts").first()
+        return dict(row) if row else {}
 
     def log_end(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
         self.log(
@@ -101,9 +102,7 @@ class Execution(ABC):
 class FunctionExecution(Execution):
     """The execution of a function that exists."""
 
-    def __init__(
-        self, claimed: Claimable, database: Database, executor_name: str, function: AnyFunction
-    ) -> None:
+    def __init__(self, claimed: Claimable, database: Database, executor_name: str, function: AnyFunction) -> None:
         super().__init__(claimed, database, executor_name)
         self.function = function
 

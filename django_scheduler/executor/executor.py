@@ -129,9 +129,7 @@ class Executor:
     def _make_side_tasks(self) -> list[SideTask]:
         heartbeat_interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
         return [
-            SideTask(
-                "heartbeat", self._registration.beat, interval=heartbeat_interval, stopping=self._stopped
-            ),
+            SideTask("heartbeat", self._registration.beat, interval=heartbeat_interval, stopping=self._stopped),
             SideTask(
                 "recovery",
                 lambda: recover_lost_actions(self._database),

@@ -53,7 +53,7 @@ class MutationExecution(FunctionExecution):
     _transaction_ended = False
 
     def in_transaction(self) -> None:
-        self._commit_hooks: list[Callable[[], object]] = []
+        self._commit_hooks: list[Callable[[], None]] = []
         with self._noticing_database_errors():
             arguments = values.load_arguments(self.name, self.claimed.args)
             try:
@@ -166,7 +166,7 @@ class MutationExecution(FunctionExecution):
             " statement into its own `with transaction.atomic():` and catch it outside of that."
         )
 
-    def _take_commit_hooks(self) -> list[Callable[[], object]]:
+    def _take_commit_hooks(self) -> list[Callable[[], None]]:
         connection = self.database.connection
         hooks = [hook for _, hook, *_ in connection.run_on_commit]
         connection.run_on_commit = []

@@ -8,7 +8,10 @@ LONGEST_TRACEBACK = 50_000
 
 def describe(error: BaseException) -> dict[str, str]:
     """The columns ``error`` and ``traceback``."""
-    return {"error": _error_text(error)[:LONGEST_ERROR], "traceback": _traceback_text(error)[-LONGEST_TRACEBACK:]}
+    return {
+        "error": _error_text(error)[:LONGEST_ERROR],
+        "traceback": _traceback_text(error)[-LONGEST_TRACEBACK:],
+    }
 
 
 def _error_text(error: BaseException) -> str:

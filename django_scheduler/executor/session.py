@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import connections, reset_queries
@@ -51,7 +51,5 @@ def discard_connection(alias: str) -> None:
     connection = connections[alias]
     del connections[alias]
     if connection.connection is not None:
-        try:
+        with suppress(Exception):  # it may be broken: that is why it goes
             connection.connection.close()
-        except Exception:  # it was broken: that is why it goes
-            pass

@@ -5,60 +5,122 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Executor',
+            name="Executor",
             fields=[
-                ('name', models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name='name')),
-                ('host', models.CharField(max_length=255, verbose_name='host')),
-                ('process_space', models.CharField(max_length=255, verbose_name='process space')),
-                ('process_id', models.PositiveIntegerField(verbose_name='process id')),
-                ('process_start', models.CharField(max_length=64, verbose_name='process start')),
-                ('started_time', models.DateTimeField(verbose_name='started')),
-                ('heartbeat_time', models.DateTimeField(verbose_name='last heartbeat')),
-                ('queues', models.JSONField(verbose_name='queues')),
-                ('concurrency', models.PositiveIntegerField(verbose_name='concurrency')),
-                ('version', models.CharField(max_length=64, verbose_name='version')),
+                (
+                    "name",
+                    models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name="name"),
+                ),
+                ("host", models.CharField(max_length=255, verbose_name="host")),
+                ("process_space", models.CharField(max_length=255, verbose_name="process space")),
+                ("process_id", models.PositiveIntegerField(verbose_name="process id")),
+                ("process_start", models.CharField(max_length=64, verbose_name="process start")),
+                ("started_time", models.DateTimeField(verbose_name="started")),
+                ("heartbeat_time", models.DateTimeField(verbose_name="last heartbeat")),
+                ("queues", models.JSONField(verbose_name="queues")),
+                ("concurrency", models.PositiveIntegerField(verbose_name="concurrency")),
+                ("version", models.CharField(max_length=64, verbose_name="version")),
             ],
             options={
-                'verbose_name': 'executor',
-                'verbose_name_plural': 'executors',
+                "verbose_name": "executor",
+                "verbose_name_plural": "executors",
             },
         ),
         migrations.CreateModel(
-            name='ScheduledFunction',
+            name="ScheduledFunction",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False, verbose_name='id')),
-                ('name', models.CharField(max_length=255, verbose_name='function')),
-                ('kind', models.CharField(choices=[('mutation', 'mutation'), ('action', 'action')], max_length=16, verbose_name='kind')),
-                ('args', models.JSONField(verbose_name='arguments')),
-                ('state', models.CharField(choices=[('pending', 'pending'), ('in_progress', 'in progress'), ('success', 'success'), ('failed', 'failed'), ('canceled', 'canceled')], max_length=16, verbose_name='state')),
-                ('queue', models.CharField(max_length=100, verbose_name='queue')),
-                ('priority', models.SmallIntegerField(verbose_name='priority')),
-                ('scheduled_time', models.DateTimeField(verbose_name='scheduled for')),
-                ('due_time', models.DateTimeField(verbose_name='due')),
-                ('creation_time', models.DateTimeField(verbose_name='created')),
-                ('started_time', models.DateTimeField(null=True, verbose_name='started')),
-                ('completed_time', models.DateTimeField(null=True, verbose_name='completed')),
-                ('attempts', models.PositiveIntegerField(verbose_name='attempts')),
-                ('result', models.JSONField(null=True, verbose_name='result')),
-                ('failure', models.CharField(blank=True, choices=[('error', 'its body raised an exception'), ('lost', 'its executor is gone, the outcome is unknown'), ('timeout', 'it ran longer than it may'), ('missing', 'its function no longer exists'), ('crashed', 'it killed its process again and again')], max_length=16, verbose_name='failure')),
-                ('error', models.TextField(blank=True, verbose_name='error')),
-                ('traceback', models.TextField(blank=True, verbose_name='traceback')),
-                ('worker', models.CharField(blank=True, max_length=255, verbose_name='executor')),
-                ('parent', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='children', to='django_scheduler.scheduledfunction', verbose_name='scheduled by')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="id")),
+                ("name", models.CharField(max_length=255, verbose_name="function")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("mutation", "mutation"), ("action", "action")],
+                        max_length=16,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("args", models.JSONField(verbose_name="arguments")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("in_progress", "in progress"),
+                            ("success", "success"),
+                            ("failed", "failed"),
+                            ("canceled", "canceled"),
+                        ],
+                        max_length=16,
+                        verbose_name="state",
+                    ),
+                ),
+                ("queue", models.CharField(max_length=100, verbose_name="queue")),
+                ("priority", models.SmallIntegerField(verbose_name="priority")),
+                ("scheduled_time", models.DateTimeField(verbose_name="scheduled for")),
+                ("due_time", models.DateTimeField(verbose_name="due")),
+                ("creation_time", models.DateTimeField(verbose_name="created")),
+                ("started_time", models.DateTimeField(null=True, verbose_name="started")),
+                ("completed_time", models.DateTimeField(null=True, verbose_name="completed")),
+                ("attempts", models.PositiveIntegerField(verbose_name="attempts")),
+                ("result", models.JSONField(null=True, verbose_name="result")),
+                (
+                    "failure",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("error", "its body raised an exception"),
+                            ("lost", "its executor is gone, the outcome is unknown"),
+                            ("timeout", "it ran longer than it may"),
+                            ("missing", "its function no longer exists"),
+                            ("crashed", "it killed its process again and again"),
+                        ],
+                        max_length=16,
+                        verbose_name="failure",
+                    ),
+                ),
+                ("error", models.TextField(blank=True, verbose_name="error")),
+                ("traceback", models.TextField(blank=True, verbose_name="traceback")),
+                ("worker", models.CharField(blank=True, max_length=255, verbose_name="executor")),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="children",
+                        to="django_scheduler.scheduledfunction",
+                        verbose_name="scheduled by",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'scheduled function',
-                'verbose_name_plural': 'scheduled functions',
-                'permissions': [('cancel_scheduledfunction', 'Can cancel scheduled function')],
-                'indexes': [models.Index(condition=models.Q(('state', 'pending')), fields=['state', 'queue', 'priority', 'due_time', 'id'], name='django_scheduler_pending'), models.Index(condition=models.Q(('state', 'in_progress')), fields=['state', 'worker'], name='django_scheduler_in_progress'), models.Index(condition=models.Q(('completed_time__isnull', False)), fields=['completed_time'], name='django_scheduler_completed')],
+                "verbose_name": "scheduled function",
+                "verbose_name_plural": "scheduled functions",
+                "permissions": [("cancel_scheduledfunction", "Can cancel scheduled function")],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "pending")),
+                        fields=["state", "queue", "priority", "due_time", "id"],
+                        name="django_scheduler_pending",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "in_progress")),
+                        fields=["state", "worker"],
+                        name="django_scheduler_in_progress",
+                    ),
+                    models.Index(
+                        condition=models.Q(("completed_time__isnull", False)),
+                        fields=["completed_time"],
+                        name="django_scheduler_completed",
+                    ),
+                ],
             },
         ),
     ]

@@ -21,9 +21,7 @@ def encode_dataclass(value: Any, depth: int, encode: Encode) -> JSONValue:
     check_that_its_fields_make_it(cls)
     # A field that is not in the constructor need not have been set.
     state = {
-        field.name: getattr(value, field.name)
-        for field in fields(cls)
-        if field.init or hasattr(value, field.name)
+        field.name: getattr(value, field.name) for field in fields(cls) if field.init or hasattr(value, field.name)
     }
     return {"$dataclass": [class_name, convert_members(partial(encode, depth=depth + 3), state)]}
 

@@ -104,9 +104,7 @@ class Command(BaseCommand):
         with _counted_signals() as signals:
             self._run(executor, signals, grace, progress)
 
-    def _run(
-        self, executor: Executor, signals: list[int], grace: float, progress: Progress | None
-    ) -> None:
+    def _run(self, executor: Executor, signals: list[int], grace: float, progress: Progress | None) -> None:
         deadline = None
         while not executor.wait(timeout=INTERVAL):
             if progress:
