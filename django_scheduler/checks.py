@@ -12,6 +12,20 @@ from django_scheduler import conf
 
 
 @register("django_scheduler")
+def check_time_zones(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E003: naive times. Executors and callers on several hosts could not agree on what is due."""
+    if settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "Scheduled functions need times with time zones, and USE_TZ is False.",
+            hint="Set USE_TZ = True.",
+            id="django_scheduler.E003",
+        )
+    ]
+
+
+@register("django_scheduler")
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E001: an unknown setting. E002: a setting with a value that it cannot have."""
     configured = getattr(settings, conf.NAME, None) or {}

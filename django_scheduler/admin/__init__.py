@@ -1,4 +1,4 @@
-"""Django's admin shows what is scheduled and what became of it. Nothing can be changed there."""
+"""Django's admin shows what is scheduled and what became of it."""
 
 from django_scheduler.admin.scheduled_function import ScheduledFunctionAdmin
 

@@ -1,9 +1,10 @@
-"""The list and the detail page of scheduled functions: read-only."""
+"""The list and the detail page of scheduled functions: to be read, not to be written."""
 
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from django_scheduler.models import ScheduledFunction
 
@@ -15,23 +16,20 @@ else:
 
 @admin.register(ScheduledFunction)
 class ScheduledFunctionAdmin(ModelAdmin):
-    list_display = (
-        "id",
-        "name",
-        "kind",
-        "state",
-        "queue",
-        "scheduled_time",
-        "started_time",
-        "completed_time",
-        "attempts",
-    )
-    list_filter = ("state", "kind", "failure", "queue")
-    search_fields = ("name__startswith",)
+    list_display = ("id", "name", "kind", "state", "failure", "queue", "due_time", "completed_time", "attempts")
+    list_display_links = ("id", "name")
+    list_filter = ("state", "kind", "failure")
+    search_fields = ("=id", "^name")
+    search_help_text = _("The id, or how the function's name begins (app_label:name).")
     ordering = ("-id",)
     # Counting a table of millions would take longer than showing a page of it.
     show_full_result_count = False
-    raw_id_fields = ("parent",)
+    fieldsets = (
+        (None, {"fields": ("name", "kind", "state", "failure", "args", "result")}),
+        (_("Times"), {"fields": ("scheduled_time", "due_time", "creation_time", "started_time", "completed_time")}),
+        (_("Execution"), {"fields": ("queue", "priority", "attempts", "worker", "parent")}),
+        (_("Error"), {"fields": ("error", "traceback")}),
+    )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -9,7 +9,7 @@ key that begins with ``$``::
     {"$str": "nul \\\\x00"}                                       text with NUL or lone surrogates
     {"$bytes": "base64"}  {"$decimal": "1.10"}  {"$uuid": "..."}
     {"$datetime": "2026-03-29T02:30:00+00:00"}                  naive, or at a fixed offset; $time likewise
-    {"$datetime": ["2026-03-29T02:30:00", "Europe/Berlin", 0]}  local time, zone or null, fold
+    {"$datetime": ["2026-03-29T02:30:00", "Europe/Berlin", 0]}  local time, zone (or offset or null), fold
     {"$date": "2026-03-29"}  {"$timedelta": [days, seconds, microseconds]}
     {"$tuple": [...]}  {"$set": [...]}  {"$frozenset": [...]}
     {"$dict": [[key, value], ...]}                              any other dict
@@ -17,6 +17,8 @@ key that begins with ``$``::
     {"$dataclass": ["orders.money:Money", {"amount": ...}]}
     {"$model": ["orders.order", 7, "default"]}                  label, primary key, database alias
     {"$repr": "..."}                                            a result that could not be stored
+
+A dict comes back equal, but PostgreSQL and MySQL put plain keys into an order of their own.
 
 No pickle: nothing in the database can name anything to be called but an enum, a dataclass or a model.
 """

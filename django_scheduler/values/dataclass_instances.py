@@ -1,8 +1,9 @@
 """Dataclass instances by their fields, rebuilt through their constructor."""
 
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
-from inspect import signature
+from inspect import unwrap
 from typing import Any, TypeGuard
 
 from django_scheduler.values.classes import class_named, name_of_class
@@ -55,9 +56,15 @@ def check_that_its_fields_make_it(cls: type) -> None:
     if not is_own_dataclass(cls):
         raise ValueProblem(f"{cls.__qualname__} cannot be stored: only its base is a dataclass; decorate it")
     in_constructor = {field.name for field in fields(cls) if field.init}
-    _, *parameters = signature(cls.__init__).parameters
-    if in_constructor != set(parameters):
+    if in_constructor != parameters_of(cls.__init__):
         raise ValueProblem(
             f"{cls.__qualname__} cannot be stored: its constructor takes other arguments than its fields,"
             " such as an InitVar; pass what it was made from"
         )
+
+
+def parameters_of(method: Callable[..., object]) -> set[str]:
+    # Not inspect.signature(): from Python 3.14 on it evaluates annotations, and those may name what is only
+    # imported for type checkers.
+    code = getattr(unwrap(method), "__code__", None)
+    return set(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]) if code else set()

@@ -3,6 +3,7 @@
 from functools import partial
 
 from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import router
 from django.db.models import Model
 
@@ -33,7 +34,7 @@ def decode_model(content: JSONValue, decode: Decode) -> Model:
     key = decode(encoded_key)
     try:
         return model._base_manager.using(alias).get(pk=key)
-    except model.DoesNotExist:
+    except ObjectDoesNotExist:
         raise ValueProblem(f"{label} {key} no longer exists") from None
 
 

@@ -5,7 +5,7 @@ skip. Any other tzinfo becomes its offset.
 """
 
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -34,22 +34,29 @@ def decode_time(content: JSONValue) -> time:
 
 
 def with_zone(value: Moment, write: Callable[[Moment], str]) -> JSONValue:
+    local = write(value.replace(tzinfo=None))
     if isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key:
-        return [write(value.replace(tzinfo=None)), value.tzinfo.key, value.fold]
-    if value.tzinfo and value.utcoffset() is None:
+        return [local, value.tzinfo.key, value.fold]
+    offset = value.utcoffset()
+    if value.tzinfo is not None and offset is None:
         kind = type(value).__name__
         raise ValueProblem(f"a {kind} whose tzinfo has no offset cannot be stored; pass one with a ZoneInfo")
-    return [write(value), None, 1] if value.fold else write(value)
+    # ISO has no fold, and fromisoformat() takes an offset of less than a second for UTC.
+    if value.fold or (offset and abs(offset) < timedelta(seconds=1)):
+        return [local, None if offset is None else offset.total_seconds(), value.fold]
+    return write(value)
 
 
 def from_zone(content: JSONValue, read: Callable[[str], Moment]) -> Moment:
     match content:
         case str(written):
             return read(written)
-        case [str(written), None, int(fold)]:
-            return read(written).replace(fold=fold)
-        case [str(written), str(zone), int(fold)]:
-            return read(written).replace(tzinfo=ZoneInfo(zone), fold=fold)
+        case [str(local), str(zone), int(fold)]:
+            return read(local).replace(tzinfo=ZoneInfo(zone), fold=fold)
+        case [str(local), int(offset) | float(offset), int(fold)]:
+            return read(local).replace(tzinfo=timezone(timedelta(seconds=offset)), fold=fold)
+        case [str(local), None, int(fold)]:
+            return read(local).replace(fold=fold)
         case _:
             raise malformed(content)
 

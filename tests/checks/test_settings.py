@@ -1,0 +1,88 @@
+"""``manage.py check`` says what is wrong with the settings, and what would be right."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.checks import Error, run_checks
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+
+from django_scheduler.conf import get_settings
+
+
+def errors_with(settings: object) -> list[Error]:
+    with override_settings(DJANGO_SCHEDULER=settings):
+        return [message for message in run_checks() if (message.id or "").startswith("django_scheduler.E")]
+
+
+def test_no_settings_at_all_are_fine():
+    assert errors_with({}) == []
+
+
+def test_every_setting_may_be_given():
+    assert (
+        errors_with(
+            {
+                "CLOCK": "python",
+                "MAX_SCHEDULED_PER_TRANSACTION": 10,
+                "RETENTION": None,
+                "POLL_INTERVAL": timedelta(seconds=1),
+            }
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize("typed", ["RETENTON", "retention", "Retention"])
+def test_a_mistyped_setting_is_an_error_that_suggests_the_right_one(typed):
+    (error,) = errors_with({typed: timedelta(days=1)})
+    assert error.id == "django_scheduler.E001"
+    assert repr(typed) in error.msg
+    assert error.hint == "Did you mean 'RETENTION'?"
+
+
+def test_a_setting_that_resembles_none_is_answered_with_those_there_are():
+    (error,) = errors_with({"BROKER_URL": "redis://"})
+    assert error.id == "django_scheduler.E001"
+    assert "CLOCK" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CLOCK", "sundial"),
+        ("RETENTION", 7),
+        ("RETENTION", timedelta(0)),
+        ("HEARTBEAT_TIMEOUT", None),
+        ("MAX_SCHEDULED_PER_TRANSACTION", True),
+        ("MAX_SCHEDULED_PER_TRANSACTION", 0),
+        ("MAX_SCHEDULED_PER_TRANSACTION", "1000"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_setting_and_value(name, value):
+    (error,) = errors_with({name: value})
+    assert error.id == "django_scheduler.E002"
+    assert name in error.msg
+    assert repr(value) in error.msg
+
+
+def test_settings_that_are_not_a_dict_are_an_error():
+    (error,) = errors_with(["CLOCK"])
+    assert error.id == "django_scheduler.E002"
+
+
+@override_settings(USE_TZ=False)
+def test_naive_times_are_an_error():
+    assert [error.id for error in errors_with({})] == ["django_scheduler.E003"]
+
+
+def test_what_is_overridden_holds_at_once_and_only_as_long():
+    with override_settings(DJANGO_SCHEDULER={"MAX_SCHEDULED_PER_TRANSACTION": 3}):
+        assert get_settings().MAX_SCHEDULED_PER_TRANSACTION == 3
+    assert get_settings().MAX_SCHEDULED_PER_TRANSACTION == 1_000
+
+
+@pytest.mark.parametrize("settings", [{"RETENTON": 1}, {"CLOCK": "sundial"}, ["CLOCK"]])
+def test_wrong_settings_stop_whoever_needs_them(settings):
+    with override_settings(DJANGO_SCHEDULER=settings), pytest.raises(ImproperlyConfigured, match="DJANGO_SCHEDULER"):
+        get_settings()

@@ -1,0 +1,50 @@
+"""What every test may ask for: the test database, and the way to it from another process."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+from hypothesis import settings as hypothesis
+
+# Examples that talk to a database take as long as they take; CI tries the same ones every time.
+hypothesis.register_profile("database", deadline=None, derandomize="CI" in os.environ)
+hypothesis.load_profile("database")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory):
+    """Give this run a database of its own that other processes can open: with SQLite, a file."""
+    test_settings = connection.settings_dict["TEST"]
+    if connection.vendor == "sqlite":
+        test_settings["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+    else:
+        test_settings["NAME"] = f"test_django_scheduler_{os.getpid()}"
+
+
+@pytest.fixture
+def child_environment(django_db_setup) -> dict[str, str]:
+    """The environment in which a process that a test starts finds the tests' settings and the test database.
+
+    ``Popen([sys.executable, "-m", "django", "runscheduler"], env=child_environment)``. Settings of the
+    scheduler go to such a process as JSON in ``TEST_DJANGO_SCHEDULER``.
+    """
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        url = f"sqlite:///{name}"
+    else:
+        url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+    return {
+        **os.environ,
+        "DATABASE_URL": url,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("only_on"):
+        if connection.vendor not in marker.args:
+            pytest.skip(f"only on {', '.join(marker.args)}")

@@ -1,0 +1,35 @@
+"""The shop's settings, and what the tests need besides: their own models and a database that can be shared.
+
+``DATABASE_URL`` chooses the database, as in the shop. Processes that a test starts use this module too.
+"""
+
+import json
+import os
+
+from testproject import settings as shop
+from testproject.settings import *  # noqa: F403
+
+DEBUG = False
+INSTALLED_APPS = [*shop.INSTALLED_APPS, "tests"]
+MIGRATION_MODULES = {"tests": None}  # the tables of tests.models are made straight from the models
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+DATABASES = shop.DATABASES
+database = DATABASES["default"]
+
+if database["ENGINE"].endswith("sqlite3"):
+    # One writer at a time among all processes: take the lock at BEGIN, wait for it, never block readers.
+    database["OPTIONS"] = {
+        "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+    }
+elif database["ENGINE"].endswith("mysql"):
+    database["TEST"] = {"CHARSET": "utf8mb4"}
+
+# override_settings does not reach a process that a test starts: its settings of the scheduler come like this.
+if "TEST_DJANGO_SCHEDULER" in os.environ:
+    DJANGO_SCHEDULER = {
+        **getattr(shop, "DJANGO_SCHEDULER", {}),
+        **json.loads(os.environ["TEST_DJANGO_SCHEDULER"]),
+    }
