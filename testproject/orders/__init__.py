@@ -1,0 +1,1 @@
+"""Orders: placed, paid, confirmed, delivered and archived."""
