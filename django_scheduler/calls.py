@@ -3,7 +3,8 @@
 A mutation that conflicts with another transaction is repeated only while its own transaction is known to be
 gone: after an error before COMMIT, or one by which COMMIT itself reports a conflict. When the connection is
 lost during COMMIT, nobody knows whether it took effect, and the error goes to the caller. (A scheduled
-mutation has its record to look at, and is resolved: see ``executor/mutation.py``.)
+mutation has its record to look at, and is resolved: see ``executor/mutation.py``.) After COMMIT, Django runs the
+hooks of ``on_commit``, whose errors go to the caller too, whatever they look like.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections, router, transaction
 
+from django_scheduler.attempt import Attempt
 from django_scheduler.databases import database_for
 from django_scheduler.errors import FunctionNotFound, SchedulerError
 from django_scheduler.functions import AnyFunction
@@ -43,15 +45,12 @@ def run_mutation(caller: Context, function: Any, args: tuple[Any, ...], kwargs: 
     database = database_for(using)
     retries = 0
     while True:
-        committing = False
+        attempt = Attempt(database)
         try:
-            with transaction.atomic(using=using):
-                result = run_body(mutation, arguments, callee)
-                committing = True
-            return result
+            with attempt.transaction():
+                return run_body(mutation, arguments, callee)
         except Exception as error:
-            conflict = database.is_conflict(error) or (not committing and database.is_transient(error))
-            if not conflict or retries == CONFLICT_RETRIES:
+            if retries == CONFLICT_RETRIES or not attempt.may_be_repeated(error):
                 raise
             if database.is_lost(error):
                 connection.close()
@@ -98,7 +97,10 @@ async def run_async_body(function: AnyFunction, arguments: dict[str, object], co
 def _resolve(function: Any, kind: Kind) -> AnyFunction:
     resolved = resolve(function)
     if resolved.kind is not kind:
-        raise FunctionNotFound(f"{resolved.name} is a {resolved.kind.value}: call it with run_{resolved.kind.value}.")
+        raise FunctionNotFound(
+            f"{resolved.name} is no {kind.value} but a scheduled {resolved.kind.value}: call it with"
+            f" run_{resolved.kind.value}."
+        )
     return resolved
 
 

@@ -9,35 +9,38 @@ completion one wins, and the other finds nothing to change.
 * An action in progress holds no lock: the update wins at once, and the action's own end, which asks for
   ``in_progress``, finds nothing.
 * A mutation that is executing holds its row's lock until it has committed or vanished, so the update has to
-  wait. On PostgreSQL we do not let it: the lock is asked for with a time limit, and whenever that passes the
-  executor that holds it is interrupted, first by canceling its statement (milliseconds), then, for a body that
-  is not in a statement, by ending its session. Its transaction vanishes and the lock is free. Another executor
-  may claim the row before we get it, since the row is pending again; then we interrupt that one. An
-  interrupted mutation that we then do not cancel after all, because our own transaction rolls back, is pending
-  with one more attempt: its executor took the interruption for a transient error, waited for our lock to
-  record that, and found the row as it was.
+  wait. On PostgreSQL we do not let it: the executor is interrupted, its transaction vanishes, and the lock is
+  free (see ``databases/interruption.py``). An interrupted mutation that we then do not cancel after all,
+  because our own transaction rolls back, is pending with one more attempt: its executor took the interruption
+  for a transient error, waited for our lock to record that, and found the row as it was.
 * Elsewhere the update waits for the mutation's end, and the database's own lock timeout applies.
 
 Two cancels of one row: the second waits for the first one's transaction and then sees ``canceled``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import connections, transaction
-from django.db.models import QuerySet
+from django.db import DatabaseError, connections, transaction
 
 from django_scheduler.databases import database_for
 from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
-from django_scheduler.models import UNFINISHED, ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.models import UNFINISHED, ScheduledFunction, State
 from django_scheduler.references import resolve
 from django_scheduler.running import Running
 
+T = TypeVar("T")
+
 ROWS_PER_STATEMENT = 1_000
 
+#: How often a cancel in a transaction of its own is repeated because it conflicted with another one.
+CONFLICT_RETRIES = 4
 
-def cancel(using: str, function_id: ScheduledFunctionId, caller: Running | None) -> None:
+LARGEST_ID = 2**63 - 1
+
+
+def cancel(using: str, function_id: int, caller: Running | None) -> None:
     """``Scheduler.cancel``."""
     if isinstance(function_id, bool) or not isinstance(function_id, int):
         raise TypeError(f"The id of a scheduled function is an int, not {type(function_id).__name__}.")
@@ -45,10 +48,15 @@ def cancel(using: str, function_id: ScheduledFunctionId, caller: Running | None)
         raise CannotCancelSelf(
             f"The scheduled function {function_id} cannot cancel itself: return to end early, or raise to fail."
         )
-    with transaction.atomic(using=using):
-        database_for(using).lock_row(function_id)
+    if not 0 < function_id <= LARGEST_ID:
+        raise _unknown(function_id)
+
+    def cancel_it() -> None:
+        database_for(using).lock_rows([function_id])
         if not _mark_canceled(using, [function_id]):
             _explain_why_not(using, function_id)
+
+    _in_transaction(using, cancel_it)
 
 
 def cancel_all(
@@ -59,9 +67,9 @@ def cancel_all(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> int:
-    """``Scheduler.cancel_all``: first every row that is free, then those that a mutation holds, one by one."""
+    """``Scheduler.cancel_all``: in ascending order, so that two of them do not wait for each other."""
     chosen = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED).order_by("pk")
-    if caller is not None and caller.function_id is not None:
+    if caller is not None and caller.using == using and caller.function_id is not None:
         chosen = chosen.exclude(pk=caller.function_id)
     if function is not None:
         # A name is taken as it is, so that what is left of a function that is gone can be canceled.
@@ -70,24 +78,34 @@ def cancel_all(
         chosen = chosen.filter(due_time__gte=start)
     if end is not None:
         chosen = chosen.filter(due_time__lt=end)
-    with transaction.atomic(using=using):
-        canceled = _cancel_free_rows(using, chosen)
-        for function_id in list(chosen.values_list("pk", flat=True)):
-            database_for(using).lock_row(function_id)
-            canceled += _mark_canceled(using, [function_id])
-    return canceled
+
+    def cancel_them() -> int:
+        canceled = 0
+        for ids in _portions(list(chosen.values_list("pk", flat=True))):
+            database_for(using).lock_rows(ids)
+            canceled += _mark_canceled(using, ids)
+        return canceled
+
+    return _in_transaction(using, cancel_them)
 
 
-def _cancel_free_rows(using: str, chosen: QuerySet[ScheduledFunction]) -> int:
-    features = connections[using].features
-    free = chosen.select_for_update(
-        skip_locked=features.has_select_for_update_skip_locked, no_key=features.has_select_for_no_key_update
-    )
-    canceled, last = 0, 0
-    while ids := list(free.filter(pk__gt=last).values_list("pk", flat=True)[:ROWS_PER_STATEMENT]):
-        canceled += _mark_canceled(using, ids)
-        last = ids[-1]
-    return canceled
+def _in_transaction(using: str, cancel: Callable[[], T]) -> T:
+    """Cancel as part of the open transaction; or in one of its own, again if that conflicted with another one."""
+    conflicts = 0
+    while True:
+        try:
+            with transaction.atomic(using=using):
+                return cancel()
+        except DatabaseError as error:
+            conflicts += 1
+            is_callers = connections[using].in_atomic_block
+            if is_callers or conflicts > CONFLICT_RETRIES or not database_for(using).is_conflict(error):
+                raise
+
+
+def _portions(ids: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), ROWS_PER_STATEMENT):
+        yield ids[start : start + ROWS_PER_STATEMENT]
 
 
 def _mark_canceled(using: str, ids: Sequence[int]) -> int:
@@ -96,14 +114,20 @@ def _mark_canceled(using: str, ids: Sequence[int]) -> int:
 
 
 def _explain_why_not(using: str, function_id: int) -> None:
-    # The row as it is now: a plain read could show the snapshot of a transaction that began earlier.
-    rows = ScheduledFunction.objects.using(using).select_for_update().filter(pk=function_id)
+    # The row as it is now: a plain read could show the snapshot of a transaction that began earlier. Not the
+    # strongest lock, which would wait for somebody who inserts a row that refers to this one.
+    no_key = connections[using].features.has_select_for_no_key_update
+    rows = ScheduledFunction.objects.using(using).select_for_update(no_key=no_key).filter(pk=function_id)
     row = rows.values_list("name", "state").first()
     if row is None:
-        raise UnknownScheduledFunction(
-            f"There is no scheduled function {function_id} to cancel: it never existed, was rolled back, or"
-            " finished so long ago that its record has been deleted."
-        )
+        raise _unknown(function_id)
     name, state = row
     if state != State.CANCELED:
         raise AlreadyFinished(f"{name} {function_id} cannot be canceled: it has finished ({state}).")
+
+
+def _unknown(function_id: int) -> UnknownScheduledFunction:
+    return UnknownScheduledFunction(
+        f"There is no scheduled function {function_id} to cancel: it never existed, was rolled back, or"
+        " finished so long ago that its record has been deleted."
+    )

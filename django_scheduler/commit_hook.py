@@ -6,7 +6,6 @@ something was scheduled, and what the transaction has scheduled is the sum of th
 one wake-up.
 """
 
-import logging
 from dataclasses import dataclass, field
 
 from django.db import connections, transaction
@@ -15,8 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django_scheduler import wakeup
 from django_scheduler.conf import get_settings
 from django_scheduler.errors import ArgumentsTooLarge, TooManyScheduled
-
-logger = logging.getLogger("django_scheduler")
+from django_scheduler.log import warn
 
 WARN_ABOVE = 0.8
 
@@ -70,7 +68,7 @@ class Limit:
                 " schedule one function that schedules the rest."
             )
         if before <= limit * WARN_ABOVE < after:
-            logger.warning(
+            warn(
                 "One transaction has scheduled %s of the %s %s that it may (DJANGO_SCHEDULER[%r]), with %s.",
                 f"{after:,}",
                 f"{limit:,}",

@@ -38,7 +38,7 @@ class Settings:
     #: How long an executor may be silent before its running actions are recorded as lost.
     HEARTBEAT_TIMEOUT: timedelta = timedelta(seconds=30)
     #: How often an idle executor looks for due functions although nothing woke it. ``None``: what suits
-    #: the database (5 seconds where wake-ups arrive from other processes, else 1 second).
+    #: the database (5 seconds where wake-ups arrive from other processes, else half a second).
     POLL_INTERVAL: timedelta | None = None
     #: The wait before the first retry after a transient error; it doubles with each one (full jitter).
     BACKOFF_INITIAL: timedelta = timedelta(seconds=0.5)

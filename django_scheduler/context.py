@@ -53,10 +53,11 @@ class Context:
     def run_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run a mutation now and return what it returns.
 
-        It has a transaction of its own, which is repeated when it conflicts with another one. Inside a
-        transaction it is a savepoint: an exception that the caller catches undoes the mutation alone.
+        It has a transaction of its own, which is repeated when it conflicts with another one; the mutation is then
+        given the same arguments again, so it should not change them. Inside a transaction it is a savepoint: an
+        exception that the caller catches undoes the mutation alone.
 
-        Raises ``FunctionNotFound``, ``InvalidArguments``, and whatever the mutation raises.
+        Raises ``FunctionNotFound``, ``InvalidArguments``, ``BrokenTransaction``, and whatever the mutation raises.
         """
         return calls.run_mutation(self, function, args, kwargs)
 

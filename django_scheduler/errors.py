@@ -41,6 +41,10 @@ class CannotCancelSelf(SchedulerError):
     """A function asked to cancel itself. To end early, return or raise."""
 
 
+class BrokenTransaction(SchedulerError):
+    """The body of a mutation returned, but the database would not keep all that it has done."""
+
+
 class TransientError(SchedulerError):
     """Raised by the body of a mutation to be rolled back and retried later, with backoff.
 

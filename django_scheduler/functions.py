@@ -7,28 +7,31 @@ from collections.abc import Callable
 from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.models import LONGEST_QUEUE_NAME, Kind
 from django_scheduler.registry import registry
+from django_scheduler.values.short_repr import short_repr
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 DEFAULT_QUEUE = "default"
 
 
-class Function(Generic[P, R]):
+class Function(Generic[P, R_co]):
     """A function that can be scheduled. Called, it is the plain function that was decorated."""
 
     def __init__(
         self,
-        body: Callable[Concatenate[Context, P], R],
+        body: Callable[Concatenate[Context, P], R_co],
         *,
         kind: Kind,
         public: bool,
@@ -36,18 +39,19 @@ class Function(Generic[P, R]):
         queue: str,
         priority: int,
     ) -> None:
+        _refuse_what_is_no_plain_function(body, kind)
+        update_wrapper(self, body, updated=())  # attributes that the body has could be named as ours are
         self.body = body
         self.kind = kind
         self.public = public
         self.queue = queue
         self.priority = priority
-        self.is_async = inspect.iscoroutinefunction(body)
-        self.last_name: str = name or getattr(body, "__name__", "")
-        update_wrapper(self, body)
+        self.is_async = iscoroutinefunction(body)
+        self.last_name: str = body.__name__ if name is None else name
         _refuse_what_cannot_be_executed(self)
         registry.add(self)
 
-    def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         return self.body(ctx, *args, **kwargs)
 
     def __repr__(self) -> str:
@@ -67,8 +71,12 @@ class Function(Generic[P, R]):
     @cached_property
     def signature(self) -> inspect.Signature:
         """What the function is scheduled with: its own signature without ``ctx``."""
-        whole = inspect.signature(self.body)
-        return whole.replace(parameters=list(whole.parameters.values())[1:])
+        _, *parameters = self._whole_signature.parameters.values()
+        return self._whole_signature.replace(parameters=parameters)
+
+    @cached_property
+    def _whole_signature(self) -> inspect.Signature:
+        return inspect.signature(self.body)
 
     def bind(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> dict[str, object]:
         """The arguments by name.
@@ -76,16 +84,27 @@ class Function(Generic[P, R]):
         Raises ``InvalidArguments`` if they do not fit the signature.
         """
         try:
-            bound = self.signature.bind(*args, **kwargs).arguments
+            _, *bound = self._whole_signature.bind(None, *args, **kwargs).arguments.items()
         except TypeError as error:
             raise InvalidArguments(f"{self.name}{self.signature} cannot be called like this: {error}.") from None
+        arguments = dict(bound)
         for parameter in self.signature.parameters.values():
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                bound.update(bound.pop(parameter.name, {}))
-        return dict(bound)
+                arguments.update(arguments.pop(parameter.name, {}))
+        return arguments
 
 
 AnyFunction = Function[..., Any]
+
+
+def _refuse_what_is_no_plain_function(body: Any, kind: Kind) -> None:
+    if isinstance(body, Function):
+        raise ImproperlyConfigured(f"{body.name} is a scheduled {body.kind.value} already: it cannot be two things.")
+    if isinstance(body, type) or not (callable(body) and hasattr(body, "__qualname__")):
+        raise ImproperlyConfigured(
+            f"Only a function can be a scheduled {kind.value}, not {short_repr(body)}. The options of the decorator are"
+            f" given by name, as in @{kind.value}(name=...)."
+        )
 
 
 def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
@@ -95,7 +114,7 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
             f" {function.kind.value}: {problem}"
         )
 
-    if not function.last_name.isidentifier():
+    if not isinstance(function.last_name, str) or not function.last_name.isidentifier():
         refuse(f"its name {function.last_name!r} is not an identifier; pass name=.")
     if len(function.last_name) > 150:
         refuse("its name is longer than 150 characters; pass a shorter name=.")

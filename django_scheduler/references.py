@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 from django_scheduler.errors import FunctionNotFound
@@ -19,11 +20,18 @@ class Reference:
     def resolve(self) -> AnyFunction:
         function = registry.find(self.name)
         if function is None or function.public != self.public:
-            access, other = ("api", "internal") if self.public else ("internal", "api")
-            path = self.name.replace(":", ".")
-            hint = f" There is {other}.{path}." if function is not None else ""
-            raise FunctionNotFound(f"There is no {access}.{path}.{hint}")
+            raise FunctionNotFound(f"There is no scheduled function {self}.{self._hint()}")
         return function
+
+    def __str__(self) -> str:
+        return f"{'api' if self.public else 'internal'}.{self.name.replace(':', '.')}"
+
+    def _hint(self) -> str:
+        # First of all the same name with the other visibility, which is as near as can be.
+        existing = {str(Reference(function.name, function.public)): function.name for function in registry}
+        same_name = [path for path, name in existing.items() if name == self.name]
+        near = same_name or difflib.get_close_matches(str(self), existing, n=1)
+        return f" Did you mean {near[0]}?" if near else ""
 
 
 class AppReferences:

@@ -63,13 +63,17 @@ class Registry:
 
 
 def _source(function: AnyFunction) -> str:
-    code = inspect.unwrap(function.body).__code__
-    return f"{code.co_filename}:{code.co_firstlineno}"
+    body = inspect.unwrap(function.body)
+    code = getattr(body, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else f"{body.__module__}.{body.__qualname__}"
 
 
 def _same_source(one: AnyFunction, other: AnyFunction) -> bool:
-    """Whether a module was loaded again: that replaces its functions."""
-    return _source(one) == _source(other)
+    """Whether a module was loaded again: that replaces its functions.
+
+    What a function makes has the same source each time, and is another function each time.
+    """
+    return _source(one) == _source(other) and "<locals>" not in other.body.__qualname__
 
 
 registry = Registry()

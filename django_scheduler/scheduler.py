@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ParamSpec, overload
 
 from asgiref.sync import sync_to_async
@@ -110,7 +111,7 @@ class Scheduler:
         """``run_after_many`` at a time instead of after a delay."""
         return scheduling.schedule_many(self._alias, self._caller, parse_time(when), function, arguments)
 
-    def cancel(self, function_id: ScheduledFunctionId, /) -> None:
+    def cancel(self, function_id: int, /) -> None:
         """Cancel a scheduled function, as part of this transaction.
 
         Pending, it never runs. A mutation that is executing is interrupted and leaves nothing behind. An
@@ -153,7 +154,7 @@ class Scheduler:
         self, delay: timedelta | float, function: Any, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId:
         """``run_after`` for async callers."""
-        return await sync_to_async(self.run_after)(delay, function, *args, **kwargs)
+        return await sync_to_async(partial(self.run_after, delay, function, *args, **kwargs))()
 
     @overload
     async def arun_at(
@@ -165,7 +166,7 @@ class Scheduler:
     ) -> ScheduledFunctionId: ...
     async def arun_at(self, when: datetime | float, function: Any, /, *args: Any, **kwargs: Any) -> ScheduledFunctionId:
         """``run_at`` for async callers."""
-        return await sync_to_async(self.run_at)(when, function, *args, **kwargs)
+        return await sync_to_async(partial(self.run_at, when, function, *args, **kwargs))()
 
     async def arun_after_many(
         self,
@@ -187,7 +188,7 @@ class Scheduler:
         """``run_at_many`` for async callers."""
         return await sync_to_async(self.run_at_many)(when, function, arguments)
 
-    async def acancel(self, function_id: ScheduledFunctionId, /) -> None:
+    async def acancel(self, function_id: int, /) -> None:
         """``cancel`` for async callers."""
         await sync_to_async(self.cancel)(function_id)
 

@@ -1,6 +1,6 @@
 """How a function is scheduled: checked, bound, encoded and counted first, and only then written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,9 @@ from django_scheduler.references import resolve
 from django_scheduler.running import Running
 
 ROWS_PER_STATEMENT = 1_000
+
+#: MariaDB takes no statement of over 16 MiB, unless it is configured to.
+BYTES_PER_STATEMENT = 4 * 1024 * 1024
 
 
 def schedule(
@@ -43,14 +46,17 @@ def schedule_many(
     """Schedule a function once for each mapping of arguments, all of them or none."""
     target = resolve(function)
     texts = []
-    for keywords in arguments:
+    for position, keywords in enumerate(arguments):
         if not isinstance(keywords, Mapping):
             raise InvalidArguments(
                 f"{target.name} is scheduled in bulk with one dict of arguments each, not with"
-                f" {type(keywords).__name__}."
+                f" {type(keywords).__name__} (at position {position})."
             )
-        texts.append(values.dump_arguments(target.name, target.bind((), dict(keywords))))
-    return _write(using, caller, time, target, texts, BULK)
+        try:
+            texts.append(values.dump_arguments(target.name, target.bind((), dict(keywords))))
+        except InvalidArguments as error:
+            raise InvalidArguments(f"{error} (at position {position})") from error
+    return _write(using, caller, time, target, texts, BULK) if texts else []
 
 
 def _write(
@@ -64,7 +70,7 @@ def _write(
     volume = Volume(len(arguments), sum(map(len, arguments)))
     commit_hook.count(using, limit, volume, function.name)
     parent = caller.function_id if caller and caller.using == using else None
-    state = State.CANCELED if caller and parent and _is_canceled(caller) else State.PENDING
+    state = State.CANCELED if caller and _is_canceled(caller) else State.PENDING
     rows = [
         NewRow(
             name=function.name,
@@ -85,14 +91,23 @@ def _write(
 
 def _insert(using: str, rows: list[NewRow]) -> list[ScheduledFunctionId]:
     database = database_for(using)
-    if len(rows) <= ROWS_PER_STATEMENT:
-        return database.insert(rows)
+    first, *others = _in_statements(rows)
+    if not others:
+        return database.insert(first)
     with transaction.atomic(using=using):
-        return [
-            function_id
-            for start in range(0, len(rows), ROWS_PER_STATEMENT)
-            for function_id in database.insert(rows[start : start + ROWS_PER_STATEMENT])
-        ]
+        return [function_id for statement in (first, *others) for function_id in database.insert(statement)]
+
+
+def _in_statements(rows: list[NewRow]) -> Iterator[list[NewRow]]:
+    statement: list[NewRow] = []
+    size = 0
+    for row in rows:
+        if statement and (len(statement) == ROWS_PER_STATEMENT or size + len(row.args) > BYTES_PER_STATEMENT):
+            yield statement
+            statement, size = [], 0
+        statement.append(row)
+        size += len(row.args)
+    yield statement
 
 
 def _is_canceled(caller: Running) -> bool:
@@ -101,7 +116,7 @@ def _is_canceled(caller: Running) -> bool:
     Only an action can be: the row of a mutation that executes is locked by it, so a cancel either waits until
     the mutation has committed or interrupts it, and what it had scheduled vanishes with it.
     """
-    if caller.scheduled_kind is Kind.MUTATION:
+    if caller.function_id is None or caller.scheduled_kind is Kind.MUTATION:
         return False
     rows = ScheduledFunction.objects.using(caller.using)
     return rows.filter(pk=caller.function_id, state=State.CANCELED).exists()

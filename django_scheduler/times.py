@@ -10,10 +10,14 @@ from datetime import UTC, datetime, timedelta
 from django.utils import timezone
 
 from django_scheduler.errors import InvalidSchedule
+from django_scheduler.values.short_repr import short_repr
 
 FURTHEST = timedelta(days=5 * 366)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: Further than any time is from any other, so that a number beyond it can be taken for it.
+BEYOND_ALL_DATES = timedelta(days=10_000 * 366)
 
 
 def parse_delay(delay: timedelta | float) -> timedelta:
@@ -23,15 +27,18 @@ def parse_delay(delay: timedelta | float) -> timedelta:
     ``InvalidSchedule`` if it is negative, not finite or too long.
     """
     if isinstance(delay, timedelta):
-        length = delay
+        length, is_negative = delay, delay < timedelta(0)
     elif _is_number(delay):
-        length = _milliseconds(delay, "A delay")
+        # Asked of the number, because what is next to nothing becomes no microsecond at all.
+        length, is_negative = _milliseconds(delay, "A delay"), delay < 0
     else:
         raise TypeError(f"A delay is a timedelta or a number of milliseconds, not {type(delay).__name__}.")
-    if length < timedelta(0):
-        raise InvalidSchedule(f"A delay cannot be negative: {delay!r}. For a time in the past there is run_at.")
+    if is_negative:
+        raise InvalidSchedule(
+            f"A delay cannot be negative: {short_repr(delay)}. For a time in the past there is run_at."
+        )
     if length > FURTHEST:
-        raise InvalidSchedule(f"A delay cannot be longer than {FURTHEST.days} days: {delay!r}.")
+        raise InvalidSchedule(f"A delay cannot be longer than {FURTHEST.days} days: {short_repr(delay)}.")
     return length
 
 
@@ -44,16 +51,17 @@ def parse_time(when: datetime | float) -> datetime:
     if isinstance(when, datetime):
         if when.utcoffset() is None:
             raise InvalidSchedule(f"A time needs a time zone: {when!r} is naive. Use django.utils.timezone.")
-        time = when
+        distance = when - timezone.now()
     elif _is_number(when):
-        time = EPOCH + _milliseconds(when, "A time")
+        distance = _milliseconds(when, "A time") - (timezone.now() - EPOCH)
     else:
         raise TypeError(
             f"A time is an aware datetime or a number of milliseconds since the epoch, not {type(when).__name__}."
         )
-    if abs(time - timezone.now()) > FURTHEST:
-        raise InvalidSchedule(f"A time cannot be more than {FURTHEST.days} days away: {when!r}.")
-    return time
+    if abs(distance) > FURTHEST:
+        hint = "" if isinstance(when, datetime) else " A number is taken as milliseconds since 1970."
+        raise InvalidSchedule(f"A time cannot be more than {FURTHEST.days} days away: {short_repr(when)}.{hint}")
+    return when if isinstance(when, datetime) else EPOCH + timedelta(milliseconds=when)
 
 
 def _is_number(value: object) -> bool:
@@ -61,9 +69,7 @@ def _is_number(value: object) -> bool:
 
 
 def _milliseconds(number: float, what: str) -> timedelta:
-    try:
-        if math.isfinite(number):
-            return timedelta(milliseconds=number)
-    except OverflowError:
-        raise InvalidSchedule(f"{what} cannot be that far away: {number!r} milliseconds.") from None
-    raise InvalidSchedule(f"{what} must be finite, not {number!r}.")
+    if isinstance(number, float) and not math.isfinite(number):
+        raise InvalidSchedule(f"{what} must be finite, not {number!r}.")
+    furthest_number = BEYOND_ALL_DATES // timedelta(milliseconds=1)
+    return timedelta(milliseconds=min(max(number, -furthest_number), furthest_number))

@@ -6,12 +6,10 @@ transaction, in a statement of its own. It may be lost, when the process dies in
 executors poll all the same, so nothing depends on it but promptness.
 """
 
-import logging
 from collections.abc import Callable
 
 from django_scheduler.databases import database_for
-
-logger = logging.getLogger("django_scheduler")
+from django_scheduler.log import warn
 
 _subscribers: set[tuple[str, Callable[[], None]]] = set()
 
@@ -27,10 +25,10 @@ def unsubscribe(using: str, ring: Callable[[], None]) -> None:
 
 def send(using: str) -> None:
     """Wake the executors of this process and, where the database can tell them, of all others."""
-    for subscribed, ring in tuple(_subscribers):
-        if subscribed == using:
-            ring()
     try:
+        for subscribed, ring in tuple(_subscribers):
+            if subscribed == using:
+                ring()
         database_for(using).send_wakeup()
-    except Exception:
-        logger.warning("A wake-up could not be sent; executors will find the work by polling.", exc_info=True)
+    except Exception as error:
+        warn("A wake-up could not be sent; executors will find the work by polling: %s", error, error=error)

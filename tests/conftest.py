@@ -1,12 +1,16 @@
 """What every test may ask for: the test database, and the way to it from another process."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
 from hypothesis import settings as hypothesis
+
+from django_scheduler.executor.executor import Executor
+from django_scheduler.executor.lookout import Until
 
 # Examples that talk to a database take as long as they take; CI tries the same ones every time.
 hypothesis.register_profile("database", deadline=None, derandomize="CI" in os.environ)
@@ -42,6 +46,20 @@ def child_environment(django_db_setup) -> dict[str, str]:
         "PYTHONPATH": str(Path(__file__).parent.parent),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+@pytest.fixture
+def execute_due(transactional_db) -> Callable[[], None]:
+    """Execute everything that is due, and what becomes due by it, one after the other, in this process."""
+
+    def execute() -> None:
+        executor = Executor(concurrency=1, until=Until.NOTHING_DUE)
+        executor.start()
+        if not executor.wait(timeout=30):
+            executor.stop()
+            raise AssertionError("What was due has not come to an end within 30 seconds.")
+
+    return execute
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -5,6 +5,7 @@
 
 import json
 import os
+from datetime import timedelta
 
 from testproject import settings as shop
 from testproject.settings import *  # noqa: F403
@@ -28,8 +29,12 @@ elif database["ENGINE"].endswith("mysql"):
     database["TEST"] = {"CHARSET": "utf8mb4"}
 
 # override_settings does not reach a process that a test starts: its settings of the scheduler come like this.
+# JSON has no durations; here every number is one, in seconds, except where a setting counts something.
 if "TEST_DJANGO_SCHEDULER" in os.environ:
     DJANGO_SCHEDULER = {
         **getattr(shop, "DJANGO_SCHEDULER", {}),
-        **json.loads(os.environ["TEST_DJANGO_SCHEDULER"]),
+        **{
+            name: timedelta(seconds=value) if isinstance(value, int | float) and not name.startswith("MAX_") else value
+            for name, value in json.loads(os.environ["TEST_DJANGO_SCHEDULER"]).items()
+        },
     }

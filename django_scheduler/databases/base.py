@@ -42,6 +42,9 @@ class Lane:
     priority: int
     #: In seconds; zero or less: it is due.
     due_in: float
+    #: Of the first of them, as the driver gives it; and its id.
+    due_time: Any
+    first_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Database(ABC):
     clock: ClassVar[str]
     #: Locks the rows that a SELECT returns and passes over those that are locked.
     skip_locked: ClassVar[str]
+    #: What a claim selects besides, to let a cancel know that this transaction executes a function.
+    mark_executing: ClassVar[str] = "NULL"
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -148,26 +153,34 @@ class Database(ABC):
 
     # Claiming
 
-    def lanes(self) -> list[Lane]:
-        """Every queue and priority that has pending functions."""
+    def lanes(self, *, besides: Collection[int] = ()) -> list[Lane]:
+        """Every queue and priority that has pending functions. ``besides``: ids to pass over."""
         with self.connection.cursor() as cursor:
-            lanes = self._lanes()
+            lanes = self._lanes(_besides(besides))
             cursor.execute(lanes.text, lanes.params)
-            return [Lane(queue, priority, float(due_in)) for queue, priority, due_in in cursor.fetchall()]
+            return [
+                Lane(queue, priority, float(due_in), due_time, first_id)
+                for queue, priority, due_in, due_time, first_id in cursor.fetchall()
+            ]
 
-    def _lanes(self) -> Sql:
+    def _lanes(self, besides: Sql) -> Sql:
         # From the first entry of one lane the index is entered anew at the first entry of the next one, so the
-        # cost grows with the number of lanes and not with that of the pending functions.
-        first = f"SELECT id FROM {TABLE} WHERE state = 'pending'"
+        # cost grows with the number of lanes and not with that of the pending functions. (A comparison of rows,
+        # (queue, priority) > (...), would read the whole lane.)
+        first = f"SELECT id FROM {TABLE} WHERE state = 'pending'{besides.text}"
         order = "ORDER BY queue, priority, due_time, id LIMIT 1"
         due_in = self._seconds_until("due_time")
         return Sql(
-            f"WITH RECURSIVE lanes (queue, priority, due_time) AS ("
-            f" SELECT queue, priority, due_time FROM {TABLE} WHERE id = ({first} {order})"
+            f"WITH RECURSIVE lanes (queue, priority, due_time, id) AS ("
+            f" SELECT queue, priority, due_time, id FROM {TABLE} WHERE id = ({first} {order})"
             f" UNION ALL"
-            f" SELECT head.queue, head.priority, head.due_time FROM lanes JOIN {TABLE} head ON head.id ="
-            f" ({first} AND (queue, priority) > (lanes.queue, lanes.priority) {order}))"
-            f" SELECT queue, priority, {due_in.text} FROM lanes",
+            f" SELECT head.queue, head.priority, head.due_time, head.id FROM lanes JOIN {TABLE} head ON head.id ="
+            f" COALESCE(({first} AND queue = lanes.queue AND priority > lanes.priority {order}),"
+            f" ({first} AND queue > lanes.queue {order})))"
+            f" SELECT queue, priority, {due_in.text}, due_time, id FROM lanes",
+            *besides.params,
+            *besides.params,
+            *besides.params,
             *due_in.params,
         )
 
@@ -177,19 +190,19 @@ class Database(ABC):
         The lock lasts as long as the transaction, in which this must be called. ``besides``: ids to pass over.
         """
         now = self._now()
-        passed_over = f" AND id NOT IN ({', '.join(['%s'] * len(besides))})" if besides else ""
+        passed_over = _besides(besides)
         due_in = self._seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, name, {self._text('args')}, attempts, {now.text}, {due_in.text} FROM {TABLE}"
-                f" WHERE state = 'pending' AND queue = %s AND priority = %s AND due_time <= {now.text}"
-                f"{passed_over} ORDER BY due_time, id LIMIT 1 {self.skip_locked}",
-                [*now.params, *due_in.params, lane.queue, lane.priority, *now.params, *besides],
+                f"SELECT id, name, {self._text('args')}, attempts, {now.text}, {due_in.text}, {self.mark_executing}"
+                f" FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s AND due_time <= {now.text}"
+                f"{passed_over.text} ORDER BY due_time, id LIMIT 1 {self.skip_locked}",
+                [*now.params, *due_in.params, lane.queue, lane.priority, *now.params, *passed_over.params],
             )
             row = cursor.fetchone()
         if row is None:
             return None
-        function_id, name, args, attempts, claim_time, due_in_seconds = row
+        function_id, name, args, attempts, claim_time, due_in_seconds, _ = row
         return Claimable(function_id, name, args, attempts, claim_time, max(0.0, -float(due_in_seconds)))
 
     def next_due_in(self, lane: Lane) -> float | None:
@@ -239,8 +252,8 @@ class Database(ABC):
 
     # Canceling
 
-    def lock_row(self, function_id: int) -> None:
-        """Lock a row, interrupting the mutation that holds it where the database can; else do nothing."""
+    def lock_rows(self, ids: Collection[int]) -> None:
+        """Lock rows, interrupting the mutations that hold them where the database can; else do nothing."""
 
     # Executing
 
@@ -250,9 +263,20 @@ class Database(ABC):
     def listen(self, ring: Callable[[], None], stopping: Event) -> None:
         """Call ``ring`` for the wake-ups of other processes until ``stopping``; where there are none, return."""
 
+    def is_transaction_open(self) -> bool:
+        """Whether nothing has ended the transaction that has begun, as far as that is known without asking."""
+        return self.connection.in_atomic_block
+
     def is_transaction_intact(self) -> bool:
-        """Whether everything that the open transaction has done so far would be committed."""
-        return not self.connection.needs_rollback
+        """Whether no error has broken it either."""
+        return self.is_transaction_open() and not self.connection.needs_rollback
+
+    def mark_transaction(self) -> None:
+        """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""
+
+    def is_transaction_marked(self) -> bool:
+        """Whether this is still the transaction that was marked; its mark goes."""
+        return True
 
     # Errors
 
@@ -260,7 +284,7 @@ class Database(ABC):
         """Whether the error of a statement has also undone what the transaction had done before."""
         return self.is_lost(error)
 
-    def is_transient(self, error: BaseException) -> bool:
+    def is_transient(self, error: BaseException | None) -> bool:
         """Whether the same again may succeed: a conflict, a timeout, a lost connection."""
         if isinstance(error, TransientError):
             return True
@@ -279,3 +303,7 @@ class Database(ABC):
     def _is_passing(self, error: BaseException) -> bool:
         """Whether another error will have passed after a while: a lock timeout, a full disk."""
         return False
+
+
+def _besides(ids: Collection[int]) -> Sql:
+    return Sql(f" AND id NOT IN ({', '.join(['%s'] * len(ids))})" if ids else "", *ids)

@@ -12,13 +12,18 @@ from django_scheduler.models import ScheduledFunctionId
 CONFLICTS = {1020, 1213}
 
 #: Server shutting down, connection refused, gone away, lost, killed, disconnected while idle.
-LOST = {1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
+LOST = {1053, 1927, 2002, 2003, 2006, 2013, 2055, 3169, 4031}
 
-#: Too many connections, lock wait timeout, disk full, lock not available.
-PASSING = {1040, 1205, 1021, 3572}
+#: Too many connections, lock wait timeout, disk full, lock not available, query killed.
+PASSING = {1040, 1205, 1021, 1317, 3572}
+
+#: What lasts exactly as long as the transaction, which a deadlock ends without a sign, and CREATE TABLE too.
+MARK = "django_scheduler_mark"
+NO_SUCH_SAVEPOINT = 1305
 
 
 class MySQL(Database):
+    poll_interval = 0.5
     clock = "UTC_TIMESTAMP(6)"
     skip_locked = "FOR UPDATE SKIP LOCKED"
 
@@ -44,18 +49,42 @@ class MySQL(Database):
             first = cursor.lastrowid
             return [ScheduledFunctionId(first + number) for number in range(cursor.rowcount)]
 
-    def _lanes(self) -> Sql:
-        # Rows of values are not looked up in an index here, but a GROUP BY jumps from group to group.
-        due_in = self._seconds_until("MIN(due_time)")
+    def _lanes(self, besides: Sql) -> Sql:
+        # Rows of values are not looked up in an index here, but a GROUP BY jumps from group to group, as long as
+        # there is no other condition; the first function of a group is then found through the index.
+        due_in = self._seconds_until("due_time")
         return Sql(
-            f"SELECT queue, priority, {due_in.text} FROM {TABLE} WHERE state = 'pending' GROUP BY queue, priority",
+            f"SELECT head.queue, head.priority, {due_in.text}, due_time, id FROM"
+            f" (SELECT queue, priority, (SELECT id FROM {TABLE} WHERE state = 'pending' AND queue = lane.queue"
+            f" AND priority = lane.priority{besides.text} ORDER BY due_time, id LIMIT 1) AS first_id FROM"
+            f" (SELECT queue, priority FROM {TABLE} WHERE state = 'pending' GROUP BY queue, priority) AS lane) AS head"
+            f" JOIN {TABLE} ON id = first_id",
             *due_in.params,
+            *besides.params,
         )
 
     def prepare_session(self) -> None:
         # Under REPEATABLE READ a locking read also locks the gaps that it passes, and inserts wait for those.
         with self.connection.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    def is_transaction_open(self) -> bool:
+        driver: Any = self.connection.connection
+        return super().is_transaction_open() and driver is not None and bool(driver.open)
+
+    def mark_transaction(self) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SAVEPOINT {MARK}")
+
+    def is_transaction_marked(self) -> bool:
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute(f"RELEASE SAVEPOINT {MARK}")
+        except DatabaseError as error:
+            if _code(error) != NO_SUCH_SAVEPOINT:
+                raise
+            return False
+        return True
 
     def ends_transaction(self, error: BaseException) -> bool:
         # After a deadlock the transaction is gone without a sign, and the next statement begins another one.

@@ -1,22 +1,27 @@
 """PostgreSQL: row locks that are skipped, NOTIFY, and executing mutations that can be interrupted."""
 
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, OperationalError, connections
 
-from django_scheduler.databases.base import TABLE, Database, Sql
+from django_scheduler.databases import interruption
+from django_scheduler.databases.base import Database, Sql
+from django_scheduler.databases.interruption import EXECUTING, sqlstate
 
 CHANNEL = "django_scheduler"
 
-#: How executors' sessions call themselves: only those are ever interrupted.
-APPLICATION_NAME = "django_scheduler"
+#: How often a listener looks whether it is to stop, in seconds.
+LISTEN_INTERVAL = 0.1
 
-#: How long a cancel waits for a lock before it interrupts the executor that holds it (again), in milliseconds.
-PATIENCE = 200
+#: What the transaction status of psycopg 2 and 3 means.
+IN_TRANSACTION, IN_BROKEN_TRANSACTION = 2, 3
+
+#: How executors' sessions call themselves.
+APPLICATION_NAME = "django_scheduler"
 
 
 class PostgreSQL(Database):
@@ -24,6 +29,8 @@ class PostgreSQL(Database):
     clock = "STATEMENT_TIMESTAMP()"
     # NO KEY: a row of the user's that refers to this one by a foreign key can be inserted meanwhile.
     skip_locked = "FOR NO KEY UPDATE SKIP LOCKED"
+    # Of this transaction alone, so that it reaches the server and leaves it through any connection pool.
+    mark_executing = f"set_config('application_name', '{EXECUTING}', true)"
 
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
         now = self._now()
@@ -48,52 +55,8 @@ class PostgreSQL(Database):
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, '')", [CHANNEL])
 
-    # Interrupting
-
-    def lock_row(self, function_id: int) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT 1 FROM {TABLE} WHERE id = %s {self.skip_locked}", [function_id])
-            if cursor.fetchone() or not self._exists(cursor, function_id):
-                return
-        interrupt = "pg_cancel_backend"
-        while True:
-            self._interrupt_executor(function_id, interrupt)
-            if self._lock_row_within_patience(function_id):
-                return
-            # Canceling a statement does not reach a body that is between two statements.
-            interrupt = "pg_terminate_backend"
-
-    def _exists(self, cursor: Any, function_id: int) -> bool:
-        cursor.execute(f"SELECT 1 FROM {TABLE} WHERE id = %s", [function_id])
-        return cursor.fetchone() is not None
-
-    def _interrupt_executor(self, function_id: int, interrupt: str) -> None:
-        # A locked row names the transaction that has locked it in xmax, and that transaction holds the lock on
-        # its own id. Were it to end this very moment, the executor's next mutation would be hit and retried.
-        with self.connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {interrupt}(holder.pid) FROM {TABLE} function"
-                " JOIN pg_locks holder ON holder.locktype = 'transactionid' AND holder.granted"
-                " AND holder.mode = 'ExclusiveLock' AND holder.transactionid = function.xmax"
-                " JOIN pg_stat_activity session ON session.pid = holder.pid"
-                " WHERE function.id = %s AND session.application_name = %s AND session.pid <> pg_backend_pid()",
-                [function_id, APPLICATION_NAME],
-            )
-
-    def _lock_row_within_patience(self, function_id: int) -> bool:
-        with self.connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('lock_timeout')")
-            (before,) = cursor.fetchone()
-            try:
-                with transaction.atomic(using=self.using):
-                    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{PATIENCE}ms"])
-                    cursor.execute(f"SELECT 1 FROM {TABLE} WHERE id = %s FOR NO KEY UPDATE", [function_id])
-            except OperationalError as error:
-                if _sqlstate(error) != "55P03":
-                    raise
-                return False
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [before])
-        return True
+    def lock_rows(self, ids: Collection[int]) -> None:
+        interruption.lock_rows(self.using, ids)
 
     # Executing
 
@@ -117,25 +80,29 @@ class PostgreSQL(Database):
             with selectors.DefaultSelector() as selector:
                 selector.register(driver.fileno(), selectors.EVENT_READ)
                 while not stopping.is_set():
-                    if selector.select(timeout=0.5):
+                    if selector.select(timeout=LISTEN_INTERVAL):
                         _drain_notifications(driver)
                         ring()
         finally:
             connection.close()
 
+    def is_transaction_open(self) -> bool:
+        return self._transaction_status() in (IN_TRANSACTION, IN_BROKEN_TRANSACTION)
+
     def is_transaction_intact(self) -> bool:
+        return super().is_transaction_intact() and self._transaction_status() == IN_TRANSACTION
+
+    def _transaction_status(self) -> int | None:
         driver: Any = self.connection.connection
-        # 2 is PQTRANS_INTRANS in psycopg 2 and 3: in a transaction that no error has broken.
-        status = driver.info.transaction_status if driver is not None else None
-        return super().is_transaction_intact() and status == 2
+        return driver.info.transaction_status if driver is not None else None
 
     # Errors
 
     def is_conflict(self, error: BaseException) -> bool:
-        return _sqlstate(error) in ("40001", "40P01")  # serialization failure, deadlock
+        return sqlstate(error) in ("40001", "40P01")  # serialization failure, deadlock
 
     def is_lost(self, error: BaseException) -> bool:
-        state = _sqlstate(error)
+        state = sqlstate(error)
         if state is None:
             # The driver's own: the server closed the connection, or it had been closed before.
             return isinstance(error, OperationalError | InterfaceError)
@@ -143,17 +110,12 @@ class PostgreSQL(Database):
         return state.startswith(("08", "57P")) or state == "25P03"
 
     def _is_passing(self, error: BaseException) -> bool:
-        state = _sqlstate(error) or ""
+        state = sqlstate(error) or ""
         if state == "57014":
             # A cancel may have meant another function of this session. The site's own statement_timeout has
             # no state of its own, and would be met again.
             return "statement timeout" not in str(error)
         return state == "55P03" or state.startswith("53")  # lock not available, insufficient resources
-
-
-def _sqlstate(error: BaseException) -> str | None:
-    cause = error.__cause__ if isinstance(error, DatabaseError | InterfaceError) else None
-    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
 
 
 def _drain_notifications(driver: Any) -> None:

@@ -58,14 +58,21 @@ class SQLite(Database):
         finally:
             connection.close()
 
-    def is_transaction_intact(self) -> bool:
-        # Some errors (a full disk, a failed write) end the transaction without being asked.
+    def is_transaction_open(self) -> bool:
+        # Some errors (a full disk, a failed write) end it, and every later statement would commit by itself.
         driver: Any = self.connection.connection
-        return super().is_transaction_intact() and driver is not None and driver.in_transaction
+        try:
+            return driver is not None and bool(driver.in_transaction)
+        except sqlite3.ProgrammingError:  # it has been closed
+            return False
+
+    def ends_transaction(self, error: BaseException) -> bool:
+        return not self.is_transaction_open()
 
     def is_conflict(self, error: BaseException) -> bool:
         cause = error.__cause__
-        code = cause.sqlite_errorcode if isinstance(cause, sqlite3.Error) else None
+        # Without a code: errors of the driver itself.
+        code = getattr(cause, "sqlite_errorcode", None) if isinstance(cause, sqlite3.Error) else None
         return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
     def is_lost(self, error: BaseException) -> bool:

@@ -8,4 +8,5 @@
   the kinds; ``outcome.py`` describes errors, ``backoff.py`` says when to retry, ``log.py`` logs the end.
 * Beside the work, ``side_task.py`` repeats: ``registration.py`` (the executor's own row and its heartbeat),
   ``recovery.py`` (actions whose executor is gone), ``retention.py`` (finished rows that may go).
+* ``errand.py`` does something once, in a thread that nobody has to wait for: the ends of an executor.
 """

@@ -8,17 +8,19 @@ When the worker dies the row stays ``in_progress`` until the executor is known t
 ``failed``, ``lost``: see ``recovery.py``. If this executor was only thought to be gone, or the action was
 canceled, the end of the body finds the row decided and is dropped.
 
-COMMIT of the claim lost on the way: the row is read. If it names this executor and this attempt, the claim had
-taken effect and the body starts now; nobody else can have started it, because nobody else has this name.
+COMMIT of the claim lost on the way: the row is locked, which waits for a server that is still committing, and read.
+If it names this executor and this attempt, the claim had taken effect and the body starts now; nobody else can
+have started it, because nobody else has this name. As long as the row cannot be read we do not know, and ask again.
 
 The end of a body that has run must not get lost: it is recorded again and again until the database takes it.
 """
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, transaction
 
 from django_scheduler import values
 from django_scheduler.databases import NOW
@@ -26,9 +28,9 @@ from django_scheduler.executor.event_loop import run_in_event_loop
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.outcome import describe
 from django_scheduler.executor.session import discard_connection, tidy_connections
-from django_scheduler.models import Failure, Kind, State
+from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 
-#: The waits between attempts to record an end, in seconds.
+#: The waits between attempts to reach the database, in seconds.
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 
 
@@ -45,20 +47,13 @@ class ActionExecution(FunctionExecution):
 
     def after_rollback(self, error: BaseException) -> None:
         discard_connection(self.database.using)
-        row = self.current_row()
-        claimed_after_all = {
-            "state": State.IN_PROGRESS,
-            "worker": self.executor_name,
-            "attempts": self.attempt,
-        }
-        if row != claimed_after_all:
+        if not self._until_answered(self._was_claimed, "whether it was claimed is not known yet"):
             raise error
         self.after_commit()
 
     def after_commit(self) -> None:
         try:
-            arguments = values.load_arguments(self.name, self.claimed.args)
-            result = self.call_body(arguments)
+            result = self.call_body(self.load_arguments())
         except BaseException as error:
             changes = {"state": State.FAILED, "failure": Failure.ERROR, **describe(error)}
             self._finish(changes, error)
@@ -71,37 +66,51 @@ class ActionExecution(FunctionExecution):
         return super().call_body(arguments)
 
     def _finish(self, changes: dict[str, Any], error: BaseException | None = None) -> None:
-        expected = {"state": State.IN_PROGRESS, "worker": self.executor_name}
-        if self._record_until_taken({**changes, "completed_time": NOW}, expected):
+        if self._record_until_taken({**changes, "completed_time": NOW}):
             self.log_end(changes["state"], changes.get("failure"), error)
         else:
             self.log_dropped(f"its end ({changes['state'].value})")
 
-    def _record_until_taken(self, changes: dict[str, Any], expected: dict[str, Any]) -> bool:
+    def _record_until_taken(self, changes: dict[str, Any]) -> bool:
+        expected = {"state": State.IN_PROGRESS, "worker": self.executor_name}
+        tries = 0
+
+        def record() -> bool:
+            nonlocal tries
+            tries += 1
+            tidy_connections(self.database.using)
+            return self.record(changes, only_if=expected) or (tries > 1 and self._was_recorded(changes))
+
+        return self._until_answered(record, f"its end ({changes['state'].value}) could not be recorded yet")
+
+    def _was_claimed(self) -> bool:
+        rows = ScheduledFunction.objects.using(self.database.using).select_for_update()
+        claimed = {"state": State.IN_PROGRESS, "worker": self.executor_name, "attempts": self.attempt}
+        with transaction.atomic(using=self.database.using):
+            row = rows.filter(pk=self.id).values(*claimed).first()
+        return bool(row == claimed)
+
+    def _was_recorded(self, changes: dict[str, Any]) -> bool:
+        """Whether an earlier try had taken effect, and only its answer was lost."""
+        row = self.current_row()
+        return row.get("state") == changes["state"] and row.get("worker") == self.executor_name
+
+    def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
+        """Ask the database until it answers, on a new connection after each failure."""
         wait = FIRST_WAIT
-        tried_before = False
         while True:
             try:
-                tidy_connections(self.database.using)
-                return self.database.record(self.id, changes, only_if=expected) or (
-                    tried_before and self._was_recorded(changes)
-                )
+                return ask()
             except (DatabaseError, InterfaceError) as error:
-                tried_before = True
                 self.log(
                     logging.WARNING,
-                    "%s %s: its end (%s) could not be recorded yet, trying again in %.1f s: %s",
+                    "%s %s: %s, trying again in %.1f s: %s",
                     self.name,
                     self.id,
-                    changes["state"].value,
+                    problem,
                     wait,
                     error,
                 )
                 discard_connection(self.database.using)
             time.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
-
-    def _was_recorded(self, changes: dict[str, Any]) -> bool:
-        """Whether an earlier try had taken effect, and only its answer was lost."""
-        row = self.current_row()
-        return row.get("state") == changes["state"] and row.get("worker") == self.executor_name

@@ -7,7 +7,7 @@ in Django's ASGI handler: its connections are its own, and are closed when the a
 
 import asyncio
 import threading
-from functools import cache
+from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
@@ -31,8 +31,22 @@ async def _run(function: AnyFunction, arguments: dict[str, object], context: Con
             await sync_to_async(connections.close_all)()
 
 
-@cache
+_making = threading.Lock()
+_made: asyncio.AbstractEventLoop | None = None
+
+
 def _event_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="django_scheduler event loop", daemon=True).start()
-    return loop
+    global _made
+    with _making:
+        if _made is None:
+            _made = asyncio.new_event_loop()
+            threading.Thread(target=_run_forever, args=[_made], name="django_scheduler event loop", daemon=True).start()
+        return _made
+
+
+def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
+    # SystemExit in a task is passed on by the loop as well, and ends it; so does a body that calls stop(). The
+    # others' actions go on.
+    while True:
+        with suppress(BaseException):
+            loop.run_forever()

@@ -6,10 +6,14 @@ from abc import ABC, abstractmethod
 from contextvars import copy_context
 from typing import Any
 
+from django.db import DatabaseError
+
+from django_scheduler import values
 from django_scheduler.calls import run_body
 from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
 from django_scheduler.executor.log import log
+from django_scheduler.executor.outcome import plainer
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.running import Running
@@ -48,6 +52,18 @@ class Execution(ABC):
     def attempt(self) -> int:
         """Which attempt this is, counted from 1."""
         return self.claimed.attempts + 1
+
+    def record(self, changes: dict[str, Any], *, only_if: dict[str, Any]) -> bool:
+        """Change the row, outside of a transaction, if it still is as expected; whether it was."""
+        while True:
+            try:
+                return self.database.record(self.id, changes, only_if=only_if)
+            except DatabaseError as error:
+                if self.database.is_conflict(error):
+                    continue  # somebody else has changed the row meanwhile: look again
+                if self.database.is_transient(error) or changes == plainer(changes):
+                    raise
+                changes = plainer(changes)
 
     def current_row(self) -> dict[str, Any]:
         """What the record says now; empty if it is gone."""
@@ -117,6 +133,13 @@ class FunctionExecution(Execution):
                 scheduled_kind=self.function.kind,
             )
         )
+
+    def load_arguments(self) -> dict[str, object]:
+        """The arguments for the body.
+
+        Raises ``InvalidArguments`` if the code has changed since, so that they cannot be restored or do not fit.
+        """
+        return self.function.bind((), values.load_arguments(self.name, self.claimed.args))
 
     def call_body(self, arguments: dict[str, object]) -> Any:
         """Run the body in a context of its own: a language or time zone that it activates stays there."""

@@ -3,12 +3,16 @@
 It ends in one of three ways. By itself, when it was started ``until`` something that has come. Gracefully, after
 ``stop``: no new work, and what is being executed ends. At once, by ``abandon``: for a process that is about to
 end; its mutations then vanish with their connections, and its actions are recorded as lost.
+
+An end waits for nothing that may not come: not for a database that is gone, nor for SQLite's only lock, which a
+mutation may hold that is about to be cut off. What could not be recorded then, the next executor records that sees
+that this process has ended.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import django
 from django.db import connections
@@ -16,6 +20,7 @@ from django.db import connections
 from django_scheduler import __version__, wakeup
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
+from django_scheduler.executor.errand import run_errand
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.log import log
 from django_scheduler.executor.lookout import Lookout, Until
@@ -27,6 +32,9 @@ from django_scheduler.executor.worker import Worker
 
 #: How often retention looks for what has expired, in seconds.
 RETENTION_INTERVAL = 60.0
+
+#: For how long an end waits for the side tasks, and for how long for the database, in seconds.
+PATIENCE = 2.0
 
 
 class Executor:
@@ -94,12 +102,22 @@ class Executor:
 
     def stop(self) -> None:
         """Begin nothing new. What is being executed goes on: see ``wait``."""
-        self._stopping.set()
-        self._lookout.ring()
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._lookout.ring()
+            log(
+                logging.INFO,
+                "Executor %s is stopping: it begins nothing new, and is executing %d functions",
+                self.name,
+                len(self._executing()),
+                executor=self.name,
+            )
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything has ended, for so many seconds at most; whether it has."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        if self._stopping.is_set():
+            self._lookout.ring()  # once more: a worker that was about to look may have missed it
         for thread in self._threads:
             thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
@@ -110,18 +128,40 @@ class Executor:
     def abandon(self) -> None:
         """Record that what is being executed is lost. The caller must end the process now."""
         self.stop()
-        record_lost(self._database, self.name, "its executor was stopped before it ended")
-        self._end()
+        self._stopped.set()
+        self._leave(self._record_lost, self._registration.unregister)
 
     def _end(self) -> None:
         if not self._stopped.is_set():
+            self._stopping.set()
             self._stopped.set()
-            self.stop()
             wakeup.unsubscribe(self._database.using, self._lookout.ring)
+            deadline = time.monotonic() + PATIENCE
             for side_task in self._side_tasks:
-                side_task.join(timeout=5)
-            self._registration.unregister()
-            log(logging.INFO, "Executor %s has stopped", self.name, executor=self.name)
+                side_task.join(max(0.0, deadline - time.monotonic()))
+            self._leave(self._registration.unregister)
+
+    def _leave(self, *last_tasks: Callable[[], None]) -> None:
+        """Leave the database: whether or not it answers."""
+
+        def run() -> None:
+            for task in last_tasks:
+                task()
+
+        try:
+            run_errand(run, timeout=PATIENCE)
+        except Exception as error:
+            log(
+                logging.WARNING,
+                "Executor %s could not take its leave of the database, which the next executor will do for it: %r",
+                self.name,
+                error,
+                executor=self.name,
+            )
+        log(logging.INFO, "Executor %s has stopped", self.name, executor=self.name)
+
+    def _record_lost(self) -> None:
+        record_lost(self._database, self.name, "its executor was stopped before it ended")
 
     def _executing(self) -> list[Execution]:
         return [worker.execution for worker in self._workers if worker.execution]
@@ -164,4 +204,8 @@ class Executor:
             ", ".join(self._queues) or "all",
             self._concurrency,
             executor=self.name,
+            database=self._database.using,
+            queues=self._queues,
+            concurrency=self._concurrency,
+            version=__version__,
         )

@@ -6,6 +6,7 @@ outcome: everything is decided, and recorded, before it is logged.
 
 import logging
 import traceback
+from contextlib import suppress
 from typing import Any
 
 logger = logging.getLogger("django_scheduler.executor")
@@ -15,5 +16,6 @@ def log(level: int, message: str, *arguments: object, error: BaseException | Non
     """Log, and survive whatever a handler does."""
     try:
         logger.log(level, message, *arguments, exc_info=error, extra=extra)
-    except Exception:
-        traceback.print_exc()
+    except (Exception, SystemExit):
+        with suppress(Exception):  # standard error may be closed
+            traceback.print_exc()

@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Collection
 from enum import Enum
 from threading import Event
+from typing import Any
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, Lane
 
-#: For how long a lane that was alone in being due is taken to be so, in seconds.
+#: For how long a lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so, in
+#: seconds.
 TRUST = 1.0
 
 #: How often due functions that others hold are looked at again, in seconds. Nobody tells when an executor elsewhere
@@ -50,6 +52,8 @@ class Lookout:
         self._rung = Event()
         self._only_lane: Lane | None = None
         self._trusted_until = 0.0
+        self._has_looked = False
+        self._not_due: list[Lane] = []
 
     def ring(self) -> None:
         """Something may be due, or it is time to stop."""
@@ -60,51 +64,69 @@ class Lookout:
         if self._until is not Until.STOPPED:
             self.ring()
 
-    def due_lanes(self) -> list[Lane] | None:
+    def due_lanes(self, *, besides: Callable[[], Collection[int]]) -> list[Lane] | None:
         """Sleep until something is due; the lanes with due functions, in the order in which to serve them.
 
-        ``None``: there is nothing left to do.
+        ``besides``: the ids to pass over. ``None``: there is nothing left to do.
         """
         while not self._stopping.is_set():
             if self._only_lane and not self._rung.is_set() and time.monotonic() < self._trusted_until:
+                self._has_looked = False
                 return [self._only_lane]
             self._rung.clear()  # before looking, so that what is scheduled from now on rings again
-            lanes = self._lanes()
-            due = sorted((lane for lane in lanes if lane.due_in <= 0), key=lambda lane: (-lane.priority, lane.due_in))
+            # Likewise: what is executed now may schedule more and end while we look.
+            was_executing = self._is_executing()
+            lanes = self._lanes(besides())
+            due = sorted((lane for lane in lanes if lane.due_in <= 0), key=_order)
+            self._not_due = [lane for lane in lanes if lane.due_in > 0]
+            self._has_looked = True
+            self._trust(due)
             if due:
-                self._trust(lanes, due)
                 return due
-            if self._is_finished(lanes):
+            if not was_executing and self._is_finished(lanes):
                 return None
-            self._sleep([lane.due_in for lane in lanes])
+            self._sleep()
         return None
 
     def found_all_locked(self, due: list[Lane]) -> None:
         """Sleep, because every due function is held by somebody: others execute them, or cancel them."""
         self._only_lane = None
+        if not self._has_looked:
+            return  # not before having looked elsewhere
         if self._until is Until.NOTHING_DUE and not self._is_executing():
             self._stopping.set()
             return
         later = [self._database.next_due_in(lane) for lane in due]
-        self._sleep([LOCKED_INTERVAL, *(seconds for seconds in later if seconds is not None)])
+        self._sleep(LOCKED_INTERVAL, *(seconds for seconds in later if seconds is not None))
 
-    def _lanes(self) -> list[Lane]:
-        lanes = self._database.lanes()
+    def _lanes(self, besides: Collection[int]) -> list[Lane]:
+        lanes = self._database.lanes(besides=besides)
         return [lane for lane in lanes if lane.queue in self._queues] if self._queues else lanes
 
-    def _trust(self, lanes: list[Lane], due: list[Lane]) -> None:
-        self._only_lane = due[0] if len(due) == 1 else None
-        others = [lane.due_in for lane in lanes if lane.due_in > 0]
-        self._trusted_until = time.monotonic() + min([TRUST, *others])
+    def _trust(self, due: list[Lane]) -> None:
+        before, self._only_lane = self._only_lane, due[0] if len(due) == 1 else None
+        again = before and self._only_lane and _same(before, self._only_lane)
+        trust = min([TRUST, *(lane.due_in for lane in self._not_due)]) if again else 0.0
+        self._trusted_until = time.monotonic() + trust
 
     def _is_finished(self, lanes: list[Lane]) -> bool:
-        if self._until is Until.STOPPED or self._is_executing():
+        if self._until is Until.STOPPED:
             return False
         return self._until is Until.NOTHING_DUE or not lanes
 
-    def _sleep(self, until_due: list[float]) -> None:
-        self._rung.wait(min([self._poll_interval(), *until_due]))
+    def _sleep(self, *at_most: float) -> None:
+        due_in = [lane.due_in for lane in self._not_due]
+        if not self._stopping.is_set():  # whose ring may have been cleared
+            self._rung.wait(min([self._poll_interval(), *at_most, *due_in]))
 
     def _poll_interval(self) -> float:
         configured = get_settings().POLL_INTERVAL
         return configured.total_seconds() if configured else self._database.poll_interval
+
+
+def _same(one: Lane, other: Lane) -> bool:
+    return (one.queue, one.priority) == (other.queue, other.priority)
+
+
+def _order(lane: Lane) -> tuple[Any, ...]:
+    return -lane.priority, lane.due_time, lane.first_id

@@ -14,10 +14,9 @@ How it can end, and why that holds in each case:
   that it has succeeded, or the row as it was.
 * A transient error (deadlock, serialization failure, lost connection, lock timeout, ``TransientError``):
   likewise, but what is recorded is one attempt more and a later due time.
-* The body catches a database error and goes on: the database may have thrown away what came before (PostgreSQL
-  then refuses everything, MySQL after a deadlock says nothing at all). ``success`` would lie. So every error of
-  a statement is noticed as it passes, and a transaction that is not intact is rolled back: retried if what
-  broke it was transient, else ``failed``.
+* The body catches a database error and goes on, or ends the transaction in another way: ``success`` would lie.
+  ``transaction_watch.py`` notices, and what is left is rolled back: retried if what broke it was transient, else
+  ``failed``.
 * COMMIT reports an error, as a deferred constraint does: the same as an error of the body.
 * The connection is lost during COMMIT: nobody knows. The retry that is then recorded on a new connection asks
   for ``pending``. If the server is still committing, it waits for the lock. If it finds the row, the transaction
@@ -28,41 +27,34 @@ COMMIT. So they are taken out before, and run afterwards, where they can change 
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
-
-from django.db import DatabaseError
 
 from django_scheduler import values
 from django_scheduler.databases import NOW
-from django_scheduler.errors import SchedulerError
+from django_scheduler.errors import BrokenTransaction
 from django_scheduler.executor.backoff import backoff
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.outcome import describe
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.models import Failure, Kind, State
-
-
-class BrokenTransaction(SchedulerError):
-    """The body of a mutation returned, but the database would not keep all that it has done."""
+from django_scheduler.transaction_watch import TransactionWatch
 
 
 class MutationExecution(FunctionExecution):
-    _database_error: BaseException | None = None
-    _transaction_ended = False
+    #: What the body raised. If the rollback fails as well, that is not what has to be recorded.
+    _error: BaseException | None = None
 
     def in_transaction(self) -> None:
         self._commit_hooks: list[Callable[[], None]] = []
-        with self._noticing_database_errors():
-            arguments = values.load_arguments(self.name, self.claimed.args)
-            try:
-                result = self.call_body(arguments)
-            finally:
-                broken = self._transaction_ended or not self.database.is_transaction_intact()
-                self._transaction_ended = broken
-        if broken:
-            raise BrokenTransaction(self._explain_broken_transaction()) from self._database_error
+        self._watch = TransactionWatch(self.database)
+        try:
+            with self._watch:
+                result = self.call_body(self.load_arguments())
+        except BaseException as error:
+            self._error = error
+            raise
         self._commit_hooks = self._take_commit_hooks()
         changes = {
             "state": State.SUCCESS,
@@ -75,33 +67,29 @@ class MutationExecution(FunctionExecution):
             "attempts": self.attempt,
             "worker": self.executor_name,
         }
-        self.database.record(self.id, changes, only_if={"state": State.PENDING})
+        if not self.database.record(self.id, changes, only_if={"state": State.PENDING}):
+            raise BrokenTransaction("the body has changed or deleted the record of its own function.")
 
     def after_commit(self) -> None:
         for hook in self._commit_hooks:
             try:
-                hook()
-            except Exception as error:
+                copy_context().run(hook)  # as the body: what a hook activates does not outlive it
+            except BaseException as error:
                 self.log(logging.ERROR, "%s %s: an on_commit hook failed", self.name, self.id, error=error)
         self.log_end(State.SUCCESS)
 
     def after_rollback(self, error: BaseException) -> None:
         tidy_connections(self.database.using)  # a broken connection is replaced
-        if self._is_transient(error):
+        error = self._error or error
+        if self._watch.is_transient(error):
             self._retry(error)
         else:
             self._fail(error)
 
-    def _is_transient(self, error: BaseException) -> bool:
-        if self.database.is_transient(error):
-            return True
-        # Whatever the body made of it: a transient error has thrown away what it had done.
-        caught = self._database_error
-        return self._transaction_ended and caught is not None and self.database.is_transient(caught)
-
     def _retry(self, error: BaseException) -> None:
         delay = backoff(self.attempt)
-        if self._record({"due_time": delay, **describe(error)}, error):
+        description = describe(error)
+        if self._record({"due_time": delay, **description}):
             self.log(
                 logging.WARNING,
                 "%s %s: attempt %d met a transient error and is repeated in %.3f s: %s",
@@ -109,7 +97,7 @@ class MutationExecution(FunctionExecution):
                 self.id,
                 self.attempt,
                 delay.total_seconds(),
-                error,
+                description["error"],
                 state=State.PENDING.value,
             )
 
@@ -123,48 +111,20 @@ class MutationExecution(FunctionExecution):
             "worker": self.executor_name,
             **describe(error),
         }
-        if self._record(changes, error):
+        if self._record(changes):
             self.log_end(State.FAILED, Failure.ERROR, error)
 
-    def _record(self, changes: dict[str, Any], error: BaseException) -> bool:
+    def _record(self, changes: dict[str, Any]) -> bool:
         """Record how the attempt ended, if nobody else has decided since; whether that was so."""
         expected = {"state": State.PENDING, "attempts": self.claimed.attempts}
-        if self.database.record(self.id, {"attempts": self.attempt, **changes}, only_if=expected):
+        if self.record({"attempts": self.attempt, **changes}, only_if=expected):
             return True
         row = self.current_row()
         if row.get("state") == State.SUCCESS and row.get("worker") == self.executor_name:
             self.after_commit()  # COMMIT had taken effect; only its answer was lost
         else:
-            self.log_dropped(f"the error of attempt {self.attempt} ({error})")
+            self.log_dropped(f"the error of attempt {self.attempt} ({changes['error']})")
         return False
-
-    @contextmanager
-    def _noticing_database_errors(self) -> Iterator[None]:
-        """Remember the last error of a statement, also if the body catches it."""
-
-        def notice(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
-            try:
-                return execute(sql, params, many, context)
-            except DatabaseError as error:
-                self._database_error = error
-                self._transaction_ended |= self.database.ends_transaction(error)
-                raise
-
-        with self.database.connection.execute_wrapper(notice):
-            yield
-
-    def _explain_broken_transaction(self) -> str:
-        caught = self._database_error
-        if caught is None:
-            return (
-                "the body returned, but its transaction is marked to be rolled back (set_rollback, or an exception"
-                " that was caught inside an atomic block), so nothing that it wrote remains. Raise to fail."
-            )
-        return (
-            f"the body caught {type(caught).__name__} ({str(caught).strip()}) and went on, but the database has given"
-            " up the transaction, so nothing that it wrote remains. To catch an error of the database, put the"
-            " statement into its own `with transaction.atomic():` and catch it outside of that."
-        )
 
     def _take_commit_hooks(self) -> list[Callable[[], None]]:
         connection = self.database.connection

@@ -1,6 +1,7 @@
 """What is recorded of an exception: its type and message, and its traceback, storable and of bounded size."""
 
 import traceback
+from typing import Any
 
 LONGEST_ERROR = 10_000
 LONGEST_TRACEBACK = 50_000
@@ -9,28 +10,47 @@ LONGEST_TRACEBACK = 50_000
 def describe(error: BaseException) -> dict[str, str]:
     """The columns ``error`` and ``traceback``."""
     return {
-        "error": _error_text(error)[:LONGEST_ERROR],
-        "traceback": _traceback_text(error)[-LONGEST_TRACEBACK:],
+        "error": _storable(_error_text(error), LONGEST_ERROR),
+        "traceback": _storable(_traceback_text(error), LONGEST_TRACEBACK),
+    }
+
+
+def plainer(changes: dict[str, Any]) -> dict[str, Any]:
+    """The same in ASCII, for a database whose character set has refused the description of an error."""
+    return {
+        column: value.encode("ascii", "backslashreplace").decode() if column in ("error", "traceback") else value
+        for column, value in changes.items()
     }
 
 
 def _error_text(error: BaseException) -> str:
     try:
         message = str(error)
-    except Exception:  # an exception's own __str__ may raise
+    except BaseException:  # an exception's own __str__ may raise, anything
         message = "(its message cannot be shown)"
     name = type(error).__qualname__
-    return _storable(f"{name}: {message}" if message else name)
+    return f"{name}: {message}" if message else name
 
 
 def _traceback_text(error: BaseException) -> str:
     try:
-        return _storable("".join(traceback.format_exception(error)))
-    except Exception:
-        return ""
+        return "".join(traceback.format_exception(error))
+    except BaseException:
+        return "".join(traceback.format_tb(error.__traceback__))
 
 
-def _storable(text: str) -> str:
+def _storable(text: str, longest: int) -> str:
     """Text that every database takes: no NUL, no lone surrogates, nothing outside a three-byte character set."""
-    text = "".join(c if c <= "\uffff" else f"\\U{ord(c):08x}" for c in text) if not text.isascii() else text
-    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+    text = _shortened(text, longest)
+    if not text.isascii():
+        text = "".join(c if c <= "\uffff" else f"\\U{ord(c):08x}" for c in text)
+    return _shortened(text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8"), longest)
+
+
+def _shortened(text: str, longest: int) -> str:
+    """Without its middle: a traceback begins with where the error comes from, and ends with what it is."""
+    if len(text) <= longest:
+        return text
+    cut = "\n[...]\n"
+    half = (longest - len(cut)) // 2
+    return text[:half] + cut + text[-half:]

@@ -5,7 +5,8 @@ wrong, still only one of the two ends is recorded, because each of them asks for
 
 An executor is gone when its process is, which an executor in the same process space sees at once, or when its
 heartbeat has been silent for longer than ``HEARTBEAT_TIMEOUT``, by the database's clock. A process that can be seen
-alive is never gone, however silent: its body may hold SQLite's only lock, or the processor.
+alive, and not only another one with its id, is never gone, however silent: its body may hold SQLite's only lock, or
+the processor.
 
 Its row is locked, judged again, and deleted in one transaction with the record of its actions: of several
 executors that notice, one does it. An executor that was thought to be gone and is not registers again with its
@@ -52,8 +53,11 @@ def _bury_if_gone(database: Database, name: str) -> None:
 
 def _why_gone(database: Database, executor: Executor) -> str | None:
     if executor.process_space == process_space():
-        alive = is_alive(executor.process_id, executor.process_start)
-        return None if alive else f"its process {executor.process_id} on {executor.host} has ended"
+        if not is_alive(executor.process_id, executor.process_start):
+            return f"its process {executor.process_id} on {executor.host} has ended"
+        if executor.process_start:
+            return None
+        # Where the start of a process cannot be known, this one may have been given an old id.
     timeout = get_settings().HEARTBEAT_TIMEOUT
     silent = _executors(database).filter(pk=executor.pk, heartbeat_time__lt=database.now() - timeout)
     return f"its executor was silent for over {timeout.total_seconds():g} seconds" if silent.exists() else None

@@ -48,8 +48,7 @@ def tidy_connections(using: str) -> None:
 
 def discard_connection(alias: str) -> None:
     """Close a connection, whatever state it is in; the next use makes a new one."""
-    connection = connections[alias]
+    connection: Any = connections[alias]
     del connections[alias]
-    if connection.connection is not None:
-        with suppress(Exception):  # it may be broken: that is why it goes
-            connection.connection.close()
+    with suppress(Exception):  # it may be broken: that is why it goes
+        connection._close()  # close() would keep it for the end of the transaction that it may be in

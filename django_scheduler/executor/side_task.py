@@ -1,6 +1,7 @@
 """A side task: what an executor does beside its work, repeatedly, in a thread of its own.
 
-Whatever happens in it is logged and tried again with backoff. It never stops the work, nor another side task.
+Whatever happens in it is logged and tried again with backoff. It never stops the work, nor another side task. It
+is done at least once, however soon the executor stops.
 """
 
 import logging
@@ -24,22 +25,30 @@ class SideTask(threading.Thread):
 
     def run(self) -> None:
         wait_after_failure = FIRST_WAIT
-        while not self._stopping.is_set():
+        while True:
             try:
-                self._task()
+                self._run_once()
                 wait = self._interval
                 wait_after_failure = FIRST_WAIT
-            except Exception as error:
+            except BaseException as error:
                 wait = wait_after_failure
                 wait_after_failure = min(wait_after_failure * 2, LONGEST_WAIT)
-                log(
-                    logging.WARNING,
-                    "The executor's %s failed and is repeated in %.1f s; its work goes on: %s",
-                    self._task_name,
-                    wait,
-                    error,
-                    error=error,
-                )
-            finally:
-                connections.close_all()
-            self._stopping.wait(wait)
+                self._log_failure(error, wait)
+            if self._stopping.wait(wait):
+                return
+
+    def _run_once(self) -> None:
+        try:
+            self._task()
+        finally:
+            connections.close_all()
+
+    def _log_failure(self, error: BaseException, wait: float) -> None:
+        log(
+            logging.WARNING,
+            "The executor's %s failed and is repeated in %.1f s; its work goes on: %s",
+            self._task_name,
+            wait,
+            error,
+            error=error,
+        )

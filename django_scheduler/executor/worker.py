@@ -57,13 +57,14 @@ class Worker:
         with ExitStack() as turn:
             turn.enter_context(self._turn)
             try:
-                lanes = self._lookout.due_lanes()
+                lanes = self._lookout.due_lanes(besides=self._executing_ids)
                 if lanes is None:
                     return False
                 self._execute_next(lanes, hand_on_turn=turn.close)
                 self._wait_after_failure = FIRST_WAIT
-            except Exception as error:
-                self._recover_from(error)
+            except BaseException as error:
+                if not self._database.is_conflict(error):
+                    self._recover_from(error)
         return True
 
     def _execute_next(self, lanes: list[Lane], *, hand_on_turn: Callable[[], None]) -> None:
@@ -95,18 +96,21 @@ class Worker:
         try:
             yield
         finally:
-            tidy_connections(self._database.using)
             self.execution = None
             self._lookout.function_ended()
+            tidy_connections(self._database.using)
 
     def _claim(self, lanes: list[Lane]) -> Claimable | None:
-        # What a worker of this process executes is locked, except for the moment between its rollback and the
-        # record of why. Others may run it once more in that moment, to no effect; we need not.
-        executing = [execution.id for execution in self._executing()]
+        executing = self._executing_ids()
         for lane in lanes:
             if claimed := self._database.claim(lane, besides=executing):
                 return claimed
         return None
+
+    def _executing_ids(self) -> list[int]:
+        # What a worker of this process executes is locked, except for the moment between its rollback and the
+        # record of why. Others may run it once more in that moment, to no effect; we need not.
+        return [execution.id for execution in self._executing()]
 
     def _execution_of(self, claimed: Claimable) -> Execution:
         function = registry.find(claimed.name)
@@ -115,7 +119,7 @@ class Worker:
         kind = MutationExecution if function.kind is Kind.MUTATION else ActionExecution
         return kind(claimed, self._database, self._executor_name, function)
 
-    def _recover_from(self, error: Exception) -> None:
+    def _recover_from(self, error: BaseException) -> None:
         log(
             logging.ERROR,
             "The executor could not work and tries again in %.1f s: %s",

@@ -1,39 +1,56 @@
 """The progress bar of ``runscheduler --drain``, on a terminal."""
 
 import time
+from collections.abc import Collection
 
 from django.core.management.base import OutputWrapper
+from django.db import DatabaseError, InterfaceError
 
-from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.executor.errand import run_errand
+from django_scheduler.models import UNFINISHED, ScheduledFunction
 
-#: How often it is drawn, in seconds: each time counts what is pending.
+#: How often it is drawn, in seconds: each time counts what is left.
 INTERVAL = 0.5
 
 WIDTH = 30
 
 
+#: For how long a count may take before the bar is not drawn, in seconds.
+PATIENCE = 1.0
+
+
 class Progress:
-    def __init__(self, using: str, output: OutputWrapper) -> None:
-        self._pending = ScheduledFunction.objects.using(using).filter(state=State.PENDING)
+    def __init__(self, using: str, queues: Collection[str], output: OutputWrapper) -> None:
+        self._functions = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED)
+        if queues:
+            self._functions = self._functions.filter(queue__in=queues)
         self._output = output
+        self._left = 0
         self._most = 0
         self._drawn = float("-inf")
 
     def show(self) -> None:
         """Draw it, if it is time to."""
         if time.monotonic() - self._drawn >= INTERVAL:
-            self._draw(self._pending.count())
+            self._draw()
 
     def finish(self) -> None:
         """Draw it a last time, and leave the line."""
-        self._draw(self._pending.count())
+        self._draw()
         self._output.write("")
 
-    def _draw(self, pending: int) -> None:
-        self._most = max(self._most, pending)
-        done = self._most - pending
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        try:
+            run_errand(self._count, timeout=PATIENCE)
+        except (DatabaseError, InterfaceError, TimeoutError):
+            return  # the executor goes on, and says what is the matter
+        self._most = max(self._most, self._left)
+        done = self._most - self._left
         filled = WIDTH * done // self._most if self._most else WIDTH
         bar = "#" * filled + "." * (WIDTH - filled)
-        self._output.write(f"\r[{bar}] {done} of {self._most} done, {pending} pending ", ending="")
+        self._output.write(f"\r[{bar}] {done} of {self._most} done, {self._left} left ", ending="")
         self._output.flush()
-        self._drawn = time.monotonic()
+
+    def _count(self) -> None:
+        self._left = self._functions.count()

@@ -5,7 +5,7 @@ from contextlib import suppress
 from django.conf import settings
 from django.db import transaction
 
-from django_scheduler import ScheduledFunctionId, ctx
+from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished, UnknownScheduledFunction
 from testproject.orders.functions import book_courier, create_order, remind_customer
 from testproject.orders.models import Order
@@ -41,7 +41,7 @@ def pay_order(order_id: int) -> Order:
         if order.reminder is not None:
             # The customer may have been reminded already, even so long ago that the record of it is gone.
             with suppress(AlreadyFinished, UnknownScheduledFunction):
-                ctx.scheduler.cancel(ScheduledFunctionId(order.reminder))
+                ctx.scheduler.cancel(order.reminder)
             order.reminder = None
             if order.state == Order.State.PLACED:
                 order.state = Order.State.PAID

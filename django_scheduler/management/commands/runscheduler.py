@@ -2,29 +2,27 @@
 
 import logging
 import os
-import signal
 import sys
-import threading
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from concurrent.futures import wait
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, connections, router
 
+from django_scheduler.executor.errand import run_errand, start_errand
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.lookout import Until
 from django_scheduler.management.progress import Progress
+from django_scheduler.management.stop_signals import StopSignals
 from django_scheduler.models import ScheduledFunction
 
 #: How often the main thread looks for signals and for the end, in seconds.
 INTERVAL = 0.1
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
@@ -75,6 +73,10 @@ class Command(BaseCommand):
             help="execute until nothing is pending, also what is due later, then exit",
         )
 
+    def check(self, *args: Any, **kwargs: Any) -> None:
+        with _refusing_what_is_wrong():  # some of Django's checks ask the database
+            super().check(*args, **kwargs)
+
     def handle(
         self,
         *,
@@ -90,60 +92,62 @@ class Command(BaseCommand):
         if using not in connections:
             raise CommandError(f"There is no database {using!r} in DATABASES. There are: {', '.join(connections)}.")
         _make_log_visible(verbosity)
-        try:
-            executor = Executor(using=using, concurrency=concurrency, queues=queues, until=until)
-            executor.start()
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error)) from error
-        except (DatabaseError, InterfaceError) as error:
-            raise CommandError(
-                f"The executor cannot start on the database {using!r}: {error}. Can it be reached, and has"
-                " `manage.py migrate` been run?"
-            ) from error
-        progress = Progress(using, self.stderr) if until is Until.NOTHING_PENDING and self.stderr.isatty() else None
-        with _counted_signals() as signals:
-            self._run(executor, signals, grace, progress)
-
-    def _run(self, executor: Executor, signals: list[int], grace: float, progress: Progress | None) -> None:
-        deadline = None
-        while not executor.wait(timeout=INTERVAL):
-            if progress:
-                progress.show()
-            if signals and deadline is None:
-                deadline = time.monotonic() + grace
-                executor.stop()
-            if deadline is not None and (len(signals) > 1 or time.monotonic() > deadline):
-                executor.abandon()
-                _exit_at_once()
-        if progress:
-            progress.finish()
+        with StopSignals() as signals:
+            with _refusing_what_is_wrong():
+                executor = Executor(using=using, concurrency=concurrency, queues=queues, until=until)
+                _start(executor, signals)
+            show_progress = until is Until.NOTHING_PENDING and self.stderr.isatty()
+            _run(executor, signals, grace, Progress(using, queues, self.stderr) if show_progress else None)
 
 
 @contextmanager
-def _counted_signals() -> Iterator[list[int]]:
-    """The signals that have asked to stop; only the main thread is given any."""
-    received: list[int] = []
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = {number: signal.signal(number, receive) for number in STOP_SIGNALS}
+def _refusing_what_is_wrong() -> Iterator[None]:
     try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        yield
+    except (ImproperlyConfigured, ValueError) as error:
+        raise CommandError(str(error)) from error
+    except (DatabaseError, InterfaceError) as error:
+        raise CommandError(
+            f"The executor cannot start: {str(error).strip()}. Can its database be reached, and has"
+            " `manage.py migrate` been run?"
+        ) from error
+
+
+def _start(executor: Executor, signals: StopSignals) -> None:
+    start = start_errand(executor.start)
+    while not wait([start], timeout=INTERVAL).done:
+        if signals.count > 1:  # a database that does not answer may keep us for minutes
+            _exit_at_once()
+    start.result()
+
+
+def _run(executor: Executor, signals: StopSignals, grace: float, progress: Progress | None) -> None:
+    deadline = None
+    while not executor.wait(timeout=INTERVAL):
+        if progress:
+            progress.show()
+        if deadline is None:
+            if signals.count:
+                deadline = time.monotonic() + grace
+                executor.stop()
+        elif signals.count > 1 or time.monotonic() > deadline:
+            executor.abandon()
+            _exit_at_once()
+    if progress:
+        progress.finish()
 
 
 def _exit_at_once() -> None:
     # Threads that are inside a body cannot be stopped. The process can, and its connections with it.
+    with suppress(Exception):  # one of those threads may hold the lock of a handler, or nobody read its output
+        run_errand(_flush, timeout=INTERVAL)
+    os._exit(1)
+
+
+def _flush() -> None:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(1)
 
 
 def _make_log_visible(verbosity: int) -> None:
@@ -161,7 +165,7 @@ def _positive(number: type[int] | type[float]) -> Any:
         try:
             value = number(text)
         except ValueError:
-            raise ArgumentTypeError(f"{text!r} is not a number") from None
+            raise ArgumentTypeError(f"{text!r} is not a {'whole ' if number is int else ''}number") from None
         if not value > 0:
             raise ArgumentTypeError(f"{text} is not greater than 0")
         return value

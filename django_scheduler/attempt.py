@@ -1,0 +1,46 @@
+"""One attempt to run a mutation in a transaction of its own, and whether another one may follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+
+from django.db import transaction
+
+from django_scheduler.databases import Database
+from django_scheduler.transaction_watch import TransactionWatch
+
+
+class Stage(Enum):
+    BODY = auto()
+    COMMIT = auto()
+    COMMITTED = auto()
+
+
+class Attempt:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watch = TransactionWatch(database)
+        self._stage = Stage.BODY
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """The transaction in which the body runs."""
+        with transaction.atomic(using=self._database.using):
+            # The first hook: it has been called before one of the body's raises.
+            transaction.on_commit(self._has_committed, using=self._database.using)
+            with self._watch:
+                yield
+            self._stage = Stage.COMMIT
+
+    def may_be_repeated(self, error: BaseException) -> bool:
+        """Whether the attempt that ``error`` ended has left nothing behind, and another one may succeed."""
+        if self._stage is Stage.COMMITTED:
+            return False
+        if self._stage is Stage.COMMIT:
+            return self._database.is_conflict(error)
+        return self._watch.is_transient(error)
+
+    def _has_committed(self) -> None:
+        self._stage = Stage.COMMITTED

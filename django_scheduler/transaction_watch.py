@@ -1,0 +1,103 @@
+"""Whether everything that a body has done in its transaction would be committed, and if not, why.
+
+A body may catch an error of the database and go on, although the database has thrown away what came before:
+PostgreSQL then refuses everything and answers COMMIT with a rollback, MySQL after a deadlock says nothing at all and
+commits what came later, SQLite after a full disk commits every later statement by itself. A body may also end the
+transaction without any error: it closes the connection, enters a block by hand and does not leave it, or on MySQL
+changes a table. So every error of a statement is noticed as it passes, and at the end the transaction is looked at.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
+
+from django_scheduler.databases import Database
+from django_scheduler.errors import BrokenTransaction
+
+
+class TransactionWatch:
+    """Surrounds a body, inside of its transaction.
+
+    Raises ``BrokenTransaction`` at its end if the body returned, but not all that it has done would be committed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        #: The error of a statement that may have broken the transaction, and one that only followed from it.
+        self._error: BaseException | None = None
+        self._consequence: BaseException | None = None
+        self._ended = False
+        self._broken = False
+
+    def __enter__(self) -> None:
+        self._database.mark_transaction()
+        self._depth = len(self._database.connection.savepoint_ids)
+        # On PostgreSQL a transaction begins with its first statement.
+        self._begun = self._database.is_transaction_intact()
+        self._noticing = ExitStack()
+        self._noticing.enter_context(self._database.connection.execute_wrapper(self._notice))
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._noticing.close()
+        self._broken = not self._would_commit()
+        if self._database.connection.closed_in_transaction:
+            self._consequence = error
+        if self._broken and error is None:
+            raise BrokenTransaction(self._explanation()) from self._error
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Whether the attempt that ``error`` ended may succeed when it is repeated."""
+        causes: list[BaseException | None] = [] if error is self._consequence else [error]
+        if self._broken or not causes:
+            # Whatever the body made of it: what broke the transaction has thrown away what it had done.
+            causes.append(self._error)
+        return any(self._database.is_transient(cause) for cause in causes)
+
+    def _notice(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+        self._refuse_more_if_ended()
+        was_intact = self._is_intact()
+        try:
+            return execute(sql, params, many, context)
+        except (DatabaseError, InterfaceError) as error:
+            if was_intact:
+                self._error = error
+            else:
+                self._consequence = error
+            self._ended |= self._database.ends_transaction(error)
+            raise
+        finally:
+            self._begun = True
+            self._refuse_more_if_ended()
+
+    def _refuse_more_if_ended(self) -> None:
+        self._ended |= self._begun and not self._database.is_transaction_open()
+        if self._ended:
+            self._database.connection.needs_rollback = True  # Django refuses whatever comes next
+
+    def _is_intact(self) -> bool:
+        if self._ended or self._database.connection.needs_rollback:
+            return False
+        return not self._begun or self._database.is_transaction_intact()
+
+    def _would_commit(self) -> bool:
+        left_every_block = len(self._database.connection.savepoint_ids) == self._depth
+        return left_every_block and self._is_intact() and self._database.is_transaction_marked()
+
+    def _explanation(self) -> str:
+        if self._error is None:
+            return (
+                "the body returned, but its transaction cannot be committed: it is marked to be rolled back"
+                " (set_rollback, or an exception that was caught inside an atomic block), it was closed or ended by a"
+                " statement of the body, or the body has not left an atomic block that it entered."
+            )
+        return (
+            f"the body caught {type(self._error).__name__} ({str(self._error).strip()}) and went on, but the database"
+            " has given up the transaction, so nothing that it wrote remains. To catch an error of the database, put"
+            " the statement into its own `with transaction.atomic():` and catch it outside of that."
+        )

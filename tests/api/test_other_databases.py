@@ -1,0 +1,74 @@
+"""``using``: a scheduler on another database than the one that runs now."""
+
+import pytest
+from django.db import connections, transaction
+from django.utils.connection import ConnectionDoesNotExist
+
+from django_scheduler import Context, action, ctx
+from django_scheduler.databases import database_for
+from django_scheduler.models import ScheduledFunction
+from tests.functions import write
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def open_other():
+    """Another alias, with a connection and thus transactions of its own, on the same tables."""
+    connection = connections.create_connection("default")
+    connection.alias = "other"
+    connections["other"] = connection
+
+
+@pytest.fixture
+def other(transactional_db):
+    open_other()
+    yield "other"
+    connections["other"].close()
+    del connections["other"]
+    database_for.cache_clear()
+
+
+def test_it_is_part_of_the_other_databases_transaction(other):
+    with transaction.atomic(using=other):
+        ctx.scheduler.using(other).run_after(0, write, label="a")
+        assert not ScheduledFunction.objects.exists()
+    assert ScheduledFunction.objects.count() == 1
+
+
+def test_it_is_undone_with_the_other_databases_transaction(other):
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=other):
+        ctx.scheduler.using(other).run_after_many(0, write, [{"label": "a"}])
+        raise ZeroDivisionError
+    assert not ScheduledFunction.objects.exists()
+
+
+@pytest.mark.only_on("postgresql", "mysql")  # SQLite has one writer at a time
+def test_it_has_nothing_to_do_with_the_transaction_that_is_open_here(other):
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        ctx.scheduler.run_after(0, write, label="a")
+        ctx.scheduler.using(other).run_after(0, write, label="b")
+        raise ZeroDivisionError
+    assert ScheduledFunction.objects.get().args == {"label": "b"}
+
+
+def test_an_id_of_this_database_is_no_parent_in_another_one(other, execute_due):
+    @action
+    def schedule(ctx: Context) -> None:
+        open_other()
+        ctx.scheduler.using("other").run_after(60_000, write, label="a")
+        connections["other"].close()
+
+    ctx.scheduler.run_after(0, schedule)
+    execute_due()
+    assert ScheduledFunction.objects.get(name="tests:write").parent_id is None
+
+
+def test_it_cancels_there(other):
+    function_id = ctx.scheduler.using(other).run_after(60_000, write, label="a")
+    ctx.scheduler.using(other).cancel(function_id)
+    assert ScheduledFunction.objects.get().state == "canceled"
+
+
+def test_an_unknown_database_is_djangos_error():
+    with pytest.raises(ConnectionDoesNotExist, match="nowhere"):
+        ctx.scheduler.using("nowhere").run_after(0, write, label="a")

@@ -1,0 +1,150 @@
+"""Executors that are processes of their own: started, watched through their log and their row, and ended."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from django_scheduler.models import Executor
+from tests.processes.waiting import wait_until
+
+STARTED = re.compile(r"Executor (?P<name>\S+): django_scheduler")
+
+
+class ExecutorProcess:
+    """One ``runscheduler``; what it logs goes into a file."""
+
+    def __init__(self, arguments: tuple[str, ...], environment: dict[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "django", "runscheduler", *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def name(self) -> str:
+        match = STARTED.search(self.log)
+        assert match, self.log
+        return match["name"]
+
+    @property
+    def row(self) -> Executor:
+        return Executor.objects.get(pk=self.name)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_until_started(self) -> None:
+        wait_until(lambda: STARTED.search(self.log) or not self.is_running, "the executor started")
+        assert self.is_running, self.log
+
+    def wait_until_logged(self, pattern: str, *, timeout: float = 20.0) -> None:
+        wait_until(lambda: re.search(pattern, self.log), f"the executor logged {pattern!r}", timeout=timeout)
+
+    def send(self, *signals: signal.Signals) -> None:
+        for number in signals:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """kill -9, and no zombie left."""
+        self._process.kill()
+        self._process.wait()
+
+    def end(self, timeout: float = 20.0) -> int:
+        """Wait until the process has ended; its exit code."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"The executor has not ended within {timeout:g} seconds:\n{self.log}")
+
+    def stop(self) -> int:
+        """Ask it to stop, and wait until it has."""
+        self.send(signal.SIGTERM)
+        return self.end()
+
+
+class ExecutorProcesses:
+    """Starts executor processes, and knows what a test has left behind."""
+
+    def __init__(self, environment: dict[str, str], directory: Path) -> None:
+        self._environment = environment
+        self._directory = directory
+        self._processes: list[ExecutorProcess] = []
+
+    def launch(self, *arguments: str, concurrency: int = 2, **settings: Any) -> ExecutorProcess:
+        """Start a process; ``settings`` are those of the scheduler, durations in seconds."""
+        process = ExecutorProcess(
+            (f"--concurrency={concurrency}", *arguments),
+            {**self._environment, "TEST_DJANGO_SCHEDULER": json.dumps(settings)},
+            self._directory / f"executor-{len(self._processes)}.log",
+        )
+        self._processes.append(process)
+        return process
+
+    def start(self, *arguments: str, concurrency: int = 2, **settings: Any) -> ExecutorProcess:
+        """Start a process, and wait until it executes."""
+        process = self.launch(*arguments, concurrency=concurrency, **settings)
+        process.wait_until_started()
+        return process
+
+    def end_all(self) -> list[str]:
+        """Kill what still runs; what there was."""
+        left = []
+        for process in self._processes:
+            if process.is_running:
+                left.append(f"the process {process.process_id}")
+                process.kill()
+        return left
+
+
+@contextmanager
+def nothing_left_behind(processes: ExecutorProcesses) -> Iterator[None]:
+    """Fail a test that leaves a process, a thread or an executor's row."""
+    with nothing_left_in_this_process():
+        try:
+            yield
+        finally:
+            left = processes.end_all()
+        if left:
+            pytest.fail(f"The test has left behind: {', '.join(left)}.")
+
+
+@contextmanager
+def nothing_left_in_this_process() -> Iterator[None]:
+    """Fail a test that leaves a thread or an executor's row."""
+    threads = _executor_threads()
+    yield
+    left = [f"the executor on record {name}" for name in Executor.objects.values_list("pk", flat=True)]
+    left += [f"the thread {thread.name}" for thread in _executor_threads() - threads]
+    if left:
+        pytest.fail(f"The test has left behind: {', '.join(left)}.")
+
+
+def _executor_threads() -> set[threading.Thread]:
+    # The event loop is the process's, and stays.
+    return {
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith("django_scheduler ") and not thread.name.endswith("event loop")
+    }

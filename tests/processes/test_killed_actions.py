@@ -1,0 +1,134 @@
+"""kill -9 in the middle of an action: it is never run again, and recorded as lost."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db.models import F
+
+from django_scheduler import ctx
+from django_scheduler.models import Executor, Failure, ScheduledFunction, State
+from tests.models import Entry
+from tests.processes import functions
+from tests.processes.waiting import wait_until
+
+
+def row_of(function_id):
+    return ScheduledFunction.objects.get(pk=function_id)
+
+
+def is_lost(function_id):
+    row = row_of(function_id)
+    return (row.state, row.failure) == (State.FAILED, Failure.LOST)
+
+
+def schedule_before_body(gate):
+    doorstep = functions.Doorstep(gate.path)
+    (Path(gate.path) / "armed").touch()
+    return ctx.scheduler.run_after(0, functions.note_behind_doorstep, label="once", doorstep=doorstep)
+
+
+def schedule_in_body(gate):
+    return ctx.scheduler.run_after(0, functions.note_and_wait, label="once", gate=gate.path)
+
+
+def schedule_after_body(gate):
+    return ctx.scheduler.run_after(0, functions.note_and_wait_before_record, label="once", gate=gate.path)
+
+
+def execute_and_kill(executors, gate, schedule=schedule_in_body, **settings):
+    """An executor that was killed while it was executing an action, and that action's id."""
+    executor = executors.start(**settings)
+    function_id = schedule(gate)
+    wait_until(lambda: gate.arrivals == 1, "the action came to the gate")
+    assert row_of(function_id).state == State.IN_PROGRESS
+    executor.kill()
+    gate.open()
+    return executor, function_id
+
+
+def run_something_else(executor):
+    """Once it has run, the executor has had every opportunity to run what was due before."""
+    other_id = ctx.scheduler.run_after(0, "tests:write", label="other")
+    wait_until(lambda: row_of(other_id).state == State.SUCCESS, "another function ran")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "traces"),
+    [
+        pytest.param(schedule_before_body, 0, id="before its body"),
+        pytest.param(schedule_in_body, 1, id="in its body"),
+        pytest.param(schedule_after_body, 1, id="after its body"),
+    ],
+)
+def test_action_of_a_killed_executor_is_lost_at_once_and_never_run_again(executors, gate, schedule, traces):
+    killed, function_id = execute_and_kill(executors, gate, schedule)
+
+    successor = executors.start()
+    wait_until(lambda: is_lost(function_id), "the action was recorded as lost", timeout=5)
+    run_something_else(successor)
+
+    row = row_of(function_id)
+    assert is_lost(function_id)
+    assert (row.attempts, row.worker) == (1, killed.name)
+    assert row.completed_time is not None
+    assert "has ended" in row.error
+    assert Entry.objects.filter(function_id=function_id).count() == traces
+    assert gate.arrivals == 1
+    assert not Executor.objects.filter(pk=killed.name).exists()
+    successor.wait_until_logged(rf" {function_id}: failed \(lost\)")
+    assert successor.stop() == 0
+
+
+def test_action_of_an_executor_on_another_host_is_lost_when_its_heartbeat_has_been_silent(executors, gate):
+    killed, function_id = execute_and_kill(executors, gate)
+    Executor.objects.filter(pk=killed.name).update(process_space="another host")
+
+    successor = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=3600)
+    run_something_else(successor)
+    beat = successor.row.heartbeat_time
+    wait_until(lambda: successor.row.heartbeat_time > beat, "the successor looked again")
+    assert row_of(function_id).state == State.IN_PROGRESS
+    long_ago = F("heartbeat_time") - timedelta(seconds=3600)
+    Executor.objects.filter(pk=killed.name).update(heartbeat_time=long_ago)
+
+    wait_until(lambda: is_lost(function_id), "the action was recorded as lost")
+    assert "silent for over 3600 seconds" in row_of(function_id).error
+    assert gate.arrivals == 1
+    assert successor.stop() == 0
+
+
+def test_action_whose_executor_is_not_on_record_is_lost_after_the_same_time(executors, gate):
+    killed, function_id = execute_and_kill(executors, gate)
+    killed.row.delete()
+
+    successor = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=3600)
+    run_something_else(successor)
+    assert row_of(function_id).state == State.IN_PROGRESS
+    long_ago = F("started_time") - timedelta(seconds=3600)
+    ScheduledFunction.objects.filter(pk=function_id).update(started_time=long_ago)
+
+    wait_until(lambda: is_lost(function_id), "the action was recorded as lost")
+    assert "not on record" in row_of(function_id).error
+    assert successor.stop() == 0
+
+
+def test_action_that_was_canceled_stays_canceled_when_its_executor_is_killed(executors, gate):
+    executor = executors.start()
+    function_id = schedule_in_body(gate)
+    wait_until(lambda: gate.arrivals == 1, "the action came to the gate")
+    ctx.scheduler.cancel(function_id)
+    executor.kill()
+
+    successor = executors.start()
+    wait_until(lambda: not Executor.objects.filter(pk=executor.name).exists(), "the killed one was noticed")
+    run_something_else(successor)
+    assert row_of(function_id).state == State.CANCELED
+    assert successor.stop() == 0
+
+
+def test_living_executor_notices_another_ones_death_at_its_next_heartbeat(executors, gate):
+    witness = executors.start("--queue=nothing", HEARTBEAT_INTERVAL=0.2)
+    _, function_id = execute_and_kill(executors, gate)
+    wait_until(lambda: is_lost(function_id), "the action was recorded as lost")
+    assert witness.stop() == 0

@@ -1,0 +1,95 @@
+"""kill -9 in the middle of a mutation leaves nothing, and the next executor runs it."""
+
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from django_scheduler import ctx
+from django_scheduler.models import Executor, ScheduledFunction, State
+from tests.models import Entry
+from tests.processes import functions
+from tests.processes.waiting import wait_until
+
+#: The promise is one second. The rest is for a machine that has other things to do.
+SOON = 3.0
+
+
+def state_of(function_id):
+    return ScheduledFunction.objects.get(pk=function_id).state
+
+
+def assert_next_executor_runs_it(executors, function_id, *, soon=SOON):
+    successor = executors.start()
+    started = time.monotonic()
+    wait_until(lambda: state_of(function_id) == State.SUCCESS, "the next executor ran it", timeout=20)
+    assert time.monotonic() - started < soon
+    assert Entry.objects.filter(function_id=function_id).count() == 1
+    assert ScheduledFunction.objects.get(pk=function_id).worker == successor.name
+    assert successor.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(functions.write_and_wait, id="in the body, after a write"),
+        pytest.param(functions.write_and_wait_before_record, id="after the body"),
+        pytest.param(functions.write_and_wait_before_commit, id="between success and COMMIT"),
+    ],
+)
+def test_killed_executor_leaves_nothing_of_a_mutation_and_the_next_one_runs_it(executors, gate, function):
+    function_id = ctx.scheduler.run_after(0, function, label="once", gate=gate.path)
+    executor = executors.start()
+    wait_until(lambda: gate.arrivals == 1, "the mutation came to the gate")
+
+    executor.kill()
+    gate.open()
+
+    assert not Entry.objects.exists()
+    row = ScheduledFunction.objects.get(pk=function_id)
+    assert (row.state, row.attempts, row.worker, row.started_time) == (State.PENDING, 0, "", None)
+    assert_next_executor_runs_it(executors, function_id)
+
+
+def test_mutation_whose_executor_is_killed_before_the_body_is_run_by_the_next_one(executors, gate, tmp_path):
+    doorstep = functions.Doorstep(gate.path)
+    function_id = ctx.scheduler.run_after(0, functions.write_behind_doorstep, label="once", doorstep=doorstep)
+    (Path(gate.path) / "armed").touch()
+    executor = executors.start()
+    wait_until(lambda: gate.arrivals == 1, "the mutation was claimed")
+
+    executor.kill()
+    gate.open()
+
+    assert not Entry.objects.exists()
+    assert_next_executor_runs_it(executors, function_id)
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_mutation_whose_executor_is_killed_during_a_statement_is_run_by_the_next_one(executors, gate):
+    function_id = ctx.scheduler.run_after(0, functions.write_and_sleep_in_database, label="once", gate=gate.path)
+    executor = executors.start()
+    wait_until(lambda: gate.arrivals == 1, "the mutation came to its long statement")
+
+    executor.kill()
+
+    assert not Entry.objects.exists()
+    # MariaDB looks every five seconds whether a sleeping session still has a client.
+    assert_next_executor_runs_it(executors, function_id, soon=SOON if connection.vendor == "postgresql" else 12.0)
+
+
+def test_living_executor_takes_over_what_a_killed_one_was_executing(executors, gate):
+    both = [executors.start(), executors.start()]
+    function_id = ctx.scheduler.run_after(0, functions.write_and_wait, label="once", gate=gate.path)
+    wait_until(lambda: gate.arrivals == 1, "the mutation came to the gate")
+    killed, survivor = sorted(both, key=lambda executor: executor.process_id not in gate.process_ids)
+
+    killed.kill()
+    gate.open()
+
+    wait_until(lambda: state_of(function_id) == State.SUCCESS, "the other executor ran it")
+    assert Entry.objects.count() == 1
+    assert ScheduledFunction.objects.get(pk=function_id).worker == survivor.name
+    assert survivor.stop() == 0
+    Executor.objects.filter(pk=killed.name).delete()  # the survivor had no heartbeat in which to do it

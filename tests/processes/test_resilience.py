@@ -1,0 +1,141 @@
+"""What no body, no broken worker and no database that keeps it waiting may do to the executor."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+
+from django_scheduler import ctx, models
+from django_scheduler.executor.executor import Executor
+from django_scheduler.executor.lookout import Lookout, Until
+from django_scheduler.models import Failure, ScheduledFunction, State
+from tests.models import Entry
+from tests.processes import functions
+from tests.processes.executor_processes import nothing_left_in_this_process
+from tests.processes.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(transactional_db):
+    with nothing_left_in_this_process():
+        yield
+
+
+def row_of(function_id):
+    return ScheduledFunction.objects.get(pk=function_id)
+
+
+@pytest.mark.parametrize("function", [functions.end_the_process, functions.end_the_process_from_an_action])
+@pytest.mark.parametrize("how", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
+def test_body_that_asks_to_end_the_process_fails_and_the_executor_goes_on(function, how):
+    failing_id = ctx.scheduler.run_after(0, function, how=how)
+    next_id = ctx.scheduler.run_after(0, "tests:write", label="next")
+
+    call_command("runscheduler", "--once", "--concurrency=1")
+
+    row = row_of(failing_id)
+    assert (row.state, row.failure) == (State.FAILED, Failure.ERROR)
+    assert row.error == how
+    assert row_of(next_id).state == State.SUCCESS
+    assert Entry.objects.count() == 1
+
+
+def test_async_body_that_asks_to_end_the_process_fails_and_later_async_actions_run():
+    failing_id = ctx.scheduler.run_after(0, functions.end_the_process_from_a_coroutine)
+    next_id = ctx.scheduler.run_after(0, "tests:note_async", label="next")
+
+    executor = Executor(concurrency=1, until=Until.NOTHING_DUE)
+    executor.start()
+    ended = executor.wait(timeout=20)
+    assert ended
+
+    assert row_of(failing_id).state == State.FAILED
+    assert row_of(next_id).state == State.SUCCESS
+
+
+def test_worker_that_breaks_down_works_again(monkeypatch):
+    due_lanes = Lookout.due_lanes
+    breakdowns: list[int] = []
+
+    def breaking_once(self, *arguments, **more):
+        if not breakdowns:
+            breakdowns.append(1)
+            raise SystemExit
+        return due_lanes(self, *arguments, **more)
+
+    monkeypatch.setattr(Lookout, "due_lanes", breaking_once)
+    function_id = ctx.scheduler.run_after(0, "tests:write", label="after all")
+    executor = Executor(concurrency=1, until=Until.NOTHING_DUE)
+    executor.start()
+    assert executor.wait(timeout=20)
+    assert breakdowns
+    assert row_of(function_id).state == State.SUCCESS
+
+
+def test_command_can_be_called_in_a_thread_where_there_are_no_signals():
+    function_id = ctx.scheduler.run_after(0, "tests:write", label="in a thread")
+    thread = threading.Thread(target=call_command, args=["runscheduler", "--once", "--concurrency=1"])
+    thread.start()
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    assert row_of(function_id).state == State.SUCCESS
+
+
+def test_waiting_returns_when_its_time_has_passed_and_says_whether_everything_has_ended(gate):
+    function_id = ctx.scheduler.run_after(0, functions.note_and_wait, label="long", gate=gate.path)
+    executor = Executor(concurrency=2)
+    executor.start()
+    wait_until(lambda: gate.arrivals == 1, "the action came to the gate")
+    assert not executor.wait(timeout=0)
+    executor.stop()
+    assert not executor.wait(timeout=0.05)
+    assert models.Executor.objects.filter(pk=executor.name).exists()
+    gate.open()
+    assert executor.wait(timeout=20)
+    assert executor.wait(timeout=0)
+    assert row_of(function_id).state == State.SUCCESS
+
+
+def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_first(settings, monkeypatch):
+    settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(hours=1)}
+    executor = Executor(concurrency=1)
+
+    class Bell(threading.Event):
+        def clear(self):
+            executor.stop()
+            super().clear()
+
+    monkeypatch.setattr(executor._lookout, "_rung", Bell())
+    monkeypatch.setattr(executor, "_side_tasks", [])  # the listener rings too
+    executor.start()
+    wait_until(lambda: executor.wait(timeout=0.1), "it ended")
+
+
+def test_executor_ends_promptly_although_the_database_keeps_it_waiting(caplog):
+    executor = Executor(concurrency=1)
+    executor.start()
+    wait_until(lambda: first_heartbeat(executor.name), "its heart beat")
+    with transaction.atomic():
+        locked = models.Executor.objects.filter(pk=executor.name)
+        locked.update(host="locked")
+        began = time.monotonic()
+        executor.stop()
+        assert executor.wait(timeout=20)
+        assert time.monotonic() - began < 10
+    assert "could not take its leave" in caplog.text
+    wait_until(lambda: not locked.exists(), "it left in the end")
+    wait_until(lambda: errands() == 0, "its errand ended")
+
+
+def first_heartbeat(name):
+    row = models.Executor.objects.get(pk=name)
+    return row.heartbeat_time > row.started_time
+
+
+def errands():
+    return sum(thread.name == "django_scheduler errand" for thread in threading.enumerate())

@@ -1,0 +1,64 @@
+"""Executors that are thought to be gone, and those that must not be."""
+
+from functools import partial
+
+from django_scheduler import ctx
+from django_scheduler.models import Executor, Failure, ScheduledFunction, State
+from tests.processes import functions
+from tests.processes.waiting import wait_until
+
+
+def state_of(function_id):
+    return ScheduledFunction.objects.get(pk=function_id).state
+
+
+def start_action(executors, gate, **settings):
+    executor = executors.start(**settings)
+    function_id = ctx.scheduler.run_after(0, functions.note_and_wait, label="once", gate=gate.path)
+    wait_until(lambda: gate.arrivals == 1, "the action came to the gate")
+    return executor, function_id
+
+
+def wait_for_heartbeats(executor, number):
+    for _ in range(number):
+        before = executor.row.heartbeat_time
+        wait_until(partial(has_beaten_since, executor, before), "its heart beat")
+
+
+def has_beaten_since(executor, before):
+    return executor.row.heartbeat_time > before
+
+
+def test_silent_executor_on_the_same_host_is_not_taken_for_gone(executors, gate):
+    silent, function_id = start_action(executors, gate, HEARTBEAT_INTERVAL=3600)
+
+    observer = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=0.4)
+    wait_for_heartbeats(observer, 4)  # with each of them it looks for executors that are gone
+    assert state_of(function_id) == State.IN_PROGRESS
+    assert Executor.objects.filter(pk=silent.name).exists()
+
+    gate.open()
+    wait_until(lambda: state_of(function_id) == State.SUCCESS, "the action ended")
+    assert silent.stop() == 0
+    assert observer.stop() == 0
+
+
+def test_executor_that_was_taken_for_gone_registers_again_and_its_late_end_is_dropped(executors, gate):
+    silent, function_id = start_action(executors, gate, HEARTBEAT_INTERVAL=3)
+    Executor.objects.filter(pk=silent.name).update(process_space="another host")
+
+    observer = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=0.5)
+    wait_until(lambda: state_of(function_id) == State.FAILED, "the action was recorded as lost")
+    assert not Executor.objects.filter(pk=silent.name).exists()
+
+    silent.wait_until_logged("was taken for gone")
+    wait_until(lambda: Executor.objects.filter(pk=silent.name).exists(), "it registered again")
+    gate.open()
+    silent.wait_until_logged(rf"{function_id}: its end \(success\) is dropped, because the function is already failed")
+
+    row = ScheduledFunction.objects.get(pk=function_id)
+    assert (row.state, row.failure, row.result) == (State.FAILED, Failure.LOST, None)
+    assert observer.stop() == 0
+    later_id = ctx.scheduler.run_after(0, "tests:note", label="later")
+    wait_until(lambda: state_of(later_id) == State.SUCCESS, "the one that was taken for gone goes on")
+    assert silent.stop() == 0

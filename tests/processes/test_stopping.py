@@ -1,0 +1,138 @@
+"""SIGTERM and SIGINT: the first one asks, the second one, or the end of the grace period, insists."""
+
+import signal
+import time
+
+import pytest
+
+from django_scheduler import ctx
+from django_scheduler.models import Executor, Failure, ScheduledFunction, State
+from tests.models import Entry
+from tests.processes import functions
+from tests.processes.waiting import wait_until
+
+#: What "at once" may take on a machine that has other things to do.
+PROMPTLY = 5.0
+
+
+def row_of(function_id):
+    return ScheduledFunction.objects.get(pk=function_id)
+
+
+def start(executors, gate, function, *arguments, **settings):
+    executor = executors.start(*arguments, **settings)
+    function_id = ctx.scheduler.run_after(0, function, label="once", gate=gate.path)
+    wait_until(lambda: gate.arrivals == 1, "the function came to the gate")
+    return executor, function_id
+
+
+def ends_promptly(executor, *signals):
+    began = time.monotonic()
+    executor.send(*signals)
+    code = executor.end()
+    assert time.monotonic() - began < PROMPTLY
+    return code
+
+
+@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
+def test_idle_executor_exits_promptly_and_leaves_no_row(executors, stop_signal):
+    executor = executors.start()
+    assert ends_promptly(executor, stop_signal) == 0
+    assert not Executor.objects.exists()
+    assert f"Executor {executor.name} has stopped" in executor.log
+
+
+@pytest.mark.parametrize(
+    ("stop_signal", "function"),
+    [(signal.SIGTERM, functions.write_and_wait), (signal.SIGINT, functions.note_and_wait)],
+)
+def test_first_signal_begins_nothing_new_and_lets_running_functions_end(executors, gate, stop_signal, function):
+    executor, function_id = start(executors, gate, function)
+    executor.send(stop_signal)
+    executor.wait_until_logged("is stopping")
+    if function is functions.note_and_wait:  # a mutation holds SQLite's only lock
+        later_id = ctx.scheduler.run_after(0, "tests:write", label="later")
+    gate.open()
+
+    assert executor.end() == 0
+    assert row_of(function_id).state == State.SUCCESS
+    assert not Executor.objects.exists()
+    if function is functions.note_and_wait:
+        assert row_of(later_id).state == State.PENDING
+        assert list(Entry.objects.values_list("label", flat=True)) == ["once"]
+
+
+def test_heart_goes_on_beating_while_running_functions_end(executors, gate):
+    executor, _ = start(executors, gate, functions.note_and_wait, HEARTBEAT_INTERVAL=0.2)
+    executor.send(signal.SIGTERM)
+    executor.wait_until_logged("is stopping")
+    before = executor.row.heartbeat_time
+    wait_until(lambda: executor.row.heartbeat_time > before, "its heart beat")
+    gate.open()
+    assert executor.end() == 0
+
+
+def assert_cut_off(executor, function_id, executors, gate):
+    """A mutation leaves nothing, and runs later; an action is lost."""
+    row = row_of(function_id)
+    if row.kind == "action":
+        assert (row.state, row.failure, row.worker) == (State.FAILED, Failure.LOST, executor.name)
+        assert "was stopped before it ended" in row.error
+        assert not Executor.objects.exists()
+    else:
+        assert (row.state, row.attempts) == (State.PENDING, 0)
+        assert not Entry.objects.exists()
+        gate.open()
+        assert executors.launch("--once").end() == 0
+        assert row_of(function_id).state == State.SUCCESS
+        assert Entry.objects.count() == 1
+
+
+@pytest.mark.parametrize("function", [functions.write_and_wait, functions.note_and_wait])
+def test_function_that_exceeds_the_grace_period_is_cut_off(executors, gate, function):
+    executor, function_id = start(executors, gate, function, "--grace=0.3")
+    assert ends_promptly(executor, signal.SIGTERM) == 1
+    assert_cut_off(executor, function_id, executors, gate)
+
+
+@pytest.mark.parametrize("function", [functions.write_and_wait, functions.note_and_wait])
+def test_second_signal_cuts_off_at_once(executors, gate, function):
+    executor, function_id = start(executors, gate, function, "--grace=600")
+    executor.send(signal.SIGTERM)
+    executor.wait_until_logged("is stopping")
+    assert ends_promptly(executor, signal.SIGINT) == 1
+    assert_cut_off(executor, function_id, executors, gate)
+
+
+def test_action_beside_a_mutation_is_cut_off_promptly_too(executors, gate):
+    executor, action_id = start(executors, gate, functions.note_and_wait, "--grace=0.3")
+    mutation_id = ctx.scheduler.run_after(0, functions.write_and_wait, label="mutation", gate=gate.path)
+    wait_until(lambda: gate.arrivals == 2, "the mutation came to the gate")
+
+    assert ends_promptly(executor, signal.SIGTERM) == 1
+
+    assert row_of(mutation_id).state == State.PENDING
+    gate.open()
+    assert executors.launch("--once").end() == 0
+    assert row_of(mutation_id).state == State.SUCCESS
+    assert row_of(action_id).failure == Failure.LOST  # on SQLite the mutation was in the way of recording it before
+    assert Entry.objects.count() == 2
+
+
+def test_five_signals_in_a_row_end_an_idle_executor_as_one_does(executors):
+    executor = executors.start()
+    assert ends_promptly(executor, *[signal.SIGTERM, signal.SIGINT] * 2, signal.SIGTERM) == 0
+    assert not Executor.objects.exists()
+
+
+def test_five_signals_in_a_row_end_a_busy_executor(executors, gate):
+    executor, function_id = start(executors, gate, functions.note_and_wait)
+    assert ends_promptly(executor, *[signal.SIGTERM, signal.SIGINT] * 2, signal.SIGTERM) == 1
+    assert_cut_off(executor, function_id, executors, gate)
+
+
+def test_signal_right_at_the_start_is_heeded(executors):
+    executor = executors.launch()
+    wait_until(Executor.objects.exists, "it was on record")
+    assert ends_promptly(executor, signal.SIGTERM) == 0
+    assert not Executor.objects.exists()

@@ -1,0 +1,5 @@
+"""What type checkers accept and what they reject. Nothing here is run: mypy and pyright read it in ``make check``.
+
+A call that must be rejected bears the ignore comment of each of them. Both report an ignore comment that
+hides nothing, so such a call is an error as soon as either of them accepts it.
+"""

@@ -1,0 +1,32 @@
+"""The decorators keep the signature, and take only functions that begin with ``ctx``."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, assert_type
+
+from django_scheduler import Context, action, ctx, mutation
+from tests.typing.functions import archive_order, create_order, fetch_rate, send_confirmation
+
+assert_type(create_order(ctx, items=["a"]), int)
+assert_type(create_order(ctx, items=["a"], paid=True), int)
+assert_type(send_confirmation(ctx, order_id=1), str)
+rate: Coroutine[Any, Any, float] = fetch_rate(ctx, "EUR")
+archive_order(ctx, 1)
+archive_order(ctx, order_id=1)
+as_plain_function: Callable[[Context, int], None] = archive_order
+
+create_order(ctx)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+create_order(ctx, items="a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+create_order(ctx, items=["a"], color="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+create_order(items=["a"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+@mutation  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+def without_ctx(order_id: int) -> None: ...
+
+
+@action(queue=5)  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
+def with_wrong_option(ctx: Context) -> None: ...
+
+
+@action(retries=5)  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
+def with_unknown_option(ctx: Context) -> None: ...

@@ -1,0 +1,42 @@
+"""``run_after`` and its siblings take the arguments that the function takes."""
+
+from datetime import datetime, timedelta
+from typing import assert_type
+
+from django_scheduler import ScheduledFunctionId, api, ctx, internal
+from tests.typing.functions import archive_order, create_order, fetch_rate, plain, send_confirmation
+
+scheduler = ctx.scheduler
+tomorrow = datetime.fromisoformat("2030-01-01T00:00:00+00:00")
+
+assert_type(scheduler.run_after(0, create_order, items=["a"]), ScheduledFunctionId)
+assert_type(scheduler.run_after(timedelta(days=7), archive_order, 1), ScheduledFunctionId)
+assert_type(scheduler.run_after(0.5, archive_order, order_id=1), ScheduledFunctionId)
+assert_type(scheduler.run_after(0, fetch_rate, currency="EUR"), ScheduledFunctionId)
+assert_type(scheduler.run_at(tomorrow, send_confirmation, order_id=1), ScheduledFunctionId)
+assert_type(scheduler.run_at(1_900_000_000_000, send_confirmation, order_id=1), ScheduledFunctionId)
+assert_type(scheduler.run_after_many(0, archive_order, [{"order_id": 1}]), list[ScheduledFunctionId])
+assert_type(
+    scheduler.run_at_many(tomorrow, archive_order, ({"order_id": n} for n in range(3))), list[ScheduledFunctionId]
+)
+assert_type(scheduler.using("other").run_after(0, archive_order, 1), ScheduledFunctionId)
+
+# References by name are found at run time, and so are their arguments.
+scheduler.run_after(0, internal.orders.archive_order, order_id=1)
+scheduler.run_at(tomorrow, api.orders.create_order, items=["a"])
+scheduler.run_after(0, "orders:create_order", items=["a"])
+
+scheduler.run_after(0, send_confirmation, order="x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+scheduler.run_after(0, send_confirmation)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+scheduler.run_after(0, send_confirmation, 1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+scheduler.run_after(0, send_confirmation, order_id="1")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_after(0, send_confirmation, order_id=1, to="x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+scheduler.run_after(0, send_confirmation, ctx, order_id=1)  # type: ignore[misc, arg-type]  # pyright: ignore[reportCallIssue]
+scheduler.run_at(tomorrow, create_order, items="a")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_after(0, plain, order_id=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_after("0", archive_order, 1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_after(tomorrow, archive_order, 1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_at(timedelta(1), archive_order, 1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_after_many(0, plain, [])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+scheduler.run_after_many(0, archive_order, {"order_id": 1})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+scheduler.run_after_many(0, archive_order, [1, 2])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
