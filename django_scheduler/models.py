@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler import values
+from django_scheduler.indexes import PartialIndex
 
 LONGEST_QUEUE_NAME = 100
 
@@ -79,22 +80,24 @@ class ScheduledFunction(models.Model):
         verbose_name = _("scheduled function")
         verbose_name_plural = _("scheduled functions")
         permissions = [("cancel_scheduledfunction", _("Can cancel scheduled function"))]
-        # Partial indexes keep what is pending apart from the finished millions. MySQL and MariaDB have
-        # none and index every row: there the leading ``state`` does the same work.
+        # What is pending is kept apart from the finished millions.
         indexes = [
-            models.Index(
-                fields=["state", "queue", "priority", "due_time", "id"],
+            PartialIndex(
+                fields=["queue", "priority", "due_time", "id"],
                 condition=models.Q(state=State.PENDING),
+                fields_in_mysql=["queue", "priority", "state", "due_time", "id"],
                 name="django_scheduler_pending",
             ),
-            models.Index(
-                fields=["state", "worker"],
+            PartialIndex(
+                fields=["worker"],
                 condition=models.Q(state=State.IN_PROGRESS),
+                fields_in_mysql=["state", "worker"],
                 name="django_scheduler_in_progress",
             ),
-            models.Index(
+            PartialIndex(
                 fields=["completed_time"],
                 condition=models.Q(completed_time__isnull=False),
+                fields_in_mysql=["completed_time"],
                 name="django_scheduler_completed",
             ),
         ]
@@ -104,7 +107,7 @@ class ScheduledFunction(models.Model):
 
     @classmethod
     def check(cls, **kwargs: Any) -> list[checks.CheckMessage]:
-        # W037 says that MySQL ignores an index's condition. These indexes are made for that.
+        # W037 says that MySQL ignores an index's condition. PartialIndex does not.
         return [message for message in super().check(**kwargs) if message.id != "models.W037"]
 
     def decoded_args(self) -> dict[str, object]:

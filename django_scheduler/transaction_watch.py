@@ -53,11 +53,15 @@ class TransactionWatch:
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the attempt that ``error`` ended may succeed when it is repeated."""
-        causes: list[BaseException | None] = [] if error is self._consequence else [error]
-        if self._broken or not causes:
+        causes = [] if error is self._consequence else [error]
+        if self._error is not None and (self._broken or not causes):
             # Whatever the body made of it: what broke the transaction has thrown away what it had done.
             causes.append(self._error)
-        return any(self._database.is_transient(cause) for cause in causes)
+        return self.was_interrupted(error) or any(self._database.is_transient(cause) for cause in causes)
+
+    def was_interrupted(self, error: BaseException) -> bool:
+        """Whether somebody has stopped it, whatever the body made of that."""
+        return any(self._database.is_interruption(cause) for cause in (error, self._error) if cause)
 
     def _notice(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
         self._refuse_more_if_ended()

@@ -88,6 +88,8 @@ class Database(ABC):
     skip_locked: ClassVar[str]
     #: What a claim selects besides, to let a cancel know that this transaction executes a function.
     mark_executing: ClassVar[str] = "NULL"
+    #: An id, if nobody has locked its row.
+    _free_id: ClassVar[str] = "%s"
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -224,10 +226,13 @@ class Database(ABC):
 
     # Recording what became of a function
 
-    def record(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
+    def record(
+        self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any], if_free: bool = False
+    ) -> bool:
         """Change a row if it still is as expected, and return whether it was.
 
-        A changed value may be ``NOW`` or, for ``due_time``, the ``timedelta`` from now.
+        A changed value may be ``NOW`` or, for ``due_time``, the ``timedelta`` from now. ``if_free``: do not wait
+        for somebody who has locked the row, where the database can tell.
         """
         assignments: list[str] = []
         params: list[Any] = []
@@ -238,7 +243,8 @@ class Database(ABC):
         conditions = " AND ".join(f"{column} = %s" for column in only_if)
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {TABLE} SET {', '.join(assignments)} WHERE id = %s AND {conditions}",
+                f"UPDATE {TABLE} SET {', '.join(assignments)} WHERE id = {self._free_id if if_free else '%s'}"
+                f" AND {conditions}",
                 [*params, function_id, *only_if.values()],
             )
             return bool(cursor.rowcount)
@@ -291,6 +297,10 @@ class Database(ABC):
         return isinstance(error, DatabaseError | InterfaceError) and (
             self.is_lost(error) or self.is_conflict(error) or self._is_passing(error)
         )
+
+    def is_interruption(self, error: BaseException) -> bool:
+        """Whether somebody has stopped the statement or the session, as a cancel does."""
+        return False
 
     @abstractmethod
     def is_conflict(self, error: BaseException) -> bool:

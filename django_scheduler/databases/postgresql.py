@@ -9,7 +9,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections
 
 from django_scheduler.databases import interruption
-from django_scheduler.databases.base import Database, Sql
+from django_scheduler.databases.base import TABLE, Database, Sql
 from django_scheduler.databases.interruption import EXECUTING, sqlstate
 
 CHANNEL = "django_scheduler"
@@ -29,6 +29,7 @@ class PostgreSQL(Database):
     clock = "STATEMENT_TIMESTAMP()"
     # NO KEY: a row of the user's that refers to this one by a foreign key can be inserted meanwhile.
     skip_locked = "FOR NO KEY UPDATE SKIP LOCKED"
+    _free_id = f"(SELECT id FROM {TABLE} WHERE id = %s {skip_locked})"
     # Of this transaction alone, so that it reaches the server and leaves it through any connection pool.
     mark_executing = f"set_config('application_name', '{EXECUTING}', true)"
 
@@ -108,6 +109,11 @@ class PostgreSQL(Database):
             return isinstance(error, OperationalError | InterfaceError)
         # Connection exceptions, a server that shuts down or starts, idle_in_transaction_session_timeout.
         return state.startswith(("08", "57P")) or state == "25P03"
+
+    def is_interruption(self, error: BaseException) -> bool:
+        # The site's own statement_timeout has no state of its own.
+        state = sqlstate(error)
+        return state == "57P01" or (state == "57014" and "statement timeout" not in str(error))
 
     def _is_passing(self, error: BaseException) -> bool:
         state = sqlstate(error) or ""

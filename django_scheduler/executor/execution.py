@@ -53,11 +53,11 @@ class Execution(ABC):
         """Which attempt this is, counted from 1."""
         return self.claimed.attempts + 1
 
-    def record(self, changes: dict[str, Any], *, only_if: dict[str, Any]) -> bool:
+    def record(self, changes: dict[str, Any], *, only_if: dict[str, Any], if_free: bool = False) -> bool:
         """Change the row, outside of a transaction, if it still is as expected; whether it was."""
         while True:
             try:
-                return self.database.record(self.id, changes, only_if=only_if)
+                return self.database.record(self.id, changes, only_if=only_if, if_free=if_free)
             except DatabaseError as error:
                 if self.database.is_conflict(error):
                     continue  # somebody else has changed the row meanwhile: look again

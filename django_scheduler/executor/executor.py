@@ -164,7 +164,7 @@ class Executor:
         record_lost(self._database, self.name, "its executor was stopped before it ended")
 
     def _executing(self) -> list[Execution]:
-        return [worker.execution for worker in self._workers if worker.execution]
+        return [execution for worker in self._workers if (execution := worker.execution)]
 
     def _make_side_tasks(self) -> list[SideTask]:
         heartbeat_interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()

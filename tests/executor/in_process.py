@@ -1,0 +1,65 @@
+"""Executors in the process of the test, which can look at what a body sees, and hold it up."""
+
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from django_scheduler import wakeup
+from django_scheduler.databases import database_for
+from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.executor import Executor
+from django_scheduler.executor.lookout import Lookout, Until
+from django_scheduler.executor.worker import Worker
+from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
+
+WORKER = "django_scheduler worker"
+
+
+@contextmanager
+def executing(
+    *, concurrency: int = 2, queues: Collection[str] = (), until: Until = Until.STOPPED
+) -> Iterator[Executor]:
+    """An executor that runs meanwhile, and has ended afterwards."""
+    executor = Executor(concurrency=concurrency, queues=queues, until=until)
+    executor.start()
+    try:
+        yield executor
+    finally:
+        executor.stop()
+        assert executor.wait(timeout=20)
+
+
+def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
+    """One worker of an executor, without the executor."""
+    database = database_for("default")
+    stopping = threading.Event()
+
+    def executing() -> list[Execution]:
+        return [worker.execution] if worker.execution else []
+
+    lookout = Lookout(
+        database, queues=(), until=until, stopping=stopping, is_executing=lambda: worker.execution is not None
+    )
+    worker = Worker(
+        database=database,
+        lookout=lookout,
+        turn=threading.Lock(),
+        stopping=stopping,
+        executor_name="the worker of a test",
+        executing=executing,
+    )
+    thread = threading.Thread(target=worker.run, name=WORKER, daemon=True)
+    wakeup.subscribe("default", lookout.ring)
+    try:
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive(), "What was due has not come to an end."
+    finally:
+        stopping.set()
+        lookout.ring()
+        wakeup.unsubscribe("default", lookout.ring)
+
+
+def record(function_id: ScheduledFunctionId) -> ScheduledFunction:
+    """The function's row, as it is now."""
+    return ScheduledFunction.objects.get(pk=function_id)

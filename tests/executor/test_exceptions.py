@@ -1,0 +1,145 @@
+"""Any exception of a body: failed once, with its error and traceback, and nothing written."""
+
+import pytest
+
+from django_scheduler import Context, action, ctx, mutation
+from django_scheduler.models import Failure, State
+from tests.executor.in_process import record
+from tests.functions import write
+from tests.models import Entry
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class ExitsWhenAsked(Exception):
+    def __str__(self) -> str:
+        raise SystemExit("no words")
+
+
+class OfAnotherType(Exception):
+    def __str__(self) -> str:
+        return 7  # type: ignore[return-value]  # noqa: PLE0307  (that is the point)
+
+
+def make_group() -> BaseException:
+    return BaseExceptionGroup("several", [ValueError("one"), KeyboardInterrupt("two")])
+
+
+def make_chain() -> BaseException:
+    error = ValueError("the last")
+    error.__cause__ = KeyError("the first")
+    return error
+
+
+EXCEPTIONS = {
+    "plain": (lambda: ValueError("not today"), "ValueError: not today"),
+    "no message": (ValueError, "ValueError"),
+    "exit": (lambda: SystemExit(3), "SystemExit: 3"),
+    "interrupt": (KeyboardInterrupt, "KeyboardInterrupt"),
+    "generator exit": (GeneratorExit, "GeneratorExit"),
+    "unspeakable": (Unspeakable, "Unspeakable: (its message cannot be shown)"),
+    "exits when asked": (ExitsWhenAsked, "ExitsWhenAsked: (its message cannot be shown)"),
+    "of another type": (OfAnotherType, "OfAnotherType: (its message cannot be shown)"),
+    "nul": (lambda: ValueError("a\0b"), "ValueError: a\\x00b"),
+    "lone surrogate": (lambda: ValueError("a\ud800b"), "ValueError: a\\ud800b"),
+    "emoji": (lambda: ValueError("fine \N{GRINNING FACE}"), "ValueError: fine \\U0001f600"),
+    "other scripts": (lambda: ValueError("größer, ложь, 嘘"), "ValueError: größer, ложь, 嘘"),
+    "percent": (lambda: ValueError("100 % %s %(x)s {x}"), "ValueError: 100 % %s %(x)s {x}"),
+    "group": (make_group, "BaseExceptionGroup: several (2 sub-exceptions)"),
+    "chain": (make_chain, "ValueError: the last"),
+    "stop iteration": (lambda: StopIteration(7), "StopIteration: 7"),
+}
+
+
+@mutation
+def write_and_raise_exception(ctx: Context, *, which: str) -> None:
+    Entry.objects.create(label=which)
+    ctx.scheduler.run_after(0, write, label="child")
+    make, _ = EXCEPTIONS[which]
+    raise make()
+
+
+@action
+def note_and_raise_exception(ctx: Context, *, which: str) -> None:
+    Entry.objects.create(label=which)
+    make, _ = EXCEPTIONS[which]
+    raise make()
+
+
+@pytest.fixture
+def every_exception(execute_due):
+    def schedule_each(function):
+        ids = {which: ctx.scheduler.run_after(0, function, which=which) for which in EXCEPTIONS}
+        after_all = ctx.scheduler.run_after(0, write, label="after all of them")
+        execute_due()
+        assert record(after_all).state == State.SUCCESS
+        return {which: record(function_id) for which, function_id in ids.items()}
+
+    return schedule_each
+
+
+def assert_failed_once(rows):
+    for which, row in rows.items():
+        _, error = EXCEPTIONS[which]
+        assert (row.state, row.failure, row.attempts) == (State.FAILED, Failure.ERROR, 1)
+        assert row.error == error
+        assert "raise make()" in row.traceback or which == "exits when asked"
+        assert row.result is None
+        assert row.started_time <= row.completed_time
+
+
+def test_mutation_that_raises_fails_once_and_nothing_that_it_wrote_or_scheduled_remains(every_exception):
+    assert_failed_once(every_exception(write_and_raise_exception))
+
+    assert [entry.label for entry in Entry.objects.all()] == ["after all of them"]
+
+
+def test_action_that_raises_fails_once_and_what_it_did_remains(every_exception):
+    assert_failed_once(every_exception(note_and_raise_exception))
+
+    assert Entry.objects.count() == len(EXCEPTIONS) + 1
+
+
+@mutation
+def raise_at_length(ctx: Context, *, characters: str, length: int) -> None:
+    raise ValueError("begin" + characters * length + "end")
+
+
+@pytest.mark.parametrize("characters", ["x", "\0", "\ud800", "\N{GRINNING FACE}"])
+def test_error_of_a_megabyte_is_kept_without_its_middle(execute_due, characters):
+    function_id = ctx.scheduler.run_after(0, raise_at_length, characters="x", length=1)
+    long_id = ctx.scheduler.run_after(
+        0,
+        raise_at_length,
+        characters=characters.encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
+        length=2**20,
+    )
+
+    execute_due()
+
+    assert record(function_id).error == "ValueError: beginxend"
+    row = record(long_id)
+    assert row.state == State.FAILED
+    assert row.error.startswith("ValueError: begin")
+    assert row.error.endswith("end")
+    assert len(row.error) <= 10_000
+    assert row.traceback.startswith("Traceback (most recent call last)")
+    assert "in raise_at_length" in row.traceback
+    assert row.traceback.rstrip().endswith("end")
+    assert len(row.traceback) <= 50_000
+
+
+@mutation
+def recurse(ctx: Context) -> None:
+    recurse.body(ctx)
+
+
+def test_endless_recursion_fails(execute_due):
+    function_id = ctx.scheduler.run_after(0, recurse)
+
+    execute_due()
+
+    assert record(function_id).error.startswith("RecursionError")

@@ -1,0 +1,55 @@
+"""What an execution costs on PostgreSQL, counted in the protocol between client and server."""
+
+import pytest
+
+from django_scheduler import Context, action, ctx, mutation
+from django_scheduler.models import ScheduledFunction, State
+from tests.executor.in_process import executing, record
+from tests.executor.protocol import protocol_of_worker
+from tests.processes.waiting import wait_until
+
+pytestmark = pytest.mark.only_on("postgresql")
+
+MUTATION = ["BEGIN", "SELECT", "UPDATE", "COMMIT"]
+
+
+@mutation
+def do_nothing_in_a_mutation(ctx: Context) -> None: ...
+
+
+@action
+def do_nothing_in_an_action(ctx: Context) -> None: ...
+
+
+def test_lone_mutation_costs_one_commit_and_four_statements_besides_its_body(transactional_db, tmp_path):
+    with protocol_of_worker(tmp_path / "protocol") as protocol, executing(concurrency=1):
+        function_id = ctx.scheduler.run_after(0, do_nothing_in_a_mutation)
+        wait_until(lambda: record(function_id).state == State.SUCCESS, "it succeeded")
+
+    assert protocol.transactions == [MUTATION]
+    assert protocol.statements.count("COMMIT") == 1
+
+
+def test_mutation_of_a_backlog_costs_the_same_and_looking_out_costs_little(transactional_db, tmp_path):
+    ids = ctx.scheduler.run_after_many(0, do_nothing_in_a_mutation, [{}] * 50)
+
+    with protocol_of_worker(tmp_path / "protocol") as protocol, executing(concurrency=1):
+        succeeded = ScheduledFunction.objects.filter(pk__in=ids, state=State.SUCCESS)
+        wait_until(lambda: succeeded.count() == 50, "all of them succeeded")
+
+    transactions = protocol.transactions
+    assert transactions.count(MUTATION) == 50
+    nothing_left = ["BEGIN", "SELECT", "COMMIT"]
+    assert [each for each in transactions if each != MUTATION] in ([], [nothing_left])
+    besides = len(protocol.statements) - sum(map(len, transactions))
+    assert besides <= 20  # it looks out twice a second, and has set up its session
+
+
+def test_action_costs_one_transaction_to_claim_and_one_statement_to_end(execute_due, tmp_path):
+    ctx.scheduler.run_after(0, do_nothing_in_an_action)
+
+    with protocol_of_worker(tmp_path / "protocol") as protocol:
+        execute_due()
+
+    assert protocol.transactions == [MUTATION]
+    assert protocol.statements.count("UPDATE") == 2

@@ -1,0 +1,172 @@
+"""An executor that waits: it hardly asks the database, and is there when something is due."""
+
+import statistics
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+from django.db.backends.signals import connection_created
+
+from django_scheduler import Context, ctx, mutation
+from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
+from tests.executor.in_process import executing
+from tests.executor.rivals import in_a_connection_of_its_own
+from tests.executor.test_order import FUNCTIONS, started
+from tests.functions import write
+from tests.processes.waiting import wait_until
+
+starts: list[float] = []
+
+
+@mutation
+def note_start(ctx: Context) -> None:
+    starts.append(time.monotonic())
+
+
+def delay_of(function_id: ScheduledFunctionId) -> float:
+    """How many seconds after it was due it has started."""
+    succeeded = ScheduledFunction.objects.filter(pk=function_id, state=State.SUCCESS)
+    row = wait_until(succeeded.first, "it succeeded")
+    assert row is not None
+    assert row.started_time is not None
+    return (row.started_time - row.due_time).total_seconds()
+
+
+@pytest.fixture(autouse=True)
+def _no_starts():
+    starts.clear()
+    started.clear()
+
+
+@pytest.fixture
+def statements_of_executor():
+    """Every statement of this process's other threads."""
+    statements: list[str] = []
+
+    def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        statements.append(sql)
+        return execute(sql, params, many, context)
+
+    def receive(connection: Any, **kwargs: object) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            connection.execute_wrappers.append(count)
+
+    connection_created.connect(receive)
+    yield statements
+    connection_created.disconnect(receive)
+
+
+def start_and_settle() -> None:
+    """Wait until the executor has done what it does at its start, and has executed something."""
+    connections["default"].ensure_connection()
+    ctx.scheduler.run_after(0, note_start)
+    wait_until(lambda: starts, "it has executed something")
+    starts.clear()
+
+
+@pytest.mark.only_on("postgresql")
+def test_idle_executor_executes_less_than_one_statement_a_second(transactional_db, statements_of_executor):
+    seconds = 4
+    with executing(concurrency=8):
+        start_and_settle()
+        wait_until(lambda: any(sql.startswith("LISTEN") for sql in statements_of_executor), "it listens")
+        # Settled: for half a second there was nothing.
+        seen = [len(statements_of_executor), time.monotonic()]
+
+        def is_quiet() -> bool:
+            if len(statements_of_executor) != seen[0]:
+                seen[:] = [len(statements_of_executor), time.monotonic()]
+            return time.monotonic() - seen[1] > 0.5
+
+        wait_until(is_quiet, "it is idle")
+        before = len(statements_of_executor)
+        threading.Event().wait(seconds)  # this is the measured time, and nothing is waited for
+        assert len(statements_of_executor) - before < seconds
+
+
+@pytest.mark.only_on("postgresql")
+def test_idle_executor_starts_a_function_within_50_milliseconds_of_the_commit(transactional_db):
+    delays = []
+    with executing(concurrency=2):
+        start_and_settle()
+        for _ in range(7):
+            ctx.scheduler.run_after(0, note_start)
+            committed = time.monotonic()
+            wait_until(lambda: starts, "it started")
+            delays.append(starts.pop() - committed)
+
+    assert statistics.median(delays) < 0.05  # timed: the median of several, because the machine may be busy
+
+
+@pytest.mark.only_on("postgresql")
+def test_idle_executor_starts_a_future_function_within_50_milliseconds_of_its_time(transactional_db):
+    delays = []
+    with executing(concurrency=2):
+        start_and_settle()
+        for _ in range(7):
+            function_id = ctx.scheduler.run_after(200, note_start)
+            wait_until(lambda: starts, "it started")
+            starts.clear()
+            delays.append(delay_of(function_id))
+
+    assert min(delays) >= 0
+    assert statistics.median(delays) < 0.05  # timed, as above
+
+
+is_held = threading.Event()
+let_go = threading.Event()
+
+
+@mutation
+def hold_a_row(ctx: Context) -> None:
+    is_held.set()
+    assert let_go.wait(20)
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_functions_become_due_on_time_while_others_are_held(transactional_db):
+    is_held.clear()
+    let_go.clear()
+    with executing(concurrency=3):
+        ctx.scheduler.run_after(0, hold_a_row)
+        assert is_held.wait(20)
+        try:
+            soon = ctx.scheduler.run_after(100, FUNCTIONS["b", 0], number=1)
+            now = ctx.scheduler.run_after(0, write, label="now")
+            done = ScheduledFunction.objects.filter(pk__in=[soon, now], state=State.SUCCESS)
+            wait_until(lambda: done.count() == 2, "both were executed")
+        finally:
+            let_go.set()
+
+    assert delay_of(soon) < 0.4  # timed: not only at the next poll
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_functions_are_executed_while_somebody_else_holds_others(transactional_db):
+    first = ctx.scheduler.run_after(0, write, label="held")
+    others = [ctx.scheduler.run_after(0, write, label="free") for _ in range(3)]
+    with transaction.atomic():
+        ScheduledFunction.objects.select_for_update().get(pk=first)
+
+        def execute() -> None:
+            with executing(concurrency=2):
+                done = ScheduledFunction.objects.filter(pk__in=others, state=State.SUCCESS)
+                wait_until(lambda: done.count() == 3, "the others were executed")
+
+        in_a_connection_of_its_own(execute)
+
+    assert ScheduledFunction.objects.get(pk=first).state == State.PENDING
+
+
+def test_five_queues_of_five_priorities_are_all_executed(transactional_db):
+    for number, function in enumerate(FUNCTIONS.values()):
+        for _ in range(2):
+            ctx.scheduler.run_after(0, function, number=number)
+
+    with executing(concurrency=1 if connection.vendor == "sqlite" else 4):
+        done = ScheduledFunction.objects.filter(state=State.SUCCESS)
+        wait_until(lambda: done.count() == 50, "all were executed")
+
+    assert sorted(started) == sorted(list(range(25)) * 2)
