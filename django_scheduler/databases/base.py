@@ -88,8 +88,6 @@ class Database(ABC):
     skip_locked: ClassVar[str]
     #: What a claim selects besides, to let a cancel know that this transaction executes a function.
     mark_executing: ClassVar[str] = "NULL"
-    #: An id, if nobody has locked its row.
-    _free_id: ClassVar[str] = "%s"
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -226,13 +224,10 @@ class Database(ABC):
 
     # Recording what became of a function
 
-    def record(
-        self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any], if_free: bool = False
-    ) -> bool:
+    def record(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
         """Change a row if it still is as expected, and return whether it was.
 
-        A changed value may be ``NOW`` or, for ``due_time``, the ``timedelta`` from now. ``if_free``: do not wait
-        for somebody who has locked the row, where the database can tell.
+        A changed value may be ``NOW`` or, for ``due_time``, the ``timedelta`` from now.
         """
         assignments: list[str] = []
         params: list[Any] = []
@@ -243,11 +238,14 @@ class Database(ABC):
         conditions = " AND ".join(f"{column} = %s" for column in only_if)
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {TABLE} SET {', '.join(assignments)} WHERE id = {self._free_id if if_free else '%s'}"
-                f" AND {conditions}",
+                f"UPDATE {TABLE} SET {', '.join(assignments)} WHERE id = %s AND {conditions}",
                 [*params, function_id, *only_if.values()],
             )
             return bool(cursor.rowcount)
+
+    def record_unless_held(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
+        """``record``, but without waiting for long for somebody who has locked the row, where that can be told."""
+        return self.record(function_id, changes, only_if=only_if)
 
     def _change(self, column: str, value: Any) -> Sql:
         if value is NOW:

@@ -1,18 +1,21 @@
 """PostgreSQL: row locks that are skipped, NOTIFY, and executing mutations that can be interrupted."""
 
 import selectors
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections, transaction
 
 from django_scheduler.databases import interruption
-from django_scheduler.databases.base import TABLE, Database, Sql
-from django_scheduler.databases.interruption import EXECUTING, sqlstate
+from django_scheduler.databases.base import Database, Sql
+from django_scheduler.databases.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
 
 CHANNEL = "django_scheduler"
+
+#: How long a record waits for a transaction that is deciding about its function, in milliseconds.
+PATIENCE_WITH_HOLDER = 1000
 
 #: How often a listener looks whether it is to stop, in seconds.
 LISTEN_INTERVAL = 0.1
@@ -29,7 +32,6 @@ class PostgreSQL(Database):
     clock = "STATEMENT_TIMESTAMP()"
     # NO KEY: a row of the user's that refers to this one by a foreign key can be inserted meanwhile.
     skip_locked = "FOR NO KEY UPDATE SKIP LOCKED"
-    _free_id = f"(SELECT id FROM {TABLE} WHERE id = %s {skip_locked})"
     # Of this transaction alone, so that it reaches the server and leaves it through any connection pool.
     mark_executing = f"set_config('application_name', '{EXECUTING}', true)"
 
@@ -58,6 +60,17 @@ class PostgreSQL(Database):
 
     def lock_rows(self, ids: Collection[int]) -> None:
         interruption.lock_rows(self.using, ids)
+
+    def record_unless_held(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
+        try:
+            with transaction.atomic(using=self.using):
+                with self.connection.cursor() as cursor:
+                    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(PATIENCE_WITH_HOLDER)])
+                return self.record(function_id, changes, only_if=only_if)
+        except OperationalError as error:
+            if sqlstate(error) != LOCK_NOT_AVAILABLE:
+                raise
+            return False
 
     # Executing
 

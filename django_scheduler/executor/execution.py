@@ -53,11 +53,12 @@ class Execution(ABC):
         """Which attempt this is, counted from 1."""
         return self.claimed.attempts + 1
 
-    def record(self, changes: dict[str, Any], *, only_if: dict[str, Any], if_free: bool = False) -> bool:
+    def record(self, changes: dict[str, Any], *, only_if: dict[str, Any], unless_held: bool = False) -> bool:
         """Change the row, outside of a transaction, if it still is as expected; whether it was."""
+        record = self.database.record_unless_held if unless_held else self.database.record
         while True:
             try:
-                return self.database.record(self.id, changes, only_if=only_if, if_free=if_free)
+                return record(self.id, changes, only_if=only_if)
             except DatabaseError as error:
                 if self.database.is_conflict(error):
                     continue  # somebody else has changed the row meanwhile: look again

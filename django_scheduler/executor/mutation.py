@@ -90,7 +90,7 @@ class MutationExecution(FunctionExecution):
         delay = backoff(self.attempt)
         description = describe(error)
         # Who has interrupted it decides what becomes of it, and may take as long as a transaction takes.
-        if self._record({"due_time": delay, **description}, if_free=self._watch.was_interrupted(error)):
+        if self._record({"due_time": delay, **description}, unless_held=self._watch.was_interrupted(error)):
             self.log(
                 logging.WARNING,
                 "%s %s: attempt %d met a transient error and is repeated in %.3f s: %s",
@@ -115,10 +115,10 @@ class MutationExecution(FunctionExecution):
         if self._record(changes):
             self.log_end(State.FAILED, Failure.ERROR, error)
 
-    def _record(self, changes: dict[str, Any], *, if_free: bool = False) -> bool:
+    def _record(self, changes: dict[str, Any], *, unless_held: bool = False) -> bool:
         """Record how the attempt ended, if nobody else has decided since; whether that was so."""
         expected = {"state": State.PENDING, "attempts": self.claimed.attempts}
-        if self.record({"attempts": self.attempt, **changes}, only_if=expected, if_free=if_free):
+        if self.record({"attempts": self.attempt, **changes}, only_if=expected, unless_held=unless_held):
             return True
         row = self.current_row()
         if row.get("state") == State.SUCCESS and row.get("worker") == self.executor_name:

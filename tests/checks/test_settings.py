@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from django.core.checks import Error, run_checks
+from django.core.checks import CheckMessage, run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from django_scheduler.conf import get_settings
 
 
-def errors_with(settings: object) -> list[Error]:
+def errors_with(settings: object) -> list[CheckMessage]:
     with override_settings(DJANGO_SCHEDULER=settings):
         return [message for message in run_checks() if (message.id or "").startswith("django_scheduler.E")]
 
