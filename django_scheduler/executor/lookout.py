@@ -50,6 +50,7 @@ class Lookout:
         self._stopping = stopping
         self._is_executing = is_executing
         self._rung = Event()
+        self._has_news = False
         self._only_lane: Lane | None = None
         self._trusted_until = 0.0
         self._has_looked = False
@@ -57,12 +58,13 @@ class Lookout:
 
     def ring(self) -> None:
         """Something may be due, or it is time to stop."""
+        self._has_news = True
         self._rung.set()
 
     def function_ended(self) -> None:
         """A function has ended: perhaps it was the last one."""
         if self._until is not Until.STOPPED:
-            self.ring()
+            self._rung.set()
 
     def due_lanes(self, *, besides: Callable[[], Collection[int]]) -> list[Lane] | None:
         """Sleep until something is due; the lanes with due functions, in the order in which to serve them.
@@ -70,10 +72,12 @@ class Lookout:
         ``besides``: the ids to pass over. ``None``: there is nothing left to do.
         """
         while not self._stopping.is_set():
-            if self._only_lane and not self._rung.is_set() and time.monotonic() < self._trusted_until:
+            if self._only_lane and not self._has_news and time.monotonic() < self._trusted_until:
                 self._has_looked = False
                 return [self._only_lane]
-            self._rung.clear()  # before looking, so that what is scheduled from now on rings again
+            # Before looking, so that what is scheduled from now on rings again.
+            self._has_news = False
+            self._rung.clear()
             # Likewise: what is executed now may schedule more and end while we look.
             was_executing = self._is_executing()
             lanes = self._lanes(besides())
