@@ -10,6 +10,9 @@ from django.test import override_settings
 from django_scheduler.conf import get_settings
 
 
+pytestmark = pytest.mark.django_db  # some of Django's own checks ask the database what it can do
+
+
 def errors_with(settings: object) -> list[CheckMessage]:
     with override_settings(DJANGO_SCHEDULER=settings):
         return [message for message in run_checks() if (message.id or "").startswith("django_scheduler.E")]
