@@ -9,7 +9,6 @@ from django.test import override_settings
 
 from django_scheduler.conf import get_settings
 
-
 pytestmark = pytest.mark.django_db  # some of Django's own checks ask the database what it can do
 
 
