@@ -6,6 +6,7 @@ something was scheduled, and what the transaction has scheduled is the sum of th
 one wake-up.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.db import connections, transaction
@@ -119,6 +120,13 @@ def count(using: str, limit: Limit, added: Volume, function_name: str) -> None:
     if connection.in_atomic_block:
         hook = _hook_of_these_savepoints(connection, hooks)
         hook.scheduled[limit] = hook.scheduled.get(limit, Volume()) + added
+
+
+def share_announcement(hooks: Iterable[object]) -> None:
+    """Have these hooks send one wake-up: their transactions have become one."""
+    ours = [hook for hook in hooks if isinstance(hook, CommitHook)]
+    for hook in ours:
+        hook.announcement = ours[0].announcement
 
 
 def announce(using: str) -> None:

@@ -38,6 +38,7 @@ class Function(Generic[P, R_co]):
         name: str | None,
         queue: str,
         priority: int,
+        alone: bool = False,
     ) -> None:
         _refuse_what_is_no_plain_function(body, kind)
         update_wrapper(self, body, updated=())  # attributes that the body has could be named as ours are
@@ -46,6 +47,7 @@ class Function(Generic[P, R_co]):
         self.public = public
         self.queue = queue
         self.priority = priority
+        self.alone = alone
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if name is None else name
         _refuse_what_cannot_be_executed(self)
@@ -126,6 +128,8 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         refuse(f"queue= must be a name of 1 to {LONGEST_QUEUE_NAME} characters, not {function.queue!r}.")
     if type(function.priority) is not int or not -32_768 <= function.priority <= 32_767:
         refuse(f"priority= must be a whole number from -32768 to 32767, not {function.priority!r}.")
+    if function.alone and function.kind is Kind.ACTION:
+        refuse("alone= is for mutations: an action runs outside of any transaction.")
     parameters = list(inspect.signature(function.body).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not parameters or parameters[0].kind not in positional:
@@ -144,7 +148,13 @@ class Decorator(Protocol):
     def __call__(self, body: Callable[Concatenate[Context, P], R], /) -> Function[P, R]: ...
     @overload
     def __call__(
-        self, /, *, name: str | None = None, queue: str = DEFAULT_QUEUE, priority: int = 0
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        alone: bool = False,
     ) -> Callable[[Callable[Concatenate[Context, P], R]], Function[P, R]]: ...
 
 
@@ -156,9 +166,10 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
         name: str | None = None,
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
+        alone: bool = False,
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
-            return Function(body, kind=kind, public=public, name=name, queue=queue, priority=priority)
+            return Function(body, kind=kind, public=public, name=name, queue=queue, priority=priority, alone=alone)
 
         return make if body is None else make(body)
 
@@ -170,6 +181,7 @@ _OPTIONS = """
 
     ``name``: the last part of its name; default: the function's own. ``queue``: the executors that run it are
     those that serve this queue. ``priority``: among the due functions, the highest starts first.
+    ``alone`` (mutations only): it never shares its transaction with others that are due, whatever the backlog.
 
     Raises ``ImproperlyConfigured`` if the function could not be executed as it is.
     """

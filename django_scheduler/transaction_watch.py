@@ -51,6 +51,15 @@ class TransactionWatch:
         if self._broken and error is None:
             raise BrokenTransaction(self._explanation()) from self._error
 
+    @property
+    def has_seen_errors(self) -> bool:
+        """Whether the database has reported an error, whatever the body made of it."""
+        return self._error is not None or self._consequence is not None
+
+    def would_commit_so_far(self) -> bool:
+        """Whether the body has left every block that it entered, and broken nothing, as far as is known without asking."""
+        return len(self._database.connection.savepoint_ids) == self._depth and self._is_intact()
+
     def is_transient(self, error: BaseException) -> bool:
         """Whether the attempt that ``error`` ended may succeed when it is repeated."""
         causes = [] if error is self._consequence else [error]
@@ -90,8 +99,7 @@ class TransactionWatch:
         return not self._begun or self._database.is_transaction_intact()
 
     def _would_commit(self) -> bool:
-        left_every_block = len(self._database.connection.savepoint_ids) == self._depth
-        return left_every_block and self._is_intact() and self._database.is_transaction_marked()
+        return self.would_commit_so_far() and self._database.is_transaction_marked()
 
     def _explanation(self) -> str:
         if self._error is None:

@@ -61,6 +61,19 @@ class Claimable:
     lag: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Success:
+    """What is recorded of a mutation that has succeeded in a group."""
+
+    id: ScheduledFunctionId
+    attempts: int
+    #: As the driver takes them.
+    started_time: Any
+    completed_time: Any
+    #: As JSON.
+    result: str | None
+
+
 #: Stands for the present in ``Database.record``.
 NOW = object()
 
@@ -184,26 +197,40 @@ class Database(ABC):
             *due_in.params,
         )
 
-    def claim(self, lane: Lane, *, besides: Collection[int] = ()) -> Claimable | None:
-        """Lock the first function of a lane that is due and that nobody else has locked.
+    def claim(
+        self, lane: Lane, *, most: int = 1, before: Lane | None = None, besides: Collection[int] = ()
+    ) -> list[Claimable]:
+        """Lock the first functions of a lane that are due and that nobody else has locked.
 
-        The lock lasts as long as the transaction, in which this must be called. ``besides``: ids to pass over.
+        ``most``: how many. ``before``: only what comes before the first function of that lane. ``besides``: ids to
+        pass over. The locks last as long as the transaction, in which this must be called.
         """
         now = self._now()
         passed_over = _besides(besides)
+        earlier = _earlier_than(before)
+        return self._claim(
+            f"state = 'pending' AND queue = %s AND priority = %s AND due_time <= {now.text}{earlier.text}"
+            f"{passed_over.text} ORDER BY due_time, id LIMIT {most:d}",
+            [lane.queue, lane.priority, *now.params, *earlier.params, *passed_over.params],
+        )
+
+    def claim_again(self, function_id: int) -> Claimable | None:
+        """Lock this function, if it is still pending and nobody else has locked it."""
+        return next(iter(self._claim("state = 'pending' AND id = %s", [function_id])), None)
+
+    def _claim(self, chosen: str, params: list[Any]) -> list[Claimable]:
+        now = self._now()
         due_in = self._seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, name, {self._text('args')}, attempts, {now.text}, {due_in.text}, {self.mark_executing}"
-                f" FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s AND due_time <= {now.text}"
-                f"{passed_over.text} ORDER BY due_time, id LIMIT 1 {self.skip_locked}",
-                [*now.params, *due_in.params, lane.queue, lane.priority, *now.params, *passed_over.params],
+                f" FROM {TABLE} WHERE {chosen} {self.skip_locked}",
+                [*now.params, *due_in.params, *params],
             )
-            row = cursor.fetchone()
-        if row is None:
-            return None
-        function_id, name, args, attempts, claim_time, due_in_seconds, _ = row
-        return Claimable(function_id, name, args, attempts, claim_time, max(0.0, -float(due_in_seconds)))
+            return [
+                Claimable(function_id, name, args, attempts, claim_time, max(0.0, -float(due_in_seconds)))
+                for function_id, name, args, attempts, claim_time, due_in_seconds, _ in cursor.fetchall()
+            ]
 
     def next_due_in(self, lane: Lane) -> float | None:
         """Seconds until the next function of a lane is due that is not due yet; ``None`` if there is none."""
@@ -247,6 +274,29 @@ class Database(ABC):
         """``record``, but without waiting for long for somebody who has locked the row, where that can be told."""
         return self.record(function_id, changes, only_if=only_if)
 
+    def record_successes(self, successes: Sequence[Success], *, worker: str) -> bool:
+        """Record that these mutations have succeeded, in one statement; whether all of them were still pending."""
+        placeholders = ", ".join(["%s"] * len(successes))
+        assignments, params = [], []
+        for column in ("attempts", "started_time", "completed_time", "result"):
+            values = [(success.id, getattr(success, column)) for success in successes]
+            if any(value is not None for _, value in values):
+                value_of_row = self._json("%s") if column == "result" else "%s"
+                assignments.append(f"{column} = CASE id {f'WHEN %s THEN {value_of_row} ' * len(values)}END")
+                params += [each for value in values for each in value]
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {TABLE} SET state = 'success', kind = 'mutation', error = '', traceback = '', worker = %s,"
+                f" {', '.join(assignments)} WHERE id IN ({placeholders}) AND state = 'pending'",
+                [worker, *params, *(success.id for success in successes)],
+            )
+            return bool(cursor.rowcount == len(successes))
+
+    def later(self, time: Any, seconds: float) -> Any:
+        """So many seconds after a time that the driver has given, as the driver takes it."""
+        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
+        return moment + timedelta(seconds=seconds)
+
     def _change(self, column: str, value: Any) -> Sql:
         if value is NOW:
             return self._now()
@@ -282,6 +332,13 @@ class Database(ABC):
         """Whether this is still the transaction that was marked; its mark goes."""
         return True
 
+    def check_constraints_early(self) -> None:
+        """Have deferred constraints checked by each statement of the open transaction, where there are any."""
+
+    def may_group(self) -> bool:
+        """Whether nothing in this database would notice that several mutations share a transaction."""
+        return True
+
     # Errors
 
     def ends_transaction(self, error: BaseException) -> bool:
@@ -311,6 +368,13 @@ class Database(ABC):
     def _is_passing(self, error: BaseException) -> bool:
         """Whether another error will have passed after a while: a lock timeout, a full disk."""
         return False
+
+
+def _earlier_than(lane: Lane | None) -> Sql:
+    if lane is None:
+        return Sql("")
+    # The first comparison is what an index understands.
+    return Sql(" AND due_time <= %s AND (due_time < %s OR id < %s)", lane.due_time, lane.due_time, lane.first_id)
 
 
 def _besides(ids: Collection[int]) -> Sql:

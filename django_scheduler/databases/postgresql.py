@@ -1,7 +1,7 @@
 """PostgreSQL: row locks that are skipped, NOTIFY, and executing mutations that can be interrupted."""
 
 import selectors
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections, transaction
 
 from django_scheduler.databases import interruption
-from django_scheduler.databases.base import Database, Sql
+from django_scheduler.databases.base import TABLE, Database, Sql, Success
 from django_scheduler.databases.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
 
 CHANNEL = "django_scheduler"
@@ -33,7 +33,8 @@ class PostgreSQL(Database):
     # NO KEY: a row of the user's that refers to this one by a foreign key can be inserted meanwhile.
     skip_locked = "FOR NO KEY UPDATE SKIP LOCKED"
     # Of this transaction alone, so that it reaches the server and leaves it through any connection pool.
-    mark_executing = f"set_config('application_name', '{EXECUTING}', true)"
+    # A subquery, so that it is done once and not for every row.
+    mark_executing = f"(SELECT set_config('application_name', '{EXECUTING}', true))"
 
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
         now = self._now()
@@ -57,6 +58,22 @@ class PostgreSQL(Database):
         # that loses it ends every session that listens.
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, '')", [CHANNEL])
+
+    def record_successes(self, successes: Sequence[Success], *, worker: str) -> bool:
+        # Arrays instead of a CASE for each column: one parameter each, however many rows.
+        columns = ("id", "attempts", "started_time", "completed_time", "result")
+        arrays = [[getattr(success, column) for success in successes] for column in columns]
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {TABLE} SET state = 'success', kind = 'mutation', error = '', traceback = '', worker = %s,"
+                " attempts = done.attempts, started_time = done.started_time, completed_time = done.completed_time,"
+                " result = done.result::jsonb"
+                " FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::text[])"
+                " AS done (id, attempts, started_time, completed_time, result)"
+                f" WHERE {TABLE}.id = done.id AND state = 'pending'",
+                [worker, *arrays],
+            )
+            return bool(cursor.rowcount == len(successes))
 
     def lock_rows(self, ids: Collection[int]) -> None:
         interruption.lock_rows(self.using, ids)
@@ -99,6 +116,16 @@ class PostgreSQL(Database):
                         ring()
         finally:
             connection.close()
+
+    def check_constraints_early(self) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def may_group(self) -> bool:
+        # Somebody's own trigger that waits for COMMIT expects to see what one mutation has done, and no more.
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tginitdeferred AND NOT tgisinternal)")
+            return bool(cursor.fetchone()[0])
 
     def is_transaction_open(self) -> bool:
         return self._transaction_status() in (IN_TRANSACTION, IN_BROKEN_TRANSACTION)

@@ -33,6 +33,9 @@ class SQLite(Database):
         now = self._now()
         return Sql(f"(julianday({column}) - julianday({now.text})) * 86400.0", *now.params)
 
+    def later(self, time: Any, seconds: float) -> str:
+        return str(super().later(time, seconds))
+
     def _adapted(self, time: datetime) -> str:
         return str(self.connection.ops.adapt_datetimefield_value(time))
 

@@ -1,8 +1,9 @@
-"""An execution: one function that a worker has claimed, and the three moments at which its kind has a say."""
+"""An execution: what a worker has claimed, and the three moments at which its kind has a say."""
 
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from contextvars import copy_context
 from typing import Any
 
@@ -20,13 +21,12 @@ from django_scheduler.running import Running
 
 
 class Execution(ABC):
-    """What a worker does with a row that it has locked, in the transaction that holds the lock, and after it."""
+    """What a worker does with rows that it has locked, in the transaction that holds the locks, and after it."""
 
-    def __init__(self, claimed: Claimable, database: Database, executor_name: str) -> None:
-        self.claimed = claimed
-        self.database = database
-        self.executor_name = executor_name
-        self._began = time.perf_counter()
+    @property
+    @abstractmethod
+    def ids(self) -> Collection[ScheduledFunctionId]:
+        """The functions that it executes."""
 
     @abstractmethod
     def in_transaction(self) -> None:
@@ -39,6 +39,39 @@ class Execution(ABC):
     @abstractmethod
     def after_rollback(self, error: BaseException) -> None:
         """Once ``error`` has ended it: rolled back, unless it was lost on the way out of COMMIT."""
+
+
+class SingleExecution(Execution):
+    """The execution of one function."""
+
+    def __init__(self, claimed: Claimable, database: Database, executor_name: str) -> None:
+        self.claimed = claimed
+        self.database = database
+        self.executor_name = executor_name
+        self._claimed_at = self.began = time.perf_counter()
+        self._took: float | None = None
+
+    def begin(self) -> None:
+        """Its body begins only now: others of its transaction have gone before."""
+        self.began = time.perf_counter()
+
+    def end(self) -> None:
+        """Its body has ended, and others of its transaction follow."""
+        self._took = time.perf_counter() - self.began
+
+    @property
+    def lag(self) -> float:
+        """How long it had been due when its body began, in seconds."""
+        return self.claimed.lag + self.began - self._claimed_at
+
+    @property
+    def duration(self) -> float:
+        """How long the attempt has taken, in seconds."""
+        return self._took if self._took is not None else time.perf_counter() - self.began
+
+    @property
+    def ids(self) -> Collection[ScheduledFunctionId]:
+        return [self.id]
 
     @property
     def id(self) -> ScheduledFunctionId:
@@ -80,8 +113,8 @@ class Execution(ABC):
             self.id,
             state.value,
             f" ({failure.value})" if failure else "",
-            time.perf_counter() - self._began,
-            self.claimed.lag,
+            self.duration,
+            self.lag,
             error=error,
             state=state.value,
             failure=failure.value if failure else "",
@@ -110,13 +143,13 @@ class Execution(ABC):
             function_id=self.id,
             attempt=self.attempt,
             executor=self.executor_name,
-            lag=self.claimed.lag,
-            duration=time.perf_counter() - self._began,
+            lag=self.lag,
+            duration=self.duration,
             **extra,
         )
 
 
-class FunctionExecution(Execution):
+class FunctionExecution(SingleExecution):
     """The execution of a function that exists."""
 
     def __init__(self, claimed: Claimable, database: Database, executor_name: str, function: AnyFunction) -> None:

@@ -23,6 +23,7 @@ from django_scheduler.databases import database_for
 from django_scheduler.executor.errand import run_errand
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.log import log
+from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout, Until
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
 from django_scheduler.executor.registration import Registration
@@ -67,6 +68,7 @@ class Executor:
             is_executing=lambda: bool(self._executing()),
         )
         turn = threading.Lock()
+        lone_names = LoneNames()
         self._workers = [
             Worker(
                 database=self._database,
@@ -75,6 +77,7 @@ class Executor:
                 stopping=self._stopping,
                 executor_name=self.name,
                 executing=self._executing,
+                lone_names=lone_names,
             )
             for _ in range(concurrency)
         ]

@@ -1,11 +1,11 @@
 """A function that is gone when it is due: renamed, or its app removed. It fails, with its name."""
 
 from django_scheduler.databases import NOW
-from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.models import Failure, State
 
 
-class MissingExecution(Execution):
+class MissingExecution(SingleExecution):
     def in_transaction(self) -> None:
         changes = {
             "state": State.FAILED,

@@ -27,7 +27,7 @@ COMMIT. So they are taken out before, and run afterwards, where they can change 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
 
@@ -46,20 +46,21 @@ class MutationExecution(FunctionExecution):
     #: What the body raised. If the rollback fails as well, that is not what has to be recorded.
     _error: BaseException | None = None
 
+    #: The hooks of ``on_commit`` that the body has registered.
+    commit_hooks: Sequence[Callable[[], None]] = ()
+
     def in_transaction(self) -> None:
-        self._commit_hooks: list[Callable[[], None]] = []
         self._watch = TransactionWatch(self.database)
         try:
             with self._watch:
-                result = self.call_body(self.load_arguments())
+                result = self.run()
         except BaseException as error:
             self._error = error
             raise
-        self._commit_hooks = self._take_commit_hooks()
         changes = {
             "state": State.SUCCESS,
             "kind": Kind.MUTATION,
-            "result": None if result is None else values.dump_result(result),
+            "result": result,
             "error": "",
             "traceback": "",
             "started_time": self.claimed.claim_time,
@@ -70,8 +71,14 @@ class MutationExecution(FunctionExecution):
         if not self.database.record(self.id, changes, only_if={"state": State.PENDING}):
             raise BrokenTransaction("the body has changed or deleted the record of its own function.")
 
+    def run(self) -> str | None:
+        """Run the body in the open transaction; what it has returned, as it is recorded."""
+        result = self.call_body(self.load_arguments())
+        self.commit_hooks = self._take_commit_hooks()
+        return None if result is None else values.dump_result(result)
+
     def after_commit(self) -> None:
-        for hook in self._commit_hooks:
+        for hook in self.commit_hooks:
             try:
                 copy_context().run(hook)  # as the body: what a hook activates does not outlive it
             except BaseException as error:

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import connections, reset_queries
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
@@ -38,12 +39,28 @@ def _prepare(connection: Any, **kwargs: object) -> None:
 def tidy_connections(using: str) -> None:
     """Leave nothing of one function to the next one."""
     reset_queries()
+    connection = connections[using]
+    if _is_in_transaction(connection):
+        discard_connection(using)
+    elif connection.errors_occurred:
+        connection.close_if_unusable_or_obsolete()
+    tidy_other_connections(using)
+
+
+def tidy_other_connections(using: str) -> None:
+    """Leave nothing to the next one in other databases."""
     for connection in connections.all(initialized_only=True):
-        if connection.in_atomic_block or not (connection.connection is None or connection.get_autocommit()):
-            # A body entered a transaction by hand and did not leave it.
+        if connection.alias == using:
+            continue
+        if _is_in_transaction(connection):
             discard_connection(connection.alias)
-        elif connection.alias != using or connection.errors_occurred:
+        else:
             connection.close_if_unusable_or_obsolete()
+
+
+def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a body entered a transaction by hand and did not leave it."""
+    return connection.in_atomic_block or not (connection.connection is None or connection.get_autocommit())
 
 
 def discard_connection(alias: str) -> None:

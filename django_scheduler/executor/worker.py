@@ -1,4 +1,4 @@
-"""A worker: one thread that claims a function and executes it, again and again.
+"""A worker: one thread that claims a function, or a group of mutations, and executes it, again and again.
 
 Workers take turns in looking out and claiming: whoever has claimed hands the turn on and executes, while the next
 one looks. On SQLite, where one writer keeps the others waiting, the turn is handed on after the commit.
@@ -8,18 +8,24 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import takewhile, zip_longest
+from typing import TypeGuard
 
 from django.db import transaction
 
 from django_scheduler.databases import Claimable, Database, Lane
 from django_scheduler.executor.action import ActionExecution
-from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.execution import Execution, SingleExecution
+from django_scheduler.executor.group import MutationGroup
+from django_scheduler.executor.group_size import GroupSize
 from django_scheduler.executor.log import log
+from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout
 from django_scheduler.executor.missing import MissingExecution
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import discard_connection, executor_session, tidy_connections
-from django_scheduler.models import Kind
+from django_scheduler.models import Kind, ScheduledFunctionId
 from django_scheduler.registry import registry
 
 #: The waits after a failure to look or to claim, in seconds.
@@ -36,6 +42,7 @@ class Worker:
         stopping: threading.Event,
         executor_name: str,
         executing: Callable[[], list[Execution]],
+        lone_names: LoneNames,
     ) -> None:
         self._database = database
         self._lookout = lookout
@@ -43,6 +50,8 @@ class Worker:
         self._stopping = stopping
         self._executor_name = executor_name
         self._executing = executing
+        self._lone_names = lone_names
+        self._size = GroupSize()
         self._wait_after_failure = FIRST_WAIT
         #: What it executes now.
         self.execution: Execution | None = None
@@ -68,28 +77,42 @@ class Worker:
         return True
 
     def _execute_next(self, lanes: list[Lane], *, hand_on_turn: Callable[[], None]) -> None:
+        if not self._execute(partial(self._claim, lanes), hand_on_turn=hand_on_turn):
+            self._lookout.found_all_locked(lanes)
+
+    def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
+        def claim() -> Execution | None:
+            claimed = self._database.claim_again(function_id)
+            return claimed and self._execution_of(claimed)
+
+        self._execute(claim, hand_on_turn=lambda: None)
+
+    def _execute(self, claim: Callable[[], Execution | None], *, hand_on_turn: Callable[[], None]) -> bool:
+        """Claim and execute, in one transaction; whether there was anything to claim."""
+        execution = None
         try:
             with transaction.atomic(using=self._database.using, durable=True):
-                claimed = self._claim(lanes)
-                if claimed is not None:
-                    self.execution = self._execution_of(claimed)
+                execution = self.execution = claim()
+                if execution is not None:
                     if not self._database.has_one_writer:
                         hand_on_turn()
-                    self.execution.in_transaction()
+                    execution.in_transaction()
         except BaseException as error:
-            if self.execution is None:
+            if execution is None:
                 raise
             hand_on_turn()
             with self._ending():
-                self.execution.after_rollback(error)
+                self._note_failure(execution)
+                execution.after_rollback(error)
             self._lookout.ring()  # for the time of the retry
         else:
-            if self.execution is None:
-                self._lookout.found_all_locked(lanes)
-                return
+            if execution is None:
+                return False
             hand_on_turn()
             with self._ending():
-                self.execution.after_commit()
+                self._note_success(execution)
+                execution.after_commit()
+        return True
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
@@ -100,19 +123,51 @@ class Worker:
             self._lookout.function_ended()
             tidy_connections(self._database.using)
 
-    def _claim(self, lanes: list[Lane]) -> Claimable | None:
+    def _claim(self, lanes: list[Lane]) -> Execution | None:
+        """Of the best lane that has any: one function, or several mutations for a group."""
         executing = self._executing_ids()
-        for lane in lanes:
-            if claimed := self._database.claim(lane, besides=executing):
-                return claimed
+        for lane, next_lane in zip_longest(lanes, lanes[1:]):
+            before = next_lane if next_lane and next_lane.priority == lane.priority else None
+            claimed = self._database.claim(lane, most=self._size.next, before=before, besides=executing)
+            if claimed:
+                return self._group_of(claimed)
         return None
+
+    def _group_of(self, claimed: list[Claimable]) -> Execution:
+        """The first function, or all mutations at the beginning that may share a transaction."""
+        executions = map(self._execution_of, claimed)
+        members = [*takewhile(self._may_be_grouped, executions)]
+        if len(members) > 1:
+            return MutationGroup(members, self._database, self._executor_name, self._execute_alone)
+        return members[0] if members else self._execution_of(claimed[0])
+
+    def _may_be_grouped(self, execution: Execution) -> TypeGuard[MutationExecution]:
+        return (
+            isinstance(execution, MutationExecution)
+            and not execution.function.alone
+            and execution.name not in self._lone_names
+        )
+
+    def _note_success(self, execution: Execution) -> None:
+        if isinstance(execution, MutationGroup):
+            self._size.went_well(execution.size)
+        elif self._may_be_grouped(execution):
+            self._size.went_well(1)
+        else:
+            self._size.went_wrong()
+
+    def _note_failure(self, execution: Execution) -> None:
+        self._size.went_wrong()
+        culprit = execution.culprit if isinstance(execution, MutationGroup) else execution
+        if isinstance(culprit, MutationExecution):
+            self._lone_names.add(culprit.name)
 
     def _executing_ids(self) -> list[int]:
         # What a worker of this process executes is locked, except for the moment between its rollback and the
         # record of why. Others may run it once more in that moment, to no effect; we need not.
-        return [execution.id for execution in self._executing()]
+        return [function_id for execution in self._executing() for function_id in execution.ids]
 
-    def _execution_of(self, claimed: Claimable) -> Execution:
+    def _execution_of(self, claimed: Claimable) -> SingleExecution:
         function = registry.find(claimed.name)
         if function is None:
             return MissingExecution(claimed, self._database, self._executor_name)

@@ -8,6 +8,7 @@ from django_scheduler import wakeup
 from django_scheduler.databases import database_for
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.executor import Executor
+from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout, Until
 from django_scheduler.executor.worker import Worker
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
@@ -47,6 +48,7 @@ def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
         stopping=stopping,
         executor_name="the worker of a test",
         executing=executing,
+        lone_names=LoneNames(),
     )
     thread = threading.Thread(target=worker.run, name=WORKER, daemon=True)
     wakeup.subscribe("default", lookout.ring)

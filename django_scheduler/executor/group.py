@@ -1,0 +1,154 @@
+"""A group: several due mutations that share one transaction, because round trips are what a mutation costs.
+
+The invariant is that of a mutation alone: the effects of each member, what it schedules and cancels, and its
+``success`` are one transaction, which holds the locks of all members' rows. The group commits only what each member
+would have committed by itself, one after the other. It is formed in the hope that nothing special happens; whatever
+else happens rolls all of it back, and those that had begun run alone, as if there had been no group. Nothing had
+committed, so this is one more retry, and it is not counted as an attempt.
+
+What is special:
+
+* An exception, a timeout, an interruption by a cancel, a broken transaction: of a body, or at COMMIT.
+* Any error of the database, also one that the body catches: alone, the body decides what that means.
+* A constraint that is violated. Deferred ones are checked by each statement here, so that no member repairs what
+  another one has left. A body that needs the deferral meets an error in a group, and runs alone. (SQLite cannot check
+  them early: there, two members may repair each other's reference within a group.)
+* A statement that leaves a setting to the rest of the transaction (SET, set_config), as row-level security does.
+* A member that another one has canceled, or whose record it has changed: the record of success then misses a row.
+
+A function that has ended a group, or failed alone, runs alone for a while, and so does one that is declared
+``@mutation(alone=True)``.
+
+A cancel from outside finds the locks of all members held by this transaction. Held for longer than it is patient, the
+group is interrupted as a mutation alone is: all of it vanishes, the cancel has its row, and the others run again.
+The locks are not held for long: a group begins no further body once ``LONGEST`` has passed, and lets go of the rows
+that it has not come to.
+
+COMMIT lost on the way: the members have all committed or all vanished, so one row tells it for all.
+"""
+
+import re
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from django_scheduler.commit_hook import share_announcement
+from django_scheduler.databases import Database, Success
+from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.mutation import MutationExecution
+from django_scheduler.executor.session import tidy_connections, tidy_other_connections
+from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.transaction_watch import TransactionWatch
+
+#: For how long a group begins further bodies, in seconds.
+LONGEST = 0.05
+
+LEAVES_A_SETTING = re.compile(r"\s*SET\b|.*\bset_config\s*\(", re.IGNORECASE | re.DOTALL)
+
+
+class GroupEnded(Exception):
+    """The members have to run alone."""
+
+
+class MutationGroup(Execution):
+    """The execution of several mutations in one transaction.
+
+    ``execute_alone``: what to do with each of those that had begun, if the group does not work out.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[MutationExecution],
+        database: Database,
+        executor_name: str,
+        execute_alone: Callable[[ScheduledFunctionId], None],
+    ) -> None:
+        self._members = members
+        self._database = database
+        self._executor_name = executor_name
+        self._execute_alone = execute_alone
+        self._began = time.perf_counter()
+        self._begun: list[MutationExecution] = []
+        self._is_committing = False
+        #: The member that has ended the group.
+        self.culprit: MutationExecution | None = None
+
+    @property
+    def ids(self) -> Collection[ScheduledFunctionId]:
+        return [member.id for member in self._members]
+
+    @property
+    def size(self) -> int:
+        """How many of the members it has come to."""
+        return len(self._begun)
+
+    def in_transaction(self) -> None:
+        successes = []
+        watch = GroupWatch(self._database)
+        self._database.check_constraints_early()
+        with watch:
+            for member in self._members:
+                successes.append(self._run(member, watch))
+                if time.perf_counter() - self._began > LONGEST:
+                    break
+        if not self._database.record_successes(successes, worker=self._executor_name):
+            raise GroupEnded("a member is no longer pending")
+        self._is_committing = True
+
+    def after_commit(self) -> None:
+        share_announcement([hook for member in self._begun for hook in member.commit_hooks])
+        for member in self._begun:
+            member.after_commit()
+
+    def after_rollback(self, error: BaseException) -> None:
+        tidy_connections(self._database.using)
+        if self._is_committing and self._has_committed():
+            self.after_commit()
+            return
+        for member in self._begun:
+            self._execute_alone(member.id)
+
+    def _run(self, member: MutationExecution, watch: "GroupWatch") -> Success:
+        self._begun.append(member)
+        self.culprit = member
+        member.begin()
+        result = member.run()
+        member.end()
+        watch.refuse_what_is_special()
+        tidy_other_connections(self._database.using)
+        self.culprit = None
+        return Success(
+            id=member.id,
+            attempts=member.attempt,
+            started_time=self._time(member.began - self._began, member),
+            completed_time=self._time(time.perf_counter() - self._began, member),
+            result=result,
+        )
+
+    def _time(self, seconds: float, member: MutationExecution) -> Any:
+        return self._database.later(member.claimed.claim_time, seconds)
+
+    def _has_committed(self) -> bool:
+        # Locked, so that a server that is still committing is waited for.
+        with transaction.atomic(using=self._database.using):
+            rows = ScheduledFunction.objects.using(self._database.using).select_for_update()
+            row = rows.filter(pk=self._begun[0].id).values("state", "worker").first()
+        return row == {"state": State.SUCCESS, "worker": self._executor_name}
+
+
+class GroupWatch(TransactionWatch):
+    """Notices what a mutation of a group may not do."""
+
+    _has_left_a_setting = False
+
+    def refuse_what_is_special(self) -> None:
+        """Raises ``GroupEnded`` unless the last body has only done what ends with it."""
+        if self.has_seen_errors or self._has_left_a_setting or not self.would_commit_so_far():
+            raise GroupEnded("the body has done what concerns the whole transaction")
+
+    def _notice(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+        if isinstance(sql, str) and LEAVES_A_SETTING.match(sql):
+            self._has_left_a_setting = True
+        return super()._notice(execute, sql, params, many, context)
