@@ -4,7 +4,7 @@ LARGEST = 100
 
 
 class GroupSize:
-    """Grows with a backlog of short mutations; shrinks where there is none, or they are long, or something went wrong."""
+    """Grows with a backlog of short mutations; shrinks without one, and when they are long or something goes wrong."""
 
     def __init__(self) -> None:
         #: How many to claim next.
