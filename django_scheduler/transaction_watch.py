@@ -57,7 +57,7 @@ class TransactionWatch:
         return self._error is not None or self._consequence is not None
 
     def would_commit_so_far(self) -> bool:
-        """Whether the body has left every block that it entered and broken nothing, as far as we know without asking."""
+        """Whether the body has left every block that it entered and broken nothing, as far as we know unasked."""
         return len(self._database.connection.savepoint_ids) == self._depth and self._is_intact()
 
     def is_transient(self, error: BaseException) -> bool:
