@@ -134,10 +134,10 @@ class Worker:
         return None
 
     def _group_of(self, claimed: list[Claimable]) -> Execution:
-        """The first function, or all mutations at the beginning that may share a transaction."""
+        """The mutations at the beginning that may share a transaction, or else the first function."""
         executions = map(self._execution_of, claimed)
         members = [*takewhile(self._may_be_grouped, executions)]
-        if len(members) > 1:
+        if len(members) > 1 and self._database.may_group():
             return MutationGroup(members, self._database, self._executor_name, self._execute_alone)
         return members[0] if members else self._execution_of(claimed[0])
 

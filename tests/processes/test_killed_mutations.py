@@ -93,3 +93,31 @@ def test_living_executor_takes_over_what_a_killed_one_was_executing(executors, g
     assert ScheduledFunction.objects.get(pk=function_id).worker == survivor.name
     assert survivor.stop() == 0
     Executor.objects.filter(pk=killed.name).delete()  # the survivor had no heartbeat in which to do it
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(functions.write_and_wait, id="in the body of a member"),
+        pytest.param(functions.write_and_wait_before_commit, id="between the members' success and COMMIT"),
+    ],
+)
+def test_killed_executor_leaves_nothing_of_a_group_and_the_next_one_runs_each_member_once(executors, gate, function):
+    before = [ctx.scheduler.run_after(0, "tests:write", label=str(number)) for number in range(7)]
+    group = [
+        ctx.scheduler.run_after(0, "tests:write", label="first"),
+        ctx.scheduler.run_after(0, function, label="stopped", gate=gate.path),
+        ctx.scheduler.run_after(0, "tests:write", label="last"),
+    ]
+    executor = executors.start(concurrency=1)
+    wait_until(lambda: gate.arrivals == 1, "the group came to the gate")
+
+    executor.kill()
+    gate.open()
+
+    assert set(Entry.objects.values_list("function_id", flat=True)) == set(before)
+    assert [state_of(function_id) for function_id in group] == [State.PENDING] * 3
+    successor = executors.start()
+    wait_until(lambda: all(state_of(each) == State.SUCCESS for each in group), "the next executor ran them")
+    assert sorted(Entry.objects.values_list("function_id", flat=True)) == sorted(before + group)
+    assert successor.stop() == 0

@@ -1,0 +1,42 @@
+from collections.abc import Callable
+
+import pytest
+
+from django_scheduler import ctx
+from django_scheduler.executor.group import MutationGroup
+from tests.executor.in_process import execute_with_one_worker
+from tests.groups import functions
+
+
+@pytest.fixture
+def groups(monkeypatch) -> list[list[int]]:
+    """The ids of each group that a worker has formed."""
+    formed: list[list[int]] = []
+    in_transaction = MutationGroup.in_transaction
+
+    def note(group: MutationGroup) -> None:
+        formed.append(list(group.ids))
+        in_transaction(group)
+
+    monkeypatch.setattr(MutationGroup, "in_transaction", note)
+    return formed
+
+
+@pytest.fixture
+def execute_as_group(transactional_db, groups) -> Callable[[list[int]], None]:
+    """Execute these functions, which are the next that are due, and check that a worker has grouped them."""
+
+    def execute(ids: list[int]) -> None:
+        execute_with_one_worker()
+        assert ids in groups
+
+    return execute
+
+
+@pytest.fixture
+def backlog(transactional_db) -> None:
+    """What lets a worker claim eight at a time: it has executed one, two and four."""
+    functions.starts.clear()
+    functions.hooks.clear()
+    for _ in range(7):
+        ctx.scheduler.run_after(0, functions.nothing)

@@ -1,0 +1,159 @@
+"""What the members of a group do: something ordinary, or something that ends the group."""
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from django.db import DatabaseError, connection, transaction
+
+from django_scheduler import Context, action, mutation
+from django_scheduler.errors import TransientError
+from tests.models import Entry, Line
+
+starts: list[str] = []
+hooks: list[str] = []
+
+#: What a test has a body do.
+interludes: dict[str, Callable[[], None]] = {}
+
+
+@mutation
+def nothing(ctx: Context) -> None: ...
+
+
+@mutation
+def enter(ctx: Context, *, label: str) -> int | None:
+    """Write an entry, and return the id of the function that has done it."""
+    starts.append(label)
+    Entry.objects.create(label=label, function_id=ctx.function_id)
+    if interlude := interludes.get(label):
+        interlude()
+    return ctx.function_id
+
+
+#: The same in queues of their own, so that they are not in one group.
+enter_in = {queue: mutation(name=f"enter_{queue}", queue=queue)(enter.body) for queue in ("left", "right")}
+nothing_in = {queue: mutation(name=f"nothing_{queue}", queue=queue)(nothing.body) for queue in ("left", "right")}
+
+
+@mutation
+def enter_with_hooks(ctx: Context, *, label: str, fails: bool = False) -> None:
+    def hook() -> None:
+        assert not connection.in_atomic_block
+        hooks.append(label)
+        if fails:
+            raise ValueError(label)
+
+    Entry.objects.create(label=label, function_id=ctx.function_id)
+    transaction.on_commit(hook)
+    transaction.on_commit(lambda: hooks.append(f"{label} again"))
+
+
+@mutation
+def enter_and_raise(ctx: Context, *, label: str) -> None:
+    starts.append(label)
+    Entry.objects.create(label=label, function_id=ctx.function_id)
+    raise ValueError(f"{label} is not to be")
+
+
+@mutation
+def enter_and_be_repeated_once(ctx: Context, *, label: str) -> None:
+    starts.append(label)
+    Entry.objects.create(label=label, function_id=ctx.function_id)
+    if starts.count(label) < 3:  # in the group, and alone
+        raise TransientError("not yet")
+
+
+@mutation
+def swallow_an_error(ctx: Context, *, label: str) -> None:
+    starts.append(label)
+    Entry.objects.create(label=label, function_id=ctx.function_id)
+    with contextlib.suppress(DatabaseError):
+        fail_in_the_database()
+
+
+@mutation
+def catch_an_error_in_a_savepoint(ctx: Context, *, label: str) -> str:
+    starts.append(label)
+    try:
+        with transaction.atomic():
+            fail_in_the_database()
+    except DatabaseError:
+        Entry.objects.create(label=label, function_id=ctx.function_id)
+        return "caught"
+    return "passed"
+
+
+def fail_in_the_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nothing FROM nowhere")
+
+
+@mutation
+def refer_to_nothing(ctx: Context, *, entry_id: int) -> None:
+    starts.append("refers")
+    Line.objects.create(entry_id=entry_id)
+
+
+@mutation
+def enter_with_id(ctx: Context, *, entry_id: int) -> None:
+    Entry.objects.create(pk=entry_id, label="referred to")
+
+
+@mutation
+def write_a_line_before_its_entry(ctx: Context, *, entry_id: int) -> None:
+    starts.append("line first")
+    Line.objects.create(entry_id=entry_id)
+    Entry.objects.create(pk=entry_id, label="second")
+
+
+@mutation
+def set_for_the_transaction(ctx: Context) -> None:
+    starts.append("set")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '59s'")
+
+
+@mutation
+def tell_setting(ctx: Context) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        return str(cursor.fetchone()[0])
+
+
+@mutation
+def schedule_many(ctx: Context, *, number: int) -> None:
+    for _ in range(number):
+        ctx.scheduler.run_after(60_000, nothing)
+
+
+@mutation
+def schedule_one(ctx: Context) -> int:
+    return ctx.scheduler.run_after(0, enter, label="child")
+
+
+@mutation
+def cancel(ctx: Context, *, function_id: int) -> None:
+    starts.append("cancel")
+    ctx.scheduler.cancel(function_id)
+
+
+@mutation
+def leave_open(ctx: Context) -> None:
+    """Enters a block by hand, and does not leave it."""
+    starts.append("open")
+    transaction.atomic().__enter__()
+
+
+@mutation
+def sleep(ctx: Context, *, seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@mutation(alone=True)
+def enter_alone(ctx: Context, *, label: str) -> None:
+    Entry.objects.create(label=label, function_id=ctx.function_id)
+
+
+@action
+def act(ctx: Context) -> None: ...

@@ -1,0 +1,281 @@
+"""Mutations that share a transaction: each does exactly what it would have done alone."""
+
+import itertools
+
+import pytest
+from django.db import connection
+
+from django_scheduler import ctx, wakeup
+from django_scheduler.models import Failure, ScheduledFunction, State
+from tests.executor.in_process import execute_with_one_worker, record
+from tests.groups import functions
+from tests.groups.functions import hooks, starts
+from tests.models import Entry, Line
+
+pytestmark = pytest.mark.usefixtures("backlog")
+
+
+def labels() -> list[str]:
+    return [entry.label for entry in Entry.objects.order_by("pk")]
+
+
+def states(ids: list[int]) -> list[str]:
+    return [record(function_id).state for function_id in ids]
+
+
+def enter(*labels: str) -> list[int]:
+    return [ctx.scheduler.run_after(0, functions.enter, label=label) for label in labels]
+
+
+def test_members_are_recorded_as_if_alone(execute_as_group):
+    ids = enter("a", "b", "c")
+
+    execute_as_group(ids)
+
+    assert labels() == ["a", "b", "c"]
+    rows = [record(function_id) for function_id in ids]
+    assert [(row.state, row.attempts, row.decoded_result(), row.error) for row in rows] == [
+        (State.SUCCESS, 1, function_id, "") for function_id in ids
+    ]
+    for row, later in itertools.pairwise(rows):
+        assert row.started_time <= row.completed_time <= later.started_time
+        assert row.worker == "the worker of a test"
+
+
+def test_a_group_grows_with_the_backlog_and_ends_with_it(transactional_db, groups):
+    execute_with_one_worker()
+
+    assert [len(group) for group in groups] == [2, 4]  # the first is alone
+
+
+def test_failing_member_fails_alone_once_and_its_neighbours_succeed_once(execute_as_group):
+    before, after = enter("before"), []
+    bad = ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad")
+    after = enter("after")
+
+    execute_as_group([*before, bad, *after])
+
+    assert labels() == ["before", "after"]
+    assert states([*before, bad, *after]) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+    row = record(bad)
+    assert (row.failure, row.attempts, row.error) == (Failure.ERROR, 1, "ValueError: bad is not to be")
+    assert [record(function_id).attempts for function_id in before + after] == [1, 1]
+
+
+def test_function_that_has_failed_runs_alone_from_then_on(execute_as_group, groups):
+    first = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad"), *enter("b")]
+    others = [ctx.scheduler.run_after(0, functions.enter_and_raise, label=str(number)) for number in range(5)]
+
+    execute_as_group(first + others)  # of eight
+
+    assert not any(set(others) & set(group) for group in groups[groups.index(first + others) + 1 :])
+    assert states(others) == [State.FAILED] * 5
+    assert starts.count("bad") == 2  # in the group, and alone
+    assert [starts.count(str(number)) for number in range(5)] == [1] * 5
+
+
+def test_transient_error_of_a_member_counts_as_its_own_attempt_alone(execute_as_group, settings):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_and_be_repeated_once, label="again"), *enter("b")]
+
+    execute_as_group(ids)
+
+    assert states([ids[0], ids[2]]) == [State.SUCCESS, State.SUCCESS]
+    row = record(ids[1])
+    assert (row.state, row.attempts) == (State.PENDING, 1)
+    assert row.due_time > row.scheduled_time
+    assert labels() == ["a", "b"]
+
+
+def test_error_of_the_database_that_a_member_swallows_fails_that_member_alone(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.swallow_an_error, label="bad"), *enter("b")]
+
+    execute_as_group(ids)
+
+    if connection.vendor == "postgresql":
+        assert states(ids) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+        assert "caught ProgrammingError" in record(ids[1]).error
+        assert labels() == ["a", "b"]
+    else:  # there, the error of one statement leaves the transaction as it was
+        assert states(ids) == [State.SUCCESS] * 3
+        assert labels() == ["a", "bad", "b"]
+
+
+def test_error_of_the_database_that_a_member_handles_is_handled_alone(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.catch_an_error_in_a_savepoint, label="careful")]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.SUCCESS]
+    assert record(ids[1]).decoded_result() == "caught"
+    assert starts == ["a", "careful", "a", "careful"]
+    assert labels() == ["a", "careful"]
+
+
+def test_violated_constraint_is_the_fault_of_the_member_that_has_violated_it(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.refer_to_nothing, entry_id=-1), *enter("b")]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+    assert record(ids[1]).error.startswith("IntegrityError: ")
+    assert labels() == ["a", "b"]
+    assert not Line.objects.exists()
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_no_member_repairs_what_another_one_has_violated(execute_as_group):
+    ids = [
+        ctx.scheduler.run_after(0, functions.refer_to_nothing, entry_id=1_000_000),
+        ctx.scheduler.run_after(0, functions.enter_with_id, entry_id=1_000_000),
+    ]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.FAILED, State.SUCCESS]
+    assert not Line.objects.exists()
+
+
+@pytest.mark.only_on("postgresql", "sqlite")
+def test_member_that_needs_its_constraints_deferred_succeeds(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.write_a_line_before_its_entry, entry_id=1_000_000)]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.SUCCESS]
+    assert Line.objects.get().entry.label == "second"
+
+
+@pytest.mark.only_on("postgresql")
+def test_setting_of_one_member_does_not_reach_the_next(execute_as_group):
+    ids = [
+        ctx.scheduler.run_after(0, functions.set_for_the_transaction),
+        ctx.scheduler.run_after(0, functions.tell_setting),
+    ]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.SUCCESS]
+    assert record(ids[1]).decoded_result() != "59s"
+
+
+@pytest.mark.only_on("postgresql")
+def test_nothing_is_grouped_where_a_trigger_waits_for_commit(transactional_db, groups):
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        cursor.execute(
+            "CREATE CONSTRAINT TRIGGER watch AFTER INSERT ON tests_entry INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION watch()"
+        )
+    try:
+        ids = enter("a", "b")
+        execute_with_one_worker()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION watch CASCADE")
+
+    assert states(ids) == [State.SUCCESS, State.SUCCESS]
+    assert groups == []
+
+
+def test_hooks_run_in_order_after_the_commit_and_one_that_raises_changes_nothing(execute_as_group):
+    ids = [ctx.scheduler.run_after(0, functions.enter_with_hooks, label=label, fails=label == "b") for label in "abc"]
+
+    execute_as_group(ids)
+
+    assert hooks == ["a", "a again", "b", "b again", "c", "c again"]
+    assert states(ids) == [State.SUCCESS] * 3
+
+
+def test_hooks_of_a_group_that_did_not_work_out_run_once(execute_as_group):
+    ids = [ctx.scheduler.run_after(0, functions.enter_with_hooks, label="a")]
+    ids.append(ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad"))
+
+    execute_as_group(ids)
+
+    assert hooks == ["a", "a again"]
+
+
+def test_each_member_has_the_limits_of_a_transaction_to_itself(execute_as_group, settings):
+    settings.DJANGO_SCHEDULER = {"MAX_SCHEDULED_PER_TRANSACTION": 3}
+    ids = [ctx.scheduler.run_after(0, functions.schedule_many, number=3) for _ in range(3)]
+    greedy = ctx.scheduler.run_after(0, functions.schedule_many, number=4)
+
+    execute_as_group([*ids, greedy])
+
+    assert states([*ids, greedy]) == [State.SUCCESS] * 3 + [State.FAILED]
+    assert record(greedy).error.startswith("TooManyScheduled: ")
+    assert ScheduledFunction.objects.filter(parent__in=ids).count() == 9
+
+
+def test_what_a_member_schedules_runs_after_the_commit_as_its_child(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.schedule_one), *enter("b")]
+
+    execute_as_group(ids)
+
+    child = ScheduledFunction.objects.get(parent=ids[1])
+    assert child.pk == record(ids[1]).decoded_result()
+    assert child.state == State.SUCCESS
+    assert labels() == ["a", "b", "child"]
+
+
+def test_a_group_sends_one_wakeup(execute_as_group, monkeypatch):
+    ids = [ctx.scheduler.run_after(0, functions.schedule_one) for _ in range(3)]
+    sent: list[str] = []
+    monkeypatch.setattr(wakeup, "send", sent.append)
+
+    execute_as_group(ids)
+
+    assert sent == ["default"]
+
+
+@pytest.mark.parametrize("canceled", ["before", "after"])
+def test_member_that_cancels_another_one_is_obeyed_as_if_alone(execute_as_group, canceled):
+    (before,) = enter("before")
+    cancel = ctx.scheduler.run_after(0, functions.cancel, function_id=0)
+    (after,) = enter("after")
+    target = before if canceled == "before" else after
+    ScheduledFunction.objects.filter(pk=cancel).update(args={"function_id": target})
+
+    execute_as_group([before, cancel, after])
+
+    if canceled == "before":
+        assert states([before, cancel, after]) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+        assert record(cancel).error.startswith("AlreadyFinished: ")
+        assert labels() == ["before", "after"]
+    else:
+        assert states([before, cancel, after]) == [State.SUCCESS, State.SUCCESS, State.CANCELED]
+        assert labels() == ["before"]
+
+
+def test_member_that_leaves_a_block_open_fails_alone(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.leave_open), *enter("b")]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+    assert labels() == ["a", "b"]
+
+
+def test_a_group_lets_go_of_what_it_has_no_time_for(execute_as_group, groups):
+    slow = ctx.scheduler.run_after(0, functions.sleep, seconds=0.06)
+    ids = enter("a", "b")
+
+    execute_as_group([slow, *ids])
+
+    assert states([slow, *ids]) == [State.SUCCESS] * 3
+    assert groups[groups.index([slow, *ids]) + 1 :] == []  # the next is claimed alone, as there was time for one
+    assert record(slow).completed_time < record(ids[0]).started_time
+
+
+def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transactional_db, groups):
+    ids = enter("a", "b")
+    alone = ctx.scheduler.run_after(0, functions.enter_alone, label="alone")
+    action = ctx.scheduler.run_after(0, functions.act)
+    later = enter("c", "d", "e")
+
+    execute_with_one_worker()
+
+    assert states([*ids, alone, action, *later]) == [State.SUCCESS] * 7
+    assert labels() == ["a", "b", "alone", "c", "d", "e"]
+    assert not any({alone, action} & set(group) for group in groups)
+    assert ids in groups
