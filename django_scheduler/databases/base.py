@@ -42,7 +42,7 @@ class Lane:
     priority: int
     #: In seconds; zero or less: it is due.
     due_in: float
-    #: Of the first of them, as the driver gives it; and its id.
+    #: Of the first of them, as the driver gives it; and its id. Nothing before it is looked for.
     due_time: Any
     first_id: int
 
@@ -59,6 +59,8 @@ class Claimable:
     claim_time: Any
     #: How long it had been due then, in seconds.
     lag: float
+    #: When it was due, as the driver gives it.
+    due_time: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,13 @@ class Database(ABC):
             *due_in.params,
         )
 
+    def look_again(self, lanes: Collection[Lane], *, besides: Collection[int] = ()) -> list[Lane]:
+        """Those of the lanes that have pending functions from where they began, and where they begin now.
+
+        Cheaper than ``lanes`` where the index has many entries of functions that have finished since.
+        """
+        return self.lanes(besides=besides)
+
     def claim(
         self, lane: Lane, *, most: int = 1, before: Lane | None = None, besides: Collection[int] = ()
     ) -> list[Claimable]:
@@ -209,9 +218,9 @@ class Database(ABC):
         passed_over = _besides(besides)
         earlier = _earlier_than(before)
         return self._claim(
-            f"state = 'pending' AND queue = %s AND priority = %s AND due_time <= {now.text}{earlier.text}"
-            f"{passed_over.text} ORDER BY due_time, id LIMIT {most:d}",
-            [lane.queue, lane.priority, *now.params, *earlier.params, *passed_over.params],
+            f"state = 'pending' AND queue = %s AND priority = %s AND due_time >= %s AND due_time <= {now.text}"
+            f"{earlier.text}{passed_over.text} ORDER BY due_time, id LIMIT {most:d}",
+            [lane.queue, lane.priority, lane.due_time, *now.params, *earlier.params, *passed_over.params],
         )
 
     def claim_again(self, function_id: int) -> Claimable | None:
@@ -223,13 +232,13 @@ class Database(ABC):
         due_in = self._seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, name, {self._text('args')}, attempts, {now.text}, {due_in.text}, {self.mark_executing}"
-                f" FROM {TABLE} WHERE {chosen} {self.skip_locked}",
+                f"SELECT id, name, {self._text('args')}, attempts, {now.text}, {due_in.text}, {self.mark_executing},"
+                f" due_time FROM {TABLE} WHERE {chosen} {self.skip_locked}",
                 [*now.params, *due_in.params, *params],
             )
             return [
-                Claimable(function_id, name, args, attempts, claim_time, max(0.0, -float(due_in_seconds)))
-                for function_id, name, args, attempts, claim_time, due_in_seconds, _ in cursor.fetchall()
+                Claimable(function_id, name, args, attempts, claim_time, max(0.0, -float(due_in_seconds)), due_time)
+                for function_id, name, args, attempts, claim_time, due_in_seconds, _, due_time in cursor.fetchall()
             ]
 
     def next_due_in(self, lane: Lane) -> float | None:

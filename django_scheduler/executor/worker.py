@@ -130,7 +130,9 @@ class Worker:
             before = next_lane if next_lane and next_lane.priority == lane.priority else None
             claimed = self._database.claim(lane, most=self._size.next, before=before, besides=executing)
             if claimed:
-                return self._group_of(claimed)
+                execution = self._group_of(claimed)
+                self._lookout.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
+                return execution
         return None
 
     def _group_of(self, claimed: list[Claimable]) -> Execution:
