@@ -6,8 +6,8 @@ database with one thread however many it has, and threads never compete for the 
 A look at everything enters the index of pending functions once for each lane. Whatever has finished since stays in
 that index while somebody's snapshot may still see it pending, and then such a look takes long. For a while after one
 that did, only the lanes that are known are looked at again, each from where it began, which skips what has finished.
-What that cannot see (a lane that is new; a function that was scheduled earlier, but has been committed later) is seen by
-the next look at everything, which also comes before every sleep.
+What that cannot see (a lane that is new; a function that was scheduled earlier, but has been committed later) is seen
+by the next look at everything, which also comes before every sleep.
 
 It sleeps until the next due time it knows of, until the bell rings (something was scheduled), or for the poll
 interval, whichever comes first. Everything that it decides is read afresh from the database: a bell that rings
@@ -29,7 +29,7 @@ from django_scheduler.databases import Database, Lane
 TRUST = 0.5
 
 #: A look at everything that took longer is repeated only after ten times as long, but at least twice a second.
-LONG_LOOK, LONGEST_REST = 0.01, 0.5
+LONG_LOOK, LONGEST_REST = 0.02, 0.5
 
 #: How often due functions that others hold are looked at again, in seconds. Nobody tells when an executor elsewhere
 #: dies and lets go of one.
@@ -122,6 +122,7 @@ class Lookout:
             self._only_lane = replace(self._only_lane, due_time=due_time)
 
     def _lanes(self, besides: Collection[int]) -> list[Lane]:
+        self._database.connection.ensure_connection()  # which is not what makes a look long
         began = time.monotonic()
         if began < self._familiar_until:
             lanes = self._served(self._database.look_again(self._known, besides=besides))
