@@ -26,7 +26,7 @@ def write_first(ctx: Context, *, label: str) -> None:
 
 
 @mutation
-def write_with_hooks(ctx: Context, *, label: str) -> None:
+def write_and_have_hooks(ctx: Context, *, label: str) -> None:
     transaction.on_commit(partial(note_down, f"{label}: hook 1"))
     transaction.on_commit(partial(note_down, f"{label}: hook 2"))
     Entry.objects.create(label=f"{label}: body")
@@ -92,7 +92,7 @@ def close_connection(ctx: Context) -> None:
 
 @action
 async def call_mutation(ctx: Context, *, label: str) -> None:
-    await ctx.arun_mutation(write_with_hooks, label=label)
+    await ctx.arun_mutation(write_and_have_hooks, label=label)
     await Entry.objects.acreate(label=f"{label}: action")
 
 
@@ -129,7 +129,7 @@ def count_down(ctx: Context, *, days: int) -> None:
 
 
 @mutation
-def cancel(ctx: Context, *, function_id: int) -> None:
+def cancel_other(ctx: Context, *, function_id: int) -> None:
     ctx.scheduler.cancel(function_id)
 
 

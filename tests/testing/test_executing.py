@@ -153,8 +153,8 @@ class Behaviour:
         assert list(Entry.objects.order_by("pk").values_list("function_id", flat=True)) == ids
 
     def test_hooks_run_after_the_mutation_in_order_before_the_next_function(self, scheduler):
-        ctx.scheduler.run_after(0, functions.write_with_hooks, label="one")
-        ctx.scheduler.run_after(0, functions.write_with_hooks, label="two")
+        ctx.scheduler.run_after(0, functions.write_and_have_hooks, label="one")
+        ctx.scheduler.run_after(0, functions.write_and_have_hooks, label="two")
         scheduler.run_due()
 
         assert labels() == [f"{label}: {what}" for label in ("one", "two") for what in ("body", "hook 1", "hook 2")]
@@ -232,10 +232,10 @@ class Behaviour:
 
     def test_what_an_earlier_function_cancels_does_not_run(self, scheduler):
         late = ctx.scheduler.run_at(timezone.now() + timedelta(days=1), write, label="canceled by a function")
-        ctx.scheduler.run_after(0, functions.cancel, function_id=late)
+        ctx.scheduler.run_after(0, functions.cancel_other, function_id=late)
         ctx.scheduler.cancel(ctx.scheduler.run_after(0, write, label="canceled by the test"))
         also_due = ctx.scheduler.run_after(1, write, label="canceled in its own wave")
-        ctx.scheduler.run_after(0, functions.cancel, function_id=also_due)
+        ctx.scheduler.run_after(0, functions.cancel_other, function_id=also_due)
         scheduler.run_all()
 
         assert labels() == []
