@@ -82,8 +82,8 @@ def _may_be_stored(annotation: Any) -> bool:
         members = [member for member in typing.get_args(annotation) if member is not types.NoneType]
         return any(map(_may_be_stored, members)) if members else True
     cls = origin or annotation
-    if not isinstance(cls, type) or getattr(cls, "_is_protocol", False):
-        return True  # Any, TypeVar, Literal, NewType, ...: nothing is known
+    if cls is Any or not isinstance(cls, type) or getattr(cls, "_is_protocol", False):
+        return True  # TypeVar, Literal, NewType, ...: nothing is known
     if issubclass(cls, Enum | Model) or hasattr(cls, "__dataclass_fields__") or typing.is_typeddict(cls):
         return True
     if issubclass(cls, Promise):

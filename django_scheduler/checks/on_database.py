@@ -28,7 +28,8 @@ def check_on_database(check: Check) -> Check:
         return list(check(alias))
 
     run.__name__, run.__doc__ = check.__name__, check.__doc__
-    register(run, Tags.database, "django_scheduler", deploy=True)
+    # Under no other tag: who asks for that one has not asked for a connection.
+    register(run, Tags.database, deploy=True)
     return check
 
 

@@ -16,7 +16,7 @@ from django_scheduler.models import ScheduledFunction
 TOLERABLE_DIFFERENCE = 2.0
 
 
-@register(Tags.database, "django_scheduler", deploy=True)
+@register(Tags.database, deploy=True)
 def check_reachable(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E018: the database does not answer."""
     alias = router.db_for_write(ScheduledFunction)
