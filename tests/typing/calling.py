@@ -43,7 +43,7 @@ async def from_async_code() -> None:
 
 
 async def with_a_wrong_result() -> str:
-    return await ctx.arun_mutation(create_order, items=["a"])  # type: ignore[call-overload]  # pyright: ignore[reportReturnType]
+    return await ctx.arun_mutation(create_order, items=["a"])  # type: ignore[call-overload, no-any-return]  # pyright: ignore[reportReturnType]
 
 
 number: str = ctx.run_mutation(create_order, items=["a"])  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
