@@ -1,48 +1,56 @@
-"""A check that asks the record's database: registered for ``check --deploy --database``, and only for that."""
+"""The checks that ask the record's database, as one: for ``check --deploy --database``, and only for that."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from django.core.checks import CheckMessage, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections, router
 
+from django_scheduler.conf import get_settings
 from django_scheduler.databases import VENDORS
 from django_scheduler.models import ScheduledFunction
 
 Check = Callable[[str], Iterable[CheckMessage]]
 
+_checks: list[Check] = []
 
-def check_on_database(check: Check) -> Check:
-    """Register a check that is given the alias of the database, once that answers.
 
-    Where it does not, one check says so (E018), and the others have nothing to say.
-    """
-
-    def run(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-        alias = router.db_for_write(ScheduledFunction)
-        if alias not in (databases or ()) or alias not in connections.settings:
-            return []
-        if connections[alias].vendor not in VENDORS or why_unreachable(alias):
-            return []
-        return list(check(alias))
-
-    run.__name__, run.__doc__ = check.__name__, check.__doc__
-    # Under no other tag: who asks for that one has not asked for a connection.
-    register(run, Tags.database, deploy=True)
+def on_database(check: Check) -> Check:
+    """Have a check called with the alias of the database, once that answers."""
+    _checks.append(check)
     return check
 
 
-def why_unreachable(alias: str) -> str | None:
-    """Why there is no connection to a database, or ``None``."""
+@register(Tags.database, deploy=True)  # under no other tag: who asks for that one has not asked for a connection
+def check_database(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E018: the database does not answer. If it does, what the others have to say."""
+    alias = router.db_for_write(ScheduledFunction)
+    if alias not in (databases or ()) or not _can_be_asked(alias):
+        return []
+    if problem := _why_unreachable(alias):
+        return [
+            Error(
+                f"The database {alias!r}, in which functions are scheduled, cannot be reached: {problem}",
+                hint="Until it can, nothing is scheduled and nothing is executed.",
+                id="django_scheduler.E018",
+            )
+        ]
+    return [message for check in _checks for message in check(alias)]
+
+
+def _can_be_asked(alias: str) -> bool:
+    """Whether nothing is wrong that other checks tell."""
+    try:
+        get_settings()
+    except ImproperlyConfigured:
+        return False
+    return alias in connections.settings and connections[alias].vendor in VENDORS
+
+
+def _why_unreachable(alias: str) -> str | None:
     try:
         connections[alias].ensure_connection()
     except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
         return " ".join(str(error).split()) or type(error).__name__
     return None
-
-
-def tables_exist(alias: str) -> bool:
-    """Whether this app's tables are there. If not, that is what has to be said, and nothing else."""
-    with connections[alias].cursor() as cursor:
-        return ScheduledFunction._meta.db_table in connections[alias].introspection.table_names(cursor)

@@ -7,13 +7,13 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import QuerySet
 
-from django_scheduler.checks.on_database import check_on_database, tables_exist
+from django_scheduler.checks.on_database import on_database
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.models import Executor, ScheduledFunction, State
 
 
-@check_on_database
+@on_database
 def check_migrations(alias: str) -> Iterator[CheckMessage]:
     """E011: the tables are not as this version needs them."""
     migrations = MigrationExecutor(connections[alias])
@@ -26,11 +26,11 @@ def check_migrations(alias: str) -> Iterator[CheckMessage]:
         )
 
 
-@check_on_database
+@on_database
 def check_executors(alias: str) -> Iterator[CheckMessage]:
     """W013: nobody executes. W014: nobody executes what is due in some queue."""
-    if not tables_exist(alias):
-        return
+    if not _table_exists(alias):
+        return  # another check says so
     served = [queues for (queues,) in _alive(alias).values_list("queues")]
     if not served:
         yield Warning(
@@ -50,6 +50,11 @@ def check_executors(alias: str) -> Iterator[CheckMessage]:
             hint="Run manage.py runscheduler with --queue for each of them, or without it for all.",
             id="django_scheduler.W014",
         )
+
+
+def _table_exists(alias: str) -> bool:
+    with connections[alias].cursor() as cursor:
+        return Executor._meta.db_table in connections[alias].introspection.table_names(cursor)
 
 
 def _alive(alias: str) -> QuerySet[Executor]:

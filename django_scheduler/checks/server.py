@@ -1,43 +1,24 @@
 """The server of the record, and the way to it: what it can do, and what it must not do to what is committed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import connections, router
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import connections
 
-from django_scheduler.checks.on_database import check_on_database, why_unreachable
+from django_scheduler.checks.on_database import on_database
 from django_scheduler.conf import get_settings
-from django_scheduler.databases.inspection import clock_difference, inspect
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.databases.inspection import clock_difference, inspection_of
 
 #: By how much two clocks may differ, in seconds.
 TOLERABLE_DIFFERENCE = 2.0
 
 
-@register(Tags.database, deploy=True)
-def check_reachable(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E018: the database does not answer."""
-    alias = router.db_for_write(ScheduledFunction)
-    if alias not in (databases or ()) or alias not in connections.settings:
-        return []
-    problem = why_unreachable(alias)
-    if problem is None:
-        return []
-    return [
-        Error(
-            f"The database {alias!r}, in which functions are scheduled, cannot be reached: {problem}",
-            hint="Until it can, nothing is scheduled and nothing is executed.",
-            id="django_scheduler.E018",
-        )
-    ]
-
-
-@check_on_database
+@on_database
 def check_features(alias: str) -> Iterator[CheckMessage]:
     """E012: the version of the server lacks what executors need."""
-    if missing := inspect(alias).missing_feature():
+    if missing := inspection_of(alias).missing_feature():
         connection: Any = connections[alias]
         version = ".".join(map(str, connection.get_database_version()))
         yield Error(
@@ -47,10 +28,10 @@ def check_features(alias: str) -> Iterator[CheckMessage]:
         )
 
 
-@check_on_database
+@on_database
 def check_read_only(alias: str) -> Iterator[CheckMessage]:
     """E016: the database refuses to be written to."""
-    if inspect(alias).is_read_only():
+    if inspection_of(alias).is_read_only():
         yield Error(
             f"The database {alias!r}, in which functions are scheduled, is read-only: perhaps it is a standby.",
             hint="Point the alias to the primary, or let db_for_write in DATABASE_ROUTERS name another one.",
@@ -58,11 +39,11 @@ def check_read_only(alias: str) -> Iterator[CheckMessage]:
         )
 
 
-@check_on_database
+@on_database
 def check_storage_engine(alias: str) -> Iterator[CheckMessage]:
     """E017: a table is kept by an engine without transactions."""
     tables = [model._meta.db_table for model in apps.get_app_config("django_scheduler").get_models()]
-    if wrong := inspect(alias).tables_without_transactions(tables):
+    if wrong := inspection_of(alias).tables_without_transactions(tables):
         yield Error(
             f"There are no transactions for {', '.join(wrong)} in the database {alias!r}: what a transaction schedules"
             " would stay when it is rolled back, and a mutation that fails would leave its effects.",
@@ -71,10 +52,10 @@ def check_storage_engine(alias: str) -> Iterator[CheckMessage]:
         )
 
 
-@check_on_database
+@on_database
 def check_journal(alias: str) -> Iterator[CheckMessage]:
     """W005: SQLite's readers and its writer wait for each other."""
-    if inspect(alias).is_locked_by_readers():
+    if inspection_of(alias).is_locked_by_readers():
         yield Warning(
             f"The database {alias!r} is not in WAL mode: every request that reads waits for the function that is"
             " executing, and the other way round.",
@@ -83,10 +64,10 @@ def check_journal(alias: str) -> Iterator[CheckMessage]:
         )
 
 
-@check_on_database
+@on_database
 def check_pooler(alias: str) -> Iterator[CheckMessage]:
     """W010: wake-ups do not pass a pooler in transaction mode. W011: nor do server-side cursors."""
-    if not inspect(alias).is_pooled_by_transaction():
+    if not inspection_of(alias).is_pooled_by_transaction():
         return
     if get_settings().POLL_INTERVAL is None:
         yield Warning(
@@ -105,10 +86,10 @@ def check_pooler(alias: str) -> Iterator[CheckMessage]:
         )
 
 
-@check_on_database
+@on_database
 def check_durability(alias: str) -> Iterator[CheckMessage]:
     """W012: a crash of the server loses what it has said to be committed."""
-    if setting := inspect(alias).loses_commits():
+    if setting := inspection_of(alias).loses_commits():
         yield Warning(
             f"The server of the database {alias!r} has {setting}: when it crashes, the last transactions are gone"
             " although they were committed, with what they scheduled and with the record of what was executed.",
@@ -117,10 +98,10 @@ def check_durability(alias: str) -> Iterator[CheckMessage]:
         )
 
 
-@check_on_database
+@on_database
 def check_clock_difference(alias: str) -> Iterator[CheckMessage]:
     """W015: this host and the database do not agree on what time it is."""
-    difference = clock_difference(inspect(alias))
+    difference = clock_difference(inspection_of(alias))
     if abs(difference) > TOLERABLE_DIFFERENCE:
         yield Warning(
             f"The clock of the database {alias!r} is {abs(difference):.1f} seconds"

@@ -119,7 +119,7 @@ _BY_VENDOR: dict[str, type[Inspection]] = {
 }
 
 
-def inspect(using: str) -> Inspection:
+def inspection_of(using: str) -> Inspection:
     """What can be found out about the database of that alias."""
     connection = connections[using]
     return _BY_VENDOR[connection.vendor](connection)
