@@ -12,13 +12,12 @@ from django_scheduler.calls import run_async_body
 from django_scheduler.databases import Claimable, Database
 from django_scheduler.errors import FunctionNotFound
 from django_scheduler.executor.action import ActionExecution
-from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.missing import MissingExecution
 from django_scheduler.executor.mutation import MutationExecution
-from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.registry import registry
 from django_scheduler.testing.transactions import real_transactions
-from django_scheduler.values.json_text import to_json
 
 EXECUTOR_NAME = "test"
 
@@ -47,7 +46,7 @@ def execute(database: Database, function_id: int) -> list[BaseException] | None:
     return execution.problems
 
 
-class Problems(Execution):
+class Problems(SingleExecution):
     """What is an error in the executor's log is a problem of the test."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -90,20 +89,8 @@ class MissingInTest(Problems, MissingExecution):
 
 
 def _claim(database: Database, function_id: int) -> Claimable | None:
-    now = timezone.now()
-    rows = ScheduledFunction.objects.using(database.using).select_for_update()
-    due = rows.filter(pk=function_id, state=State.PENDING, due_time__lte=now)
-    row = due.values("id", "name", "args", "attempts", "due_time").first()
-    if row is None:
-        return None
-    return Claimable(
-        id=ScheduledFunctionId(row["id"]),
-        name=row["name"],
-        args=to_json(row["args"]),
-        attempts=row["attempts"],
-        claim_time=database.connection.ops.adapt_datetimefield_value(now),
-        lag=(now - row["due_time"]).total_seconds(),
-    )
+    due = ScheduledFunction.objects.using(database.using).filter(pk=function_id, due_time__lte=timezone.now())
+    return database.claim_again(function_id) if due.exists() else None
 
 
 def _execution_of(claimed: Claimable, database: Database) -> Problems:
