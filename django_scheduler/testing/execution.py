@@ -58,6 +58,7 @@ class Problems(SingleExecution):
     ) -> None:
         super().log(level, message, *arguments, error=error, **extra)
         if level >= logging.ERROR and error is not None:
+            error.add_note(f"The scheduled function was {self.name} {self.id}.")
             self.problems.append(error)
 
 

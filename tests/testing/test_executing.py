@@ -94,8 +94,10 @@ class Behaviour:
         failing = ctx.scheduler.run_after(0, write_and_raise, label="lost")
         ctx.scheduler.run_after(0, write, label="kept")
 
-        with pytest.raises(ValueError, match="lost is not to be"):
+        with pytest.raises(ValueError, match="lost is not to be") as caught:
             scheduler.run_due()
+
+        assert caught.value.__notes__ == [f"The scheduled function was tests:write_and_raise {failing}."]
 
         assert labels() == ["kept"]
         row = ScheduledFunction.objects.get(pk=failing)
