@@ -47,7 +47,7 @@ check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deplo
 	$(python) -m mypy
 	$(python) -m pyright --pythonpath $(python)
 	DATABASE_URL=sqlite://:memory: $(python) manage.py makemigrations --check --dry-run
-	DEBUG=False ALLOWED_HOSTS=shop.example DATABASE_URL=sqlite://:memory: \
+	DEBUG=False ALLOWED_HOSTS=shop.example DATABASE_URL=sqlite:///unused.sqlite3 \
 		SECRET_KEY=$$($(python) -c 'import secrets; print(secrets.token_urlsafe(60))') \
 		$(python) manage.py check --deploy --fail-level WARNING
 

@@ -13,7 +13,7 @@ from django.db.models import DateTimeField
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from django_scheduler.conf import get_settings
+from django_scheduler import clock
 from django_scheduler.errors import TransientError
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
 
@@ -95,6 +95,8 @@ class Database(ABC):
 
     #: Whether one executing mutation keeps every other writer waiting.
     has_one_writer: ClassVar[bool] = False
+    #: Whether the error of one statement leaves its transaction nothing but to be rolled back.
+    an_error_breaks_the_transaction: ClassVar[bool] = False
     #: How long an idle executor sleeps when nothing wakes it, in seconds.
     poll_interval: ClassVar[float] = 1.0
     #: The database's clock, as SQL; the same throughout a statement.
@@ -120,7 +122,7 @@ class Database(ABC):
         return RawSQL(now.text, now.params, output_field=DateTimeField())
 
     def _now(self) -> Sql:
-        if get_settings().CLOCK == "python":
+        if clock.is_pythons():
             return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
         return Sql(self.clock)
 

@@ -28,6 +28,7 @@ APPLICATION_NAME = "django_scheduler"
 
 
 class PostgreSQL(Database):
+    an_error_breaks_the_transaction = True
     poll_interval = 5.0
     clock = "STATEMENT_TIMESTAMP()"
     # NO KEY: a row of the user's that refers to this one by a foreign key can be inserted meanwhile.
