@@ -40,6 +40,10 @@ mysqlclient: $(VENV)/test.installed
 		|| echo 'mysqlclient cannot be installed (it needs a C compiler, pkg-config and libmariadb-dev):' \
 			'see $(VENV)/mysqlclient.log'
 
+.PHONY: bench
+bench: $(VENV)/bench.installed ## Measure against the peers, side by side; ARGS="--help" lists what can be chosen
+	$(python) -m benchmarks $(ARGS)
+
 .PHONY: check
 check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deployment settings
 	$(python) -m ruff format --check .
@@ -59,6 +63,7 @@ format: $(VENV)/lint.installed ## Put all code into the form that check wants
 .PHONY: clean
 clean: ## Remove what the other targets made
 	rm -rf .venv $(VENV) .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf benchmarks/.environments benchmarks/.results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(environment): | recent_python

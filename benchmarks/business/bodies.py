@@ -1,0 +1,23 @@
+"""What the functions do, for the contenders that use Django."""
+
+import time
+
+from benchmarks import journal
+from benchmarks.business.models import Effect
+
+#: How long a body works that is to be killed in the middle, in seconds.
+WORK = 0.02
+
+
+def noop(job: int) -> None:
+    journal.record(job)
+
+
+def insert(job: int) -> None:
+    journal.record(job)
+    Effect.objects.create(job=job)
+
+
+def insert_and_wait(job: int) -> None:
+    insert(job)
+    time.sleep(WORK)

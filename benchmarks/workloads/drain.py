@@ -1,0 +1,84 @@
+"""The drain: functions wait, workers start, and the time is taken from the first body's begin until all are done."""
+
+import time
+
+from benchmarks.arena import Arena
+from benchmarks.workloads.base import Column, Measurement, Size, Workload
+
+RATE = Column(title="functions/s", more_is_better=True)
+
+#: How long workers may take to begin, in seconds.
+BEGIN = 20
+
+
+def drain(arena: Arena, body: str, size: Size, processes: int = 1) -> Measurement:
+    """Schedule, start workers and wait until they are done, or the time is up."""
+    arena.agent.ask("schedule_many", body=body, first=0, count=size.functions)
+    with arena.workers(processes) as workers:
+        arena.wait_until(lambda: arena.journal.count() > 0, workers, seconds=BEGIN, what="its worker did not begin")
+        end = time.monotonic() + size.seconds
+        while arena.journal.count() < size.functions and time.monotonic() < end:
+            workers.check()
+            time.sleep(0.005)
+        while body == "insert" and arena.database.effects() < size.functions and time.monotonic() < end:
+            time.sleep(0.01)
+        finished = time.time()
+        effects = arena.database.effects() if body == "insert" else None
+    return _rate(arena, size, effects, finished)
+
+
+def _rate(arena: Arena, size: Size, effects: int | None, finished: float) -> Measurement:
+    starts = arena.journal.starts()
+    jobs = len({start.job for start in starts})
+    done = jobs if effects is None else effects
+    complete = done >= size.functions
+    # Without effects, the begin of the last body is all that can be seen.
+    end = finished if effects is not None or not complete else starts[-1].time
+    remark = "" if complete else f"{done:,} of {size.functions:,} within {size.seconds:g} s"
+    return Measurement(figures={RATE.title: done / (end - starts[0].time)}, remark=remark)
+
+
+class DrainNoop(Workload):
+    name = "drain-noop"
+    title = "Drain: functions that do nothing, one process"
+    explanation = "From the first body's begin to the last one's."
+    columns = (RATE,)
+    with_floors = True
+
+    def measure(self, arena: Arena, size: Size) -> Measurement:
+        return drain(arena, "noop", size)
+
+
+class DrainInsert(Workload):
+    name = "drain-insert"
+    title = "Drain: one ORM insert each, one process"
+    explanation = "From the first body's begin until every insert is committed."
+    columns = (RATE,)
+    with_floors = True
+
+    def measure(self, arena: Arena, size: Size) -> Measurement:
+        return drain(arena, "insert", size)
+
+
+class DrainNoopTwice(Workload):
+    name = "drain-noop-2"
+    title = "Drain: functions that do nothing, two processes"
+    explanation = "As above."
+    columns = (RATE,)
+    databases = ("postgresql",)
+    with_floors = True
+
+    def measure(self, arena: Arena, size: Size) -> Measurement:
+        return drain(arena, "noop", size, processes=2)
+
+
+class DrainInsertTwice(Workload):
+    name = "drain-insert-2"
+    title = "Drain: one ORM insert each, two processes"
+    explanation = "As above."
+    columns = (RATE,)
+    databases = ("postgresql",)
+    with_floors = True
+
+    def measure(self, arena: Arena, size: Size) -> Measurement:
+        return drain(arena, "insert", size, processes=2)
