@@ -60,8 +60,8 @@ def load(header: Header) -> Contender:
         import django
 
         django.setup()
-    contender: Contender = import_module(header.module).contender
-    return contender
+    make: Callable[[], Contender] = import_module(header.module).contender
+    return make()
 
 
 def answer(function: Callable[..., object], arguments: dict[str, Any]) -> dict[str, object]:

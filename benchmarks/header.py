@@ -36,6 +36,9 @@ class Header:
     #: Whether it competes, or shows what is possible.
     is_floor: bool = False
     needs_redis: bool = False
+    #: The table in which functions wait that are due later, and its column that says when; empty: none.
+    future_table: str = ""
+    due_column: str = ""
     apps: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -75,6 +78,8 @@ def read_header(name: str) -> Header:
         remark=benchmark.get("remark", ""),
         is_floor=benchmark.get("floor", False),
         needs_redis=benchmark.get("redis", False),
+        future_table=benchmark.get("future", {}).get("table", ""),
+        due_column=benchmark.get("future", {}).get("due", ""),
         apps=tuple(benchmark.get("apps", ())),
         settings=benchmark.get("settings", {}),
     )
@@ -84,4 +89,6 @@ def fill_in(value: Any, processes: int) -> Any:
     """A setting, with the number of processes where it is asked for."""
     if isinstance(value, dict):
         return {key: fill_in(item, processes) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill_in(item, processes) for item in value]
     return processes if value == PROCESSES else value

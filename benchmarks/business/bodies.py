@@ -4,9 +4,7 @@ import time
 
 from benchmarks import journal
 from benchmarks.business.models import Effect
-
-#: How long a body works that is to be killed in the middle, in seconds.
-WORK = 0.02
+from benchmarks.business.work import WORK
 
 
 def noop(job: int) -> None:

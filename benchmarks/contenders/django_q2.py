@@ -41,4 +41,4 @@ class DjangoQ2(DjangoContender):
         return OrmQ.objects.count()
 
 
-contender = DjangoQ2()
+contender = DjangoQ2

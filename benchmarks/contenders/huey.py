@@ -6,6 +6,9 @@
 # databases = ["postgresql", "sqlite"]
 # worker = "huey_consumer benchmarks.contenders.huey.huey --workers 1"
 # remark = "One thread, which is quicker than eight. It uses a connection (SqliteHuey: a file) of its own, so it schedules after the transaction and not in it."
+# [tool.benchmark.future]
+# table = "huey_schedule"
+# due = "timestamp"
 # ///
 
 import os
@@ -49,4 +52,4 @@ class ThisHuey(DjangoContender):
         return huey.pending_count() + huey.scheduled_count()
 
 
-contender = ThisHuey()
+contender = ThisHuey

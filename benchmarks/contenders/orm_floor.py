@@ -56,7 +56,7 @@ class ORMFloor(DjangoContender):
         return Job.objects.filter(done=False).count()
 
 
-contender = ORMFloor()
+contender = ORMFloor
 
 
 def drain() -> None:

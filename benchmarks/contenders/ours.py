@@ -7,6 +7,9 @@
 # worker = "python -m django runscheduler"
 # apps = ["django_scheduler", "benchmarks.contenders"]
 # remark = "Mutations, executed with the command's defaults. For two processes the command is started twice."
+# [tool.benchmark.future]
+# table = "django_scheduler_scheduledfunction"
+# due = "due_time"
 # ///
 
 from collections.abc import Sequence
@@ -51,4 +54,4 @@ class Ours(DjangoContender):
         return ScheduledFunction.objects.filter(state__in=UNFINISHED).count()
 
 
-contender = Ours()
+contender = Ours

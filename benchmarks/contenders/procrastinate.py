@@ -7,6 +7,9 @@
 # worker = "python -m django procrastinate worker --concurrency 10"
 # apps = ["procrastinate.contrib.django"]
 # remark = "`--concurrency 10`, which is quicker than its default of 1."
+# [tool.benchmark.future]
+# table = "procrastinate_jobs"
+# due = "scheduled_at"
 # ///
 
 from collections.abc import Sequence
@@ -39,4 +42,4 @@ class Procrastinate(DjangoContender):
         return ProcrastinateJob.objects.filter(status__in=["todo", "doing"]).count()
 
 
-contender = Procrastinate()
+contender = Procrastinate

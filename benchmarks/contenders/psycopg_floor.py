@@ -70,4 +70,4 @@ def drain() -> None:
                 return
 
 
-contender = PsycopgFloor()
+contender = PsycopgFloor

@@ -44,10 +44,10 @@ class PostgreSQLCopy(Copy):
     def multiply_rows(self, table: str, due: str, count: int) -> None:
         columns = self.execute(
             "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s"
-            " AND table_schema = 'public' AND column_default IS NULL AND is_identity = 'NO' AND is_generated = 'NEVER'"
-            " OR table_name = %s AND column_name = %s",
-            table, table, due,
-        )  # fmt: skip
+            " AND table_schema = 'public' AND is_identity = 'NO' AND is_generated = 'NEVER'"
+            " AND coalesce(column_default, '') NOT LIKE 'nextval%%'",
+            table,
+        )
         names = ", ".join(f'"{name}"' for name, _ in columns)
         values = ", ".join(_value(name, kind, due) for name, kind in columns)
         with psycopg.connect(**{**self._server.parameters, "dbname": self.name}, autocommit=True) as connection:

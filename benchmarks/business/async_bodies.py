@@ -1,0 +1,33 @@
+"""What the functions do, for the contenders that run on asyncio: plain SQL, because the ORM would need threads."""
+
+import asyncio
+
+from psycopg_pool import AsyncConnectionPool
+
+from benchmarks import journal
+from benchmarks.business.work import WORK
+
+_pools: list[AsyncConnectionPool] = []
+
+
+async def noop(job: int) -> None:
+    journal.record(job)
+
+
+async def insert(job: int) -> None:
+    journal.record(job)
+    async with (await _pool()).connection() as connection:
+        await connection.execute("INSERT INTO effect (job) VALUES (%s)", [job])
+
+
+async def insert_and_wait(job: int) -> None:
+    await insert(job)
+    await asyncio.sleep(WORK)
+
+
+async def _pool() -> AsyncConnectionPool:
+    if not _pools:
+        pool = AsyncConnectionPool(kwargs={"autocommit": True}, min_size=4, max_size=10, open=False)
+        _pools.append(pool)
+        await pool.open()
+    return _pools[0]
