@@ -18,7 +18,7 @@ environment := $(VENV)/python$(python_version)-django$(DJANGO)
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What the database that DATABASE_URL names needs besides Django.
 driver := $(patsubst postgres%,$(VENV)/postgresql.installed,$(filter postgres%,$(DATABASE_URL)))
@@ -43,6 +43,10 @@ mysqlclient: $(VENV)/test.installed
 .PHONY: bench
 bench: $(VENV)/bench.installed ## Measure against the peers, side by side; ARGS="--help" lists what can be chosen
 	$(python) -m benchmarks $(ARGS)
+
+.PHONY: bench-own
+bench-own: $(VENV)/bench.installed ## Measure our own claims, and what a request pays; ARGS=--write for the docs
+	$(python) -m benchmarks.own $(ARGS)
 
 .PHONY: check
 check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deployment settings

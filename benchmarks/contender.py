@@ -15,7 +15,7 @@ class NotSupported(Exception):
 
 
 class Contender(ABC):
-    """A job queue. Its bodies are named ``noop``, ``insert`` and ``insert_and_wait``: see ``business/bodies.py``."""
+    """A job queue. Its bodies are named ``noop``, ``insert`` and ``insert_twice``: see ``business/bodies.py``."""
 
     @abstractmethod
     def prepare(self) -> None:

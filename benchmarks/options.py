@@ -36,6 +36,12 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--databases", type=_some_of(databases.NAMES), help="postgresql,sqlite (default: both)")
     parser.add_argument("--functions", type=int, metavar="N", help=f"in a drain (default: {DEFAULT.functions})")
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that it works, not how fast")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        metavar="SECONDS",
+        help=f"nothing happens for so long after kill -9: stuck (default: {DEFAULT.recovery_seconds:g})",
+    )
     parser.add_argument("--minutes", type=float, default=20, help="begin nothing new after that (default: 20)")
     parser.add_argument("--resume", action="store_true", help="keep what the last run has measured")
     parser.add_argument(
@@ -45,6 +51,8 @@ def parse(arguments: Sequence[str]) -> Options:
     size = QUICK if options.quick else DEFAULT
     if options.functions:
         size = replace(size, functions=options.functions)
+    if options.patience:
+        size = replace(size, recovery_seconds=options.patience)
     return Options(
         contenders=options.peers or header.names(),
         workloads=[names[name] for name in options.workloads] if options.workloads else list(WORKLOADS),

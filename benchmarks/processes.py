@@ -6,6 +6,7 @@ import selectors
 import shlex
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -60,10 +61,8 @@ class Process:
 
     def kill(self) -> None:
         """``kill -9`` for it and what it has started."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
 

@@ -12,7 +12,7 @@ from benchmarks.run import Run
 from benchmarks.workloads import Column, Workload
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- What follows is written by `make bench`. -->", "<!-- Here it ends. -->"
+PEERS, OWN = "make bench", "make bench-own"
 
 
 def report(run: Run) -> str:
@@ -28,12 +28,13 @@ def report(run: Run) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(text: str) -> None:
-    """Put the report into the document, in place of the last one."""
+def write(text: str, command: str = PEERS) -> None:
+    """Put what a command has measured into the document, in place of the last time's."""
+    begin, end = f"<!-- `{command}` writes what follows. -->", f"<!-- Here ends what `{command}` writes. -->"
     document = DOCUMENT.read_text()
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+    before, _, rest = document.partition(begin)
+    _, _, after = rest.partition(end)
+    DOCUMENT.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
 
 
 def _setting(run: Run) -> Iterator[str]:
@@ -66,7 +67,7 @@ def _table(run: Run, database: str, workload: Workload) -> list[str]:
         ]
         for name, result in sorted(results.items(), key=lambda item: _rank(measured.get(item[0]), first))
     ]
-    return _markdown([titles, *rows])
+    return markdown([titles, *rows])
 
 
 def _shown(name: str, floors: set[str]) -> str:
@@ -93,7 +94,8 @@ def _ratio(figure: float | None, best: float | None, column: Column) -> str:
     return f"{over / under:.2f}" if under > 0 and over > 0 else ""
 
 
-def _markdown(rows: list[list[str]]) -> list[str]:
+def markdown(rows: list[list[str]]) -> list[str]:
+    """The lines of a table, the first of which are its titles."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     last = len(widths) - 1
 
@@ -126,7 +128,7 @@ def _contenders(run: Run) -> list[str]:
         ]
         for header in run.headers
     ]
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def _version(run: Run, header: Header) -> str:

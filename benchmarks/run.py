@@ -106,6 +106,7 @@ def _measure(
     deadline: float,
 ) -> None:
     key = database.name, workload.name, header.name
+    begin = time.monotonic()
     result = kept.get(*key)
     if result is None or result.problem:
         if time.monotonic() > deadline:
@@ -114,7 +115,8 @@ def _measure(
             result = _measured(kept, key, database, workload, header, environment, this.options)
     this.results[key] = result
     figures = ", ".join(f"{figure:,.2f} {title}" for title, figure in result.figures.items())
-    _say(f"  {header.name:16} {figures or result.problem}{f' ({result.remark})' if result.remark else ''}")
+    remark = f" ({result.remark})" if result.remark else ""
+    _say(f"  {header.name:16} {figures or result.problem}{remark} [{time.monotonic() - begin:.0f} s]")
 
 
 def _measured(

@@ -16,13 +16,19 @@ async def noop(job: int) -> None:
 
 async def insert(job: int) -> None:
     journal.record(job)
-    async with (await _pool()).connection() as connection:
-        await connection.execute("INSERT INTO effect (job) VALUES (%s)", [job])
+    await _insert(job)
 
 
-async def insert_and_wait(job: int) -> None:
+async def insert_twice(job: int) -> None:
+    """What is to be killed in the middle."""
     await insert(job)
     await asyncio.sleep(WORK)
+    await _insert(job)
+
+
+async def _insert(job: int) -> None:
+    async with (await _pool()).connection() as connection:
+        await connection.execute("INSERT INTO effect (job) VALUES (%s)", [job])
 
 
 async def _pool() -> AsyncConnectionPool:

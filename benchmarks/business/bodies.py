@@ -16,6 +16,8 @@ def insert(job: int) -> None:
     Effect.objects.create(job=job)
 
 
-def insert_and_wait(job: int) -> None:
+def insert_twice(job: int) -> None:
+    """What is to be killed in the middle."""
     insert(job)
     time.sleep(WORK)
+    Effect.objects.create(job=job)

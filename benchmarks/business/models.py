@@ -6,6 +6,8 @@ from django.db import models
 class Order(models.Model):
     """What a request writes, and schedules a function beside."""
 
+    objects: "models.Manager[Order]" = models.Manager()
+
     number = models.BigIntegerField()
     customer = models.CharField(max_length=100)
 
@@ -16,6 +18,8 @@ class Order(models.Model):
 
 class Effect(models.Model):
     """What a body writes: the proof that it has run."""
+
+    objects: "models.Manager[Effect]" = models.Manager()
 
     job = models.BigIntegerField()
 

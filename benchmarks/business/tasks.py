@@ -19,11 +19,11 @@ def insert(job: int) -> None:
 
 
 @task
-def insert_and_wait(job: int) -> None:
-    bodies.insert_and_wait(job)
+def insert_twice(job: int) -> None:
+    bodies.insert_twice(job)
 
 
-TASKS = {"noop": noop, "insert": insert, "insert_and_wait": insert_and_wait}
+TASKS = {"noop": noop, "insert": insert, "insert_twice": insert_twice}
 
 
 class TasksContender(DjangoContender):

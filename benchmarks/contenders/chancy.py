@@ -17,11 +17,11 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from chancy import Chancy, Job, Queue, job
+from psycopg.rows import dict_row
 
 from benchmarks.business import async_bodies
 from benchmarks.contender import Contender
-from chancy import Chancy, Job, Queue, job
-from psycopg.rows import dict_row
 
 DSN = "postgresql://"  # libpq's variables say the rest
 
@@ -37,11 +37,11 @@ async def insert(*, number: int) -> None:
 
 
 @job()
-async def insert_and_wait(*, number: int) -> None:
-    await async_bodies.insert_and_wait(number)
+async def insert_twice(*, number: int) -> None:
+    await async_bodies.insert_twice(number)
 
 
-JOBS: dict[str, Any] = {"noop": noop, "insert": insert, "insert_and_wait": insert_and_wait}
+JOBS: dict[str, Any] = {"noop": noop, "insert": insert, "insert_twice": insert_twice}
 
 
 def make_app() -> Chancy:
@@ -54,9 +54,7 @@ class ThisChancy(Contender):
         self._connection = psycopg.connect(autocommit=True, row_factory=dict_row)
 
     def prepare(self) -> None:
-        queue = Queue(
-            "default", concurrency=100, executor="chancy.executors.asyncex.AsyncExecutor", eager_polling=True
-        )
+        queue = Queue("default", concurrency=100, executor="chancy.executors.asyncex.AsyncExecutor", eager_polling=True)
         import asyncio
 
         async def make() -> None:

@@ -20,6 +20,7 @@
 # ///
 
 from collections.abc import Sequence
+from typing import Any
 
 from dj_queue.models import Job
 from django.tasks import task_backends
@@ -29,7 +30,8 @@ from benchmarks.business.tasks import TASKS, TasksContender
 
 class DjQueue(TasksContender):
     def schedule_many(self, body: str, jobs: Sequence[int]) -> None:
-        task_backends["default"].enqueue_all([(TASKS[body], [job], {}) for job in jobs])
+        backend: Any = task_backends["default"]
+        backend.enqueue_all([(TASKS[body], [job], {}) for job in jobs])
 
     def unfinished(self) -> int:
         return Job.objects.filter(finished_at=None).count()

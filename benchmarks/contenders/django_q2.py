@@ -17,7 +17,6 @@
 # retry = 60
 # ///
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from django_q.brokers.orm import ORM

@@ -5,7 +5,7 @@
 # [tool.benchmark]
 # databases = ["postgresql", "sqlite"]
 # worker = "huey_consumer benchmarks.contenders.huey.huey --workers 1"
-# remark = "One thread, which is quicker than eight. It uses a connection (SqliteHuey: a file) of its own, so it schedules after the transaction and not in it."
+# remark = "One thread, quicker than eight. With a connection of its own it schedules after the transaction, not in it."
 # [tool.benchmark.future]
 # table = "huey_schedule"
 # due = "timestamp"
@@ -18,14 +18,14 @@ from datetime import datetime
 import django
 from django.apps import apps
 from django.db import transaction
+from huey import PostgresHuey, SqliteHuey
 
 from benchmarks.contender import DjangoContender
-from huey import PostgresHuey, SqliteHuey
 
 if not apps.models_ready:  # the consumer begins here
     django.setup()
 
-from benchmarks.business import bodies  # noqa: E402
+from benchmarks.business import bodies
 
 if os.environ["BENCH_DATABASE"] == "postgresql":
     huey = PostgresHuey("benchmark")
@@ -33,7 +33,7 @@ else:
     huey = SqliteHuey("benchmark", filename=os.environ["BENCH_SQLITE"] + ".huey")
 
 TASKS = {
-    body.__name__: huey.task(name=body.__name__)(body) for body in (bodies.noop, bodies.insert, bodies.insert_and_wait)
+    body.__name__: huey.task(name=body.__name__)(body) for body in (bodies.noop, bodies.insert, bodies.insert_twice)
 }
 
 

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from oban import Oban, worker
+from oban.schema import install
 from psycopg_pool import AsyncConnectionPool
 
 from benchmarks.business import async_bodies
 from benchmarks.contender import AsyncContender
-from oban import Oban, worker
-from oban.schema import install
 
 
 @worker()
@@ -38,12 +38,12 @@ class Insert:
 
 
 @worker()
-class InsertAndWait:
+class InsertTwice:
     async def process(self, job: Any) -> None:
-        await async_bodies.insert_and_wait(job.args["number"])
+        await async_bodies.insert_twice(job.args["number"])
 
 
-WORKERS: dict[str, Any] = {"noop": Noop, "insert": Insert, "insert_and_wait": InsertAndWait}
+WORKERS: dict[str, Any] = {"noop": Noop, "insert": Insert, "insert_twice": InsertTwice}
 
 
 class ThisOban(AsyncContender):

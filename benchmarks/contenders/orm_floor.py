@@ -23,14 +23,17 @@ from benchmarks.contender import DjangoContender
 if not apps.models_ready:  # a worker begins here
     django.setup()
 
-from django.db import connection, models, transaction  # noqa: E402
+from django.db import connection, models, transaction
 
-from benchmarks.business import bodies  # noqa: E402
+from benchmarks.business import bodies
 
 AT_A_TIME = 100
 
 
 class Job(models.Model):
+    objects: "models.Manager[Job]" = models.Manager()
+
+    id = models.BigAutoField(primary_key=True)
     body = models.CharField(max_length=20)
     number = models.BigIntegerField()
     done = models.BooleanField(default=False)

@@ -33,11 +33,11 @@ def insert(ctx: Any, *, job: int) -> None:
 
 
 @internal_mutation
-def insert_and_wait(ctx: Any, *, job: int) -> None:
-    bodies.insert_and_wait(job)
+def insert_twice(ctx: Any, *, job: int) -> None:
+    bodies.insert_twice(job)
 
 
-MUTATIONS = {"noop": noop, "insert": insert, "insert_and_wait": insert_and_wait}
+MUTATIONS = {"noop": noop, "insert": insert, "insert_twice": insert_twice}
 
 
 class Ours(DjangoContender):

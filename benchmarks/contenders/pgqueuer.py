@@ -5,7 +5,7 @@
 # [tool.benchmark]
 # databases = ["postgresql"]
 # worker = "pgq run --batch-size 100 benchmarks.contenders.pgqueuer:main"
-# remark = "`--batch-size 100`, ten times its default; its command does not start with a newer typer. The bodies are plain SQL through asyncpg."
+# remark = "`--batch-size 100`, ten times its default; it needs an older typer. Bodies are SQL through asyncpg."
 # [tool.benchmark.future]
 # table = "pgqueuer"
 # due = "execute_after"
@@ -18,14 +18,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import asyncpg
-
-from benchmarks import journal
-from benchmarks.business.work import WORK
-from benchmarks.contender import AsyncContender
 from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.models import Job
 from pgqueuer.queries import Queries
+
+from benchmarks import journal
+from benchmarks.business.work import WORK
+from benchmarks.contender import AsyncContender
 
 
 class ThisPgQueuer(AsyncContender):
@@ -75,10 +75,11 @@ async def main() -> AsyncIterator[PgQueuer]:
         journal.record(number)
         await pool.execute("INSERT INTO effect (job) VALUES ($1)", number)
 
-    @queuer.entrypoint("insert_and_wait")
-    async def insert_and_wait(job: Job) -> None:
+    @queuer.entrypoint("insert_twice")
+    async def insert_twice(job: Job) -> None:
         await insert(job)
         await asyncio.sleep(WORK)
+        await pool.execute("INSERT INTO effect (job) VALUES ($1)", int(job.payload or b""))
 
     yield queuer
 

@@ -24,7 +24,7 @@ from benchmarks.contender import DjangoContender
 TASKS = {
     "noop": app.task(name="noop")(bodies.noop),
     "insert": app.task(name="insert")(bodies.insert),
-    "insert_and_wait": app.task(name="insert_and_wait")(bodies.insert_and_wait),
+    "insert_twice": app.task(name="insert_twice")(bodies.insert_twice),
 }
 
 

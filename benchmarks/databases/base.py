@@ -13,11 +13,13 @@ BUSINESS = {
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What the server has done. ``None``: it cannot tell."""
+    """What the server has done."""
 
+    #: ``None``: it cannot tell.
     statements: int | None
-    commits: int | None
-    wal_bytes: int | None
+    #: Transactions, and savepoints, that wrote.
+    commits: int
+    wal_bytes: int
 
 
 class Copy(ABC):
@@ -31,12 +33,12 @@ class Copy(ABC):
         """How many rows the bodies have written."""
 
     @abstractmethod
-    def distinct_effects(self) -> int:
-        """For how many jobs."""
+    def effects_by_job(self) -> dict[int, int]:
+        """How many for each job."""
 
     @abstractmethod
     def multiply_rows(self, table: str, due: str, count: int) -> None:
-        """Copy the one row of a table so often that there are ``count``, and spread the column ``due``."""
+        """Copy the row of a table that is due last until there are ``count``, and spread the column ``due``."""
 
     @abstractmethod
     def counting(self) -> AbstractContextManager[list[Costs]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -22,7 +22,7 @@ SETTINGS = ("fsync", "synchronous_commit", "shared_buffers", "max_wal_size")
 
 class PostgreSQLCopy(Copy):
     def __init__(self, server: "PostgreSQL", name: str) -> None:
-        self._server = server
+        self.server = server
         self.name = name
         variables = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
         self.environment = {
@@ -31,15 +31,20 @@ class PostgreSQLCopy(Copy):
             **{variable: server.parameters[key] for key, variable in variables.items() if key in server.parameters},
         }
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """With which a client connects."""
+        return {**self.server.parameters, "dbname": self.name}
+
     def execute(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with psycopg.connect(**{**self._server.parameters, "dbname": self.name}, autocommit=True) as connection:
+        with psycopg.connect(**self.parameters, autocommit=True) as connection:
             return _execute(connection, statement, *parameters)
 
     def effects(self) -> int:
         return int(self.execute("SELECT count(*) FROM effect")[0][0])
 
-    def distinct_effects(self) -> int:
-        return int(self.execute("SELECT count(DISTINCT job) FROM effect")[0][0])
+    def effects_by_job(self) -> dict[int, int]:
+        return dict(self.execute("SELECT job, count(*) FROM effect GROUP BY job"))
 
     def multiply_rows(self, table: str, due: str, count: int) -> None:
         columns = self.execute(
@@ -50,11 +55,12 @@ class PostgreSQLCopy(Copy):
         )
         names = ", ".join(f'"{name}"' for name, _ in columns)
         values = ", ".join(_value(name, kind, due) for name, kind in columns)
-        with psycopg.connect(**{**self._server.parameters, "dbname": self.name}, autocommit=True) as connection:
+        with psycopg.connect(**self.parameters, autocommit=True) as connection:
             _execute(connection, "SET session_replication_role = replica")  # no triggers
             _execute(
                 connection,
-                f"INSERT INTO {table} ({names}) SELECT {values} FROM {table}, generate_series(2, %s) AS number",
+                f"INSERT INTO {table} ({names}) SELECT {values} FROM {table}, generate_series(2, %s) AS number"
+                f' WHERE "{due}" = (SELECT max("{due}") FROM {table})',
                 count,
             )
             _execute(connection, f"VACUUM ANALYZE {table}")
@@ -63,22 +69,12 @@ class PostgreSQLCopy(Copy):
     @contextmanager
     def counting(self) -> Iterator[list[Costs]]:
         costs: list[Costs] = []
-        with self._server.counting_statements(self.name) as statements:
-            before = self._counters()
+        with self.server.counting_statements(self.name) as statements:
+            before = self.server.counters()
             yield costs
-            # What a session has done is known at the latest a second after.
-            time.sleep(1.2)
-            after = self._counters()
+            after = self.server.counters()
         commits, wal_bytes = (late - early for early, late in zip(before, after, strict=True))
         costs.append(Costs(statements[0] if statements else None, commits, wal_bytes))
-
-    def _counters(self) -> tuple[int, int]:
-        row = self._server.execute(
-            "SELECT xact_commit, pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint FROM pg_stat_database"
-            " WHERE datname = %s",
-            self.name,
-        )[0]
-        return int(row[0]), int(row[1])
 
 
 class PostgreSQL(Database):
@@ -118,31 +114,48 @@ class PostgreSQL(Database):
     def _disconnect(self, name: str) -> None:
         self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", name)
 
+    def counters(self) -> tuple[int, int]:
+        """How many transaction ids were given out, which only what writes gets, and how much was logged."""
+        # Not pg_stat_database, which learns some seconds later what a session has done.
+        row = self.execute(
+            "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint,"
+            " pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
+        )[0]
+        return int(row[0]), int(row[1])
+
     @contextmanager
     def counting_statements(self, name: str) -> Iterator[list[int]]:
         """The list has the number at the end of the block, if it can be known."""
         statements: list[int] = []
-        if self._log is None:
+        with self.logging(log_statement="all") as lines:
             yield statements
-            return
-        start = self._log.stat().st_size
-        self._set_for_all("log_statement", "'all'")
-        try:
-            yield statements
-        finally:
-            self._set_for_all("log_statement", "DEFAULT")
-        with self._log.open(errors="replace") as log:
-            log.seek(start)
-            statements.append(
-                sum(1 for line in log if line.startswith((f"{name} LOG:  statement:", f"{name} LOG:  execute")))
-            )
+        if self._log is not None:
+            # A statement with parameters is logged when it is executed.
+            prefixes = (f"{name} LOG:  statement:", f"{name} LOG:  execute")
+            statements.append(sum(line.startswith(prefixes) for line in lines))
 
-    def _set_for_all(self, name: str, value: str) -> None:
-        """Also in the sessions that there are."""
-        if value == "DEFAULT":
-            self.execute(f"ALTER SYSTEM RESET {name}")
-        else:
-            self.execute(f"ALTER SYSTEM SET {name} = {value}")
+    @contextmanager
+    def logging(self, **settings: str) -> Iterator[list[str]]:
+        """Change the server's settings; the list has what it has logged at the end of the block, if that is known."""
+        lines: list[str] = []
+        start = self._log.stat().st_size if self._log else 0
+        # What autovacuum writes would be taken for the contender's.
+        for setting, value in {**settings, "autovacuum": "off"}.items():
+            self.execute(f"ALTER SYSTEM SET {setting} = '{value}'")
+        self._reload()
+        try:
+            yield lines
+        finally:
+            for setting in (*settings, "autovacuum"):
+                self.execute(f"ALTER SYSTEM RESET {setting}")
+            self._reload()
+        if self._log:
+            with self._log.open(errors="replace") as log:
+                log.seek(start)
+                lines += log.read().splitlines()
+
+    def _reload(self) -> None:
+        # Also the sessions that there are.
         self.execute("SELECT pg_reload_conf()")
         time.sleep(0.2)
 
@@ -168,7 +181,7 @@ def postgresql() -> Iterator[Database]:
 
 
 def _execute(connection: psycopg.Connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    cursor = connection.execute(cast(LiteralString, statement), parameters or None)
+    cursor = connection.execute(statement.encode(), parameters or None)
     return cursor.fetchall() if cursor.description else []
 
 

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,17 +23,14 @@ class SQLiteCopy(Copy):
     def effects(self) -> int:
         return int(self.execute("SELECT count(*) FROM effect")[0][0])
 
-    def distinct_effects(self) -> int:
-        return int(self.execute("SELECT count(DISTINCT job) FROM effect")[0][0])
+    def effects_by_job(self) -> dict[int, int]:
+        return dict(self.execute("SELECT job, count(*) FROM effect GROUP BY job"))
 
     def multiply_rows(self, table: str, due: str, count: int) -> None:
         raise NotImplementedError("No workload asks for it.")
 
-    @contextmanager
-    def counting(self) -> Iterator[list[Costs]]:
-        costs: list[Costs] = []
-        yield costs
-        costs.append(Costs(None, None, None))
+    def counting(self) -> AbstractContextManager[list[Costs]]:
+        raise NotImplementedError("SQLite does not count.")
 
 
 class SQLite(Database):

@@ -31,11 +31,11 @@ class Size:
     future_rows: int
     #: How long the workers are watched while they are idle.
     idle_seconds: float
-    #: How long an interrupted function may take to run again before it counts as stuck.
+    #: How long nothing may happen before what is unfinished counts as stuck.
     recovery_seconds: float
 
 
-DEFAULT = Size(functions=5_000, seconds=6, samples=200, future_rows=1_000_000, idle_seconds=12, recovery_seconds=20)
+DEFAULT = Size(functions=5_000, seconds=6, samples=200, future_rows=1_000_000, idle_seconds=12, recovery_seconds=10)
 QUICK = Size(functions=500, seconds=3, samples=20, future_rows=50_000, idle_seconds=4, recovery_seconds=6)
 
 
