@@ -17,7 +17,7 @@ from benchmarks.errors import Failed, TooSlow
 from benchmarks.header import PROCESSES, Header
 
 #: How long a process may take to start, and to end after SIGTERM, in seconds.
-START, END = 30.0, 6.0
+START, END = 30.0, 2.0
 
 #: How much is shown of what a process said before it failed.
 LAST_LINES = 3

@@ -2,16 +2,20 @@
 
 import os
 import platform
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.header import Header
 from benchmarks.results import Result
 from benchmarks.run import Run
+from benchmarks.targets import verdicts
 from benchmarks.workloads import Column, Workload
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+NUMBER = re.compile(r"[-\d.,]*")
+
 PEERS, OWN = "make bench", "make bench-own"
 
 
@@ -24,6 +28,7 @@ def report(run: Run) -> str:
             if database in workload.databases:
                 lines += ["", f"#### {workload.title}", "", workload.explanation, "", *_table(run, database, workload)]
         lines += ["", *_absent(run, database)]
+    lines += ["", "### Our targets", "", *markdown(list(verdicts(run)))]
     lines += ["", "### Versions and settings", "", *_contenders(run)]
     return "\n".join(lines) + "\n"
 
@@ -95,18 +100,16 @@ def _ratio(figure: float | None, best: float | None, column: Column) -> str:
 
 
 def markdown(rows: list[list[str]]) -> list[str]:
-    """The lines of a table, the first of which are its titles."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    last = len(widths) - 1
+    """The lines of a table, the first of which are its titles. Numbers stand on the right."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numeric = [all(NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]
 
-    def line(cells: list[str]) -> str:
-        padded = [
-            cell.ljust(width) if position in (0, last) else cell.rjust(width)
-            for position, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return f"| {' | '.join(padded)} |"
+    def line(cells: Iterable[str]) -> str:
+        aligned = zip(cells, widths, numeric, strict=True)
+        return f"| {' | '.join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in aligned)} |"
 
-    rule = ["-" * width if position in (0, last) else "-" * (width - 1) + ":" for position, width in enumerate(widths)]
+    rule = ["-" * (width - 1) + (":" if right else "-") for width, right in zip(widths, numeric, strict=True)]
     return [line(rows[0]), line(rule), *map(line, rows[1:])]
 
 

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,14 +43,14 @@ def run(options: Options) -> Run:
     environments = _environments(this)
     kept = Results(resume=options.resume)
     deadline = begin + options.minutes * 60
-    for name in options.databases:
-        with databases.start(name) as database:
-            this.descriptions[name] = database.description
-            _say(f"\n{database.description}")
-            headers = _prepared(this, database, environments)
-            for workload in options.workloads:
-                if name in workload.databases:
-                    _say(f"\n{workload.title}")
+    with ExitStack() as servers:
+        fields = [
+            _prepared(this, servers.enter_context(databases.start(name)), environments) for name in options.databases
+        ]
+        for workload in options.workloads:
+            for database, headers in fields:
+                if database.name in workload.databases:
+                    _say(f"\n{workload.title} ({database.name})")
                     for header in headers:
                         if workload.with_floors or not header.is_floor:
                             _measure(this, kept, database, workload, header, environments[header.name], deadline)
@@ -72,8 +72,10 @@ def _environments(this: Run) -> dict[str, Environment]:
     return environments
 
 
-def _prepared(this: Run, database: Database, environments: dict[str, Environment]) -> list[Header]:
-    """Those contenders that can take part."""
+def _prepared(this: Run, database: Database, environments: dict[str, Environment]) -> tuple[Database, list[Header]]:
+    """A database, and the contenders that can take part on it."""
+    this.descriptions[database.name] = database.description
+    _say(f"\n{database.description}")
     prepared = []
     for header in this.headers:
         if header.name not in environments:
@@ -88,7 +90,7 @@ def _prepared(this: Run, database: Database, environments: dict[str, Environment
             _leave_out(this, database.name, header, f"its tables cannot be made: {error}")
         else:
             prepared.append(header)
-    return prepared
+    return database, prepared
 
 
 def _leave_out(this: Run, database: str, header: Header, reason: str) -> None:

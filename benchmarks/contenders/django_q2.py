@@ -7,6 +7,9 @@
 # worker = "python -m django qcluster"
 # apps = ["django_q"]
 # remark = "Tuned: `bulk=50, save_limit=-1`. Processes are its `workers`; sentinel, pusher and monitor come besides."
+# [tool.benchmark.future]
+# table = "django_q_schedule"
+# due = "next_run"
 # [tool.benchmark.settings.Q_CLUSTER]
 # name = "benchmark"
 # orm = "default"

@@ -37,8 +37,10 @@ class Copy(ABC):
         """How many for each job."""
 
     @abstractmethod
-    def multiply_rows(self, table: str, due: str, count: int) -> None:
-        """Copy the row of a table that is due last until there are ``count``, and spread the column ``due``."""
+    def multiply_rows(self, table: str, due: str, count: int, *, ahead: float) -> None:
+        """Copy the row of a table whose column ``due`` lies so many seconds ahead, or more, until there are ``count``,
+        one due each second.
+        """
 
     @abstractmethod
     def counting(self) -> AbstractContextManager[list[Costs]]:

@@ -46,13 +46,15 @@ class PostgreSQLCopy(Copy):
     def effects_by_job(self) -> dict[int, int]:
         return dict(self.execute("SELECT job, count(*) FROM effect GROUP BY job"))
 
-    def multiply_rows(self, table: str, due: str, count: int) -> None:
+    def multiply_rows(self, table: str, due: str, count: int, *, ahead: float) -> None:
         columns = self.execute(
             "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s"
             " AND table_schema = 'public' AND is_identity = 'NO' AND is_generated = 'NEVER'"
             " AND coalesce(column_default, '') NOT LIKE 'nextval%%'",
             table,
         )
+        kinds: dict[str, str] = dict(columns)
+        time = f'to_timestamp("{due}")' if kinds[due] == "double precision" else f'"{due}"'
         names = ", ".join(f'"{name}"' for name, _ in columns)
         values = ", ".join(_value(name, kind, due) for name, kind in columns)
         with psycopg.connect(**self.parameters, autocommit=True) as connection:
@@ -60,8 +62,9 @@ class PostgreSQLCopy(Copy):
             _execute(
                 connection,
                 f"INSERT INTO {table} ({names}) SELECT {values} FROM {table}, generate_series(2, %s) AS number"
-                f' WHERE "{due}" = (SELECT max("{due}") FROM {table})',
+                f" WHERE {time} BETWEEN now() + %s * interval '1 second' AND now() + interval '10 years'",
                 count,
+                ahead,
             )
             _execute(connection, f"VACUUM ANALYZE {table}")
             _execute(connection, "CHECKPOINT")
@@ -127,18 +130,37 @@ class PostgreSQL(Database):
     def counting_statements(self, name: str) -> Iterator[list[int]]:
         """The list has the number at the end of the block, if it can be known."""
         statements: list[int] = []
+        before = self._calls(name)
         with self.logging(log_statement="all") as lines:
             yield statements
+        after = self._calls(name)
         if self._log is not None:
             # A statement with parameters is logged when it is executed.
             prefixes = (f"{name} LOG:  statement:", f"{name} LOG:  execute")
             statements.append(sum(line.startswith(prefixes) for line in lines))
+        elif before is not None and after is not None:
+            statements.append(after - before)
+
+    def _calls(self, name: str) -> int | None:
+        """What pg_stat_statements has counted, where it is installed in the database that the URL names."""
+        try:
+            row = self.execute(
+                "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements"
+                " JOIN pg_database ON pg_database.oid = dbid WHERE datname = %s",
+                name,
+            )[0]
+        except psycopg.Error:
+            return None
+        return int(row[0])
 
     @contextmanager
     def logging(self, **settings: str) -> Iterator[list[str]]:
-        """Change the server's settings; the list has what it has logged at the end of the block, if that is known."""
+        """Have our own server log what the settings say; at the end of the block the list has what it has logged."""
         lines: list[str] = []
-        start = self._log.stat().st_size if self._log else 0
+        if self._log is None:
+            yield lines
+            return
+        start = self._log.stat().st_size
         # What autovacuum writes would be taken for the contender's.
         for setting, value in {**settings, "autovacuum": "off"}.items():
             self.execute(f"ALTER SYSTEM SET {setting} = '{value}'")
@@ -149,10 +171,9 @@ class PostgreSQL(Database):
             for setting in (*settings, "autovacuum"):
                 self.execute(f"ALTER SYSTEM RESET {setting}")
             self._reload()
-        if self._log:
-            with self._log.open(errors="replace") as log:
-                log.seek(start)
-                lines += log.read().splitlines()
+        with self._log.open(errors="replace") as log:
+            log.seek(start)
+            lines += log.read().splitlines()
 
     def _reload(self) -> None:
         # Also the sessions that there are.

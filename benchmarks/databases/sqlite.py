@@ -26,7 +26,7 @@ class SQLiteCopy(Copy):
     def effects_by_job(self) -> dict[int, int]:
         return dict(self.execute("SELECT job, count(*) FROM effect GROUP BY job"))
 
-    def multiply_rows(self, table: str, due: str, count: int) -> None:
+    def multiply_rows(self, table: str, due: str, count: int, *, ahead: float) -> None:
         raise NotImplementedError("No workload asks for it.")
 
     def counting(self) -> AbstractContextManager[list[Costs]]:

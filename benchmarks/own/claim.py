@@ -112,7 +112,7 @@ def _fill(arena: Arena, database: PostgreSQLCopy, count: int) -> None:
     """Pending functions that are due since an hour."""
     arena.agent.ask("schedule_many", body="noop", first=-1, count=1)
     database.execute(f"UPDATE {TABLE} SET due_time = due_time - interval '1 hour'")
-    database.multiply_rows(TABLE, "creation_time", count)
+    database.multiply_rows(TABLE, "creation_time", count, ahead=-60)
 
 
 def _table(found: list[Statement]) -> list[str]:

@@ -44,4 +44,4 @@ def statements(log: Iterable[str], database: str) -> list[Statement]:
 def _kind(text: str) -> str:
     """Without what differs from call to call."""
     text = re.sub(r"\$\d+|'[^']*'|\b\d+\b", "?", text)
-    return re.sub(r"\?(, \?)+", "?, ...", text)
+    return re.sub(r"\?(, \?)+", "?", text)

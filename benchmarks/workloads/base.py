@@ -35,8 +35,8 @@ class Size:
     recovery_seconds: float
 
 
-DEFAULT = Size(functions=5_000, seconds=6, samples=200, future_rows=1_000_000, idle_seconds=12, recovery_seconds=10)
-QUICK = Size(functions=500, seconds=3, samples=20, future_rows=50_000, idle_seconds=4, recovery_seconds=6)
+DEFAULT = Size(functions=5_000, seconds=5, samples=200, future_rows=1_000_000, idle_seconds=10.5, recovery_seconds=6)
+QUICK = Size(functions=500, seconds=3, samples=20, future_rows=50_000, idle_seconds=4, recovery_seconds=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

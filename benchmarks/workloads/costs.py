@@ -4,12 +4,13 @@ import time
 from collections.abc import Mapping
 
 from benchmarks.arena import Arena
+from benchmarks.contender import NotSupported
 from benchmarks.databases import Costs
 from benchmarks.processes import Workers
 from benchmarks.workloads.base import Column, Measurement, Size, Workload
 
 ALONE, DRAINED = "alone", "in a drain"
-FUNCTIONS_ALONE, FUNCTIONS_DRAINED = 30, 1_000
+FUNCTIONS_ALONE, FUNCTIONS_DRAINED = 12, 1_000
 
 
 class Idle(Workload):
@@ -20,6 +21,7 @@ class Idle(Workload):
     databases = ("postgresql",)
 
     def measure(self, arena: Arena, size: Size) -> Measurement:
+        _refuse_without_database(arena)
         with arena.ready_workers(), arena.database.counting() as costs:
             time.sleep(size.idle_seconds)
         statements = costs[0].statements
@@ -46,6 +48,7 @@ class PerFunction(Workload):
     databases = ("postgresql",)
 
     def measure(self, arena: Arena, size: Size) -> Measurement:
+        _refuse_without_database(arena)
         jobs = range(FUNCTIONS_ALONE)
         for job in jobs:  # what scheduling costs a fresh table is not what it costs later
             arena.agent.ask("schedule", body="noop", job=job)
@@ -67,6 +70,11 @@ class PerFunction(Workload):
         alone = _difference(both[0], scheduling[0])
         figures = {**_each(ALONE, alone, FUNCTIONS_ALONE), **_each(DRAINED, drained[0], FUNCTIONS_DRAINED)}
         return Measurement(figures=figures)
+
+
+def _refuse_without_database(arena: Arena) -> None:
+    if arena.header.needs_redis:
+        raise NotSupported("its queue is in Redis")
 
 
 def _wait_for(arena: Arena, workers: Workers, count: int) -> None:

@@ -5,7 +5,7 @@ import time
 from benchmarks.arena import Arena
 from benchmarks.workloads.base import Column, Measurement, Size, Workload
 
-FUNCTIONS = 300
+FUNCTIONS = 200
 
 #: How many rows the body writes.
 EFFECTS = 2

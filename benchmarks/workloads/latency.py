@@ -11,7 +11,7 @@ from benchmarks.workloads.percentiles import PERCENTILES, percentiles
 PATIENCE = 5.0
 
 #: How long all of them may take, in seconds.
-LIMIT = 10.0
+LIMIT = 7.0
 
 
 class Latency(Workload):
@@ -43,6 +43,7 @@ class Lateness(Workload):
     title = "Lateness of functions due later, idle worker"
     explanation = "From a function's time until its body begins; the times lie one to five seconds ahead."
     columns = PERCENTILES
+    databases = ("postgresql",)
 
     def measure(self, arena: Arena, size: Size) -> Measurement:
         with arena.ready_workers() as workers:
