@@ -2,6 +2,7 @@
 
 import signal
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -136,6 +137,9 @@ def _measured(
                 return kept.put(*key, workload.measure(place, options.size))
         except (NotSupported, ContenderError) as error:
             return kept.put(*key, str(error))
+        except Exception as error:  # ours, perhaps, but the others are to be measured all the same
+            traceback.print_exc()
+            return kept.put(*key, f"the harness failed: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
 @contextmanager

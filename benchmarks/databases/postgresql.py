@@ -13,6 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.databases.base import BUSINESS, Copy, Costs, Database
+from benchmarks.errors import Failed
 
 #: Statements are counted in the log, while they are to be counted.
 CONFIGURATION = "log_line_prefix = '%d '\n"
@@ -66,6 +67,9 @@ class PostgreSQLCopy(Copy):
                 count,
                 ahead,
             )
+            (copied,) = _execute(connection, f"SELECT count(*) FROM {table}")[0]
+            if copied < count:
+                raise Failed(f"of its function that is due later there is no row in {table}")
             _execute(connection, f"VACUUM ANALYZE {table}")
             _execute(connection, "CHECKPOINT")
 
