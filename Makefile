@@ -48,6 +48,10 @@ bench: $(VENV)/bench.installed ## Measure against the peers, side by side; ARGS=
 bench-own: $(VENV)/bench.installed ## Measure our own claims, and what a request pays; ARGS=--write for the docs
 	$(python) -m benchmarks.own $(ARGS)
 
+.PHONY: profile
+profile: $(VENV)/bench.installed ## Show where an executor spends its time; ARGS=sqlite for that database
+	$(python) -m benchmarks.own.profile $(ARGS)
+
 .PHONY: check
 check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deployment settings
 	$(python) -m ruff format --check .

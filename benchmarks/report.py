@@ -28,7 +28,8 @@ def report(run: Run) -> str:
             if database in workload.databases:
                 lines += ["", f"#### {workload.title}", "", workload.explanation, "", *_table(run, database, workload)]
         lines += ["", *_absent(run, database)]
-    lines += ["", "### Our targets", "", *markdown(list(verdicts(run)))]
+    if judged := list(verdicts(run)):
+        lines += ["", "### Our targets", "", *markdown([["what", "target", "measured", "met"], *judged])]
     lines += ["", "### Versions and settings", "", *_contenders(run)]
     return "\n".join(lines) + "\n"
 
@@ -103,7 +104,7 @@ def markdown(rows: list[list[str]]) -> list[str]:
     """The lines of a table, the first of which are its titles. Numbers stand on the right."""
     columns = list(zip(*rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    numeric = [all(NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]
+    numeric = [all(map(NUMBER.fullmatch, column[1:])) and any(column[1:]) for column in columns]
 
     def line(cells: Iterable[str]) -> str:
         aligned = zip(cells, widths, numeric, strict=True)

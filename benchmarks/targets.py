@@ -77,8 +77,7 @@ TARGETS = (
 
 
 def verdicts(run: Run) -> Iterator[list[str]]:
-    """The lines of the table, the first of which are its titles."""
-    yield ["what", "target", "measured", "met"]
+    """What was asked for, the target, what was measured, and whether it is met."""
     for target in TARGETS:
         if verdict := target.judge(run):
             yield verdict

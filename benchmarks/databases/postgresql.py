@@ -13,6 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.databases.base import BUSINESS, Copy, Costs, Database
+from benchmarks.databases.disk import sync_time
 from benchmarks.errors import Failed
 
 #: Statements are counted in the log, while they are to be counted.
@@ -200,7 +201,9 @@ def postgresql() -> Iterator[Database]:
             configuration.write(CONFIGURATION)
         try:
             server.start()
-            yield PostgreSQL(server.get_uri(), server.log)
+            database = PostgreSQL(server.get_uri(), server.log)
+            database.description += f"; fsync takes {sync_time(Path(directory)):.2f} ms"
+            yield database
         finally:
             server.cleanup()
 

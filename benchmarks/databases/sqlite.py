@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.databases.base import BUSINESS, Copy, Costs, Database
+from benchmarks.databases.disk import sync_time
 
 
 class SQLiteCopy(Copy):
@@ -38,7 +39,8 @@ class SQLite(Database):
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.description = f"SQLite {sqlite3.sqlite_version} (journal_mode = WAL, synchronous = FULL, BEGIN IMMEDIATE)"
+        settings = "journal_mode = WAL, synchronous = FULL, BEGIN IMMEDIATE"
+        self.description = f"SQLite {sqlite3.sqlite_version} ({settings}); fsync takes {sync_time(directory):.2f} ms"
 
     def create(self, name: str) -> SQLiteCopy:
         self._remove(name)

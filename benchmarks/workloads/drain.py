@@ -65,7 +65,7 @@ class DrainInsert(Workload):
 class DrainNoopTwice(Workload):
     name = "drain-noop-2"
     title = "Drain: functions that do nothing, two processes"
-    explanation = "As above."
+    explanation = DrainNoop.explanation
     columns = (RATE,)
     databases = ("postgresql",)
     with_floors = True
@@ -77,7 +77,7 @@ class DrainNoopTwice(Workload):
 class DrainInsertTwice(Workload):
     name = "drain-insert-2"
     title = "Drain: one ORM insert each, two processes"
-    explanation = "As above."
+    explanation = DrainInsert.explanation
     columns = (RATE,)
     databases = ("postgresql",)
     with_floors = True
