@@ -18,12 +18,12 @@ from benchmarks.header import read_header
 from benchmarks.processes import Process
 from benchmarks.report import markdown
 
-FUNCTIONS = 5_000
+FUNCTIONS = 10_000
 STACKS = Path("profile.txt")
 SHOWN = 60
 
 #: The threads that execute, and where they wait for the server.
-WORKER, WAITING = "executor/worker.py", "Connection.wait"
+WORKER, WAITING = "Worker.run", "Connection.wait"
 
 
 def main(database: str = "postgresql") -> None:
