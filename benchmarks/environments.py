@@ -4,6 +4,7 @@ All get the Django and the driver that this process runs, so that they differ in
 """
 
 import os
+import platform
 import subprocess
 import sys
 from importlib import metadata
@@ -37,6 +38,8 @@ def environment_for(header: Header) -> Environment:
 
     Raises ``Unavailable`` if it cannot be made.
     """
+    if not _is_new_enough(header.requires_python):
+        raise Unavailable(f"it needs Python {header.requires_python}, and this is {platform.python_version()}")
     directory = ENVIRONMENTS / header.name
     constraints = "".join(f"{name}=={metadata.version(name)}\n" for name in SHARED)
     recipe = f"{sys.version}\n{constraints}{' '.join(header.dependencies)}\n"
@@ -58,11 +61,16 @@ def _make(directory: Path, header: Header, constraints: str) -> None:
     _run([*pip, "--constraint", str(constraints_file), *requirements])
 
 
+def _is_new_enough(required: str) -> bool:
+    """``required`` is empty, or as in ``>=3.12``."""
+    return not required or sys.version_info >= tuple(map(int, required.removeprefix(">=").split(".")))
+
+
 def _run(command: list[str]) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALLATION, env=dict(os.environ))
     except subprocess.CalledProcessError as error:
         lines = [line for line in str(error.stderr).splitlines() if line.startswith("ERROR")]
-        raise Unavailable(f"it cannot be installed: {' '.join(lines) or error}") from error
+        raise Unavailable(f"it cannot be installed: {lines[-1] if lines else error}") from error
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"its installation takes longer than {INSTALLATION} s") from error

@@ -19,9 +19,6 @@ from benchmarks.header import PROCESSES, Header
 #: How long a process may take to start, and to end after SIGTERM, in seconds.
 START, END = 30.0, 2.0
 
-#: How much is shown of what a process said before it failed.
-LAST_LINES = 3
-
 
 class Process:
     """A command in the contender's environment, with a process group of its own."""
@@ -46,8 +43,9 @@ class Process:
             raise Failed(f"its process ended: {self.last_words()}")
 
     def last_words(self) -> str:
+        """The last line of its output, which in Python names the error."""
         lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
-        return " / ".join(lines[-LAST_LINES:])
+        return lines[-1] if lines else "it said nothing"
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL to the whole group if that does not suffice."""
