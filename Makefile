@@ -18,7 +18,7 @@ environment := $(VENV)/python$(python_version)-django$(DJANGO)
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What the database that DATABASE_URL names needs besides Django.
 driver := $(patsubst postgres%,$(VENV)/postgresql.installed,$(filter postgres%,$(DATABASE_URL)))
@@ -40,6 +40,18 @@ mysqlclient: $(VENV)/test.installed
 		|| echo 'mysqlclient cannot be installed (it needs a C compiler, pkg-config and libmariadb-dev):' \
 			'see $(VENV)/mysqlclient.log'
 
+.PHONY: bench
+bench: $(VENV)/bench.installed ## Measure against the peers, side by side; ARGS="--help" lists what can be chosen
+	$(python) -m benchmarks $(ARGS)
+
+.PHONY: bench-own
+bench-own: $(VENV)/bench.installed ## Measure our own claims, and what a request pays; ARGS=--write for the docs
+	$(python) -m benchmarks.own $(ARGS)
+
+.PHONY: profile
+profile: $(VENV)/bench.installed ## Show where an executor spends its time; ARGS=sqlite for that database
+	$(python) -m benchmarks.own.profile $(ARGS)
+
 .PHONY: check
 check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deployment settings
 	$(python) -m ruff format --check .
@@ -59,6 +71,7 @@ format: $(VENV)/lint.installed ## Put all code into the form that check wants
 .PHONY: clean
 clean: ## Remove what the other targets made
 	rm -rf .venv $(VENV) .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf benchmarks/.environments benchmarks/.results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(environment): | recent_python
