@@ -1,7 +1,8 @@
 """What a database can be asked, and the SQL that all of them understand."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event
@@ -15,9 +16,10 @@ from django.utils import timezone
 
 from django_scheduler import clock
 from django_scheduler.errors import TransientError
-from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.models import Pause, ScheduledFunction, ScheduledFunctionId, State
 
 TABLE = ScheduledFunction._meta.db_table
+PAUSES = Pause._meta.db_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class Lane:
     #: Of the first of them, as the driver gives it; and its id. Nothing before it is looked for.
     due_time: Any
     first_id: int
+    #: Whether its queue is paused, or everything is.
+    is_paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +180,8 @@ class Database(ABC):
             lanes = self._lanes(_besides(besides))
             cursor.execute(lanes.text, lanes.params)
             return [
-                Lane(queue, priority, float(due_in), due_time, first_id)
-                for queue, priority, due_in, due_time, first_id in cursor.fetchall()
+                Lane(queue, priority, float(due_in), due_time, first_id, bool(is_paused))
+                for queue, priority, due_in, due_time, first_id, is_paused in cursor.fetchall()
             ]
 
     def _lanes(self, besides: Sql) -> Sql:
@@ -194,7 +198,7 @@ class Database(ABC):
             f" SELECT head.queue, head.priority, head.due_time, head.id FROM lanes JOIN {TABLE} head ON head.id ="
             f" COALESCE(({first} AND queue = lanes.queue AND priority > lanes.priority {order}),"
             f" ({first} AND queue > lanes.queue {order})))"
-            f" SELECT queue, priority, {due_in.text}, due_time, id FROM lanes",
+            f" SELECT queue, priority, {due_in.text}, due_time, id, {is_paused('lanes')} FROM lanes",
             *besides.params,
             *besides.params,
             *besides.params,
@@ -320,6 +324,73 @@ class Database(ABC):
     def lock_rows(self, ids: Collection[int]) -> None:
         """Lock rows, interrupting the mutations that hold them where the database can; else do nothing."""
 
+    # Rescheduling
+
+    def reschedule(self, ids: Collection[int], time: timedelta | datetime) -> None:
+        """Make pending functions due after a delay or at a time, but not before now."""
+        if ids:
+            due = self._scheduled_and_due(time)[1]
+            with self.connection.cursor() as cursor:
+                cursor.execute(
+                    f"UPDATE {TABLE} SET due_time = {due.text} WHERE state = 'pending'"
+                    f" AND id IN ({', '.join(['%s'] * len(ids))})",
+                    [*due.params, *ids],
+                )
+
+    # Looking, for people
+
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        """Let no statement within take longer: then it fails with an error that ``is_time_up`` knows."""
+        yield
+
+    def is_time_up(self, error: BaseException) -> bool:
+        """Whether a statement has met the ``time_limit``."""
+        return False
+
+    def count_states(self, states: Collection[str], *, at_most: int) -> dict[str, int]:
+        """How many functions are in each state, counted no further than ``at_most``; in one statement."""
+        # Ordered, so that an index is read and not the table.
+        counts = ", ".join(
+            f"(SELECT COUNT(*) FROM (SELECT 1 FROM {TABLE} WHERE state = '{State(state).value}'"
+            f"{self._in_order(State(state))} LIMIT {at_most:d}) AS counted_{number})"
+            for number, state in enumerate(states)
+        )
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {counts}")
+            return dict(zip(states, cursor.fetchone(), strict=True))
+
+    def _in_order(self, state: State) -> str:
+        if state in (State.PENDING, State.IN_PROGRESS):
+            return ""
+        return " AND completed_time IS NOT NULL ORDER BY completed_time DESC"
+
+    def first_pending(
+        self, lanes: Collection[Lane], *, after: tuple[datetime, int] | None, before: datetime | None, limit: int
+    ) -> list[int]:
+        """The ids of the pending functions that are due first, in all of these lanes together.
+
+        ``after``: the due time and the id of the one to begin behind. ``before``: only what is due earlier.
+        """
+        conditions, values = "", []
+        adapt = self.connection.ops.adapt_datetimefield_value
+        if after is not None:
+            conditions += " AND (due_time > %s OR (due_time = %s AND id > %s))"
+            values += [adapt(after[0]), adapt(after[0]), after[1]]
+        if before is not None:
+            conditions += " AND due_time < %s"
+            values += [adapt(before)]
+        # Each lane is in order already. One SELECT over all of them would sort everything that is pending.
+        heads = " UNION ALL ".join(
+            f"SELECT id, due_time FROM (SELECT id, due_time FROM {TABLE} WHERE state = 'pending' AND queue = %s"
+            f" AND priority = %s{conditions} ORDER BY due_time, id LIMIT {limit:d}) AS lane_{number}"
+            for number in range(len(lanes))
+        )
+        params = [param for lane in lanes for param in (lane.queue, lane.priority, *values)]
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT id FROM ({heads}) AS heads ORDER BY due_time, id LIMIT {limit:d}", params)
+            return [row[0] for row in cursor.fetchall()]
+
     # Executing
 
     def prepare_session(self) -> None:
@@ -386,6 +457,11 @@ def _earlier_than(lane: Lane | None) -> Sql:
         return Sql("")
     # The first comparison is what an index understands.
     return Sql(" AND due_time <= %s AND (due_time < %s OR id < %s)", lane.due_time, lane.due_time, lane.first_id)
+
+
+def is_paused(lane: str) -> str:
+    """Whether the queue of a lane is paused, as SQL."""
+    return f"EXISTS (SELECT 1 FROM {PAUSES} pause WHERE pause.queue IN ('', {lane}.queue))"
 
 
 def _besides(ids: Collection[int]) -> Sql:
