@@ -366,24 +366,27 @@ class Database(ABC):
         return " AND completed_time IS NOT NULL ORDER BY completed_time DESC"
 
     def first_pending(
-        self, lanes: Collection[Lane], *, after: tuple[datetime, int] | None, before: datetime | None, limit: int
+        self, lanes: Collection[Lane], *, after: tuple[datetime, int] | None, overdue_only: bool, limit: int
     ) -> list[int]:
         """The ids of the pending functions that are due first, in all of these lanes together.
 
-        ``after``: the due time and the id of the one to begin behind. ``before``: only what is due earlier.
+        ``after``: the due time and the id of the one to begin behind. ``overdue_only``: only what is due already.
         """
-        conditions, values = "", []
-        adapt = self.connection.ops.adapt_datetimefield_value
+        if not lanes:
+            return []
+        conditions: list[Sql] = []
         if after is not None:
-            conditions += " AND (due_time > %s OR (due_time = %s AND id > %s))"
-            values += [adapt(after[0]), adapt(after[0]), after[1]]
-        if before is not None:
-            conditions += " AND due_time < %s"
-            values += [adapt(before)]
+            time = self.connection.ops.adapt_datetimefield_value(after[0])
+            conditions.append(Sql(" AND due_time >= %s AND (due_time > %s OR id > %s)", time, time, after[1]))
+        if overdue_only:
+            now = self._now()
+            conditions.append(Sql(f" AND due_time <= {now.text}", *now.params))
+        condition = "".join(each.text for each in conditions)
+        values = [param for each in conditions for param in each.params]
         # Each lane is in order already. One SELECT over all of them would sort everything that is pending.
         heads = " UNION ALL ".join(
             f"SELECT id, due_time FROM (SELECT id, due_time FROM {TABLE} WHERE state = 'pending' AND queue = %s"
-            f" AND priority = %s{conditions} ORDER BY due_time, id LIMIT {limit:d}) AS lane_{number}"
+            f" AND priority = %s{condition} ORDER BY due_time, id LIMIT {limit:d}) AS lane_{number}"
             for number in range(len(lanes))
         )
         params = [param for lane in lanes for param in (lane.queue, lane.priority, *values)]

@@ -1,0 +1,122 @@
+"""The page of one function: its course in time, what it was given, what came of it, and who it is related to."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Case, F, JSONField, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Left, Length
+from django.utils.translation import gettext as _
+
+from django_scheduler.admin.readable import readable
+from django_scheduler.admin.rows import Row, for_list
+from django_scheduler.masking import masked
+from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.values import JSONValue
+
+#: How many children are listed before a link to the rest.
+CHILDREN = 20
+
+#: Values of more characters than this are not loaded, and texts are cut off there.
+LONGEST_VALUE, LONGEST_TEXT = 2_000_000, 50_000
+
+#: What is offered to be copied, in characters.
+LONGEST_COPY = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in the course of a function, and how long it took to get there."""
+
+    label: str
+    time: datetime | None
+    #: What it was doing since the point before, and for how long; ``None`` if nothing worth telling.
+    meanwhile: str = ""
+    since: timedelta | None = None
+    #: ``done``, ``now`` or ``ahead``.
+    status: str = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A stored value as it may be read."""
+
+    html: str
+    #: The same as JSON, to be copied; empty if it is too long.
+    copy: str
+    #: Its length, in characters, where it is too long to be shown.
+    too_long: int = 0
+
+
+def load(rows: QuerySet[ScheduledFunction], pk: int) -> ScheduledFunction | None:
+    """The function, but no value that is too large for a page."""
+    for column in ("args", "result"):
+        length = f"{column}_length"
+        short = Case(
+            When(**{f"{length}__lte": LONGEST_VALUE}, then=F(column)), default=Value(None), output_field=JSONField()
+        )
+        rows = rows.annotate(**{length: Length(Cast(column, TextField())), f"short_{column}": short})
+    return (
+        rows.defer("args", "result", "error", "traceback")
+        .annotate(short_error=Left("error", LONGEST_TEXT), short_traceback=Left("traceback", LONGEST_TEXT))
+        .filter(pk=pk)
+        .first()
+    )
+
+
+def shown(function: ScheduledFunction, column: str) -> Shown:
+    """Its arguments or its result."""
+    length = int(getattr(function, f"{column}_length") or 0)
+    value: JSONValue = getattr(function, f"short_{column}")
+    if length > LONGEST_VALUE:
+        return Shown("", "", length)
+    value = masked(function.name, value)
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return Shown(readable(value), text if len(text) <= LONGEST_COPY else "", 0)
+
+
+def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
+    """From being scheduled to the end, or to what is still ahead."""
+    yield Moment(_("Scheduled"), function.creation_time)
+    is_pending = function.state == State.PENDING
+    waits_for_time = function.due_time - function.creation_time
+    yield Moment(
+        _("Due"),
+        function.due_time,
+        _("planned wait"),
+        waits_for_time if waits_for_time >= timedelta(seconds=1) else None,
+        "ahead" if is_pending and function.due_time > now else "done",
+    )
+    started, completed = function.started_time, function.completed_time
+    if started:
+        yield Moment(_("Started"), started, _("waited"), max(timedelta(0), started - function.due_time))
+    elif is_pending:
+        late = now - function.due_time
+        yield Moment(_("Start"), None, _("waiting"), late if late > timedelta(0) else None, "ahead")
+    if completed:
+        yield Moment(
+            str(State(function.state).label).capitalize(),
+            completed,
+            _("ran") if started else "",
+            max(timedelta(0), completed - started) if started else None,
+        )
+    elif started:
+        yield Moment(_("End"), None, _("running"), max(timedelta(0), now - started), "now")
+
+
+def relatives(rows: QuerySet[ScheduledFunction], function: ScheduledFunction) -> dict[str, Any]:
+    """Who scheduled it, whom it scheduled, what it runs again, and what ran it again."""
+    children = [Row(child) for child in for_list(rows.filter(parent=function.pk).order_by("-pk"))[: CHILDREN + 1]]
+    others = [pk for pk in (function.parent_id, function.rerun_of_id) if pk]
+    by_id = {other.pk: other for other in rows.filter(pk__in=others).only("pk", "name", "state")} if others else {}
+    return {
+        "children": children[:CHILDREN],
+        "has_more_children": len(children) > CHILDREN,
+        "parent": by_id.get(function.parent_id or 0),
+        "parent_id": function.parent_id,
+        "rerun_of": by_id.get(function.rerun_of_id or 0),
+        "rerun_of_id": function.rerun_of_id,
+        "reruns": list(rows.filter(rerun_of=function.pk).order_by("-pk").only("pk", "name", "state")[:CHILDREN]),
+    }
