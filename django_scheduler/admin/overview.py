@@ -67,13 +67,12 @@ class OverviewAdmin(SchedulerAdmin):
     def _panels(self, request: HttpRequest) -> dict[str, Any]:
         database = self.database
         functions = self.get_queryset(request)
+        in_progress = functions.filter(state=State.IN_PROGRESS)
         queues = ask(database, partial(status.queues, database.using))
         executors = ask(database, partial(status.executors, database.using))
         busy = ask(
             database,
-            lambda: dict(
-                functions.filter(state=State.IN_PROGRESS).order_by().values_list("worker").annotate(Count("pk"))
-            ),
+            lambda: dict(in_progress.order_by().values_list("worker").annotate(Count("pk"))),
         )
         recent = ask(database, partial(statistics.recent, database, functions))
         pauses = {pause.queue: pause for pause in Pause.objects.using(database.using).order_by("queue")}
@@ -101,7 +100,7 @@ class OverviewAdmin(SchedulerAdmin):
             "recent": recent,
             "slowest": statistics.slowest(recent.value.speeds) if recent.value else [],
             "clock_difference": recent.value.clock_difference if recent.value else None,
-            "clocks_apart": CLOCKS_APART,
+            "clocks_differ": recent.value is not None and abs(recent.value.clock_difference or 0.0) > CLOCKS_APART,
             "may_pause": may_pause(request),
             "may_run_again": self.may(request, ACTIONS["run_again"]),
         }

@@ -82,7 +82,7 @@ class Selection:
         if search is not None and search.function_id is None:
             return Answer(None)  # only comparing tells
         matching = matching.filter(filters.others(database)).order_by()
-        return ask(database, lambda: matching[: MOST_COUNTED + 1].count())
+        return ask(database, matching[: MOST_COUNTED + 1].count)
 
     def next_batch(self, database: Database, rows: QuerySet[ScheduledFunction]) -> tuple[list[int], "Selection"]:
         """The ids of the next functions, and what is left of the selection."""
