@@ -37,6 +37,11 @@ class PostgreSQL(Database):
     # Of this transaction alone, so that it reaches the server and leaves it through any connection pool.
     # A subquery, so that it is done once and not for every row.
     mark_executing = f"(SELECT set_config('application_name', '{EXECUTING}', true))"
+    # A row that several transactions share names none of them, and is taken for one that nobody executes.
+    not_executing = (
+        "xmax NOT IN (SELECT backend_xid FROM pg_stat_activity"
+        f" WHERE application_name = '{EXECUTING}' AND backend_xid IS NOT NULL)"
+    )
 
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
         now = self._now()
