@@ -16,6 +16,8 @@ from django_scheduler.masking import masked
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.values import JSONValue
 
+A_SECOND, NO_TIME = timedelta(seconds=1), timedelta(0)
+
 #: How many children are listed before a link to the rest.
 CHILDREN = 20
 
@@ -28,15 +30,15 @@ LONGEST_COPY = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point in the course of a function, and how long it took to get there."""
+    """A point in the course of a function."""
 
     label: str
     time: datetime | None
-    #: What it was doing since the point before, and for how long; ``None`` if nothing worth telling.
-    meanwhile: str = ""
-    since: timedelta | None = None
     #: ``done``, ``now`` or ``ahead``.
     status: str = "done"
+    #: What comes between it and the next one, and for how long; ``None`` if nothing worth telling.
+    then: str = ""
+    for_: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +81,27 @@ def shown(function: ScheduledFunction, column: str) -> Shown:
 
 def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
     """From being scheduled to the end, or to what is still ahead."""
-    yield Moment(_("Scheduled"), function.creation_time)
-    is_pending = function.state == State.PENDING
-    waits_for_time = function.due_time - function.creation_time
+    due, started, completed = function.due_time, function.started_time, function.completed_time
+    planned = due - function.creation_time
+    is_ahead = function.state == State.PENDING and due > now
     yield Moment(
-        _("Due"),
-        function.due_time,
-        _("planned wait"),
-        waits_for_time if waits_for_time >= timedelta(seconds=1) else None,
-        "ahead" if is_pending and function.due_time > now else "done",
+        _("Scheduled"), function.creation_time, "done", _("planned wait"), planned if planned >= A_SECOND else None
     )
-    started, completed = function.started_time, function.completed_time
+    if function.state == State.PENDING:
+        yield Moment(_("Due"), due, "ahead" if is_ahead else "done", _("waiting"), None if is_ahead else now - due)
+        yield Moment(_("Start"), None, "ahead")
+        return
+    yield Moment(_("Due"), due, "done", _("waited"), max(NO_TIME, started - due) if started else None)
     if started:
-        yield Moment(_("Started"), started, _("waited"), max(timedelta(0), started - function.due_time))
-    elif is_pending:
-        late = now - function.due_time
-        yield Moment(_("Start"), None, _("waiting"), late if late > timedelta(0) else None, "ahead")
+        yield Moment(_("Started"), started, "done", *_running(started, completed, now))
     if completed:
-        yield Moment(
-            str(State(function.state).label).capitalize(),
-            completed,
-            _("ran") if started else "",
-            max(timedelta(0), completed - started) if started else None,
-        )
+        yield Moment(str(State(function.state).label).capitalize(), completed)
     elif started:
-        yield Moment(_("End"), None, _("running"), max(timedelta(0), now - started), "now")
+        yield Moment(_("End"), None, "ahead")
+
+
+def _running(started: datetime, completed: datetime | None, now: datetime) -> tuple[str, timedelta]:
+    return (_("ran") if completed else _("running")), max(NO_TIME, (completed or now) - started)
 
 
 def relatives(rows: QuerySet[ScheduledFunction], function: ScheduledFunction) -> dict[str, Any]:

@@ -1,18 +1,17 @@
 """A real Chromium, in which nothing may go wrong unnoticed: an error on the console fails the test."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+from tests.browser import remote
 
-# Playwright runs an event loop in the thread of the tests, in which Django would refuse to touch the database.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -35,10 +34,20 @@ def browser() -> Iterator[object]:
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None:
         pytest.skip(f"there is no Chromium here: none of {', '.join(NAMES)} is on the PATH")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with ThreadPoolExecutor(1, thread_name_prefix="playwright") as thread:
+        playwright = remote.start(thread, sync_api.sync_playwright)
+        try:
+            browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+            yield browser
+            browser.close()
+        finally:
+            playwright.stop()
+
+
+@pytest.fixture(scope="session")
+def live_server(django_db_setup, live_server):
+    """The server, begun once the test database is a file: with one in memory it would share the tests' connection."""
+    return live_server
 
 
 @pytest.fixture
@@ -54,6 +63,7 @@ def new_page(browser, live_server, transactional_db) -> Iterator[Callable]:
         client.force_login(user)
         cookie = client.cookies["sessionid"]
         context.add_cookies([{"name": "sessionid", "value": cookie.value, "url": live_server.url}])
+        context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         page = context.new_page()
         # Also what the Content-Security-Policy forbids is told there.
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)

@@ -44,6 +44,8 @@ def test_pictures_are_taken(new_page, administrator, look, viewport, scheme):
         page.locator("td.ds-tick input").nth(number).check()
     page.screenshot(path=IMAGES / f"selected-{look}.png")
     page.get_by_role("button", name="Reschedule…").click()
+    page.get_by_role("button", name="Yes: Reschedule").wait_for()
+    page.wait_for_load_state("networkidle")
     page.screenshot(path=IMAGES / f"confirm-{look}.png")
     pausing.pause("default", "courier", reason="The courier's service is down until noon", paused_by="ada")
     pausing.pause("default", reason="Moving the database", paused_by="ada")
