@@ -123,8 +123,9 @@ def queues(using: str) -> tuple[QueueStatus, ...]:
     """Every queue in which something is pending."""
     database = database_for(using)
     backlogs: dict[str, list[Backlog]] = {}
-    for lane in database.lanes():
-        backlogs.setdefault(lane.queue, []).append(database.backlog(lane, count_to=MOST_COUNTED))
+    lanes = database.lanes()
+    for lane, backlog in zip(lanes, database.backlogs(lanes, count_to=MOST_COUNTED), strict=True):
+        backlogs.setdefault(lane.queue, []).append(backlog)
     return tuple(
         QueueStatus(
             queue=queue,

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from django_scheduler import status
 from django_scheduler.admin import statistics
 from django_scheduler.admin.actions import ACTIONS
-from django_scheduler.admin.answers import ask
+from django_scheduler.admin.answers import Questions
 from django_scheduler.admin.pause_view import PauseView, may_pause
 from django_scheduler.admin.scheduled_function import SchedulerAdmin
 from django_scheduler.models import Overview, Pause, State
@@ -66,16 +66,18 @@ class OverviewAdmin(SchedulerAdmin):
 
     def _panels(self, request: HttpRequest) -> dict[str, Any]:
         database = self.database
+        using = database.using
         functions = self.get_queryset(request)
-        in_progress = functions.filter(state=State.IN_PROGRESS)
-        queues = ask(database, partial(status.queues, database.using))
-        executors = ask(database, partial(status.executors, database.using))
-        busy = ask(
-            database,
-            lambda: dict(in_progress.order_by().values_list("worker").annotate(Count("pk"))),
-        )
-        recent = ask(database, partial(statistics.recent, database, functions))
-        pauses = {pause.queue: pause for pause in Pause.objects.using(database.using).order_by("queue")}
+        in_progress = functions.filter(state=State.IN_PROGRESS).order_by()
+        with Questions(database) as ask:
+            queues = ask(partial(status.queues, using))
+            executors = ask(partial(status.executors, using))
+            busy = ask(lambda: dict(in_progress.values_list("worker").annotate(Count("pk"))))
+            recent = ask(partial(statistics.recent, database, functions))
+            per_minute = ask(partial(statistics.per_minute, functions))
+            upcoming = ask(partial(statistics.upcoming, functions))
+            failures = ask(partial(statistics.failures, functions))
+            pauses = {pause.queue: pause for pause in Pause.objects.using(using).order_by("queue")}
         lag = max((queue.lag for queue in queues.value or ()), default=0.0)
         return {
             "lag": lag,
@@ -94,9 +96,9 @@ class OverviewAdmin(SchedulerAdmin):
                 for executor in executors.value or ()
             ],
             "living": sum(executor.is_alive for executor in executors.value or ()),
-            "per_minute": ask(database, partial(statistics.per_minute, database, functions)),
-            "upcoming": ask(database, partial(statistics.upcoming, database, functions)),
-            "failures": ask(database, partial(statistics.failures, database, functions)),
+            "per_minute": per_minute,
+            "upcoming": upcoming,
+            "failures": failures,
             "recent": recent,
             "slowest": statistics.slowest(recent.value.speeds) if recent.value else [],
             "clock_difference": recent.value.clock_difference if recent.value else None,

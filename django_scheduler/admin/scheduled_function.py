@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
-from django_scheduler.admin import detail, extension
+from django_scheduler.admin import detail, extension, listing
 from django_scheduler.admin.action_view import ActionView
 from django_scheduler.admin.actions import ACTIONS, Action
-from django_scheduler.admin.answers import ask
+from django_scheduler.admin.answers import Questions
 from django_scheduler.admin.filters import OVERDUE, Filters, menus
-from django_scheduler.admin.listing import LOOKED_AT, Listing, Page
+from django_scheduler.admin.readable import visible
 from django_scheduler.admin.rows import Row
 from django_scheduler.cancellation import LARGEST_ID
 from django_scheduler.databases import Database, database_for
@@ -106,11 +106,12 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
             raise PermissionDenied
         filters = Filters.read(request.GET)
-        listing = Listing(self.database, self.get_queryset(request), filters)
+        functions = listing.Listing(self.database, self.get_queryset(request), filters)
         after, before = request.GET.get("after", ""), request.GET.get("before", "")
-        answer = ask(self.database, lambda: listing.page(size=self.list_per_page, after=after, before=before))
-        counts = ask(self.database, lambda: self.database.count_states(STATES, at_most=MOST_COUNTED + 1))
-        page = answer.value or Page([])
+        with Questions(self.database) as ask:
+            answer = ask(lambda: functions.page(size=self.list_per_page, after=after, before=before))
+            counts = ask(lambda: self.database.count_states(STATES, at_most=MOST_COUNTED + 1))
+        page = answer.value or listing.Page([])
         context = {
             **self.page_context(request, _("Scheduled functions")),
             "filters": filters,
@@ -124,7 +125,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "older": filters.address(after=str(page.after)) if page.after else "",
             "newer": filters.address(before=str(page.before)) if page.before else "",
             "first": filters.address() if after or before else None,
-            "looked_at": LOOKED_AT,
+            "looked_at": listing.LOOKED_AT,
             "actions": [action for action in ACTIONS.values() if self.may(request, action)],
             "selected_tab": "list",
             **(extra_context or {}),
@@ -145,7 +146,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             template = "admin/django_scheduler/scheduledfunction/gone.html"
             return TemplateResponse(request, template, context, status=404)
         context = {
-            **self.page_context(request, function.name),
+            **self.page_context(request, visible(function.name)),
             "function": function,
             "timeline": list(detail.timeline(function, timezone.now())),
             "arguments": detail.shown(function, "args"),

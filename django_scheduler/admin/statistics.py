@@ -72,7 +72,7 @@ class Recent:
     clock_difference: float | None
 
 
-def per_minute(database: Database, functions: Functions) -> Chart:
+def per_minute(functions: Functions) -> Chart:
     """What has finished and what has failed, in each minute of the last hour."""
     now = timezone.now().astimezone(UTC)
     start = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
@@ -97,7 +97,7 @@ def per_minute(database: Database, functions: Functions) -> Chart:
     return chart(up, down, titles)
 
 
-def upcoming(database: Database, functions: Functions) -> Chart:
+def upcoming(functions: Functions) -> Chart:
     """What is going to be due in each hour of the next day."""
     now = timezone.now().astimezone(UTC)
     start = now.replace(minute=0, second=0, microsecond=0)
@@ -151,7 +151,7 @@ def slowest(speeds: Sequence[Speed]) -> list[Speed]:
     return sorted(speeds, key=lambda speed: (-speed.p95, speed.name))[:LINES]
 
 
-def failures(database: Database, functions: Functions) -> list[FailureGroup]:
+def failures(functions: Functions) -> list[FailureGroup]:
     """The latest failures by function and exception, the most frequent first."""
     rows = (
         functions.filter(state=State.FAILED, completed_time__isnull=False)
