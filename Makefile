@@ -18,7 +18,7 @@ environment := $(VENV)/python$(python_version)-django$(DJANGO)
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What the database that DATABASE_URL names needs besides Django.
 driver := $(patsubst postgres%,$(VENV)/postgresql.installed,$(filter postgres%,$(DATABASE_URL)))
@@ -39,6 +39,10 @@ mysqlclient: $(VENV)/test.installed
 		|| $(install) --editable '.[mysql]' >$(VENV)/mysqlclient.log 2>&1 \
 		|| echo 'mysqlclient cannot be installed (it needs a C compiler, pkg-config and libmariadb-dev):' \
 			'see $(VENV)/mysqlclient.log'
+
+.PHONY: screenshots
+screenshots: $(VENV)/test.installed ## Take the pictures in docs/images; it needs Chromium
+	$(python) -m tests.databases sqlite -- tests/browser/screenshots.py
 
 .PHONY: check
 check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deployment settings

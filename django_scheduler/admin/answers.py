@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 from django.db import DatabaseError
 
@@ -38,12 +39,14 @@ class Questions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def __enter__(self) -> "Questions":
+    def __enter__(self) -> Self:
         self._limit = self._database.time_limit(TIME_LIMIT)
         self._limit.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._limit.__exit__(kind, error, trace)
 
     def __call__(self, query: Callable[[], T]) -> Answer[T]:

@@ -287,7 +287,9 @@ class Database(ABC):
         if len(lanes) > LANES_PER_STATEMENT:
             first, others = lanes[:LANES_PER_STATEMENT], lanes[LANES_PER_STATEMENT:]
             return [
-                each for part in (first, others) for each in self.backlogs(part, besides=besides, count_to=count_to)
+                backlog
+                for part in (first, others)
+                for backlog in self.backlogs(part, besides=besides, count_to=count_to)
             ]
         each = [self._backlog(number, lane, _besides(besides), count_to) for number, lane in enumerate(lanes)]
         if not each:

@@ -152,7 +152,7 @@ def test_a_large_selection_goes_on_batch_by_batch(admin_client, monkeypatch):
             break
         progress.append(response.context["percent"])
         form = response.context
-        data |= {name: number for name, number in form["so_far"]}
+        data |= dict(form["so_far"])
         data |= {"first": form["selection"].first, "oldest": form["oldest"]}
     assert messages_of(admin_client.get(response.url)) == ["5 scheduled again"]
     assert progress == sorted(progress)

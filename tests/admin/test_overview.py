@@ -10,7 +10,7 @@ from django_scheduler.admin import extension, statistics
 from django_scheduler.admin.charts import chart
 from django_scheduler.admin.statistics import percentile
 from django_scheduler.models import Executor, Failure, State
-from tests.admin.conftest import LIST, OVERVIEW, act, client_with, page, record
+from tests.admin.conftest import LIST, OVERVIEW, act, page, record
 
 pytestmark = pytest.mark.django_db
 
@@ -68,13 +68,8 @@ def test_the_slowest_functions(admin_client):
         record(started_time=now - timedelta(seconds=seconds), completed_time=now)
     record(State.FAILED, name="tests:note", started_time=now - timedelta(milliseconds=5), completed_time=now)
     slow, quick = context(admin_client)["slowest"]
-    assert (slow.name, slow.count, round(slow.p50), round(slow.p95), slow.failed_percent) == (
-        "tests:write",
-        100,
-        50,
-        95,
-        0,
-    )
+    assert (slow.name, slow.count, slow.failed_percent) == ("tests:write", 100, 0)
+    assert (round(slow.p50), round(slow.p95)) == (50, 95)
     assert (quick.name, quick.failed_percent) == ("tests:note", 100)
 
 
@@ -89,17 +84,13 @@ def test_failures_by_function_and_exception_run_again_together(admin_client):
     record(State.FAILED, failure=Failure.ERROR, error="KeyError")
     record(State.FAILED, failure=Failure.ERROR, error="ValueErrorish: no")
     groups = context(admin_client)["failures"].value
-    assert [(group.error, group.count) for group in groups] == [
-        ("ValueError", 3),
-        ("KeyError", 1),
-        ("ValueErrorish", 1),
-    ]
+    expected = [("ValueError", 3), ("KeyError", 1), ("ValueErrorish", 1)]
+    assert [(group.error, group.count) for group in groups] == expected
     query = "state=failed&function=tests%3Awrite&error=ValueError"
     text = page(admin_client, OVERVIEW)
     assert f"{reverse(LIST)}?{query}".replace("&", "&amp;") in text
-    response = act(
-        admin_client, "run_again", all="1", query=query, first="0", last=failures[-1].pk, **{"from": "overview"}
-    )
+    values = {"all": "1", "query": query, "first": "0", "last": failures[-1].pk, "from": "overview"}
+    response = act(admin_client, "run_again", **values)
     assert [str(message) for message in response.context["messages"]] == ["3 scheduled again"]
     assert response.redirect_chain == [(reverse(OVERVIEW), 302)]
 
@@ -119,14 +110,13 @@ def test_the_clocks_are_compared(admin_client):
     assert "agree" in page(admin_client, OVERVIEW)
 
 
-def test_it_takes_at_most_twelve_queries_however_many_functions(count_queries):
+def test_it_takes_at_most_twelve_queries_however_many_functions(admin_client, count_queries):
     for number in range(30):
         record(State.FAILED, error=f"Error{number}: no", name=f"tests:{number}")
         executor(str(number), number)
         record(State.PENDING, priority=number)
-    client = client_with("view_scheduledfunction")
     with count_queries() as queries:
-        page(client, OVERVIEW)
+        page(admin_client, OVERVIEW)
     assert len(queries.statements) <= 12, queries.statements
 
 

@@ -13,6 +13,18 @@ pytestmark = pytest.mark.django_db
 ACTIONS = ("cancel", "run_now", "run_again", "reschedule")
 APP = "/admin/django_scheduler"
 
+PATHS = (
+    "scheduledfunction/1/change/",
+    "scheduledfunction/1/delete/",
+    "scheduledfunction/1/history/",
+    "scheduledfunction/add/",
+    "overview/",
+    "overview/add/",
+    "overview/1/change/",
+    "overview/1/delete/",
+    "overview/1/history/",
+)
+
 
 def snapshot():
     return (
@@ -26,8 +38,7 @@ def crafted_requests():
         for extra in ({}, {"confirmed": "1"}, {"confirmed": "1", "all": "1", "last": "99999999", "query": ""}):
             yield f"{APP}/scheduledfunction/act/", {"action": action, "id": ["1", "2"], "when": "2027-01-01", **extra}
             yield f"{APP}/scheduledfunction/", {"action": action, "_selected_action": ["1"], **extra}
-    for path in ("scheduledfunction/1/change/", "scheduledfunction/1/delete/", "scheduledfunction/add/", "overview/",
-                 "overview/add/", "overview/1/change/", "overview/1/delete/", "scheduledfunction/1/history/"):  # fmt: skip
+    for path in PATHS:
         yield f"{APP}/{path}", {"name": "tests:other", "state": "success", "_save": "1", "post": "yes"}
     for queue in ("", "default"):
         yield f"{APP}/overview/pause/", {"queue": queue, "confirmed": "1"}
@@ -77,9 +88,8 @@ def test_who_may_only_view_is_offered_nothing(functions):
 
 
 def test_every_permission_can_be_given():
-    codenames = set(
-        Permission.objects.filter(content_type__app_label="django_scheduler").values_list("codename", flat=True)
-    )
+    permissions = Permission.objects.filter(content_type__app_label="django_scheduler")
+    codenames = set(permissions.values_list("codename", flat=True))
     assert {f"{action}_scheduledfunction" for action in ACTIONS} | {"pause_queue"} <= codenames
 
 
