@@ -270,7 +270,8 @@ TOO_LITTLE_CONTRAST = """() => {
         const style = getComputedStyle(element);
         const [one, other] = [luminance(rgba(style.color)), luminance(background(element))].sort((a, b) => b - a);
         const ratio = (one + 0.05) / (other + 0.05);
-        if (ratio < 4.5) poor.push(`${element.className} ${element.textContent.trim().slice(0, 30)} ${ratio.toFixed(2)}`);
+        const what = element.textContent.trim().slice(0, 30);
+        if (ratio < 4.5) poor.push(`${element.className} ${what} ${ratio.toFixed(2)}`);
     }
     return poor;
 }"""

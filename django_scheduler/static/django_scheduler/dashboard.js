@@ -116,7 +116,9 @@ function morph(before, after) {
 }
 
 function isSameKind(one, other) {
-  return one.nodeName === other.nodeName && one.dataset?.key === undefined && one.id === other.id;
+  if (one.nodeName !== other.nodeName || one.nodeType !== Node.ELEMENT_NODE) return one.nodeName === other.nodeName;
+  // Not one.id: a form that has a field named "id" gives that.
+  return one.dataset.key === undefined && one.getAttribute("id") === other.getAttribute("id");
 }
 
 function adapt(before, after) {
