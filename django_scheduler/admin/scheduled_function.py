@@ -31,7 +31,7 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 #: Counting the functions in a state ends here.
-MOST_COUNTED = 10_000
+MOST_COUNTED = 1_000
 
 STATES = (State.PENDING, State.IN_PROGRESS, State.SUCCESS, State.FAILED, State.CANCELED)
 

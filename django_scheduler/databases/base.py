@@ -422,8 +422,10 @@ class Database(ABC):
             return dict(zip(states, cursor.fetchone(), strict=True))
 
     def _in_order(self, state: State) -> str:
-        if state in (State.PENDING, State.IN_PROGRESS):
-            return ""
+        if state is State.PENDING:
+            return " ORDER BY queue, priority, due_time, id"
+        if state is State.IN_PROGRESS:
+            return " ORDER BY worker"
         return " AND completed_time IS NOT NULL ORDER BY completed_time DESC"
 
     def first_pending(
