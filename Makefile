@@ -44,6 +44,12 @@ mysqlclient: $(VENV)/test.installed
 screenshots: $(VENV)/test.installed ## Take the pictures in docs/images; it needs Chromium
 	$(python) -m tests.databases sqlite -- tests/browser/screenshots.py
 
+LANGUAGES := de es fr ja pt zh_Hans
+.PHONY: messages
+messages: $(VENV)/test.installed ## Collect the strings to be translated, and compile the catalogs; it needs gettext
+	cd django_scheduler && ../$(VENV)/bin/django-admin makemessages --no-location $(addprefix --locale=,$(LANGUAGES))
+	cd django_scheduler && ../$(VENV)/bin/django-admin compilemessages
+
 .PHONY: check
 check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deployment settings
 	$(python) -m ruff format --check .

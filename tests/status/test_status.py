@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from django_scheduler import ctx
-from django_scheduler.models from django_scheduler.status import status
+from django_scheduler.status import status
 from tests.cancel.gates import Gate
 from tests.executor.in_process import executing
 from tests.functions import note, write, write_and_raise, write_with_priority
