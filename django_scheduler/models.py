@@ -13,6 +13,7 @@ from django_scheduler import values
 from django_scheduler.indexes import PartialIndex
 
 LONGEST_QUEUE_NAME = 100
+LONGEST_REASON, LONGEST_USER_NAME = 500, 255
 
 ScheduledFunctionId = NewType("ScheduledFunctionId", int)
 
@@ -183,7 +184,7 @@ class Executor(models.Model):
 class Overview(ScheduledFunction):
     """Not a table: the admin's entry for the page that shows how the scheduler is doing."""
 
-    class Meta:
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         proxy = True
         default_permissions = ()
         verbose_name = _("overview")
@@ -197,8 +198,8 @@ class Pause(models.Model):
     EVERYTHING = ""
 
     queue = models.CharField(_("queue"), max_length=LONGEST_QUEUE_NAME, primary_key=True)
-    reason = models.CharField(_("reason"), max_length=500, blank=True)
-    paused_by = models.CharField(_("paused by"), max_length=255, blank=True)
+    reason = models.CharField(_("reason"), max_length=LONGEST_REASON, blank=True)
+    paused_by = models.CharField(_("paused by"), max_length=LONGEST_USER_NAME, blank=True)
     paused_time = models.DateTimeField(_("paused since"))
 
     class Meta:

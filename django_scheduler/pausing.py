@@ -11,13 +11,13 @@ from django.db import transaction
 
 from django_scheduler import wakeup
 from django_scheduler.databases import database_for
-from django_scheduler.models import LONGEST_QUEUE_NAME, Pause
+from django_scheduler.models import LONGEST_QUEUE_NAME, LONGEST_REASON, LONGEST_USER_NAME, Pause
 
 
 def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused_by: str = "") -> bool:
     """Pause a queue, or with ``Pause.EVERYTHING`` all of them; ``False`` if it is paused already.
 
-    Raises ``ValueError`` if no queue can have that name, or if the reason is too long.
+    Raises ``ValueError`` if no queue can have that name.
     """
     if len(queue) > LONGEST_QUEUE_NAME:
         raise ValueError(f"No queue has a name of more than {LONGEST_QUEUE_NAME} characters.")
@@ -25,8 +25,8 @@ def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused
         _, is_new = Pause.objects.using(using).get_or_create(
             queue=queue,
             defaults={
-                "reason": reason[: Pause._meta.get_field("reason").max_length],
-                "paused_by": paused_by[: Pause._meta.get_field("paused_by").max_length],
+                "reason": reason[:LONGEST_REASON],
+                "paused_by": paused_by[:LONGEST_USER_NAME],
                 "paused_time": database_for(using).now(),
             },
         )

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from django_scheduler.admin.actions import ACTIONS, Action, counted
 from django_scheduler.admin.durations import to_the_second
+from django_scheduler.admin.permissions import may_act
 from django_scheduler.admin.rows import Row, for_list
 from django_scheduler.admin.selection import MOST_COUNTED, Selection, numbers, progress
 from django_scheduler.databases import Database
@@ -75,7 +76,7 @@ class ActionView:
 
     def _permitted_action(self) -> Action:
         action = ACTIONS.get(self._request.POST.get("action", ""))
-        if action is None or not self._admin.may(self._request, action):
+        if action is None or not may_act(self._request, action):
             raise PermissionDenied
         return action
 
@@ -144,7 +145,8 @@ class ActionView:
             return
         message = f"{self._action.label}: {to_the_second(when)}" if when else str(self._action.label)
         functions = self._rows.filter(pk__in=ids).only("pk", "name")
-        LogEntry.objects.log_actions(self._request.user.pk, list(functions), CHANGE, message)  # type: ignore[arg-type]
+        user: Any = self._request.user
+        LogEntry.objects.log_actions(user.pk, list(functions), CHANGE, message)  # type: ignore[arg-type]
 
     def _render(self, page: str, selection: Selection, **context: Any) -> HttpResponse:
         return TemplateResponse(

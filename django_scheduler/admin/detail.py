@@ -106,15 +106,16 @@ def _running(started: datetime, completed: datetime | None, now: datetime) -> tu
 
 def relatives(rows: QuerySet[ScheduledFunction], function: ScheduledFunction) -> dict[str, Any]:
     """Who scheduled it, whom it scheduled, what it runs again, and what ran it again."""
+    row: Any = function
     children = [Row(child) for child in for_list(rows.filter(parent=function.pk).order_by("-pk"))[: CHILDREN + 1]]
-    others = [pk for pk in (function.parent_id, function.rerun_of_id) if pk]
+    others = [pk for pk in (row.parent_id, row.rerun_of_id) if pk]
     by_id = {other.pk: other for other in rows.filter(pk__in=others).only("pk", "name", "state")} if others else {}
     return {
         "children": children[:CHILDREN],
         "has_more_children": len(children) > CHILDREN,
-        "parent": by_id.get(function.parent_id or 0),
-        "parent_id": function.parent_id,
-        "rerun_of": by_id.get(function.rerun_of_id or 0),
-        "rerun_of_id": function.rerun_of_id,
+        "parent": by_id.get(row.parent_id),
+        "parent_id": row.parent_id,
+        "rerun_of": by_id.get(row.rerun_of_id),
+        "rerun_of_id": row.rerun_of_id,
         "reruns": list(rows.filter(rerun_of=function.pk).order_by("-pk").only("pk", "name", "state")[:CHILDREN]),
     }

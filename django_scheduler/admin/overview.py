@@ -17,7 +17,8 @@ from django_scheduler import status
 from django_scheduler.admin import statistics
 from django_scheduler.admin.actions import ACTIONS
 from django_scheduler.admin.answers import Questions
-from django_scheduler.admin.pause_view import PauseView, may_pause
+from django_scheduler.admin.pause_view import PauseView
+from django_scheduler.admin.permissions import may_act, may_pause
 from django_scheduler.admin.scheduled_function import SchedulerAdmin
 from django_scheduler.models import Overview, Pause, State
 from django_scheduler.status import QueueStatus
@@ -104,7 +105,7 @@ class OverviewAdmin(SchedulerAdmin):
             "clock_difference": recent.value.clock_difference if recent.value else None,
             "clocks_differ": recent.value is not None and abs(recent.value.clock_difference or 0.0) > CLOCKS_APART,
             "may_pause": may_pause(request),
-            "may_run_again": self.may(request, ACTIONS["run_again"]),
+            "may_run_again": may_act(request, ACTIONS["run_again"]),
         }
 
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_scheduler import pausing
+from django_scheduler.admin.permissions import may_pause
 from django_scheduler.models import LONGEST_QUEUE_NAME, Pause
 
 if TYPE_CHECKING:
@@ -28,12 +29,6 @@ class ReasonForm(forms.Form):
         widget=forms.TextInput(attrs={"size": 60, "autofocus": True}),
         help_text=gettext_lazy("For the colleagues who wonder why nothing happens."),
     )
-
-
-def may_pause(request: HttpRequest) -> bool:
-    """Whether the user may pause and resume: who may not see the overview may not."""
-    user = request.user
-    return user.has_perm("django_scheduler.view_scheduledfunction") and user.has_perm("django_scheduler.pause_queue")
 
 
 class PauseView:
@@ -80,7 +75,7 @@ class PauseView:
 
     def _log(self, message: str) -> None:
         LogEntry.objects.create(
-            user_id=self._request.user.pk,
+            user_id=self._request.user.pk or 0,  # who may pause is signed in
             content_type=ContentType.objects.get_for_model(Pause),
             object_id=self._queue,
             object_repr=str(Pause(queue=self._queue))[:200],

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from html import escape
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.utils.safestring import SafeString, mark_safe
 
@@ -172,7 +172,7 @@ def _written_out(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def _is_pair(pair: JSONValue) -> bool:
+def _is_pair(pair: JSONValue) -> TypeGuard[list[JSONValue]]:
     return isinstance(pair, list) and len(pair) == 2
 
 

@@ -16,9 +16,10 @@ from django.views.decorators.http import require_POST
 
 from django_scheduler.admin import detail, extension, listing
 from django_scheduler.admin.action_view import ActionView
-from django_scheduler.admin.actions import ACTIONS, Action
+from django_scheduler.admin.actions import ACTIONS
 from django_scheduler.admin.answers import Questions
 from django_scheduler.admin.filters import OVERDUE, Filters, menus
+from django_scheduler.admin.permissions import may_act, may_view
 from django_scheduler.admin.readable import visible
 from django_scheduler.admin.rows import Row
 from django_scheduler.cancellation import LARGEST_ID
@@ -50,10 +51,10 @@ class SchedulerAdmin(ModelAdmin):
         return ScheduledFunction.objects.using(self.database.using)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.may_view(request)
+        return may_view(request)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.may_view(request)
+        return may_view(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -64,22 +65,15 @@ class SchedulerAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def may_view(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("django_scheduler.view_scheduledfunction")
-
-    def may(self, request: HttpRequest, action: Action) -> bool:
-        """Whether the user may do this to functions: who may not see them may not."""
-        return self.may_view(request) and request.user.has_perm(action.permission)
-
     def page_context(self, request: HttpRequest, title: Any) -> dict[str, Any]:
         """What every page's template is given."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # for the template's {% url %}
+        request.current_app = self.admin_site.name  # for the template's {% url %}
         return {
             **self.admin_site.each_context(request),
             "title": title,
             "opts": ScheduledFunction._meta,
             "tabs": [tab for tab in extension.tabs if tab.is_permitted(request)],
-            "may_view": self.may_view(request),
+            "may_view": may_view(request),
         }
 
     def respond(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
@@ -126,7 +120,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "newer": filters.address(before=str(page.before)) if page.before else "",
             "first": filters.address() if after or before else None,
             "looked_at": listing.LOOKED_AT,
-            "actions": [action for action in ACTIONS.values() if self.may(request, action)],
+            "actions": [action for action in ACTIONS.values() if may_act(request, action)],
             "selected_tab": "list",
             **(extra_context or {}),
         }
@@ -154,7 +148,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             **detail.relatives(rows, function),
             "origins": [link for source in extension.origin_sources for link in source(rows.db, function)],
             "actions": [
-                action for action in ACTIONS.values() if self.may(request, action) and action.is_legal(function.state)
+                action for action in ACTIONS.values() if may_act(request, action) and action.is_legal(function.state)
             ],
             "selected_tab": "list",
             **(extra_context or {}),

@@ -134,16 +134,16 @@ def recent(database: Database, functions: Functions) -> Recent:
     )
     durations: dict[str, list[float]] = defaultdict(list)
     failed: Counter[str] = Counter()
-    present: datetime | None = None
-    for name, state, started, completed, present in rows:  # noqa: B007  (the last one is as good as any)
-        if started is not None and state in (State.SUCCESS, State.FAILED):
+    found = list(rows)
+    for name, state, started, completed, _present in found:
+        if started is not None and completed is not None and state in (State.SUCCESS, State.FAILED):
             durations[name].append(max(0.0, (completed - started).total_seconds()))
             failed[name] += state == State.FAILED
     speeds = [
         Speed(name, len(each), failed[name], percentile(each, 0.5), percentile(each, 0.95))
         for name, each in durations.items()
     ]
-    difference = (present - timezone.now()).total_seconds() if present else None
+    difference = (found[0][-1] - timezone.now()).total_seconds() if found else None
     return Recent(speeds, sum(map(len, durations.values())), difference)
 
 

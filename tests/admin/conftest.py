@@ -20,6 +20,9 @@ ACT = "admin:django_scheduler_scheduledfunction_act"
 OVERVIEW = "admin:django_scheduler_overview_changelist"
 PAUSE = "admin:django_scheduler_overview_pause"
 
+#: Statements that begin, limit and end others.
+CONTROL = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT", "SET ", "SELECT set_config", "SELECT current_setting")
+
 FINISHED = (State.SUCCESS, State.FAILED, State.CANCELED)
 
 
@@ -56,7 +59,7 @@ def record(state: State = State.SUCCESS, **values: Any) -> ScheduledFunction:
     )
 
 
-def page(client: Client, url_name: str, *arguments: object, **parameters: object) -> str:
+def page(client: Client, url_name: str, *arguments: object, **parameters: Any) -> str:
     """A page, in which no template has swallowed an error."""
     response = client.get(reverse(url_name, args=arguments), parameters)
     assert response.status_code == 200, response.status_code
@@ -85,9 +88,7 @@ def count_queries() -> Callable[[], Any]:
     class Counting(CaptureQueriesContext):
         @property
         def statements(self) -> list[str]:
-            others = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT", "SET ", "SELECT set_config")
-            others += ("SELECT current_setting",)
-            return [query["sql"] for query in self.captured_queries if not query["sql"].startswith(others)]
+            return [query["sql"] for query in self.captured_queries if not query["sql"].startswith(CONTROL)]
 
     return lambda: Counting(connection)
 

@@ -236,7 +236,7 @@ def another_connection():
 def test_executors_are_woken_for_what_becomes_due(admin_client, monkeypatch):
     from django_scheduler import wakeup
 
-    sent = []
+    sent: list[str] = []
     monkeypatch.setattr(wakeup, "send", sent.append)
     function = record(State.PENDING, due_time=timezone.now() + timedelta(days=1))
     act(admin_client, "run_now", function.pk)

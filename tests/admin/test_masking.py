@@ -1,5 +1,7 @@
 """Secrets among arguments and results are not shown, and not found."""
 
+from typing import Any
+
 import pytest
 from django.test import override_settings
 
@@ -24,7 +26,7 @@ def test_other_keys_are_not(key):
 
 
 def test_in_dicts_whose_keys_are_not_plain_and_in_dataclasses():
-    value = {"$dict": [["$password", "x"], [1, {"token": "x"}]]}
+    value: Any = {"$dict": [["$password", "x"], [1, {"token": "x"}]]}
     assert mask_by_key("tests:write", value) == {"$dict": [["$password", MASK], [1, {"token": MASK}]]}
     value = {"$dataclass": ["a:B", {"secret": "x"}]}
     assert mask_by_key("tests:write", value) == {"$dataclass": ["a:B", {"secret": MASK}]}

@@ -1,6 +1,7 @@
 """The dashboard as somebody uses it: in Chromium, live, under a strict Content-Security-Policy."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,7 @@ LIST = "/admin/django_scheduler/scheduledfunction/"
 OVERVIEW = "/admin/django_scheduler/overview/"
 
 
-def schedule(number: int = 1, delay: timedelta = timedelta(0), label: str = "tea") -> list[int]:
+def schedule(number: int = 1, delay: timedelta = timedelta(0), label: str = "tea") -> Sequence[int]:
     return ctx.scheduler.run_after_many(delay, write, [{"label": f"{label} {n}"} for n in range(number)])
 
 
