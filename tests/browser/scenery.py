@@ -103,7 +103,7 @@ def _function(
         args=args,
         scheduled_time=due,
         due_time=due,
-        creation_time=due - timedelta(seconds=chance.uniform(1, 4000)),
+        creation_time=min(due, timezone.now()) - timedelta(seconds=chance.uniform(1, 900)),
         attempts=0 if values["state"] == State.PENDING else 1,
         **values,
     )

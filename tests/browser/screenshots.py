@@ -31,18 +31,18 @@ def test_pictures_are_taken(new_page, administrator, look, viewport, scheme):
     functions.filter(pk=order.pk).update(result=4711)
     for name, path in {
         "overview": "/overview/",
-        "list": "/scheduledfunction/",
-        "failed": "/scheduledfunction/?state=failed&function=orders%3Abook_courier",
-        "empty": "/scheduledfunction/?q=nothing+like+this",
         "detail-failed": f"/scheduledfunction/{failed.pk}/change/",
         "detail-success": f"/scheduledfunction/{order.pk}/change/",
     }.items():
         page.goto(APP + path)
         page.screenshot(path=IMAGES / f"{name}-{look}.png", full_page=True)
+    page.goto(f"{APP}/scheduledfunction/")
+    page.screenshot(path=IMAGES / f"list-{look}.png")
+    page.goto(f"{APP}/scheduledfunction/?state=failed&function=orders%3Abook_courier")
+    page.screenshot(path=IMAGES / f"failed-{look}.png")
     page.goto(f"{APP}/scheduledfunction/?state=pending")
     for number in range(3):
         page.locator("td.ds-tick input").nth(number).check()
-    page.screenshot(path=IMAGES / f"selected-{look}.png")
     page.get_by_role("button", name="Reschedule…").click()
     page.get_by_role("button", name="Yes: Reschedule").wait_for()
     page.wait_for_load_state("networkidle")
@@ -50,4 +50,4 @@ def test_pictures_are_taken(new_page, administrator, look, viewport, scheme):
     pausing.pause("default", "courier", reason="The courier's service is down until noon", paused_by="ada")
     pausing.pause("default", reason="Moving the database", paused_by="ada")
     page.goto(f"{APP}/overview/")
-    page.screenshot(path=IMAGES / f"paused-{look}.png", full_page=True)
+    page.screenshot(path=IMAGES / f"paused-{look}.png")
