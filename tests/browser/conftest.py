@@ -11,8 +11,6 @@ from django.test import Client
 
 from tests.browser import remote
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # It is not to look for updates, or for anything else outside of this machine.
@@ -32,6 +30,7 @@ TIMEOUT = 20_000  # milliseconds
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
     executable = next(filter(None, map(shutil.which, NAMES)), None)
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     if executable is None:
         pytest.skip(f"there is no Chromium here: none of {', '.join(NAMES)} is on the PATH")
     with ThreadPoolExecutor(1, thread_name_prefix="playwright") as thread:
