@@ -18,7 +18,7 @@ environment := $(VENV)/python$(python_version)-django$(DJANGO)
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What the database that DATABASE_URL names needs besides Django.
 driver := $(patsubst postgres%,$(VENV)/postgresql.installed,$(filter postgres%,$(DATABASE_URL)))
@@ -51,6 +51,15 @@ bench-own: $(VENV)/bench.installed ## Measure our own claims, and what a request
 .PHONY: profile
 profile: $(VENV)/bench.installed ## Show where an executor spends its time; ARGS=sqlite for that database
 	$(python) -m benchmarks.own.profile $(ARGS)
+.PHONY: screenshots
+screenshots: $(VENV)/test.installed ## Take the pictures in docs/images; it needs Chromium
+	$(python) -m tests.databases sqlite -- tests/browser/screenshots.py
+
+LANGUAGES := de es fr ja pt zh_Hans
+.PHONY: messages
+messages: $(VENV)/test.installed ## Collect the strings to be translated, and compile the catalogs; it needs gettext
+	cd django_scheduler && ../$(VENV)/bin/django-admin makemessages --no-location $(addprefix --locale=,$(LANGUAGES))
+	cd django_scheduler && ../$(VENV)/bin/django-admin compilemessages
 
 .PHONY: check
 check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deployment settings

@@ -4,6 +4,7 @@ It is read when it is needed, so ``override_settings`` works. Unknown keys and w
 checks (``django_scheduler.E001`` and ``E002``), so that a typing mistake does not pass unnoticed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Literal, get_args
@@ -44,6 +45,9 @@ class Settings:
     BACKOFF_INITIAL: timedelta = timedelta(seconds=0.5)
     #: The longest wait before a retry.
     BACKOFF_MAXIMUM: timedelta = timedelta(hours=2)
+    #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or where
+    #: to import it from. See ``django_scheduler.masking``.
+    MASK: str | Callable[[str, Any], Any] = "django_scheduler.masking.mask_by_key"
 
 
 NAMES = tuple(field.name for field in fields(Settings))
@@ -58,6 +62,8 @@ def invalid_value(name: str, value: Any) -> str | None:
         return None
     if name == "CLOCK":
         return None if value in get_args(Clock) else 'must be "database" or "python"'
+    if name == "MASK":
+        return None if isinstance(value, str) or callable(value) else "must be a callable or its import path"
     if name in _DURATIONS:
         valid = isinstance(value, timedelta) and value > timedelta(0)
         return None if valid else "must be a positive datetime.timedelta"

@@ -1,5 +1,6 @@
-"""Django's admin shows what is scheduled and what became of it."""
+"""Django's admin shows what is scheduled and what became of it, and lets those who may intervene."""
 
+from django_scheduler.admin.overview import OverviewAdmin
 from django_scheduler.admin.scheduled_function import ScheduledFunctionAdmin
 
-__all__ = ["ScheduledFunctionAdmin"]
+__all__ = ["OverviewAdmin", "ScheduledFunctionAdmin"]

@@ -23,9 +23,10 @@ from typing import Any
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, Lane
+from django_scheduler.executor.paused_queues import PausedQueues
 
 #: For how long a lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so, in
-#: seconds.
+#: seconds. A pause, which is seen when looking, takes effect within it at the latest.
 TRUST = 0.5
 
 #: A look at everything that took longer is repeated only after ten times as long, but at least twice a second.
@@ -59,6 +60,7 @@ class Lookout:
         self._until = until
         self._stopping = stopping
         self._is_executing = is_executing
+        self._paused_queues = PausedQueues()
         self._rung = Event()
         self._has_news = False
         self._only_lane: Lane | None = None
@@ -135,7 +137,9 @@ class Lookout:
         return self._known
 
     def _served(self, lanes: list[Lane]) -> list[Lane]:
-        return [lane for lane in lanes if lane.queue in self._queues] if self._queues else lanes
+        if self._queues:
+            lanes = [lane for lane in lanes if lane.queue in self._queues]
+        return self._paused_queues.pass_over(lanes)
 
     def _trust(self, due: list[Lane]) -> None:
         before, self._only_lane = self._only_lane, due[0] if len(due) == 1 else None
