@@ -146,7 +146,7 @@ class ActionView:
         message = f"{self._action.label}: {to_the_second(when)}" if when else str(self._action.label)
         functions = self._rows.filter(pk__in=ids).only("pk", "name")
         user: Any = self._request.user
-        LogEntry.objects.log_actions(user.pk, list(functions), CHANGE, message)  # type: ignore[arg-type]
+        LogEntry.objects.log_actions(user.pk, list(functions), CHANGE, message)
 
     def _render(self, page: str, selection: Selection, **context: Any) -> HttpResponse:
         return TemplateResponse(
