@@ -52,6 +52,8 @@ class Worker:
         self._executing = executing
         self._lone_names = lone_names
         self._size = GroupSize()
+        #: How many functions it has locked last.
+        self._claimed = 0
         self._wait_after_failure = FIRST_WAIT
         #: What it executes now.
         self.execution: Execution | None = None
@@ -82,6 +84,7 @@ class Worker:
 
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
         def claim() -> Execution | None:
+            self._claimed = 1
             claimed = self._database.claim_again(function_id)
             return None if claimed is None else self._execution_of(claimed)
 
@@ -131,6 +134,7 @@ class Worker:
             claimed = self._database.claim(lane, most=self._size.next, before=before, besides=executing)
             if claimed:
                 execution = self._group_of(claimed)
+                self._claimed = len(claimed)
                 self._lookout.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
                 return execution
         return None
@@ -154,12 +158,13 @@ class Worker:
         )
 
     def _note_success(self, execution: Execution) -> None:
-        if isinstance(execution, MutationGroup):
-            self._size.went_well(execution.size)
-        elif self._may_be_grouped(execution):
-            self._size.went_well(1)
+        executed = execution.size if isinstance(execution, MutationGroup) else 1
+        if isinstance(execution, MutationGroup) or self._may_be_grouped(execution):
+            self._size.went_well(executed)
         else:
             self._size.went_wrong()
+        if executed < self._claimed:
+            self._lookout.ring()  # the others were locked, and whoever looked meanwhile has gone to sleep
 
     def _note_failure(self, execution: Execution) -> None:
         self._size.went_wrong()

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from django_scheduler import ctx
+from django_scheduler.executor import group
 from django_scheduler.executor.group import MutationGroup
 from django_scheduler.models import ScheduledFunctionId
 from tests.executor.in_process import execute_with_one_worker
@@ -15,9 +16,9 @@ def groups(monkeypatch) -> list[list[ScheduledFunctionId]]:
     formed: list[list[ScheduledFunctionId]] = []
     in_transaction = MutationGroup.in_transaction
 
-    def note(group: MutationGroup) -> None:
-        formed.append(list(group.ids))
-        in_transaction(group)
+    def note(formed_group: MutationGroup) -> None:
+        formed.append(list(formed_group.ids))
+        in_transaction(formed_group)
 
     monkeypatch.setattr(MutationGroup, "in_transaction", note)
     return formed
@@ -35,8 +36,9 @@ def execute_as_group(transactional_db, groups) -> Callable[[list[ScheduledFuncti
 
 
 @pytest.fixture
-def backlog(transactional_db) -> None:
-    """What lets a worker claim eight at a time: it has executed one, two and four."""
+def backlog(transactional_db, monkeypatch) -> None:
+    """What lets a worker claim eight at a time: it has executed one, two and four, however busy the machine is."""
+    monkeypatch.setattr(group, "LONGEST", 20.0)
     functions.starts.clear()
     functions.hooks.clear()
     for _ in range(7):

@@ -1,16 +1,19 @@
 """Mutations that share a transaction: each does exactly what it would have done alone."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 
 from django_scheduler import ctx, wakeup
+from django_scheduler.executor import group
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
-from tests.executor.in_process import execute_with_one_worker, record
+from tests.executor.in_process import execute_with_one_worker, executing, record
 from tests.groups import functions
 from tests.groups.functions import hooks, starts
 from tests.models import Entry, Line
+from tests.processes.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("backlog")
 
@@ -259,8 +262,9 @@ def test_member_that_leaves_a_block_open_fails_alone(execute_as_group):
     assert labels() == ["a", "b"]
 
 
-def test_a_group_lets_go_of_what_it_has_no_time_for(execute_as_group, groups):
-    slow = ctx.scheduler.run_after(0, functions.sleep, seconds=0.06)
+def test_a_group_lets_go_of_what_it_has_no_time_for(execute_as_group, groups, monkeypatch):
+    monkeypatch.setattr(group, "LONGEST", 1.0)
+    slow = ctx.scheduler.run_after(0, functions.sleep, seconds=1.1)
     ids = enter("a", "b")
 
     execute_as_group([slow, *ids])
@@ -285,3 +289,14 @@ def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transaction
     assert labels() == ["a", "b", "alone", "c", "d", "e"]
     assert not any({alone, action} & set(group) for group in groups)
     assert ids in groups
+
+
+def test_what_a_group_lets_go_is_executed_at_once(transactional_db, settings, monkeypatch):
+    monkeypatch.setattr(group, "LONGEST", 0.05)
+    settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(minutes=5)}
+    ids = [ctx.scheduler.run_after(0, functions.sleep, seconds=0.02) for _ in range(30)]
+    ids += [ctx.scheduler.run_after(0, functions.act) for _ in range(5)]
+
+    with executing(concurrency=4):
+        left = ScheduledFunction.objects.filter(pk__in=ids, completed_time=None)
+        wait_until(lambda: not left.exists(), "all were executed")
