@@ -81,6 +81,7 @@ def test_function_that_has_failed_runs_alone_from_then_on(execute_as_group, grou
 
 
 def test_transient_error_of_a_member_counts_as_its_own_attempt_alone(execute_as_group, settings):
+    settings.DJANGO_SCHEDULER = {"BACKOFF_INITIAL": timedelta(hours=2)}
     ids = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_and_be_repeated_once, label="again"), *enter("b")]
 
     execute_as_group(ids)
