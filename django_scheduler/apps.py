@@ -12,5 +12,10 @@ class DjangoSchedulerConfig(AppConfig):
 
     def ready(self) -> None:
         from django_scheduler import checks  # noqa: F401  (registers the checks)
+        from django_scheduler.registry import registry
+        from django_scheduler.signals import function_finished
+        from django_scheduler.tasks import announce_end, find_task_function
 
+        registry.add_source(find_task_function)
+        function_finished.connect(announce_end)
         autodiscover_modules("functions")

@@ -41,6 +41,14 @@ class CannotCancelSelf(SchedulerError):
     """A function asked to cancel itself. To end early, return or raise."""
 
 
+class Canceled(SchedulerError):
+    """What a canceled function has ended with, where a result must name an error. It is never raised."""
+
+
+class Lost(SchedulerError):
+    """What an action has ended with whose executor is gone. It is on record, and never raised."""
+
+
 class BrokenTransaction(SchedulerError):
     """The body of a mutation returned, but the database would not keep all that it has done."""
 

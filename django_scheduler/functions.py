@@ -51,7 +51,6 @@ class Function(Generic[P, R_co]):
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if name is None else name
         _refuse_what_cannot_be_executed(self)
-        registry.add(self)
 
     def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         return self.body(ctx, *args, **kwargs)
@@ -169,7 +168,11 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
         alone: bool = False,
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
-            return Function(body, kind=kind, public=public, name=name, queue=queue, priority=priority, alone=alone)
+            function: AnyFunction = Function(
+                body, kind=kind, public=public, name=name, queue=queue, priority=priority, alone=alone
+            )
+            registry.add(function)
+            return function
 
         return make if body is None else make(body)
 

@@ -22,6 +22,9 @@ class Running:
     function_id: ScheduledFunctionId | None = None
     #: The kind of that scheduled function.
     scheduled_kind: Kind | None = None
+    #: Which executor executes it, and which attempt this is.
+    executor_name: str = ""
+    attempt: int = 0
 
 
 running: ContextVar[Running | None] = ContextVar("django_scheduler.running", default=None)

@@ -39,3 +39,11 @@ if "TEST_DJANGO_SCHEDULER" in os.environ:
             for name, value in json.loads(os.environ["TEST_DJANGO_SCHEDULER"]).items()
         },
     }
+
+# Django's own tasks, with Django 6.0 and newer.
+TASKS = {
+    "default": {"BACKEND": "django_scheduler.tasks.SchedulerBackend", "QUEUES": ["default", "email"]},
+    "exactly_once": {"BACKEND": "django_scheduler.tasks.SchedulerBackend", "OPTIONS": {"kind": "mutation"}},
+    "any_queue": {"BACKEND": "django_scheduler.tasks.SchedulerBackend", "QUEUES": []},
+    "dummy": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"},
+}

@@ -60,6 +60,7 @@ class Claimable:
 
     id: ScheduledFunctionId
     name: str
+    kind: str
     args: str
     attempts: int
     #: When it was claimed, as the driver gives and takes it.
@@ -253,13 +254,13 @@ class Database(ABC):
         due_in = self._seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, name, {self._text('args')}, attempts, {now.text}, {due_in.text}, {self.mark_executing},"
-                f" due_time FROM {TABLE} WHERE {chosen} {self.skip_locked}",
+                f"SELECT id, name, kind, {self._text('args')}, attempts, {now.text}, {due_in.text},"
+                f" {self.mark_executing}, due_time FROM {TABLE} WHERE {chosen} {self.skip_locked}",
                 [*now.params, *due_in.params, *params],
             )
             return [
-                Claimable(function_id, name, args, attempts, claim_time, max(0.0, -float(due_in_seconds)), due_time)
-                for function_id, name, args, attempts, claim_time, due_in_seconds, _, due_time in cursor.fetchall()
+                Claimable(function_id, name, kind, args, attempts, claim_time, max(0.0, -float(due_in_seconds)), due_time)
+                for function_id, name, kind, args, attempts, claim_time, due_in_seconds, _, due_time in cursor.fetchall()
             ]
 
     def next_due_in(self, lane: Lane) -> float | None:

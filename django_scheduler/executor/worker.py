@@ -173,7 +173,7 @@ class Worker:
         return [function_id for execution in self._executing() for function_id in execution.ids]
 
     def _execution_of(self, claimed: Claimable) -> SingleExecution:
-        function = registry.find(claimed.name)
+        function = registry.find_recorded(claimed.name, claimed.kind)
         if function is None:
             return MissingExecution(claimed, self._database, self._executor_name)
         kind = MutationExecution if function.kind is Kind.MUTATION else ActionExecution
