@@ -37,6 +37,8 @@ class NewRow:
     priority: int
     time: timedelta | datetime
     parent_id: int | None
+    #: It is due at once and is being handed over: how long that may take before it is due again.
+    hand_over: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,8 @@ class Database(ABC):
         for row in rows:
             now = self._now()
             scheduled, due = self._scheduled_and_due(row.time)
+            if row.hand_over is not None:
+                due = self._scheduled_and_due(row.hand_over)[1]
             completed = now if row.state == State.CANCELED else Sql("NULL")
             placeholders.append(
                 f"(%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
@@ -248,6 +252,19 @@ class Database(ABC):
     def claim_again(self, function_id: int) -> Claimable | None:
         """Lock this function, if it is still pending and nobody else has locked it."""
         return next(iter(self._claim("state = 'pending' AND id = %s", [function_id])), None)
+
+    def claim_id(self, function_id: int, *, handed_over_within: timedelta) -> Claimable | None:
+        """Lock this function if it is pending, its time has come, and nobody else has locked it.
+
+        Its time has come as well if it has been handed over, for it is due again only after ``handed_over_within``.
+        """
+        now = self._now()
+        due_again = self._scheduled_and_due(handed_over_within)[1]
+        claimed = self._claim(
+            f"state = 'pending' AND id = %s AND (scheduled_time <= {now.text} OR due_time <= {due_again.text})",
+            [function_id, *now.params, *due_again.params],
+        )
+        return next(iter(claimed), None)
 
     def _claim(self, chosen: str, params: list[Any]) -> list[Claimable]:
         now = self._now()
