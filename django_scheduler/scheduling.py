@@ -118,7 +118,7 @@ def _in_statements(rows: list[NewRow]) -> Iterator[list[NewRow]]:
 
 
 def _is_due(time: timedelta | datetime) -> bool:
-    return time <= (timedelta(0) if isinstance(time, timedelta) else timezone.now())
+    return time <= timedelta(0) if isinstance(time, timedelta) else time <= timezone.now()
 
 
 def _is_canceled(caller: Running) -> bool:

@@ -168,7 +168,8 @@ def test_mutation_that_is_retried_is_handed_over_again(messages, execute_due, se
         deliver()
         execute_due()
 
-    assert record(int(result.id)).decoded_result() == 3
+    result.refresh()
+    assert result.return_value == 3
 
 
 def test_canceled_function_is_not_executed_although_it_was_handed_over(messages):

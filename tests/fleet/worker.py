@@ -4,12 +4,13 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import django
 from django.utils.module_loading import import_string
 
 
-def take(directory: Path) -> dict | None:
+def take(directory: Path) -> Any:
     """The next message, which nobody else gets."""
     for message in sorted(directory.glob("*.message")):
         taken = message.with_suffix(".taken")
