@@ -7,6 +7,8 @@ to how many workers at once: one of them executes it, and for the others there i
 The process is on record while it lives (``membership.py``), so that its actions are recorded as lost when it dies.
 """
 
+from contextvars import Context
+
 from django.db import connections, router, transaction
 
 from django_scheduler.conf import get_settings
@@ -34,7 +36,12 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
     using = using or router.db_for_write(ScheduledFunction)
     if connections[using].in_atomic_block:
         raise SchedulerError(f"The scheduled function {function_id} cannot be executed inside of a transaction.")
-    database = database_for(using)
+    # Nothing of the caller's context reaches the function: not what runs there, nor an event loop that waits for us,
+    # whose thread an async function would wait for in turn.
+    return Context().run(_execute_in_session, function_id, database_for(using))
+
+
+def _execute_in_session(function_id: int, database: Database) -> bool:
     with executor_session(database):
         return _execute(function_id, database, membership.executor_name(database))
 

@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import DatabaseError, connections, transaction
 
 from django_scheduler import ctx
@@ -103,6 +104,17 @@ def test_it_is_refused_inside_of_a_transaction():
         execute(function_id)
 
     assert record(function_id).state == State.PENDING
+
+
+@pytest.mark.parametrize("function", [write, note, note_async])
+def test_it_may_be_called_by_synchronous_code_that_async_code_waits_for(function):
+    function_id = ctx.scheduler.run_after(0, function, label="x")
+
+    async def work():
+        return await sync_to_async(execute)(function_id)
+
+    assert async_to_sync(work)()
+    assert record(function_id).state == State.SUCCESS
 
 
 def test_error_before_anything_has_begun_is_raised(monkeypatch):
