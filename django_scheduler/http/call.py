@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from django_scheduler import calls
 from django_scheduler.context import Context
+from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import AnyFunction
 from django_scheduler.http import answer
 from django_scheduler.http.answer import Refusal
@@ -35,9 +36,10 @@ def find(path: str, kind: Kind) -> AnyFunction:
 def bind(function: AnyFunction, call: Call) -> None:
     """Raises ``Refusal`` if the arguments do not fit the function."""
     try:
-        function.signature.bind(**call.args)
-    except TypeError as error:
-        raise Refusal(400, f"{function.name} cannot be called with these arguments: {error}.") from None
+        function.bind((), call.args)
+    except InvalidArguments as error:
+        reason = error.__context__ or error  # without the signature, which is the site's business
+        raise Refusal(400, f"{function.name} cannot be called with these arguments: {reason}.") from None
 
 
 def run(function: AnyFunction, call: Call, request: HttpRequest) -> HttpResponse:

@@ -21,7 +21,7 @@ from django_scheduler.tasks.announce import announce
 from django_scheduler.tasks.arguments import as_plain
 from django_scheduler.tasks.function import LONGEST_NAME, find_task, function_of
 from django_scheduler.tasks.result import result_of
-from django_scheduler.tasks.task import AnyTask, SchedulerTask, kind_named
+from django_scheduler.tasks.task import AnyTask, SchedulerTask, kind_named, with_values
 
 OPTIONS = ("kind", "database")
 
@@ -72,7 +72,7 @@ class SchedulerBackend(BaseTaskBackend):
         if found is None or found.func is not task.func:
             raise InvalidTask(f"{task.module_path} is not this task, so it could not be found when it is due.")
         arguments = self._arguments(task, args, kwargs)
-        function = function_of(task, self.kind_of(task))
+        function = function_of(with_values(task, run_after=None), self.kind_of(task))
         if task.run_after is None:
             function_id = self._scheduler.run_after(0, function, **arguments)
         else:

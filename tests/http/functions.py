@@ -34,6 +34,11 @@ def http_echo(ctx: Context, /, **values: Any) -> Any:
     return values
 
 
+@mutation  # type: ignore[arg-type]
+def http_take_anything(ctx: Context, **values: Any) -> Any:
+    return values
+
+
 @mutation
 def http_who(context: Context) -> list[str]:
     """Who calls, as the function's own ctx, the imported one, and a function that it calls say."""

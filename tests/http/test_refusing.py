@@ -59,7 +59,7 @@ def test_function_of_the_other_kind_is_told_so(api):
     [
         ({}, "missing a required"),
         ({"label": "x", "third": 1}, "got an unexpected keyword argument 'third'"),
-        ({"ctx": 1, "label": "x"}, "got an unexpected keyword argument 'ctx'"),
+        ({"ctx": 1, "label": "x"}, "multiple values for argument 'ctx'"),
     ],
 )
 def test_arguments_that_do_not_fit(api, args, reason):
@@ -67,6 +67,13 @@ def test_arguments_that_do_not_fit(api, args, reason):
 
     assert (answer["http"], answer["status"]) == (400, "error")
     assert answer["errorMessage"].startswith(f"tests:http_write cannot be called with these arguments: {reason}")
+
+
+def test_argument_that_would_be_the_context_is_refused(api):
+    answer = api.mutation("tests:http_take_anything", ctx=1)
+
+    assert (answer["http"], answer["status"]) == (400, "error")
+    assert "multiple values for argument 'ctx'" in answer["errorMessage"]
 
 
 NESTED = '{"path": "tests:http_echo", "args": {"a": %s}}'

@@ -6,8 +6,8 @@ import pytest
 from django.dispatch import Signal
 
 if django.VERSION < (6, 0):
-    collect_ignore_glob = [
-        "test_django_*",
+    collect_ignore = [
+        "test_djangos_own.py",
         "test_enqueue.py",
         "test_execution.py",
         "test_results.py",

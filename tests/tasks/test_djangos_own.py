@@ -57,12 +57,12 @@ class OnTheDatabase(TransactionTestCase):
 
 
 @override_settings(TASKS={"default": {**DUMMY, "QUEUES": []}})
-class TestLikeDummy(OnTheDatabase, test_dummy_backend.DummyBackendTestCase):
+class TestLikeDummy(OnTheDatabase, test_dummy_backend.DummyBackendTestCase):  # type: ignore[misc]
     pass
 
 
 @override_settings(TASKS={"default": {**IMMEDIATE, "QUEUES": []}})
-class TestLikeImmediate(OnTheDatabase, test_immediate_backend.ImmediateBackendTestCase):
+class TestLikeImmediate(OnTheDatabase, test_immediate_backend.ImmediateBackendTestCase):  # type: ignore[misc]
     pass
 
 
@@ -73,5 +73,5 @@ class TestLikeImmediate(OnTheDatabase, test_immediate_backend.ImmediateBackendTe
         "missing": {"BACKEND": "does.not.exist"},
     }
 )
-class TestTasks(OnTheDatabase, test_tasks.TaskTestCase):
+class TestTasks(OnTheDatabase, test_tasks.TaskTestCase):  # type: ignore[misc]
     pass
