@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
@@ -78,6 +78,10 @@ class Function(Generic[P, R_co]):
     @cached_property
     def _whole_signature(self) -> inspect.Signature:
         return inspect.signature(self.body)
+
+    def bind_names(self, names: Iterable[str]) -> None:
+        """Raises ``InvalidArguments`` if arguments of these names do not fit the signature."""
+        Function.bind(self, (), dict.fromkeys(names))
 
     def bind(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> dict[str, object]:
         """The arguments by name.

@@ -276,10 +276,8 @@ class Database(ABC):
                 [*now.params, *due_in.params, *params],
             )
             return [
-                Claimable(
-                    function_id, name, kind, args, attempts, claim_time, max(0.0, -float(due_in_seconds)), due_time
-                )
-                for function_id, name, kind, args, attempts, claim_time, due_in_seconds, _, due_time in cursor.fetchall()
+                Claimable(function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), due_time)
+                for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time in cursor.fetchall()
             ]
 
     def next_due_in(self, lane: Lane) -> float | None:

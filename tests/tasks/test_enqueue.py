@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from django_scheduler import ctx
 from django_scheduler.errors import InvalidArguments, InvalidSchedule, TooManyScheduled
 from django_scheduler.models import Kind, ScheduledFunction, State
+from django_scheduler.pending_calls import check_pending_calls
 from django_scheduler.tasks import SchedulerBackend, SchedulerTask
 from tests.tasks import jobs
 
@@ -293,3 +294,18 @@ def test_unknown_kind_is_refused_before_anything_is_enqueued(settings):
     }
     with pytest.raises((InvalidTask, ImproperlyConfigured)):
         jobs.add.enqueue(1)
+
+
+def test_deployment_that_breaks_a_pending_task_is_told_before():
+    sound, gone, other = jobs.add.enqueue(1), jobs.write.enqueue("x"), jobs.add.enqueue(1)
+    ScheduledFunction.objects.filter(pk=gone.id).update(name="tests.tasks.jobs.removed")
+    ScheduledFunction.objects.filter(pk=other.id).update(args={"args": [], "kwargs": {}, "backend": "default"})
+
+    findings = check_pending_calls("default")
+
+    assert findings.looked_at == 3
+    reasons = sorted(problem.reason for problem in findings.listed())
+    assert "'tests.tasks.jobs.removed'" in reasons[0]
+    assert reasons[1].startswith("tests.tasks.jobs.add(first, second=0) cannot be called like this: missing")
+    assert len(reasons) == 2
+    assert sound.status == TaskResultStatus.READY

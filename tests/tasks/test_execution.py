@@ -185,3 +185,12 @@ def test_task_name_is_nothing_that_a_client_or_a_string_could_name():
 
     with pytest.raises(LookupError):
         ctx.scheduler.run_after(0, "tests.tasks.jobs.write", args=["x"], kwargs={}, backend="default")
+
+
+def test_task_runs_in_a_test_as_any_scheduled_function(scheduler):
+    result = jobs.write_once.enqueue("in a test")
+
+    scheduler.run_due()
+
+    assert row(result).state == State.SUCCESS
+    assert [entry.label for entry in Entry.objects.all()] == ["in a test"]
