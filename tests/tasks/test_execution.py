@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from django_scheduler import ctx
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
+from django_scheduler.rerun import run_again
 from tests.models import Entry
 from tests.tasks import jobs
 
@@ -194,3 +195,13 @@ def test_task_runs_in_a_test_as_any_scheduled_function(scheduler):
 
     assert row(result).state == State.SUCCESS
     assert [entry.label for entry in Entry.objects.all()] == ["in a test"]
+
+
+def test_finished_task_is_run_again_as_the_kind_that_it_was(execute_due):
+    result = jobs.is_atomic.using(backend="exactly_once").enqueue()
+    execute_due()
+
+    run_again("default", [int(result.id)])
+
+    again = ScheduledFunction.objects.latest("pk")
+    assert (again.name, again.kind, again.state) == ("tests.tasks.jobs.is_atomic", Kind.MUTATION, State.PENDING)
