@@ -11,6 +11,12 @@ class DjangoSchedulerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from django_scheduler import checks  # noqa: F401  (registers the checks)
+        from django_scheduler import checks, fleet  # noqa: F401  (registers the checks)
+        from django_scheduler.registry import registry
+        from django_scheduler.signals import function_finished
+        from django_scheduler.tasks import announce_end, find_task_function
 
+        registry.add_source(find_task_function)
+        function_finished.connect(announce_end)
+        fleet.register()
         autodiscover_modules("functions")

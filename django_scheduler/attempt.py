@@ -29,7 +29,7 @@ class Attempt:
         """The transaction in which the body runs."""
         with transaction.atomic(using=self._database.using):
             # The first hook: it has been called before one of the body's raises.
-            transaction.on_commit(self._has_committed, using=self._database.using)
+            transaction.on_commit(self._note_commit, using=self._database.using)
             with self._watch:
                 yield
             self._stage = Stage.COMMIT
@@ -42,5 +42,10 @@ class Attempt:
             return self._database.is_conflict(error)
         return self._watch.is_transient(error)
 
-    def _has_committed(self) -> None:
+    @property
+    def has_committed(self) -> bool:
+        """Whether whatever is raised from now on comes from a hook of ``on_commit``."""
+        return self._stage is Stage.COMMITTED
+
+    def _note_commit(self) -> None:
         self._stage = Stage.COMMITTED

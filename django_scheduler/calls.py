@@ -37,23 +37,40 @@ def run_mutation(caller: Context, function: Any, args: tuple[Any, ...], kwargs: 
     mutation = _resolve(function, Kind.MUTATION)
     arguments = mutation.bind(args, kwargs)
     using, callee = _callee(caller, Kind.MUTATION)
-    connection = connections[using]
-    if connection.in_atomic_block:
+    if connections[using].in_atomic_block:
         with transaction.atomic(using=using):
             return run_body(mutation, arguments, callee)
+    result, hook_error = commit_mutation(caller, mutation, arguments)
+    if hook_error is not None:
+        raise hook_error
+    return result
 
+
+def commit_mutation(
+    caller: Context, mutation: AnyFunction, arguments: dict[str, object]
+) -> tuple[Any, Exception | None]:
+    """Run a mutation in a transaction of its own: what it returned, and what a hook has raised since it committed.
+
+    Raises what the mutation raises.
+    """
+    using, callee = _callee(caller, Kind.MUTATION)
     database = database_for(using)
     retries = 0
     while True:
         attempt = Attempt(database)
+        result = None
         try:
             with attempt.transaction():
-                return run_body(mutation, arguments, callee)
+                result = run_body(mutation, arguments, callee)
         except Exception as error:
+            if attempt.has_committed:
+                return result, error
             if retries == CONFLICT_RETRIES or not attempt.may_be_repeated(error):
                 raise
             if database.is_lost(error):
-                connection.close()
+                connections[using].close()
+        else:
+            return result, None
         retries += 1
         time.sleep(min(FIRST_WAIT * 2**retries, LONGEST_WAIT) * random.random())
 

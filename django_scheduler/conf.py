@@ -48,12 +48,22 @@ class Settings:
     #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or where
     #: to import it from. See ``django_scheduler.masking``.
     MASK: str | Callable[[str, Any], Any] = "django_scheduler.masking.mask_by_key"
+    #: Who may call a public function over HTTP, for a site that includes ``django_scheduler.urls``: the dotted path
+    #: of ``(request, function) -> bool``. ``None``: everybody.
+    HTTP_PERMISSION: str | None = None
+    #: How many bytes a call over HTTP may have.
+    HTTP_MAX_BODY_BYTES: int = 1024 * 1024
+    #: Who executes what is due: ``"tasks:<alias>"`` hands it to the workers of that backend of Django's tasks.
+    #: ``None``: the executor that finds it.
+    EXECUTOR: str | None = None
+    #: After how long a function that was handed over and has not begun is handed over again.
+    HAND_OVER_TIMEOUT: timedelta = timedelta(minutes=1)
 
 
 NAMES = tuple(field.name for field in fields(Settings))
 
 _DURATIONS = {name for name in NAMES if isinstance(getattr(Settings(), name), timedelta)} | {"POLL_INTERVAL"}
-_MAY_BE_NONE = {"RETENTION", "POLL_INTERVAL"}
+_MAY_BE_NONE = {"RETENTION", "POLL_INTERVAL", "HTTP_PERMISSION", "EXECUTOR"}
 
 
 def invalid_value(name: str, value: Any) -> str | None:
@@ -64,6 +74,12 @@ def invalid_value(name: str, value: Any) -> str | None:
         return None if value in get_args(Clock) else 'must be "database" or "python"'
     if name == "MASK":
         return None if isinstance(value, str) or callable(value) else "must be a callable or its import path"
+    if name == "HTTP_PERMISSION":
+        valid = isinstance(value, str) and "." in value
+        return None if valid else "must be the dotted path of a function"
+    if name == "EXECUTOR":
+        valid = isinstance(value, str) and value.startswith("tasks:") and value != "tasks:"
+        return None if valid else 'must be "tasks:" and an alias of TASKS'
     if name in _DURATIONS:
         valid = isinstance(value, timedelta) and value > timedelta(0)
         return None if valid else "must be a positive datetime.timedelta"

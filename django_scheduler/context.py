@@ -7,7 +7,7 @@ function, wherever the function hands it.
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from django_scheduler import calls
 from django_scheduler.functions import Function
@@ -15,6 +15,9 @@ from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.references import Reference
 from django_scheduler.running import Running, running
 from django_scheduler.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,6 +48,15 @@ class Context:
         """The id of the scheduled function that is executing, or ``None`` if none is."""
         current = self.running
         return current.function_id if current else None
+
+    @property
+    def user(self) -> AbstractBaseUser | AnonymousUser | None:
+        """Whose request called the function over HTTP; ``None`` in every other case.
+
+        Nobody's request reaches a scheduled function, not even that of a user whose mutation has scheduled it.
+        """
+        current = self.running
+        return current.user if current else None
 
     @overload
     def run_mutation(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...

@@ -4,6 +4,8 @@ Each says what was attempted, on which function or id, and what to do. None is r
 has been written: a call that raises has changed nothing.
 """
 
+import json
+
 
 class SchedulerError(Exception):
     """Base of every error of this app."""
@@ -41,8 +43,37 @@ class CannotCancelSelf(SchedulerError):
     """A function asked to cancel itself. To end early, return or raise."""
 
 
+class Canceled(SchedulerError):
+    """What a canceled function has ended with, where a result must name an error. It is never raised."""
+
+
+class Lost(SchedulerError):
+    """What an action has ended with whose executor is gone. It is on record, and never raised."""
+
+
 class BrokenTransaction(SchedulerError):
     """The body of a mutation returned, but the database would not keep all that it has done."""
+
+
+class ApplicationError(SchedulerError):
+    """Raised by a function to tell the client that called it over HTTP what is wrong, in its own words.
+
+    ``data``: any JSON. A mutation is rolled back by it as by any error. A client sees nothing of other errors.
+
+    Example::
+
+        @mutation
+        def reserve(ctx, *, seat: str) -> None:
+            if is_taken(seat):
+                raise ApplicationError({"code": "taken", "seat": seat})
+    """
+
+    def __init__(self, data: object) -> None:
+        super().__init__(data)
+        self.data = data
+
+    def __str__(self) -> str:
+        return self.data if isinstance(self.data, str) else json.dumps(self.data, default=str)
 
 
 class TransientError(SchedulerError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
@@ -51,7 +51,6 @@ class Function(Generic[P, R_co]):
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if name is None else name
         _refuse_what_cannot_be_executed(self)
-        registry.add(self)
 
     def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         return self.body(ctx, *args, **kwargs)
@@ -79,6 +78,10 @@ class Function(Generic[P, R_co]):
     @cached_property
     def _whole_signature(self) -> inspect.Signature:
         return inspect.signature(self.body)
+
+    def bind_names(self, names: Iterable[str]) -> None:
+        """Raises ``InvalidArguments`` if arguments of these names do not fit the signature."""
+        Function.bind(self, (), dict.fromkeys(names))
 
     def bind(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> dict[str, object]:
         """The arguments by name.
@@ -169,7 +172,11 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
         alone: bool = False,
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
-            return Function(body, kind=kind, public=public, name=name, queue=queue, priority=priority, alone=alone)
+            function: AnyFunction = Function(
+                body, kind=kind, public=public, name=name, queue=queue, priority=priority, alone=alone
+            )
+            registry.add(function)
+            return function
 
         return make if body is None else make(body)
 

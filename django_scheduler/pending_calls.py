@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from django_scheduler import values
 from django_scheduler.errors import FunctionNotFound, InvalidArguments
 from django_scheduler.functions import AnyFunction
-from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.models import Kind, ScheduledFunction, State
 from django_scheduler.registry import registry
 
 ROWS_PER_PAGE = 2_000
@@ -77,7 +77,11 @@ def check_pending_calls(using: str) -> Findings:
         function = find(name)
         if isinstance(function, str):
             findings.add(function_id, function)
-        elif reason := _why_it_cannot_be_restored(name, args) or why_it_does_not_bind(function, tuple(args)):
+        elif reason := (
+            _why_it_cannot_be_restored(name, args)
+            or why_it_does_not_bind(function, tuple(args))
+            or _why_the_task_does_not_bind(function, args)
+        ):
             findings.add(function_id, reason)
     return findings
 
@@ -92,7 +96,7 @@ def _pending(using: str) -> Iterator[tuple[int, str, dict[str, object]]]:
 
 def _find(name: str) -> AnyFunction | str:
     try:
-        return registry.get(name)
+        return registry.find_recorded(name, Kind.ACTION) or registry.get(name)
     except FunctionNotFound as error:
         return str(error)
 
@@ -107,7 +111,18 @@ def _why_it_cannot_be_restored(name: str, args: dict[str, object]) -> str | None
 
 def _why_it_does_not_bind(function: AnyFunction, names: tuple[str, ...]) -> str | None:
     try:
-        function.bind((), dict.fromkeys(names))
+        function.bind_names(names)
+    except InvalidArguments as error:
+        return str(error)
+    return None
+
+
+def _why_the_task_does_not_bind(function: AnyFunction, args: dict[str, object]) -> str | None:
+    """A task of Django's has its own arguments within the ones on record, so their names do not tell."""
+    if registry.find(function.name):
+        return None
+    try:
+        function.bind((), args)
     except InvalidArguments as error:
         return str(error)
     return None

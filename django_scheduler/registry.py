@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from django.apps import apps
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from django_scheduler.functions import AnyFunction
 
 
+#: Finds a function that is not registered, by the name and the kind on record.
+Source = Callable[[str, str], "AnyFunction | None"]
+
+
 class Registry:
     """Every function that can be scheduled, by name."""
 
     def __init__(self) -> None:
         self._functions: dict[str, AnyFunction] = {}
         self._unnamed: list[AnyFunction] = []
+        self._sources: list[Source] = []
 
     def add(self, function: AnyFunction) -> None:
         """Remember a function. Its app, and with it its name, is known once Django has found all apps."""
@@ -33,9 +38,24 @@ class Registry:
         if apps.apps_ready:
             self._name_all()
 
+    def add_source(self, source: Source) -> None:
+        """Let the functions on record come from somewhere else too."""
+        if source not in self._sources:
+            self._sources.append(source)
+
     def find(self, name: str) -> AnyFunction | None:
+        """The registered function of that name. A name that a client sends is looked up here, and imports nothing."""
         self._name_all()
         return self._functions.get(name)
+
+    def find_recorded(self, name: str, kind: str) -> AnyFunction | None:
+        """The function that a row means: a registered one, or one of another source, such as a task of Django's.
+
+        ``kind``: the one on record. It counts only for what has no kind of its own.
+        """
+        if function := self.find(name):
+            return function
+        return next((function for source in self._sources if (function := source(name, kind))), None)
 
     def get(self, name: str) -> AnyFunction:
         """Raises ``FunctionNotFound``, with the nearest name there is."""

@@ -27,10 +27,10 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
         outcomes = dict.fromkeys(ids, Outcome.GONE)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=ids).order_by("pk")
         finished: dict[int, NewRow] = {}
-        for pk, name, state, args in rows.values_list("pk", "name", "state", "args"):
+        for pk, name, kind, state, args in rows.values_list("pk", "name", "kind", "state", "args"):
             if state in UNFINISHED:
                 outcomes[pk] = Outcome.UNFINISHED
-            elif row := _row(name, to_json(args)):
+            elif row := _row(name, kind, to_json(args)):
                 outcomes[pk] = Outcome.DONE
                 finished[pk] = row
             else:
@@ -41,8 +41,8 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
     return in_transaction(using, schedule)
 
 
-def _row(name: str, args: str) -> NewRow | None:
-    function = registry.find(name)
+def _row(name: str, kind: str, args: str) -> NewRow | None:
+    function = registry.find_recorded(name, kind)
     if function is None:
         return None
     return NewRow(

@@ -7,8 +7,12 @@ the ``ctx`` that the function was given knows it there too.
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django_scheduler.models import Kind, ScheduledFunctionId
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,11 @@ class Running:
     function_id: ScheduledFunctionId | None = None
     #: The kind of that scheduled function.
     scheduled_kind: Kind | None = None
+    #: Which executor executes it, and which attempt this is.
+    executor_name: str = ""
+    attempt: int = 0
+    #: Whose request called it over HTTP; ``None`` for everything else.
+    user: "AbstractBaseUser | AnonymousUser | None" = None
 
 
 running: ContextVar[Running | None] = ContextVar("django_scheduler.running", default=None)

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
-from django_scheduler import commit_hook, values
+from django_scheduler import commit_hook, fleet, values
 from django_scheduler.commit_hook import BULK, ONE_BY_ONE, Limit, Volume
 from django_scheduler.databases import NewRow, database_for
 from django_scheduler.errors import InvalidArguments
@@ -71,6 +72,7 @@ def _write(
     commit_hook.count(using, limit, volume, function.name)
     parent = caller.function_id if caller and caller.using == using else None
     state = State.CANCELED if caller and _is_canceled(caller) else State.PENDING
+    hand_over = fleet.time_to_begin() if state is State.PENDING and limit is ONE_BY_ONE and _is_due(time) else None
     rows = [
         NewRow(
             name=function.name,
@@ -81,11 +83,15 @@ def _write(
             priority=function.priority,
             time=time,
             parent_id=parent,
+            hand_over=hand_over,
         )
         for text in arguments
     ]
     ids = insert(using, rows)
-    commit_hook.announce(using)
+    if hand_over is None:
+        commit_hook.announce(using)
+    else:
+        fleet.hand_over_after_commit(using, ids, function)
     return ids
 
 
@@ -109,6 +115,10 @@ def _in_statements(rows: list[NewRow]) -> Iterator[list[NewRow]]:
         statement.append(row)
         size += len(row.args)
     yield statement
+
+
+def _is_due(time: timedelta | datetime) -> bool:
+    return time <= timedelta(0) if isinstance(time, timedelta) else time <= timezone.now()
 
 
 def _is_canceled(caller: Running) -> bool:

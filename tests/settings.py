@@ -39,3 +39,21 @@ if "TEST_DJANGO_SCHEDULER" in os.environ:
             for name, value in json.loads(os.environ["TEST_DJANGO_SCHEDULER"]).items()
         },
     }
+
+# Django's own tasks, with Django 6.0 and newer.
+TASKS = {
+    "default": {"BACKEND": "django_scheduler.tasks.SchedulerBackend", "QUEUES": ["default", "email"]},
+    "exactly_once": {"BACKEND": "django_scheduler.tasks.SchedulerBackend", "OPTIONS": {"kind": "mutation"}},
+    "any_queue": {"BACKEND": "django_scheduler.tasks.SchedulerBackend", "QUEUES": []},
+    "dummy": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"},
+}
+
+# A fleet of real workers, for the processes that a test starts: "directory:<path>" or "celery:<prefix>:<broker>".
+match os.environ.get("TEST_FLEET", "").split(":", 2):
+    case ["directory", path]:
+        TASKS["fleet"] = {"BACKEND": "tests.fleet.backends.Directory", "OPTIONS": {"path": path}}
+    case ["celery", prefix, broker]:
+        INSTALLED_APPS.append("django_tasks_fennel")
+        TASKS["fleet"] = {"BACKEND": "django_tasks_fennel.CeleryBackend"}
+        CELERY_BROKER_URL = broker
+        CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": prefix}

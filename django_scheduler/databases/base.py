@@ -37,6 +37,8 @@ class NewRow:
     priority: int
     time: timedelta | datetime
     parent_id: int | None
+    #: It is due at once and is being handed over: how long that may take before it is due again.
+    hand_over: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Claimable:
 
     id: ScheduledFunctionId
     name: str
+    kind: str
     args: str
     attempts: int
     #: When it was claimed, as the driver gives and takes it.
@@ -161,6 +164,8 @@ class Database(ABC):
         for row in rows:
             now = self._now()
             scheduled, due = self._scheduled_and_due(row.time)
+            if row.hand_over is not None:
+                due = self._scheduled_and_due(row.hand_over)[1]
             completed = now if row.state == State.CANCELED else Sql("NULL")
             placeholders.append(
                 f"(%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
@@ -248,18 +253,31 @@ class Database(ABC):
         """Lock this function, if it is still pending and nobody else has locked it."""
         return next(iter(self._claim("state = 'pending' AND id = %s", [function_id])), None)
 
+    def claim_id(self, function_id: int, *, handed_over_within: timedelta) -> Claimable | None:
+        """Lock this function if it is pending, its time has come, and nobody else has locked it.
+
+        Its time has come as well if it has been handed over, for it is due again only after ``handed_over_within``.
+        """
+        now = self._now()
+        due_again = self._scheduled_and_due(handed_over_within)[1]
+        claimed = self._claim(
+            f"state = 'pending' AND id = %s AND (scheduled_time <= {now.text} OR due_time <= {due_again.text})",
+            [function_id, *now.params, *due_again.params],
+        )
+        return next(iter(claimed), None)
+
     def _claim(self, chosen: str, params: list[Any]) -> list[Claimable]:
         now = self._now()
         due_in = self._seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, name, {self._text('args')}, attempts, {now.text}, {due_in.text}, {self.mark_executing},"
-                f" due_time FROM {TABLE} WHERE {chosen} {self.skip_locked}",
+                f"SELECT id, name, kind, {self._text('args')}, attempts, {now.text}, {due_in.text},"
+                f" {self.mark_executing}, due_time FROM {TABLE} WHERE {chosen} {self.skip_locked}",
                 [*now.params, *due_in.params, *params],
             )
             return [
-                Claimable(function_id, name, args, attempts, claim_time, max(0.0, -float(due_in_seconds)), due_time)
-                for function_id, name, args, attempts, claim_time, due_in_seconds, _, due_time in cursor.fetchall()
+                Claimable(function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), due_time)
+                for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time in cursor.fetchall()
             ]
 
     def next_due_in(self, lane: Lane) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from django_scheduler import values
+from django_scheduler import signals, values
 from django_scheduler.calls import run_body
 from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
@@ -119,6 +119,14 @@ class SingleExecution(Execution):
             state=state.value,
             failure=failure.value if failure else "",
         )
+        signals.send(
+            signals.function_finished,
+            function_id=self.id,
+            name=self.name,
+            state=state.value,
+            failure=failure.value if failure else "",
+            using=self.database.using,
+        )
 
     def log_dropped(self, what: str) -> None:
         """Somebody else has decided meanwhile: a cancel, or an executor that thought this one gone."""
@@ -165,6 +173,8 @@ class FunctionExecution(SingleExecution):
                 using=self.database.using,
                 function_id=self.id,
                 scheduled_kind=self.function.kind,
+                executor_name=self.executor_name,
+                attempt=self.attempt,
             )
         )
 

@@ -16,10 +16,12 @@ Mutations need none of this: their lock went with their executor's connection.
 """
 
 import logging
+from functools import partial
 
 from django.db import connections, transaction
 from django.db.models import QuerySet
 
+from django_scheduler import signals
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
 from django_scheduler.executor.log import log
@@ -87,6 +89,16 @@ def _record_lost(database: Database, actions: QuerySet[ScheduledFunction], reaso
                 state=State.FAILED.value,
                 failure=Failure.LOST.value,
             )
+            tell = partial(
+                signals.send,
+                signals.function_finished,
+                function_id=pk,
+                name=name,
+                state=State.FAILED.value,
+                failure=Failure.LOST.value,
+                using=database.using,
+            )
+            transaction.on_commit(tell, using=database.using, robust=True)
 
 
 def _executors(database: Database) -> QuerySet[Executor]:

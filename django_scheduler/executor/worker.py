@@ -15,18 +15,16 @@ from typing import TypeGuard
 from django.db import transaction
 
 from django_scheduler.databases import Claimable, Database, Lane
-from django_scheduler.executor.action import ActionExecution
+from django_scheduler.executor.choice import execution_or_hand_over
 from django_scheduler.executor.execution import Execution, SingleExecution
 from django_scheduler.executor.group import MutationGroup
 from django_scheduler.executor.group_size import GroupSize
 from django_scheduler.executor.log import log
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout
-from django_scheduler.executor.missing import MissingExecution
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import discard_connection, executor_session, tidy_connections
-from django_scheduler.models import Kind, ScheduledFunctionId
-from django_scheduler.registry import registry
+from django_scheduler.models import ScheduledFunctionId
 
 #: The waits after a failure to look or to claim, in seconds.
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
@@ -178,11 +176,7 @@ class Worker:
         return [function_id for execution in self._executing() for function_id in execution.ids]
 
     def _execution_of(self, claimed: Claimable) -> SingleExecution:
-        function = registry.find(claimed.name)
-        if function is None:
-            return MissingExecution(claimed, self._database, self._executor_name)
-        kind = MutationExecution if function.kind is Kind.MUTATION else ActionExecution
-        return kind(claimed, self._database, self._executor_name, function)
+        return execution_or_hand_over(claimed, self._database, self._executor_name)
 
     def _recover_from(self, error: BaseException) -> None:
         log(

@@ -95,7 +95,7 @@ def _claim(database: Database, function_id: int) -> Claimable | None:
 
 
 def _execution_of(claimed: Claimable, database: Database) -> Problems:
-    function = registry.find(claimed.name)
+    function = registry.find_recorded(claimed.name, claimed.kind)
     if function is None:
         return MissingInTest(claimed, database, EXECUTOR_NAME)
     kind = MutationInTest if function.kind is Kind.MUTATION else ActionInTest

@@ -26,10 +26,11 @@ No pickle: nothing in the database can name anything to be called but an enum, a
 from django_scheduler.values.arguments import dump_arguments, load_arguments
 from django_scheduler.values.codec import MAXIMUM_DEPTH, decode, encode
 from django_scheduler.values.json_text import JSONValue
-from django_scheduler.values.results import dump_result, load_result
+from django_scheduler.values.results import REPR, dump_result, load_result
 
 __all__ = [
     "MAXIMUM_DEPTH",
+    "REPR",
     "JSONValue",
     "decode",
     "dump_arguments",

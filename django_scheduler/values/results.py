@@ -10,6 +10,9 @@ from django_scheduler.values.short_repr import short_repr
 
 ONE_MEBIBYTE = 2**20
 
+#: How the text of a result begins that could not be stored as it was.
+REPR = '{"$repr":'
+
 
 def dump_result(value: object, max_bytes: int = ONE_MEBIBYTE) -> str:
     """The result as JSON text; never raises.

@@ -27,6 +27,9 @@ unchecked: Any = ctx
         ("CannotCancelSelf", SchedulerError),
         ("BrokenTransaction", SchedulerError),
         ("TransientError", SchedulerError),
+        ("ApplicationError", SchedulerError),
+        ("Canceled", SchedulerError),
+        ("Lost", SchedulerError),
     ],
 )
 def test_every_error_is_a_scheduler_error_and_what_python_would_call_it(name, also):
@@ -38,7 +41,7 @@ def test_every_error_is_a_scheduler_error_and_what_python_would_call_it(name, al
 
 def test_there_are_no_others():
     defined = {name for name, value in vars(errors).items() if inspect.isclass(value)}
-    assert len(defined) == 11
+    assert len(defined) == 14
     assert all(issubclass(getattr(errors, name), SchedulerError) for name in defined)
 
 

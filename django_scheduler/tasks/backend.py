@@ -1,0 +1,161 @@
+"""The backend: it enqueues tasks by scheduling them, as part of the transaction that is open."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.apps import apps
+from django.core.checks import CheckMessage, Error
+from django.db import connections, router
+from django.tasks import TaskResult, TaskResultStatus
+from django.tasks.backends.base import BaseTaskBackend
+from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
+from django.tasks.signals import task_enqueued
+
+from django_scheduler import ctx
+from django_scheduler.cancellation import LARGEST_ID
+from django_scheduler.models import Kind, ScheduledFunction
+from django_scheduler.tasks.announce import announce
+from django_scheduler.tasks.arguments import as_plain
+from django_scheduler.tasks.function import LONGEST_NAME, find_task, function_of
+from django_scheduler.tasks.result import result_of
+from django_scheduler.tasks.task import AnyTask, SchedulerTask, kind_named, with_values
+
+OPTIONS = ("kind", "database")
+
+
+class SchedulerBackend(BaseTaskBackend):
+    """Django's tasks as scheduled functions.
+
+    ``OPTIONS``: ``kind``, which kind a task is that does not say so itself (default: ``"action"``); ``database``,
+    the alias of the database that they are scheduled in (default: the router's).
+    """
+
+    task_class = SchedulerTask
+    supports_defer = True
+    supports_async_task = True
+    supports_get_result = True
+    supports_priority = True
+
+    @property
+    def using(self) -> str:
+        """The database that results are read from, and written to outside of scheduled functions."""
+        return str(self.options.get("database") or router.db_for_write(ScheduledFunction))
+
+    def kind_of(self, task: AnyTask) -> Kind:
+        """What the task is executed as when it is enqueued here.
+
+        Raises ``InvalidTask`` if it names no kind.
+        """
+        return kind_named(getattr(task, "kind", None) or self.options.get("kind", Kind.ACTION))
+
+    def validate_task(self, task: AnyTask) -> None:
+        super().validate_task(task)
+        if self.kind_of(task) is Kind.MUTATION and iscoroutinefunction(task.func):
+            raise InvalidTask(
+                f"{task.module_path} is async, and Django's transactions are synchronous: a task of the kind"
+                " 'mutation' is a plain function."
+            )
+        if len(task.module_path) > LONGEST_NAME:
+            raise InvalidTask(f"The name {task.module_path} is longer than {LONGEST_NAME} characters.")
+
+    def enqueue(self, task: AnyTask, args: Any, kwargs: Any) -> Any:
+        """Schedule a task, as part of the transaction that is open.
+
+        Raises ``InvalidTask``, ``TypeError`` for arguments that JSON does not have or that do not fit the task,
+        ``InvalidSchedule``, ``TooManyScheduled``, ``ArgumentsTooLarge``.
+        """
+        self.validate_task(task)
+        found = find_task(task.module_path)
+        if found is None or found.func is not task.func:
+            raise InvalidTask(f"{task.module_path} is not this task, so it could not be found when it is due.")
+        arguments = self._arguments(task, args, kwargs)
+        function = function_of(with_values(task, run_after=None), self.kind_of(task))
+        if task.run_after is None:
+            function_id = self._scheduler.run_after(0, function, **arguments)
+        else:
+            function_id = self._scheduler.run_at(task.run_after, function, **arguments)
+        result = result_of(ScheduledFunction.objects.using(self._writing_to).get(pk=function_id), task)
+        announce(task_enqueued, result, self._writing_to)
+        return result
+
+    def get_result(self, result_id: Any) -> Any:
+        """What became of a task.
+
+        Raises ``TaskResultDoesNotExist`` if there is no such result, if its retention has passed, or if its task
+        has gone from the code.
+        """
+        text = str(result_id)
+        if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= LARGEST_ID:
+            row = ScheduledFunction.objects.using(self._writing_to).filter(pk=int(text)).first()
+            task = find_task(row.name) if row else None
+            if row and task:
+                return result_of(row, task)
+        raise TaskResultDoesNotExist(text)
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        """E101 to E104: options that cannot be, and the app not being installed."""
+        where = f"TASKS[{self.alias!r}]"
+        messages: list[CheckMessage] = []
+        if not apps.is_installed("django_scheduler"):
+            messages.append(
+                Error(
+                    f"{where} is a backend of django_scheduler, which is not installed.",
+                    hint="Add 'django_scheduler' to INSTALLED_APPS.",
+                    id="django_scheduler.E101",
+                )
+            )
+        for option in self.options:
+            if option not in OPTIONS:
+                near = difflib.get_close_matches(str(option).lower(), OPTIONS, n=1)
+                hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(OPTIONS)}."
+                text = f"{where}['OPTIONS'] has no option {option!r}."
+                messages.append(Error(text, hint=hint, id="django_scheduler.E102"))
+        if (kind := self.options.get("kind", Kind.ACTION)) not in Kind.values:
+            messages.append(
+                Error(
+                    f"{where}['OPTIONS']['kind'] is {kind!r}.",
+                    hint="Write 'action' (at most once) or 'mutation' (exactly once).",
+                    id="django_scheduler.E103",
+                )
+            )
+        if self.using not in connections:
+            messages.append(
+                Error(
+                    f"{where}['OPTIONS']['database'] is {self.using!r}, and there is no such database.",
+                    hint=f"There are: {', '.join(connections)}.",
+                    id="django_scheduler.E104",
+                )
+            )
+        return messages
+
+    @property
+    def _scheduler(self) -> Any:
+        return ctx.scheduler.using(self._writing_to)
+
+    @property
+    def _writing_to(self) -> str:
+        """As for any function: what a function schedules goes into its own database."""
+        running = ctx.running
+        return running.using if running and "database" not in self.options else self.using
+
+    def _arguments(self, task: AnyTask, args: Any, kwargs: Any) -> dict[str, Any]:
+        # Django's own result says what it takes and what it refuses.
+        result: TaskResult[..., Any] = TaskResult(
+            task=task,
+            id="",
+            status=TaskResultStatus.READY,
+            enqueued_at=None,
+            started_at=None,
+            finished_at=None,
+            last_attempted_at=None,
+            args=args,
+            kwargs=kwargs,
+            backend=self.alias,
+            errors=[],
+            worker_ids=[],
+        )
+        arguments = {"args": as_plain(result.args), "kwargs": as_plain(result.kwargs), "backend": self.alias}
+        return arguments if task.run_after is None else {**arguments, "run_after": task.run_after}

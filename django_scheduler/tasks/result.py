@@ -1,0 +1,115 @@
+"""What became of a task: its row, in Django's words.
+
+====================  =================  ==========================================================
+on record             for Django
+====================  =================  ==========================================================
+``pending``           ``READY``          also while a mutation executes, which shows only its end
+``in_progress``       ``RUNNING``
+``success``           ``SUCCESSFUL``
+``failed``            ``FAILED``
+``canceled``          ``FAILED``         with the error ``django_scheduler.errors.Canceled``
+====================  =================  ==========================================================
+
+The row keeps the number of attempts and the last one's executor and error, so ``worker_ids`` repeats the last one
+for those before it.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+from datetime import datetime
+from typing import Any
+
+from django.tasks import TaskResult, TaskResultStatus
+from django.tasks.base import TaskError
+
+from django_scheduler import errors
+from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.running import Running
+from django_scheduler.tasks.task import AnyTask, with_values
+
+_STATUS = {
+    State.PENDING: TaskResultStatus.READY,
+    State.IN_PROGRESS: TaskResultStatus.RUNNING,
+    State.SUCCESS: TaskResultStatus.SUCCESSFUL,
+    State.FAILED: TaskResultStatus.FAILED,
+    State.CANCELED: TaskResultStatus.FAILED,
+}
+
+
+def result_of(row: ScheduledFunction, task: AnyTask) -> TaskResult[..., Any]:
+    """What the record says now of a task that was enqueued."""
+    state = State(row.state)
+    result = _result(
+        row,
+        task,
+        status=_STATUS[state],
+        worker_ids=[row.worker] * row.attempts,
+        started_at=row.started_time,
+        finished_at=row.completed_time,
+        errors=_errors(row),
+    )
+    if state is State.SUCCESS:
+        object.__setattr__(result, "_return_value", row.decoded_result())
+    return result
+
+
+def running_result(row: ScheduledFunction, task: AnyTask, running: Running, now: datetime) -> TaskResult[..., Any]:
+    """The same for the task itself while it runs, of which a mutation's row does not show anything yet."""
+    return _result(
+        row,
+        task,
+        status=TaskResultStatus.RUNNING,
+        worker_ids=[running.executor_name] * running.attempt,
+        started_at=row.started_time or now,
+        finished_at=None,
+        errors=_errors(row),
+    )
+
+
+def _result(row: ScheduledFunction, task: AnyTask, **values: Any) -> TaskResult[..., Any]:
+    arguments: Any = row.decoded_args()
+    return TaskResult(
+        task=with_values(
+            task,
+            priority=row.priority,
+            queue_name=row.queue,
+            backend=arguments["backend"],
+            run_after=arguments.get("run_after"),
+        ),
+        id=str(row.pk),
+        enqueued_at=row.creation_time,
+        last_attempted_at=values["started_at"],
+        args=arguments["args"],
+        kwargs=arguments["kwargs"],
+        backend=arguments["backend"],
+        **values,
+    )
+
+
+def _errors(row: ScheduledFunction) -> list[TaskError]:
+    if row.state == State.CANCELED:
+        return [TaskError(exception_class_path=_path(errors.Canceled), traceback="Canceled\n")]
+    if not row.error:
+        return []
+    return [TaskError(exception_class_path=_class_path(row), traceback=row.traceback or f"{row.error}\n")]
+
+
+def _class_path(row: ScheduledFunction) -> str:
+    """The dotted path of the class of the error on record, which is there by its name alone.
+
+    A traceback ends with the same text and has the module in front, unless the class is one of Python's own. (Nothing
+    is imported to look: what a row says may come from anywhere.)
+    """
+    name = row.error.partition(":")[0]
+    before, found, _ = row.traceback.rpartition(row.error)
+    module = re.search(r"(?:\w+\.)*$", before)
+    if found and module and module[0]:
+        return f"{module[0]}{name}"
+    homes = [home for home in (errors, builtins) if hasattr(home, name)]
+    return f"{homes[0].__name__}.{name}" if homes else _path(errors.SchedulerError)
+
+
+def _path(error: type[BaseException]) -> str:
+    return f"{error.__module__}.{error.__qualname__}"

@@ -1,0 +1,15 @@
+import django
+import pytest
+
+from django_scheduler.executor import membership
+from tests.processes.executor_processes import nothing_left_in_this_process
+
+if django.VERSION < (6, 0):
+    collect_ignore = ["test_hand_over.py", "test_killed_workers.py"]
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing(transactional_db):
+    with nothing_left_in_this_process():
+        yield
+        membership.leave()

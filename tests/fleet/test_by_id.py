@@ -1,0 +1,132 @@
+"""Execution by id: whoever is sent the id of a function executes it, if there is anything to do."""
+
+import os
+import threading
+from datetime import timedelta
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import DatabaseError, connections, transaction
+
+from django_scheduler import ctx
+from django_scheduler.errors import SchedulerError
+from django_scheduler.executor.by_id import execute
+from django_scheduler.models import Executor, Failure, ScheduledFunction, State
+from tests.executor.in_process import record
+from tests.functions import note, note_and_raise, note_async, write, write_and_raise, write_then_schedule
+from tests.models import Entry
+
+
+@pytest.mark.parametrize("function", [write, note, note_async])
+def test_function_is_executed_once_however_often_its_id_is_sent(function):
+    function_id = ctx.scheduler.run_after(0, function, label="once")
+
+    assert [execute(function_id) for _ in range(3)] == [True, False, False]
+
+    assert record(function_id).state == State.SUCCESS
+    assert record(function_id).attempts == 1
+    assert Entry.objects.count() == 1
+
+
+def test_function_is_executed_once_by_many_at_once():
+    ids = [ctx.scheduler.run_after(0, function, label="x") for function in [write, note] * 3]
+    begin = threading.Barrier(4)
+
+    def worker():
+        begin.wait()
+        for function_id in ids:
+            execute(function_id)
+        connections.close_all()
+
+    threads = [threading.Thread(target=worker) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert [record(function_id).state for function_id in ids] == [State.SUCCESS] * 6
+    assert [entry.function_id for entry in Entry.objects.order_by("function_id")] == ids
+
+
+def test_function_that_is_not_due_canceled_or_unknown_is_not_executed():
+    later = ctx.scheduler.run_after(timedelta(hours=1), write, label="later")
+    canceled = ctx.scheduler.run_after(0, write, label="canceled")
+    ctx.scheduler.cancel(canceled)
+
+    assert [execute(function_id) for function_id in [later, canceled, 987654]] == [False, False, False]
+
+    assert record(later).state == State.PENDING
+    assert not Entry.objects.exists()
+
+
+@pytest.mark.parametrize(("function", "entries"), [(write_and_raise, 0), (note_and_raise, 1)])
+def test_what_a_function_raises_is_on_record_and_not_raised(function, entries):
+    function_id = ctx.scheduler.run_after(0, function, label="raises")
+
+    assert execute(function_id)
+
+    row = record(function_id)
+    assert (row.state, row.failure) == (State.FAILED, Failure.ERROR)
+    assert Entry.objects.count() == entries
+
+
+def test_function_that_is_gone_is_missing():
+    function_id = ctx.scheduler.run_after(0, write, label="gone")
+    ScheduledFunction.objects.update(name="tests:gone")
+
+    assert execute(function_id)
+
+    assert record(function_id).failure == Failure.MISSING
+
+
+def test_function_executes_as_in_an_executor():
+    function_id = ctx.scheduler.run_after(0, write_then_schedule, label="parent")
+
+    execute(function_id)
+
+    assert ScheduledFunction.objects.get(parent_id=function_id).state == State.PENDING
+
+
+def test_process_is_on_record_as_an_executor():
+    function_id = ctx.scheduler.run_after(0, note, label="x")
+
+    execute(function_id)
+
+    executor = Executor.objects.get()
+    assert executor.process_id == os.getpid()
+    assert record(function_id).worker == executor.name
+
+
+def test_it_is_refused_inside_of_a_transaction():
+    function_id = ctx.scheduler.run_after(0, write, label="x")
+
+    with transaction.atomic(), pytest.raises(SchedulerError, match="inside of a transaction"):
+        execute(function_id)
+
+    assert record(function_id).state == State.PENDING
+
+
+@pytest.mark.parametrize("function", [write, note, note_async])
+def test_it_may_be_called_by_synchronous_code_that_async_code_waits_for(function):
+    function_id = ctx.scheduler.run_after(0, function, label="x")
+
+    async def work():
+        return await sync_to_async(execute)(function_id)
+
+    assert async_to_sync(work)()
+    assert record(function_id).state == State.SUCCESS
+
+
+def test_error_before_anything_has_begun_is_raised(monkeypatch):
+    from django_scheduler.databases import Database
+
+    function_id = ctx.scheduler.run_after(0, write, label="x")
+
+    def fail(*args, **kwargs):
+        raise DatabaseError("not now")
+
+    with monkeypatch.context() as patch, pytest.raises(DatabaseError, match="not now"):
+        patch.setattr(Database, "claim_id", fail)
+        execute(function_id)
+
+    assert execute(function_id)
