@@ -13,6 +13,7 @@ from django_scheduler import values
 from django_scheduler.calls import run_body
 from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
+from django_scheduler.executor.flight_recorder import in_body
 from django_scheduler.executor.log import log
 from django_scheduler.executor.outcome import plainer
 from django_scheduler.functions import AnyFunction
@@ -167,6 +168,11 @@ class FunctionExecution(SingleExecution):
                 scheduled_kind=self.function.kind,
             )
         )
+
+    def run(self) -> Any:
+        """What the body returns."""
+        with in_body(self.id):
+            return self.call_body(self.load_arguments())
 
     def load_arguments(self) -> dict[str, object]:
         """The arguments for the body.

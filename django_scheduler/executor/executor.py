@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
+from typing import Any
 
 import django
 from django.db import connections
@@ -22,6 +23,7 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.executor.errand import run_errand
 from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.flight_recorder import FlightRecorder
 from django_scheduler.executor.log import log
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout, Until
@@ -41,7 +43,8 @@ PATIENCE = 2.0
 class Executor:
     """Executes due functions in ``concurrency`` threads of this process.
 
-    ``queues``: serve only these; none: all. ``until``: when to stop by itself.
+    ``queues``: serve only these; none: all. ``until``: when to stop by itself. ``flight_recorder``: with a slot for
+    each thread.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Executor:
         concurrency: int = 8,
         queues: Collection[str] = (),
         until: Until = Until.STOPPED,
+        flight_recorder: FlightRecorder | None = None,
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"An executor needs at least one thread, not {concurrency}.")
@@ -59,7 +63,10 @@ class Executor:
         self._queues = sorted(queues)
         self._stopping = threading.Event()
         self._stopped = threading.Event()
-        self._registration = Registration(self._database, queues=self._queues, concurrency=concurrency)
+        self._flight_recorder = flight_recorder or FlightRecorder([0] * concurrency)
+        self._registration = Registration(
+            self._database, queues=self._queues, concurrency=concurrency, running=self._running
+        )
         self._lookout = Lookout(
             self._database,
             queues=self._queues,
@@ -82,8 +89,10 @@ class Executor:
             for _ in range(concurrency)
         ]
         self._threads = [
-            threading.Thread(target=worker.run, name=f"django_scheduler worker {number}", daemon=True)
-            for number, worker in enumerate(self._workers, 1)
+            threading.Thread(
+                target=self._work, args=[slot, worker], name=f"django_scheduler worker {slot + 1}", daemon=True
+            )
+            for slot, worker in enumerate(self._workers)
         ]
         self._side_tasks = self._make_side_tasks()
 
@@ -91,6 +100,11 @@ class Executor:
     def name(self) -> str:
         """Under which it is on record, and which every function that it executes bears."""
         return self._registration.name
+
+    @property
+    def bodies(self) -> int:
+        """How many bodies have ended in it."""
+        return self._flight_recorder.bodies
 
     def start(self) -> None:
         """Begin to execute.
@@ -134,6 +148,10 @@ class Executor:
         self._stopped.set()
         self._leave(self._record_lost, self._registration.unregister)
 
+    def _work(self, slot: int, worker: Worker) -> None:
+        with self._flight_recorder.slot(slot):
+            worker.run()
+
     def _end(self) -> None:
         if not self._stopped.is_set():
             self._stopping.set()
@@ -168,6 +186,9 @@ class Executor:
 
     def _executing(self) -> list[Execution]:
         return [execution for worker in self._workers if (execution := worker.execution)]
+
+    def _running(self) -> list[dict[str, Any]]:
+        return [{"id": execution.id, "name": execution.name} for execution in self._executing()]
 
     def _make_side_tasks(self) -> list[SideTask]:
         heartbeat_interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()

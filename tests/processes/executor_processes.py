@@ -95,7 +95,7 @@ class ExecutorProcesses:
     def launch(self, *arguments: str, concurrency: int = 2, **settings: Any) -> ExecutorProcess:
         """Start a process; ``settings`` are those of the scheduler, durations in seconds."""
         process = ExecutorProcess(
-            (f"--concurrency={concurrency}", *arguments),
+            ("--processes=0", f"--concurrency={concurrency}", *arguments),
             {**self._environment, "TEST_DJANGO_SCHEDULER": json.dumps(settings)},
             self._directory / f"executor-{len(self._processes)}.log",
         )
