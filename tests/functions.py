@@ -8,6 +8,7 @@ from tests.cancel import self_canceling_functions  # noqa: F401  (defines more)
 from tests.groups import functions as group_functions  # noqa: F401  (defines more)
 from tests.models import Entry
 from tests.processes import functions as process_functions  # noqa: F401  (defines more)
+from tests.supervisor import functions as supervisor_functions  # noqa: F401  (defines more)
 from tests.testing import functions as testing_functions  # noqa: F401  (defines more)
 
 

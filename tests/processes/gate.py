@@ -35,6 +35,10 @@ class Gate:
         """How often one has passed it."""
         return len(list(self._directory.glob("departure-*")))
 
+    @property
+    def is_open(self) -> bool:
+        return (self._directory / "open").exists()
+
     def open(self) -> None:
         (self._directory / "open").touch()
 
@@ -42,7 +46,7 @@ class Gate:
         """For the function: say that it is here, and wait until the gate is open."""
         (self._directory / f"arrival-{os.getpid()}-{uuid.uuid4()}").touch()
         deadline = time.monotonic() + LONGEST_WAIT
-        while not (self._directory / "open").exists():
+        while not self.is_open:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Nobody has opened {self._directory}.")
             time.sleep(0.005)
