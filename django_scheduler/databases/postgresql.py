@@ -166,6 +166,7 @@ class PostgreSQL(Database):
             with connection.cursor() as cursor:
                 if pooling.shares_sessions(self.using, connection):
                     self._poll_instead()
+                    ring()  # who sleeps now sleeps for too long
                     return
                 cursor.execute("SELECT set_config('application_name', %s, false)", [f"{APPLICATION_NAME} listener"])
                 cursor.execute(f"LISTEN {CHANNEL}")

@@ -110,8 +110,8 @@ def own_mariadb() -> Iterator[Server]:
             capture_output=True,
         )
         server = MariaDBServer(program, directory)
-        server.start()
         try:
+            server.start()
             with connected(server.url.replace("/test", "/information_schema")), connections[ALIAS].cursor() as cursor:
                 cursor.execute("CREATE DATABASE test CHARACTER SET utf8mb4")
             yield server

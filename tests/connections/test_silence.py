@@ -6,17 +6,10 @@ import time
 import pytest
 
 from django_scheduler.databases.silence import answering_within, keep_alive
-from tests.connections.proxy import proxy_before
 from tests.processes.waiting import wait_until
 
 CHECK_INTERVAL = "django_scheduler.databases.postgresql.LISTENER_CHECK_INTERVAL"
 CHECK_PATIENCE = "django_scheduler.databases.postgresql.LISTENER_CHECK_PATIENCE"
-
-
-@pytest.fixture
-def proxy(own_database):
-    with proxy_before(own_database.server.url) as proxy:
-        yield proxy
 
 
 @pytest.mark.only_on("postgresql")
