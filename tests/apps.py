@@ -16,3 +16,7 @@ class TestsConfig(AppConfig):
             module, _, name = path.rpartition(".")
             assert hasattr(import_module(module), name), path
             setattr(import_module(module), name, value)
+        if "TEST_FAULT" in os.environ:
+            from tests.crash import faults
+
+            faults.install()
