@@ -16,6 +16,10 @@ class TestsConfig(AppConfig):
             module, _, name = path.rpartition(".")
             assert hasattr(import_module(module), name), path
             setattr(import_module(module), name, value)
+        if "TEST_CLOCK_OFFSET" in os.environ:
+            from tests.crash import wrong_clock
+
+            wrong_clock.install(float(os.environ["TEST_CLOCK_OFFSET"]))
         if "TEST_FAULT" in os.environ:
             from tests.crash import faults
 

@@ -11,6 +11,7 @@ from django.db.models import F
 from django_scheduler import Context, action, mutation
 from tests.crash.faults import has_begun, reach
 from tests.models import Account, Entry
+from tests.processes.gate import Gate
 
 
 @mutation
@@ -57,14 +58,16 @@ def exhaust_memory(ctx: Context) -> None:
 
 
 @mutation
-def loop(ctx: Context) -> NoReturn:
+def loop(ctx: Context, *, gate: str) -> NoReturn:
     Entry.objects.create(label="posted", function_id=ctx.function_id)
+    Gate(gate).arrive()
     while True:
         pass
 
 
 @action
-def loop_in_an_action(ctx: Context) -> NoReturn:
+def loop_in_an_action(ctx: Context, *, gate: str) -> NoReturn:
     Entry.objects.create(label="told", function_id=ctx.function_id)
+    Gate(gate).arrive()
     while True:
         pass

@@ -42,9 +42,13 @@ class Gate:
     def open(self) -> None:
         (self._directory / "open").touch()
 
+    def arrive(self) -> None:
+        """For the function: say that it is here."""
+        (self._directory / f"arrival-{os.getpid()}-{uuid.uuid4()}").touch()
+
     def pass_through(self) -> None:
         """For the function: say that it is here, and wait until the gate is open."""
-        (self._directory / f"arrival-{os.getpid()}-{uuid.uuid4()}").touch()
+        self.arrive()
         deadline = time.monotonic() + LONGEST_WAIT
         while not self.is_open:
             if time.monotonic() > deadline:
