@@ -24,6 +24,7 @@ from django.db.backends.signals import connection_created
 IN_MUTATION = [
     "after the claim",
     "in the body",
+    "after the body",
     "before COMMIT",
     "after COMMIT",
     "in on_commit",
@@ -134,7 +135,11 @@ def _watch_statements(connection: Any, **kwargs: object) -> None:
 
 def _watch(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
     task = threading.current_thread().name.removeprefix("django_scheduler ")
-    is_end_of_action = getattr(_stage, "kind", None) == "action" and sql.startswith(f"UPDATE {TABLE} SET state")
+    kind = getattr(_stage, "kind", None)
+    is_record = sql.startswith(f"UPDATE {TABLE} SET state")
+    is_end_of_action = kind == "action" and is_record
+    if kind == "mutation" and is_record:
+        reach("after the body")
     if is_end_of_action:
         reach("after the body of an action")
     answer = execute(sql, *arguments)

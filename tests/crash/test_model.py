@@ -15,7 +15,14 @@ from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished, UnknownScheduledFunction
@@ -29,6 +36,8 @@ from tests.models import Entry
 
 FUNCTIONS = {function.name: function for function in (write, write_and_raise, note)}
 OUTCOMES = {"tests:write": "success", "tests:write_and_raise": "failed", "tests:note": "success"}
+
+names = st.sampled_from(sorted(FUNCTIONS))
 
 START = datetime.fromisoformat("2030-01-01T00:00:00+00:00")
 
@@ -79,7 +88,7 @@ class Schedule(RuleBasedStateMachine):
             self.rows = before
         self.blocks.pop().__exit__(None, None, None)
 
-    @rule(name=st.sampled_from(sorted(FUNCTIONS)), minutes=st.sampled_from([0, 0, 5, 15]), number=st.integers(1, 4))
+    @rule(name=names, minutes=st.sampled_from([0, 0, 5, 15]), number=st.integers(1, 4))
     def schedule(self, name: str, minutes: int, number: int) -> None:
         delay = timedelta(minutes=minutes)
         for function_id in ctx.scheduler.run_after_many(delay, FUNCTIONS[name], [{"label": "model"}] * number):
@@ -113,9 +122,10 @@ class Schedule(RuleBasedStateMachine):
         assert not ExecutorOnRecord.objects.exists()
 
     @precondition(lambda self: not self.blocks)
-    @rule(bodies=st.integers(1, 4), before=st.booleans())
-    def crash(self, bodies: int, before: bool) -> None:
+    @rule(name=names, number=st.integers(1, 3), bodies=st.integers(1, 4), before=st.booleans())
+    def crash(self, name: str, number: int, bodies: int, before: bool) -> None:
         """An executor begins so many bodies, and is killed before or after the last one of them."""
+        self.schedule(name, 0, number)
         execute_and_crash(bodies, before=before)
         states = dict(ScheduledFunction.objects.values_list("pk", "state"))
         begun = 0
@@ -191,10 +201,10 @@ def die_in_body(bodies: int, *, before: bool) -> None:
 def test_whatever_happens_is_as_the_model_says(transactional_db, settings, monkeypatch):
     settings.DJANGO_SCHEDULER = {"CLOCK": "python", "RETENTION": None}
     monkeypatch.setattr(timezone, "now", lambda: Schedule.clock)
-    examples = int(os.environ.get("SOAK", "1")) * (8 if connection.vendor == "postgresql" else 15)
+    examples = int(os.environ.get("SOAK", "1")) * (12 if connection.vendor == "postgresql" else 30)
     run_state_machine_as_test(
         Schedule,
         settings=hypothesis_settings(
-            max_examples=examples, stateful_step_count=20, suppress_health_check=list(HealthCheck)
+            max_examples=examples, stateful_step_count=25, suppress_health_check=list(HealthCheck)
         ),
     )
