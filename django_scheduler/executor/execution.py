@@ -169,9 +169,9 @@ class FunctionExecution(SingleExecution):
             )
         )
 
-    def run(self) -> Any:
-        """What the body returns."""
-        with in_body(self.id):
+    def call(self) -> Any:
+        """Call the body with its arguments, on the flight recorder; what it returns."""
+        with in_body(self.id, self.name):
             return self.call_body(self.load_arguments())
 
     def load_arguments(self) -> dict[str, object]:

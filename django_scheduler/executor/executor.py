@@ -13,7 +13,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
-from typing import Any
 
 import django
 from django.db import connections
@@ -65,7 +64,10 @@ class Executor:
         self._stopped = threading.Event()
         self._flight_recorder = flight_recorder or FlightRecorder([0] * concurrency)
         self._registration = Registration(
-            self._database, queues=self._queues, concurrency=concurrency, running=self._running
+            self._database,
+            queues=self._queues,
+            concurrency=concurrency,
+            running=lambda: self._flight_recorder.running,
         )
         self._lookout = Lookout(
             self._database,
@@ -186,9 +188,6 @@ class Executor:
 
     def _executing(self) -> list[Execution]:
         return [execution for worker in self._workers if (execution := worker.execution)]
-
-    def _running(self) -> list[dict[str, Any]]:
-        return [{"id": execution.id, "name": execution.name} for execution in self._executing()]
 
     def _make_side_tasks(self) -> list[SideTask]:
         heartbeat_interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()

@@ -11,6 +11,7 @@ transaction do, nor one that has committed and whose ``on_commit`` hooks run: th
 import threading
 from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
+from typing import Any
 
 #: Where no body runs.
 NOTHING = 0
@@ -23,12 +24,22 @@ class FlightRecorder:
 
     def __init__(self, slots: MutableSequence[int]) -> None:
         self._slots = slots
+        self._names = [""] * len(slots)
         self._bodies = [0] * len(slots)
 
     @property
     def bodies(self) -> int:
         """How many bodies have ended, however they did."""
         return sum(self._bodies)
+
+    @property
+    def running(self) -> list[dict[str, Any]]:
+        """The functions whose bodies run now: ids and names."""
+        return [
+            {"id": function_id, "name": name}
+            for function_id, name in zip(self._slots, self._names, strict=True)
+            if function_id != NOTHING
+        ]
 
     @contextmanager
     def slot(self, number: int) -> Iterator[None]:
@@ -39,7 +50,8 @@ class FlightRecorder:
         finally:
             del _this_thread.place
 
-    def enter(self, number: int, function_id: int) -> None:
+    def enter(self, number: int, function_id: int, name: str) -> None:
+        self._names[number] = name
         self._slots[number] = function_id
 
     def leave(self, number: int) -> None:
@@ -48,13 +60,13 @@ class FlightRecorder:
 
 
 @contextmanager
-def in_body(function_id: int) -> Iterator[None]:
+def in_body(function_id: int, name: str) -> Iterator[None]:
     """Within it, this thread is on record as being in the body of that function."""
     recorder, number = getattr(_this_thread, "place", (None, 0))
     if recorder is None:  # a worker of a test, which nobody watches
         yield
         return
-    recorder.enter(number, function_id)
+    recorder.enter(number, function_id, name)
     try:
         yield
     finally:

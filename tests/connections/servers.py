@@ -122,9 +122,7 @@ def own_mariadb() -> Iterator[Server]:
 @contextmanager
 def connected(url: str) -> Iterator[None]:
     """Within it, the alias ``own`` is the database of that URL."""
-    connections.settings[ALIAS] = connections.configure_settings(  # type: ignore[attr-defined]
-        {"default": {}, ALIAS: Env.db_url_config(url)}
-    )[ALIAS]
+    connections.settings[ALIAS] = connections.configure_settings({"default": {}, ALIAS: Env.db_url_config(url)})[ALIAS]
     database_for.cache_clear()
     try:
         yield

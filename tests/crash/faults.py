@@ -101,9 +101,9 @@ def install() -> None:
     from django_scheduler.executor.execution import FunctionExecution
     from django_scheduler.models import Kind
 
-    def run(execution: Any, run: Callable[[Any], Any]) -> Any:
+    def call(execution: Any, call: Callable[[Any], Any]) -> Any:
         reach("after the claim" if execution.function.kind is Kind.MUTATION else "after the claim of an action")
-        return run(execution)
+        return call(execution)
 
     def commit(connection: Any, commit: Callable[[Any], Any]) -> Any:
         kind, _stage.kind = getattr(_stage, "kind", None), None
@@ -113,7 +113,7 @@ def install() -> None:
         if kind == "mutation":
             reach("after COMMIT")
 
-    _wrap(FunctionExecution, "run", run)
+    _wrap(FunctionExecution, "call", call)
     _wrap(BaseDatabaseWrapper, "commit", commit)
     connection_created.connect(_watch_statements)
 

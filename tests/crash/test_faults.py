@@ -1,5 +1,6 @@
 """What else happens to executors: two of them, of which one dies; clocks that are wrong; bodies without an end."""
 
+import os
 import random
 import signal
 import threading
@@ -17,6 +18,9 @@ from tests.processes.waiting import wait_until
 from tests.supervisor.supervised import kill
 
 HOUR = 3600
+
+#: How many times as much as usual: `make soak`.
+SOAK = int(os.environ.get("SOAK", "1"))
 
 
 def row_of(function_id):
@@ -41,13 +45,13 @@ def test_one_of_two_supervisors_is_killed_with_all_of_its_processes(supervise, l
 
 @pytest.mark.timeout(120)
 def test_processes_that_are_killed_again_and_again_under_load(supervise, ledger):
-    posts = ledger.schedule_posts(300)
+    posts = ledger.schedule_posts(300 * SOAK)
     supervised = supervise(processes=2, concurrency=3)
-    for number in range(4):
+    for number in range(4 * SOAK):
         wait_until(lambda: supervised.process_ids, "one of them executed")
         kill(random.choice(sorted(supervised.process_ids)), random.choice([signal.SIGKILL, signal.SIGTERM]))
-        wait_until(lambda number=number: supervised.started >= number + 3, "another one started")
-    ledger.wait_until_all_is_decided(60)
+        supervised.wait_until_executing(number + 3)
+    ledger.wait_until_all_is_decided(60 * SOAK)
     assert supervised.stop() == 0
     ledger.check()
     assert ScheduledFunction.objects.filter(pk__in=posts, state=State.SUCCESS).count() == len(posts)

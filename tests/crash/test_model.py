@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from django.db import connection, transaction
@@ -17,7 +17,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
-    initialize,
     invariant,
     precondition,
     rule,
@@ -180,21 +179,21 @@ def execute_and_crash(bodies: int, *, before: bool) -> None:
 
 
 def die_in_body(bodies: int, *, before: bool) -> None:
-    run = FunctionExecution.run
+    call = FunctionExecution.call
     begun = 0
 
-    def run_and_die(execution: FunctionExecution) -> object:
+    def call_and_die(execution: Any) -> Any:
         nonlocal begun
         begun += 1
         if begun == bodies and before:
             os.kill(os.getpid(), signal.SIGKILL)
         try:
-            return run(execution)
+            return call(execution)
         finally:
             if begun == bodies:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    FunctionExecution.run = run_and_die  # type: ignore[method-assign]
+    FunctionExecution.call = call_and_die  # type: ignore[assignment, method-assign]
 
 
 @pytest.mark.timeout(300)

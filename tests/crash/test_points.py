@@ -68,7 +68,6 @@ def test_session_that_ends_in_an_action(strike, ledger, tmp_path, point):
 def test_executor_that_is_killed_in_retention(strike, ledger, tmp_path):
     old = ledger.schedule_posts(5)
     ScheduledFunction.objects.update(state=State.FAILED, failure=Failure.ERROR, completed_time=F("creation_time"))
-    ScheduledFunction.objects.update(completed_time=ScheduledFunction.objects.first().creation_time)
     supervised = strike("in retention", "SIGKILL", RETENTION=0.001)
     supervised.wait_until_executing(2)
     wait_until(lambda: not ScheduledFunction.objects.filter(pk__in=old).exists(), "retention was done in the end")

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
+from django.db.models import F
 
 from django_scheduler import ctx
 from django_scheduler.models import Executor, ScheduledFunction, State
@@ -62,8 +64,9 @@ def test_new_code_is_executed(executors, app, child_environment):
 
 
 def told():
-    function_id = ctx.scheduler.run_after(0, "tests:write", label="reloaded")
-    ScheduledFunction.objects.filter(pk=function_id).update(name="reloaded:tell", args={})
+    function_id = ctx.scheduler.run_after(timedelta(hours=1), "tests:write", label="reloaded")
+    # This process does not know the function.
+    ScheduledFunction.objects.filter(pk=function_id).update(name="reloaded:tell", args={}, due_time=F("creation_time"))
     wait_until(lambda: ScheduledFunction.objects.get(pk=function_id).completed_time, "it ran")
     row = ScheduledFunction.objects.get(pk=function_id)
     assert row.state == State.SUCCESS, row.error
