@@ -124,14 +124,18 @@ class Supervisor:
             post.close()
         seconds = post.remove(process)
         if not process.ended_well:
-            in_body = [] if process.was_cut_off else process.in_body
-            name, end = process.executor_name or "(not started)", process.end
             self._all_ended_well &= not process.was_cut_off
             if not process.was_cut_off:
                 self._log_death(process, seconds)
-            self._records = [record for record in self._records if not record.done()]
-            self._records.append(start_errand(lambda: record_death(self._database, name, in_body, end)))
+        self._record_death(process)
         process.close()
+
+    def _record_death(self, process: WorkerProcess) -> None:
+        # Also of one that has ended well: the database may have kept it waiting when it took its leave.
+        name, end = process.executor_name or "(not started)", process.end
+        in_body = [] if process.was_cut_off else process.in_body
+        self._records = [record for record in self._records if not record.done()]
+        self._records.append(start_errand(lambda: record_death(self._database, name, in_body, end)))
 
     def _log_death(self, process: WorkerProcess, seconds: float) -> None:
         log(

@@ -42,7 +42,7 @@ def test_mutation_that_kills_its_process_three_times_fails_and_others_go_on(exec
 )
 def test_action_that_kills_its_process_is_lost_and_not_run_again(supervise, function, how):
     function_id = ctx.scheduler.run_after(0, function, how=how)
-    supervised = supervise(HEARTBEAT_INTERVAL=3600)
+    supervised = supervise(HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
     wait_for(function_id, State.FAILED)
     other_id = ctx.scheduler.run_after(0, "tests:write", label="other")
     wait_for(other_id, State.SUCCESS)

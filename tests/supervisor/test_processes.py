@@ -40,7 +40,7 @@ def test_as_many_processes_execute_as_asked_for(supervise, gate):
 
 
 def test_process_that_is_killed_is_replaced_and_its_action_is_lost_within_a_second(supervise, gate):
-    supervised = supervise(processes=2, concurrency=1, HEARTBEAT_INTERVAL=3600)
+    supervised = supervise(processes=2, concurrency=1, HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
     function_id = start_at_gate(gate)
     victim = gate.process_ids[0]
 
@@ -111,7 +111,7 @@ def test_mutation_that_is_cut_off_is_not_blamed(supervise, gate, executors):
 
 
 def test_process_that_does_not_even_react_is_killed(supervise, gate):
-    supervised = supervise("--grace=0.2", HEARTBEAT_INTERVAL=3600)
+    supervised = supervise("--grace=0.2", HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
     function_id = start_at_gate(gate)
     kill(gate.process_ids[0], signal.SIGSTOP)
     assert supervised.stop() == 1
