@@ -8,7 +8,6 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 
 from django_scheduler.databases.base import TABLE, Database, Sql, is_paused
-from django_scheduler.databases.base import TABLE, Database, Sql
 from django_scheduler.databases.silence import keep_alive
 from django_scheduler.models import ScheduledFunctionId
 

@@ -1,10 +1,9 @@
 """PostgreSQL: row locks that are skipped, NOTIFY, and executing mutations that can be interrupted."""
 
 import selectors
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Any
@@ -12,10 +11,8 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from django_scheduler.databases import interruption
-from django_scheduler.databases.base import TABLE, Database, Lane, Sql, Success, is_paused
 from django_scheduler.databases import interruption, pooling, silence
-from django_scheduler.databases.base import TABLE, Database, Lane, Sql, Success
+from django_scheduler.databases.base import TABLE, Database, Lane, Sql, Success, is_paused
 from django_scheduler.databases.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
 from django_scheduler.log import warn
 
