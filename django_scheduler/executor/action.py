@@ -53,7 +53,7 @@ class ActionExecution(FunctionExecution):
 
     def after_commit(self) -> None:
         try:
-            result = self.call_body(self.load_arguments())
+            result = self.call()
         except BaseException as error:
             changes = {"state": State.FAILED, "failure": Failure.ERROR, **describe(error)}
             self._finish(changes, error)

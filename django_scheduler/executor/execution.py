@@ -13,6 +13,7 @@ from django_scheduler import signals, values
 from django_scheduler.calls import run_body
 from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
+from django_scheduler.executor.flight_recorder import in_body
 from django_scheduler.executor.log import log
 from django_scheduler.executor.outcome import plainer
 from django_scheduler.functions import AnyFunction
@@ -177,6 +178,11 @@ class FunctionExecution(SingleExecution):
                 attempt=self.attempt,
             )
         )
+
+    def call(self) -> Any:
+        """Call the body with its arguments, on the flight recorder; what it returns."""
+        with in_body(self.id, self.name):
+            return self.call_body(self.load_arguments())
 
     def load_arguments(self) -> dict[str, object]:
         """The arguments for the body.

@@ -22,6 +22,7 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.executor.errand import run_errand
 from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.flight_recorder import FlightRecorder
 from django_scheduler.executor.log import log
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout, Until
@@ -41,7 +42,8 @@ PATIENCE = 2.0
 class Executor:
     """Executes due functions in ``concurrency`` threads of this process.
 
-    ``queues``: serve only these; none: all. ``until``: when to stop by itself.
+    ``queues``: serve only these; none: all. ``until``: when to stop by itself. ``flight_recorder``: with a slot for
+    each thread.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Executor:
         concurrency: int = 8,
         queues: Collection[str] = (),
         until: Until = Until.STOPPED,
+        flight_recorder: FlightRecorder | None = None,
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"An executor needs at least one thread, not {concurrency}.")
@@ -59,7 +62,13 @@ class Executor:
         self._queues = sorted(queues)
         self._stopping = threading.Event()
         self._stopped = threading.Event()
-        self._registration = Registration(self._database, queues=self._queues, concurrency=concurrency)
+        self._flight_recorder = flight_recorder or FlightRecorder([0] * concurrency)
+        self._registration = Registration(
+            self._database,
+            queues=self._queues,
+            concurrency=concurrency,
+            running=lambda: self._flight_recorder.running,
+        )
         self._lookout = Lookout(
             self._database,
             queues=self._queues,
@@ -82,8 +91,10 @@ class Executor:
             for _ in range(concurrency)
         ]
         self._threads = [
-            threading.Thread(target=worker.run, name=f"django_scheduler worker {number}", daemon=True)
-            for number, worker in enumerate(self._workers, 1)
+            threading.Thread(
+                target=self._work, args=[slot, worker], name=f"django_scheduler worker {slot + 1}", daemon=True
+            )
+            for slot, worker in enumerate(self._workers)
         ]
         self._side_tasks = self._make_side_tasks()
 
@@ -91,6 +102,11 @@ class Executor:
     def name(self) -> str:
         """Under which it is on record, and which every function that it executes bears."""
         return self._registration.name
+
+    @property
+    def bodies(self) -> int:
+        """How many bodies have ended in it."""
+        return self._flight_recorder.bodies
 
     def start(self) -> None:
         """Begin to execute.
@@ -133,6 +149,10 @@ class Executor:
         self.stop()
         self._stopped.set()
         self._leave(self._record_lost, self._registration.unregister)
+
+    def _work(self, slot: int, worker: Worker) -> None:
+        with self._flight_recorder.slot(slot):
+            worker.run()
 
     def _end(self) -> None:
         if not self._stopped.is_set():

@@ -19,3 +19,13 @@ def log(level: int, message: str, *arguments: object, error: BaseException | Non
     except (Exception, SystemExit):
         with suppress(Exception):  # standard error may be closed
             traceback.print_exc()
+
+
+def show_log(verbosity: int) -> None:
+    """Without any logging configuration, a line per finished function still goes to standard error."""
+    package = logging.getLogger("django_scheduler")
+    if verbosity and not package.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        package.addHandler(handler)
+        package.setLevel(logging.INFO)

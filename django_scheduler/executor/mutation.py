@@ -73,7 +73,7 @@ class MutationExecution(FunctionExecution):
 
     def run(self) -> str | None:
         """Run the body in the open transaction; what it has returned, as it is recorded."""
-        result = self.call_body(self.load_arguments())
+        result = self.call()
         self.commit_hooks = self._take_commit_hooks()
         return None if result is None else values.dump_result(result)
 

@@ -2,8 +2,12 @@
 
 import logging
 import os
+import platform
 import uuid
+from collections.abc import Callable
+from typing import Any
 
+import django
 from django.db.models import QuerySet
 
 from django_scheduler import __version__
@@ -14,10 +18,20 @@ from django_scheduler.models import Executor
 
 
 class Registration:
-    def __init__(self, database: Database, *, queues: list[str], concurrency: int) -> None:
+    """``running``: what is being executed now, as it goes on record with each heartbeat."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        queues: list[str],
+        concurrency: int,
+        running: Callable[[], list[dict[str, Any]]],
+    ) -> None:
         self._database = database
         self._queues = queues
         self._concurrency = concurrency
+        self._running = running
         #: Never used before: what bears it was done by this process, since it started.
         self.name = f"{host()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
@@ -35,11 +49,14 @@ class Registration:
             queues=self._queues,
             concurrency=self._concurrency,
             version=__version__,
+            django_version=django.get_version(),
+            python_version=platform.python_version(),
+            running=self._running(),
         )
 
     def beat(self) -> None:
-        """Say that it is alive."""
-        if not self._rows().update(heartbeat_time=self._database.now()):
+        """Say that it is alive, and what it executes."""
+        if not self._rows().update(heartbeat_time=self._database.now(), running=self._running()):
             log(
                 logging.WARNING,
                 "The executor %s was taken for gone, because its heartbeat had not come through for too long. Actions"

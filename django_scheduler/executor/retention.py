@@ -1,6 +1,10 @@
 """Finished functions go when their retention has passed: in the background, few at a time, oldest first."""
 
+from collections.abc import Iterator
+from datetime import timedelta
 from threading import Event
+
+from django.db.models import QuerySet
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
@@ -15,13 +19,26 @@ PAUSE = 0.1
 def delete_expired(database: Database, stopping: Event) -> None:
     """Delete everything that was completed longer ago than ``RETENTION``."""
     retention = get_settings().RETENTION
-    if retention is None:
-        return
-    functions = ScheduledFunction.objects.using(database.using)
-    while not stopping.is_set():
-        expired = functions.filter(completed_time__lt=database.now() - retention).order_by("completed_time")
-        ids = list(expired.values_list("pk", flat=True)[:ROWS_PER_TRANSACTION])
-        functions.filter(pk__in=ids).delete()
+    if retention is not None:
+        for _ in delete_completed_before(database, retention):
+            if stopping.wait(PAUSE):
+                return
+
+
+def delete_completed_before(database: Database, ago: timedelta) -> Iterator[int]:
+    """Delete everything that was completed longer ago than that; how many rows each transaction has deleted."""
+    while True:
+        ids = list(
+            completed_before(database, ago)
+            .order_by("completed_time")
+            .values_list("pk", flat=True)[:ROWS_PER_TRANSACTION]
+        )
+        ScheduledFunction.objects.using(database.using).filter(pk__in=ids).delete()
+        yield len(ids)
         if len(ids) < ROWS_PER_TRANSACTION:
             return
-        stopping.wait(PAUSE)
+
+
+def completed_before(database: Database, ago: timedelta) -> QuerySet[ScheduledFunction]:
+    """What was completed longer ago than that, by the database's clock."""
+    return ScheduledFunction.objects.using(database.using).filter(completed_time__lt=database.now() - ago)

@@ -1,4 +1,4 @@
-"""The progress bar of ``runscheduler --drain``, on a terminal."""
+"""Progress bars, on a terminal: of ``runscheduler --drain``, and of whatever knows how much there is to do."""
 
 import time
 from collections.abc import Collection
@@ -17,6 +17,14 @@ WIDTH = 30
 
 #: For how long a count may take before the bar is not drawn, in seconds.
 PATIENCE = 1.0
+
+
+def show_bar(output: OutputWrapper, done: int, of: int) -> None:
+    """Draw a bar over the one that stands there."""
+    filled = WIDTH * done // of if of else WIDTH
+    bar = "#" * filled + "." * (WIDTH - filled)
+    output.write(f"\r[{bar}] {done} of {of} done, {of - done} left ", ending="")
+    output.flush()
 
 
 class Progress:
@@ -46,11 +54,7 @@ class Progress:
         except (DatabaseError, InterfaceError, TimeoutError):
             return  # the executor goes on, and says what is the matter
         self._most = max(self._most, self._left)
-        done = self._most - self._left
-        filled = WIDTH * done // self._most if self._most else WIDTH
-        bar = "#" * filled + "." * (WIDTH - filled)
-        self._output.write(f"\r[{bar}] {done} of {self._most} done, {self._left} left ", ending="")
-        self._output.flush()
+        show_bar(self._output, self._most - self._left, self._most)
 
     def _count(self) -> None:
         self._left = self._functions.count()

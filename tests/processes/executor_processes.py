@@ -1,6 +1,7 @@
 """Executors that are processes of their own: started, watched through their log and their row, and ended."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -31,6 +32,7 @@ class ExecutorProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                process_group=0,
             )
 
     @property
@@ -71,6 +73,14 @@ class ExecutorProcess:
         self._process.kill()
         self._process.wait()
 
+    def kill_all(self) -> list[str]:
+        """kill -9 for it and all that it has started; what still ran."""
+        left = [f"the process {process_id}" for process_id in running_processes(group=self.process_id)]
+        if left:
+            os.killpg(self.process_id, signal.SIGKILL)
+        self._process.wait()
+        return left
+
     def end(self, timeout: float = 20.0) -> int:
         """Wait until the process has ended; its exit code."""
         try:
@@ -84,6 +94,23 @@ class ExecutorProcess:
         return self.end()
 
 
+def running_processes(*, group: int) -> list[int]:
+    """Those of a process group that have not ended, without the one that cleans up after multiprocessing."""
+    return [
+        int(status.parent.name)
+        for status in Path("/proc").glob("[0-9]*/stat")
+        if (fields := _read(status).rpartition(")")[2].split()) and fields[0] not in "ZX" and int(fields[2]) == group
+        if "resource_tracker" not in _read(status.parent / "cmdline")
+    ]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # it has just ended
+        return ""
+
+
 class ExecutorProcesses:
     """Starts executor processes, and knows what a test has left behind."""
 
@@ -95,7 +122,7 @@ class ExecutorProcesses:
     def launch(self, *arguments: str, concurrency: int = 2, **settings: Any) -> ExecutorProcess:
         """Start a process; ``settings`` are those of the scheduler, durations in seconds."""
         process = ExecutorProcess(
-            (f"--concurrency={concurrency}", *arguments),
+            ("--processes=0", f"--concurrency={concurrency}", *arguments),
             {**self._environment, "TEST_DJANGO_SCHEDULER": json.dumps(settings)},
             self._directory / f"executor-{len(self._processes)}.log",
         )
@@ -110,12 +137,7 @@ class ExecutorProcesses:
 
     def end_all(self) -> list[str]:
         """Kill what still runs; what there was."""
-        left = []
-        for process in self._processes:
-            if process.is_running:
-                left.append(f"the process {process.process_id}")
-                process.kill()
-        return left
+        return [left for process in self._processes for left in process.kill_all()]
 
 
 @contextmanager

@@ -35,14 +35,22 @@ class Gate:
         """How often one has passed it."""
         return len(list(self._directory.glob("departure-*")))
 
+    @property
+    def is_open(self) -> bool:
+        return (self._directory / "open").exists()
+
     def open(self) -> None:
         (self._directory / "open").touch()
 
+    def arrive(self) -> None:
+        """For the function: say that it is here."""
+        (self._directory / f"arrival-{os.getpid()}-{uuid.uuid4()}").touch()
+
     def pass_through(self) -> None:
         """For the function: say that it is here, and wait until the gate is open."""
-        (self._directory / f"arrival-{os.getpid()}-{uuid.uuid4()}").touch()
+        self.arrive()
         deadline = time.monotonic() + LONGEST_WAIT
-        while not (self._directory / "open").exists():
+        while not self.is_open:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Nobody has opened {self._directory}.")
             time.sleep(0.005)

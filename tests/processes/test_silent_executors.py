@@ -30,7 +30,7 @@ def has_beaten_since(executor, before):
 
 
 def test_silent_executor_on_the_same_host_is_not_taken_for_gone(executors, gate):
-    silent, function_id = start_action(executors, gate, HEARTBEAT_INTERVAL=3600)
+    silent, function_id = start_action(executors, gate, HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
 
     observer = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=0.4)
     wait_for_heartbeats(observer, 4)  # with each of them it looks for executors that are gone

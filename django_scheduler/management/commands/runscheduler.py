@@ -1,44 +1,52 @@
 """``manage.py runscheduler``: execute what is due, until a signal says stop."""
 
-import logging
-import os
-import sys
-import time
+import re
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, connections, router
 
-from django_scheduler.executor.errand import run_errand, start_errand
+from django_scheduler.executor.errand import start_errand
 from django_scheduler.executor.executor import Executor
+from django_scheduler.executor.log import show_log
 from django_scheduler.executor.lookout import Until
+from django_scheduler.executor.run import CUT_OFF, INTERVAL, end_process, run
 from django_scheduler.management.progress import Progress
-from django_scheduler.management.stop_signals import StopSignals
+from django_scheduler.management.reload import execute_and_reload
+from django_scheduler.models import Executor as ExecutorOnRecord
 from django_scheduler.models import ScheduledFunction
-
-#: How often the main thread looks for signals and for the end, in seconds.
-INTERVAL = 0.1
+from django_scheduler.supervisor.assignment import Assignment
+from django_scheduler.supervisor.stop_signals import StopSignals
+from django_scheduler.supervisor.supervisor import Supervisor
 
 
 class Command(BaseCommand):
     help = (
         "Executes scheduled functions when they are due. The first SIGTERM or SIGINT begins nothing new and lets"
-        " running functions end, for as long as --grace says; the second one stops at once. What is cut off then:"
-        " mutations vanish and run again, actions are recorded as lost."
+        " running functions end, for as long as --grace says; the second one, or SIGQUIT, stops at once. What is cut"
+        " off then: mutations vanish and run again, actions are recorded as lost."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--processes",
+            type=_at_least(0, int),
+            metavar="N",
+            help="how many processes to keep at work, restarting one that dies; 0: execute in this very process,"
+            " unattended (default: 1, but 0 with --once, --drain and --reload)",
+        )
         parser.add_argument(
             "--concurrency",
             type=_positive(int),
             default=8,
             metavar="M",
-            help="how many functions to execute at a time, in as many threads (default: 8)",
+            help="how many functions each process executes at a time, in as many threads (default: 8)",
         )
         parser.add_argument(
             "--queue",
@@ -56,6 +64,18 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help="how long running functions may take to end after the first signal (default: 30)",
         )
+        parser.add_argument(
+            "--max-functions",
+            type=_positive(int),
+            metavar="N",
+            help="replace a process by a new one after it has executed N functions",
+        )
+        parser.add_argument(
+            "--max-memory",
+            type=_memory,
+            metavar="SIZE",
+            help="replace a process by a new one when it uses so much memory, such as 512M or 2G",
+        )
         until = parser.add_mutually_exclusive_group()
         until.add_argument(
             "--once",
@@ -72,6 +92,11 @@ class Command(BaseCommand):
             const=Until.NOTHING_PENDING,
             help="execute until nothing is pending, also what is due later, then exit",
         )
+        until.add_argument(
+            "--reload",
+            action="store_true",
+            help="start again whenever the code changes, for development",
+        )
 
     def check(self, *args: Any, **kwargs: Any) -> None:
         with _refusing_what_is_wrong():  # some of Django's checks ask the database
@@ -80,24 +105,93 @@ class Command(BaseCommand):
     def handle(
         self,
         *,
+        processes: int | None,
         concurrency: int,
         queues: list[str],
         database: str | None,
         grace: float,
+        max_functions: int | None,
+        max_memory: int | None,
         until: Until,
+        reload: bool,
         verbosity: int,
         **options: Any,
     ) -> None:
         using = database or router.db_for_write(ScheduledFunction)
         if using not in connections:
             raise CommandError(f"There is no database {using!r} in DATABASES. There are: {', '.join(connections)}.")
-        _make_log_visible(verbosity)
-        with StopSignals() as signals:
-            with _refusing_what_is_wrong():
-                executor = Executor(using=using, concurrency=concurrency, queues=queues, until=until)
-                _start(executor, signals)
-            show_progress = until is Until.NOTHING_PENDING and self.stderr.isatty()
-            _run(executor, signals, grace, Progress(using, queues, self.stderr) if show_progress else None)
+        in_this_process = reload or until is not Until.STOPPED
+        if processes is None:
+            processes = 0 if in_this_process else 1
+        if reload and processes:
+            raise CommandError("With --reload everything is executed in one process: leave --processes out.")
+        if not processes and (max_functions or max_memory):
+            raise CommandError("--max-functions and --max-memory need a process that can be replaced: --processes=1.")
+        show_log(verbosity)
+        show_progress = until is Until.NOTHING_PENDING and self.stderr.isatty()
+        progress = Progress(using, queues, self.stderr) if show_progress else None
+
+        if processes:
+            assignment = Assignment(
+                using=using,
+                concurrency=concurrency,
+                queues=tuple(queues),
+                until=until.name,
+                grace=grace,
+                max_functions=max_functions,
+                max_memory=max_memory,
+                verbosity=verbosity,
+            )
+            _supervise(assignment, processes, progress)
+            return
+
+        def make_executor() -> Executor:
+            return Executor(using=using, concurrency=concurrency, queues=queues, until=until)
+
+        if reload:
+            execute_and_reload(partial(_start, make_executor), grace=grace)
+        else:
+            _execute(make_executor, grace, progress)
+
+
+def _execute(make_executor: Callable[[], Executor], grace: float, progress: Progress | None) -> None:
+    with StopSignals() as signals, _refusing_what_is_wrong():
+        run(make_executor(), signals, grace=grace, meanwhile=progress.show if progress else _nothing)
+    if progress:
+        progress.finish()
+
+
+def _start(make_executor: Callable[[], Executor]) -> Executor:
+    with _refusing_what_is_wrong():
+        executor = make_executor()
+        executor.start()
+    return executor
+
+
+def _supervise(assignment: Assignment, processes: int, progress: Progress | None) -> None:
+    with StopSignals() as signals:
+        with _refusing_what_is_wrong():
+            supervisor = Supervisor(assignment, processes=processes)
+            _try_database(assignment.using, signals)
+        ended_well = supervisor.run(signals, meanwhile=progress.show if progress else None)
+    if progress:
+        progress.finish()
+    if not ended_well:
+        raise SystemExit(CUT_OFF)
+
+
+def _try_database(using: str, signals: StopSignals) -> None:
+    """Raises the database's error if it cannot be reached, or is not migrated: better here than in every process."""
+
+    def look() -> None:
+        for model in (ScheduledFunction, ExecutorOnRecord):
+            model._default_manager.using(using).first()
+
+    attempt = start_errand(look)
+    while not wait([attempt], timeout=INTERVAL).done:
+        if signals.count:
+            end_process()
+    attempt.result()
 
 
 @contextmanager
@@ -113,53 +207,6 @@ def _refusing_what_is_wrong() -> Iterator[None]:
         ) from error
 
 
-def _start(executor: Executor, signals: StopSignals) -> None:
-    start = start_errand(executor.start)
-    while not wait([start], timeout=INTERVAL).done:
-        if signals.count > 1:  # a database that does not answer may keep us for minutes
-            _exit_at_once()
-    start.result()
-
-
-def _run(executor: Executor, signals: StopSignals, grace: float, progress: Progress | None) -> None:
-    deadline = None
-    while not executor.wait(timeout=INTERVAL):
-        if progress:
-            progress.show()
-        if deadline is None:
-            if signals.count:
-                deadline = time.monotonic() + grace
-                executor.stop()
-        elif signals.count > 1 or time.monotonic() > deadline:
-            executor.abandon()
-            _exit_at_once()
-    if progress:
-        progress.finish()
-
-
-def _exit_at_once() -> None:
-    # Threads that are inside a body cannot be stopped. The process can, and its connections with it.
-    with suppress(Exception):  # one of those threads may hold the lock of a handler, or nobody read its output
-        run_errand(_flush, timeout=INTERVAL)
-    os._exit(1)
-
-
-def _flush() -> None:
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-
-
-def _make_log_visible(verbosity: int) -> None:
-    """Without any logging configuration, a line per finished function still goes to standard error."""
-    logger = logging.getLogger("django_scheduler")
-    if verbosity and not logger.hasHandlers():
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-
-
 def _positive(number: type[int] | type[float]) -> Any:
     def parse(text: str) -> float:
         try:
@@ -171,3 +218,30 @@ def _positive(number: type[int] | type[float]) -> Any:
         return value
 
     return parse
+
+
+def _at_least(least: int, number: type[int]) -> Any:
+    def parse(text: str) -> int:
+        try:
+            value = number(text)
+        except ValueError:
+            raise ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if value < least:
+            raise ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    return parse
+
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+def _memory(text: str) -> int:
+    size = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)(?:iB|B)?", text.strip(), re.IGNORECASE)
+    if size is None or not (value := int(float(size[1]) * _UNITS[size[2].upper()])):
+        raise ArgumentTypeError(f"{text!r} is not a size of memory, such as 512M or 2G")
+    return value
+
+
+def _nothing() -> None:
+    """No progress to be shown."""

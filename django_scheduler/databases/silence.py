@@ -1,0 +1,49 @@
+"""A connection that has gone silent: the other side is gone and has not said so, or something in between forgot it.
+
+Nothing arrives and nothing is an error, so whoever waits for an answer or for a wake-up would wait for hours. The
+kernel is told to ask, so that a host that is gone is noticed. What answers for another one (a proxy, a balancer) it
+cannot see through: a connection on which only wake-ups arrive has to be asked itself, now and then.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Timer
+
+#: A peer that has said nothing for so long is asked, so often, so many times; in seconds.
+KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+
+#: For how long what was sent may stay unacknowledged, in milliseconds.
+KEEP_ALIVE_UNACKNOWLEDGED = {"TCP_USER_TIMEOUT": 25_000}
+
+
+def keep_alive(descriptor: int) -> None:
+    """Have the kernel notice within half a minute that the host at the other end of a connection is gone."""
+    with suppress(OSError), _socket(descriptor) as connection:  # it is no TCP connection, or it is gone already
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in {**KEEP_ALIVE, **KEEP_ALIVE_UNACKNOWLEDGED}.items():
+            if hasattr(socket, name):  # not every system has all of them
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+@contextmanager
+def answering_within(seconds: float, descriptor: int) -> Iterator[None]:
+    """Cut the connection if what is asked within takes longer; the driver then raises that it is lost."""
+    timer = Timer(seconds, _cut, [descriptor])
+    timer.name, timer.daemon = "django_scheduler patience", True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # so that it does not cut what the descriptor means next
+
+
+def _cut(descriptor: int) -> None:
+    with suppress(OSError), _socket(descriptor) as connection:
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _socket(descriptor: int) -> socket.socket:
+    return socket.socket(fileno=os.dup(descriptor))

@@ -1,0 +1,113 @@
+"""manage.py prunescheduled deletes what has finished long ago, and nothing else."""
+
+import os
+import pty
+import subprocess
+import sys
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from django_scheduler import ctx
+from django_scheduler.executor.retention import ROWS_PER_TRANSACTION
+from django_scheduler.management.durations import duration
+from django_scheduler.models import ScheduledFunction, State
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def finish(state=State.SUCCESS, *, ago, count=1):
+    ids = ctx.scheduler.run_after_many(0, "tests:write", [{"label": "old"}] * count)
+    ScheduledFunction.objects.filter(pk__in=ids).update(state=state, completed_time=timezone.now() - ago)
+    return set(ids)
+
+
+def prune(*arguments):
+    output = StringIO()
+    call_command("prunescheduled", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def left():
+    return set(ScheduledFunction.objects.values_list("pk", flat=True))
+
+
+def test_without_options_it_deletes_what_retention_has_passed_for():
+    young = finish(ago=timedelta(days=6))
+    finish(State.FAILED, ago=timedelta(days=8))
+    pending = {ctx.scheduler.run_after(0, "tests:write", label="pending")}
+    assert "Deleted 1 functions" in prune()
+    assert left() == young | pending
+
+
+def test_older_than_says_how_long_ago():
+    young = finish(ago=timedelta(hours=11))
+    finish(State.CANCELED, ago=timedelta(hours=13))
+    assert "more than 12:00:00 ago" in prune("--older-than=12h")
+    assert left() == young
+
+
+def test_all_that_has_finished_can_go_in_several_transactions():
+    finish(ago=timedelta(minutes=1), count=ROWS_PER_TRANSACTION * 2 + 1)
+    assert "Deleted 2,001 functions" in prune("--older-than=0s")
+    assert not left()
+
+
+def test_retention_for_ever_asks_what_to_delete(settings):
+    settings.DJANGO_SCHEDULER = {"RETENTION": None}
+    finish(ago=timedelta(days=1000))
+    with pytest.raises(CommandError, match="RETENTION'] is None"):
+        prune()
+    assert "Deleted 1 functions" in prune("--older-than=30d")
+
+
+def test_quietly():
+    finish(ago=timedelta(days=8))
+    assert prune("--verbosity=0") == ""
+    assert not left()
+
+
+@pytest.mark.parametrize(
+    ("argument", "complaint"),
+    [
+        ("--older-than=soon", "'soon' is not a duration, such as 90s"),
+        ("--older-than=-1d", "expected one argument|is not a duration"),
+        ("--older-than=1 d", "'1 d' is not a duration"),
+        ("--older-than=99999w", "99999w is longer than a hundred years"),
+        ("--older-than=999999999999d", "is longer than a hundred years"),
+        ("--database=nowhere", "There is no database 'nowhere' in DATABASES"),
+    ],
+)
+def test_wrong_option_is_refused_with_the_reason(argument, complaint):
+    with pytest.raises(CommandError, match=complaint):
+        prune(argument)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("90s", {"seconds": 90}),
+        ("1.5h", {"minutes": 90}),
+        ("30m", {"minutes": 30}),
+        ("2w", {"days": 14}),
+        ("1d12h", {"hours": 36}),
+    ],
+)
+def test_durations(text, parts):
+    assert duration(text) == timedelta(**parts)
+
+
+def test_progress_is_shown_on_a_terminal(child_environment):
+    finish(ago=timedelta(days=8), count=1500)
+    terminal, its_end = pty.openpty()
+    command = [sys.executable, "-m", "django", "prunescheduled"]
+    ended = subprocess.run(command, env=child_environment, stderr=its_end, stdout=subprocess.DEVNULL, check=True)
+    os.close(its_end)
+    with os.fdopen(terminal, "rb", buffering=0) as reader:
+        output = reader.read(4096).decode()
+    assert ended.returncode == 0
+    assert "] 1000 of 1500 done, 500 left" in output
+    assert "[##############################] 1500 of 1500 done, 0 left" in output

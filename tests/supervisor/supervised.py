@@ -1,0 +1,50 @@
+"""A supervisor and the processes under it."""
+
+import os
+import re
+import signal
+
+from django_scheduler.models import Executor
+from tests.processes.executor_processes import ExecutorProcess, running_processes
+from tests.processes.waiting import wait_until
+
+
+class Supervised:
+    def __init__(self, supervisor: ExecutorProcess) -> None:
+        self.supervisor = supervisor
+        self.stop = supervisor.stop
+        self.end = supervisor.end
+        self.send = supervisor.send
+        self.wait_until_logged = supervisor.wait_until_logged
+
+    @property
+    def log(self) -> str:
+        return self.supervisor.log
+
+    @property
+    def process_ids(self) -> set[int]:
+        """Of those that are on record as executing."""
+        return set(Executor.objects.values_list("process_id", flat=True))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether any of its processes, or itself, runs."""
+        return bool(running_processes(group=self.supervisor.process_id))
+
+    @property
+    def started(self) -> int:
+        """How many processes have begun to execute, in all."""
+        return len(re.findall(r"Executor \S+: django_scheduler", self.log))
+
+    def wait_until_executing(self, processes: int) -> None:
+        wait_until(lambda: self.started >= processes or not self.supervisor.is_running, "its processes executed")
+        assert self.supervisor.is_running, self.log
+
+    def are_replaced(self, before: set[int]) -> bool:
+        """Whether others execute, and those do no more."""
+        now = self.process_ids
+        return bool(now) and now.isdisjoint(before)
+
+
+def kill(process_id: int, number: signal.Signals = signal.SIGKILL) -> None:
+    os.kill(process_id, number)

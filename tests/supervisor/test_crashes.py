@@ -1,0 +1,100 @@
+"""A body that kills its process: a mutation is given up after three times, an action after the first."""
+
+import pytest
+
+from django_scheduler import ctx
+from django_scheduler.models import Failure, ScheduledFunction, State
+from tests.models import Entry
+from tests.processes.waiting import wait_until
+from tests.supervisor import functions
+
+
+def row_of(function_id):
+    return ScheduledFunction.objects.get(pk=function_id)
+
+
+def wait_for(function_id, state):
+    wait_until(lambda: row_of(function_id).state == state, f"it was {state}", timeout=40)
+
+
+@pytest.mark.parametrize("how", functions.WAYS)
+def test_mutation_that_kills_its_process_three_times_fails_and_others_go_on(executors, how):
+    crashing_id = ctx.scheduler.run_after(0, functions.crash, how=how)
+    other_id = ctx.scheduler.run_after(0, "tests:write", label="other")
+
+    command = executors.launch("--processes=1")  # the default
+    wait_for(crashing_id, State.FAILED)
+    wait_for(other_id, State.SUCCESS)
+
+    row = row_of(crashing_id)
+    assert (row.kind, row.failure, row.crashes, row.attempts) == ("mutation", Failure.CRASHED, 3, 3)
+    assert row.completed_time is not None
+    assert f"({functions.WAYS[how][1]})" in row.error
+    assert "the 3rd time" in row.error
+    assert [entry.label for entry in Entry.objects.all()] == ["other"]
+    command.wait_until_logged(rf"tests:crash {crashing_id}: failed \(crashed\), because 3 processes have died")
+    assert command.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "how"),
+    [(functions.crash_in_an_action, "exit as if nothing were wrong"), (functions.crash_in_a_coroutine, "segfault")],
+)
+def test_action_that_kills_its_process_is_lost_and_not_run_again(supervise, function, how):
+    function_id = ctx.scheduler.run_after(0, function, how=how)
+    supervised = supervise(HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
+    wait_for(function_id, State.FAILED)
+    other_id = ctx.scheduler.run_after(0, "tests:write", label="other")
+    wait_for(other_id, State.SUCCESS)
+
+    row = row_of(function_id)
+    assert (row.failure, row.attempts, row.crashes) == (Failure.LOST, 1, 0)
+    assert Entry.objects.filter(function_id=function_id).count() == 1
+    assert supervised.stop() == 0
+
+
+def test_mutation_that_kills_its_process_twice_and_then_does_not_succeeds(supervise, gate):
+    function_id = ctx.scheduler.run_after(0, functions.crash_until_open, gate=gate.path)
+    supervised = supervise()
+    wait_until(lambda: row_of(function_id).crashes == 1, "it crashed")
+    gate.open()
+    wait_for(function_id, State.SUCCESS)
+    assert row_of(function_id).error == ""
+    assert Entry.objects.count() == 1
+    assert supervised.stop() == 0
+
+
+def test_crashes_are_counted_beyond_the_life_of_a_supervisor(supervise):
+    function_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
+    ScheduledFunction.objects.update(crashes=2)
+    supervised = supervise()
+    wait_for(function_id, State.FAILED)
+    assert (row_of(function_id).crashes, row_of(function_id).attempts) == (3, 1)
+    supervised.wait_until_executing(2)
+    assert supervised.stop() == 0
+
+
+def test_of_those_that_share_its_transaction_none_is_blamed_and_all_succeed(supervise):
+    neighbours = ctx.scheduler.run_after_many(0, "tests:write", [{"label": "neighbour"}] * 30)
+    crashing_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
+    neighbours += ctx.scheduler.run_after_many(0, "tests:write", [{"label": "neighbour"}] * 30)
+    supervised = supervise(concurrency=1, BACKOFF_INITIAL=0.1)
+    wait_for(crashing_id, State.FAILED)
+    wait_until(lambda: Entry.objects.count() == 60, "the neighbours ran")
+    assert row_of(crashing_id).failure == Failure.CRASHED
+    rows = ScheduledFunction.objects.filter(pk__in=neighbours)
+    assert rows.filter(state=State.SUCCESS, crashes=0).count() == 60
+    assert supervised.stop() == 0
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_innocent_that_is_always_in_its_body_at_the_same_time_is_not_blamed(supervise):
+    innocent_ids = [ctx.scheduler.run_after(0, functions.take_long, label=str(number)) for number in range(3)]
+    crashing_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
+    supervised = supervise(concurrency=4, BACKOFF_INITIAL=1)
+    for innocent_id in innocent_ids:
+        wait_for(innocent_id, State.SUCCESS)
+    wait_for(crashing_id, State.FAILED)
+    assert row_of(crashing_id).failure == Failure.CRASHED
+    assert Entry.objects.count() == 3
+    assert supervised.stop() == 0
