@@ -1,4 +1,4 @@
-"""SingleExecution by id: one scheduled function, executed now, in this thread, by whoever was sent its id.
+"""Execution by id: one scheduled function, executed now, in this thread, by whoever was sent its id.
 
 The promises are those of an executor, because the record makes them: the function is claimed under its lock, only
 while it is pending, and it is executed in the same three moments. So it does not matter how often an id is sent, nor

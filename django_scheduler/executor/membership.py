@@ -56,7 +56,8 @@ def leave() -> None:
 
 
 def _join(database: Database) -> _Member:
-    member = _Member(Registration(database, queues=[], concurrency=1))
+    # What runs in which of its threads, the fleet knows.
+    member = _Member(Registration(database, queues=[], concurrency=1, running=list))
     member.registration.register()
     interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
     member.side_tasks = [
