@@ -44,6 +44,8 @@ class Settings:
     BACKOFF_INITIAL: timedelta = timedelta(seconds=0.5)
     #: The longest wait before a retry.
     BACKOFF_MAXIMUM: timedelta = timedelta(hours=2)
+    #: Whether executors of this environment run crons.
+    CRONS: bool = True
 
 
 NAMES = tuple(field.name for field in fields(Settings))
@@ -58,6 +60,8 @@ def invalid_value(name: str, value: Any) -> str | None:
         return None
     if name == "CLOCK":
         return None if value in get_args(Clock) else 'must be "database" or "python"'
+    if name == "CRONS":
+        return None if isinstance(value, bool) else "must be True or False"
     if name in _DURATIONS:
         valid = isinstance(value, timedelta) and value > timedelta(0)
         return None if valid else "must be a positive datetime.timedelta"
