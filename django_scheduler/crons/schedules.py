@@ -14,21 +14,22 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 from django.conf import settings
 
-from django_scheduler.crons.clock_changes import clock_changes, first_full_hour
+from django_scheduler.crons.clock_changes import clock_changes, local_time, moment_of, plain, plain_local
 from django_scheduler.errors import InvalidSchedule
 from django_scheduler.times import FURTHEST
 from django_scheduler.values.short_repr import short_repr
 
 CatchUp = Literal["one", "none", "all"]
 
-SHORTEST_INTERVAL = timedelta(seconds=1)
+SECOND = timedelta(seconds=1)
+SHORTEST_INTERVAL = SECOND
 
 #: The minute of a cron line that is chosen from the cron's name.
 STABLE_MINUTE = "H"
@@ -105,9 +106,8 @@ class Interval(Schedule):
         self.every = _length(seconds=seconds, minutes=minutes, hours=hours, every=every)
 
     def next_after(self, time: datetime, *, anchor: datetime) -> datetime:
-        # In UTC: in a zone, timedeltas count what the clock on the wall shows.
-        first = anchor.astimezone(UTC)
-        return first + ((time.astimezone(UTC) - first) // self.every + 1) * self.every
+        first = plain(anchor)
+        return first + ((plain(time) - first) // self.every + 1) * self.every
 
     def latest_until(self, time: datetime, *, since: datetime, anchor: datetime) -> datetime:
         return max(since, self.next_after(time, anchor=anchor) - self.every)
@@ -140,19 +140,32 @@ class CronLine(Schedule):
         self._refuse_what_never_matches()
 
     def next_after(self, time: datetime, *, anchor: datetime) -> datetime:
-        time = time.astimezone(UTC)
-        found = self._first_match(time, after=time)
-        if not self._follows_the_wall_clock:
-            return found
-        # cronsim goes through the hours in steps of 3600 seconds. Where the clocks change by half an hour, its
-        # steps are no longer full hours from then on, so it begins anew at the change and at the next full hour.
-        second = timedelta(seconds=1)
-        starts = [
-            start - second
-            for change in clock_changes(self._zone, time, found)
-            for start in (change, first_full_hour(self._zone, change))
-        ]
-        return min([found, *(self._first_match(start, after=time) for start in starts)])
+        time = plain(time)
+        if self._follows_the_wall_clock:
+            return self._next_on_the_wall(time)
+        for match in self._matches_after(local_time(self._zone, time)):
+            # In the second of two equal hours, the next match may have been in the first one.
+            if (moment := moment_of(self._zone, match)) > time:
+                return moment
+        raise self._exhausted(time)
+
+    def _next_on_the_wall(self, time: datetime) -> datetime:
+        # Between two changes, the clocks on the wall go as all clocks do: so from one change to the next one.
+        start, wall, known = time, local_time(self._zone, time), time
+        while match := next(self._matches_after(wall), None):
+            moment = start + (match - wall)
+            change = next(clock_changes(self._zone, known, moment), None)
+            if change is None:
+                return moment
+            start, wall, known = change - SECOND, local_time(self._zone, change) - SECOND, change
+        raise self._exhausted(time)
+
+    def _matches_after(self, local: datetime) -> Iterator[datetime]:
+        """The times without a zone that match the line."""
+        return map(plain_local, CronSim(self.line, local))
+
+    def _exhausted(self, time: datetime) -> InvalidSchedule:
+        return InvalidSchedule(f"The cron line {self.line!r} matches no time after {time}.")
 
     def for_cron(self, name: str) -> CronLine:
         minute, rest = self.line.split(" ", 1)
@@ -169,13 +182,6 @@ class CronLine(Schedule):
     def _follows_the_wall_clock(self) -> bool:
         minute, hour, *_ = self.line.split(" ")
         return minute.startswith("*") or hour.startswith("*")
-
-    def _first_match(self, start: datetime, *, after: datetime) -> datetime:
-        for match in CronSim(self.line, start.astimezone(self._zone)):
-            # In the second of two equal hours, cronsim's next match can lie in the first one.
-            if (moment := match.astimezone(UTC)) > after:
-                return moment
-        raise InvalidSchedule(f"The cron line {self.line!r} matches no time after {start}.")
 
     def _refuse_what_never_matches(self) -> None:
         fields = self.line.split(" ")
