@@ -5,6 +5,7 @@ from datetime import timedelta
 from django_scheduler import Context, action, ctx, internal_action, internal_mutation, mutation
 from tests.cancel import functions as cancel_functions  # noqa: F401  (defines more)
 from tests.cancel import self_canceling_functions  # noqa: F401  (defines more)
+from tests.crons import functions as cron_functions  # noqa: F401  (defines more)
 from tests.groups import functions as group_functions  # noqa: F401  (defines more)
 from tests.models import Entry
 from tests.processes import functions as process_functions  # noqa: F401  (defines more)

@@ -46,7 +46,7 @@ def test_lines_that_cannot_be_are_refused(line):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: crons.Interval(),
+        crons.Interval,
         lambda: crons.Interval(seconds=1, minutes=1),
         lambda: crons.Interval(seconds=0),
         lambda: crons.Interval(seconds=-5),
@@ -54,22 +54,22 @@ def test_lines_that_cannot_be_are_refused(line):
         lambda: crons.Interval(seconds=float("nan")),
         lambda: crons.Interval(hours=1e300),
         lambda: crons.Interval(seconds=True),
-        lambda: crons.Interval(seconds="10"),
-        lambda: crons.Interval(every=10),
+        lambda: crons.Interval(seconds="10"),  # type: ignore[arg-type]
+        lambda: crons.Interval(every=10),  # type: ignore[arg-type]
         lambda: crons.Interval(every=timedelta(days=10_000)),
-        lambda: crons.Interval(seconds=1, catch_up="two"),
+        lambda: crons.Interval(seconds=1, catch_up="two"),  # type: ignore[arg-type]
         lambda: crons.Interval(seconds=1, pause_after_failures=0),
-        lambda: crons.CronLine(5),
+        lambda: crons.CronLine(5),  # type: ignore[arg-type]
         lambda: crons.CronLine("* * * * *", timezone="Europe/Atlantis"),
         lambda: crons.CronLine("* * * * *", timezone="../etc/passwd"),
         lambda: crons.CronLine("* * * * *", timezone=""),
-        lambda: crons.CronLine("* * * * *", timezone=5),
+        lambda: crons.CronLine("* * * * *", timezone=5),  # type: ignore[arg-type]
         lambda: crons.Hourly(minute=60),
         lambda: crons.Daily(hour=24),
         lambda: crons.Daily(hour=1, minute=-1),
-        lambda: crons.Daily(hour=1.5),
-        lambda: crons.Weekly(day="funday", hour=1),
-        lambda: crons.Weekly(day="Monday", hour=1),
+        lambda: crons.Daily(hour=1.5),  # type: ignore[arg-type]
+        lambda: crons.Weekly(day="funday", hour=1),  # type: ignore[arg-type]
+        lambda: crons.Weekly(day="Monday", hour=1),  # type: ignore[arg-type]
         lambda: crons.Monthly(day=0, hour=1),
         lambda: crons.Monthly(day=32, hour=1),
     ],
@@ -96,8 +96,14 @@ def test_the_common_schedules_are_cron_lines(schedule, line):
 
 @pytest.mark.parametrize(
     "make",
-    [crons.Hourly, lambda: crons.Daily(hour=7), lambda: crons.Weekly(day="monday", hour=7), lambda: crons.CronLine("H 7 * * *")],
-)  # fmt: skip
+    [
+        crons.Hourly,
+        lambda: crons.Daily(hour=7),
+        lambda: crons.Weekly(day="monday", hour=7),
+        lambda: crons.Monthly(day=1, hour=7),
+        lambda: crons.CronLine("H 7 * * *"),
+    ],
+)
 def test_without_a_minute_the_name_chooses_one_and_always_the_same(make):
     minutes = {name: make().for_cron(name).line.split()[0] for name in ("a", "b", "c", "d", "e")}
     assert minutes == {name: str(stable_minute(name)) for name in minutes}
