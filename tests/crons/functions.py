@@ -20,3 +20,8 @@ def tick_at_gate(ctx: Context, *, label: str, gate: str) -> None:
     """Takes as long as the gate is closed."""
     Entry.objects.create(label=label, function_id=ctx.function_id)
     Gate(gate).pass_through()
+
+
+@mutation
+def tick_for_all(ctx: Context, *, names: set[str]) -> None:
+    Entry.objects.bulk_create(Entry(label=name, function_id=ctx.function_id) for name in names)
