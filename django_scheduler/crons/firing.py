@@ -87,16 +87,16 @@ def schedule_run(database: Database, cron: Cron, slot: datetime, now: datetime) 
 
 
 def _record_passed_over(database: Database, cron: Cron, decision: Decision, state: CronRunState, now: datetime) -> None:
-    if (streak := decision.passed_over) is not None:
-        history.record_passed_over(database, cron, streak, state, now)
+    streak = decision.passed_over
+    # One line for a streak: a cron of every second may be held up for an hour.
+    if streak is not None and history.record_passed_over(database, cron, streak, state, now):
         log(
             logging.WARNING,
-            "The cron %r: %d %s (%s to %s)",
+            "The cron %r has %s its slot %s, because %s",
             cron.name,
-            streak.count,
-            "missed" if state is CronRunState.MISSED else "skipped, because the previous run is unfinished",
+            state.value,
             streak.first.isoformat(),
-            streak.last.isoformat(),
+            "its previous run is unfinished" if state is CronRunState.SKIPPED else "nobody was there to run it",
             cron=cron.name,
         )
 

@@ -76,8 +76,8 @@ def pause(cron: Cron, reason: str, now: datetime) -> None:
     cron.next_time = None
 
 
-def record_passed_over(database: Database, cron: Cron, streak: Streak, state: CronRunState, now: datetime) -> None:
-    """Record slots that have no run: in one record with those of the same kind right before them."""
+def record_passed_over(database: Database, cron: Cron, streak: Streak, state: CronRunState, now: datetime) -> bool:
+    """Record slots that have no run, and whether they begin a streak: those that follow one share its record."""
     records = CronRun.objects.using(database.using).filter(cron=cron)
     before = records.order_by("-pk").first()
     if before is not None and before.state == state:
@@ -85,8 +85,9 @@ def record_passed_over(database: Database, cron: Cron, streak: Streak, state: Cr
         before.slots += streak.count
         before.time = now
         before.save(using=database.using, update_fields=["last_slot", "slots", "time"])
-    else:
-        records.create(cron=cron, slot=streak.first, last_slot=streak.last, slots=streak.count, state=state, time=now)
+        return False
+    records.create(cron=cron, slot=streak.first, last_slot=streak.last, slots=streak.count, state=state, time=now)
+    return True
 
 
 def settle_finished_runs(database: Database) -> None:

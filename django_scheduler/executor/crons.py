@@ -66,27 +66,20 @@ class CronKeeper:
         self._begun.wait(PATIENCE)
 
     def keep(self) -> None:
-        """Fire what is due until the executor is stopping, or only once."""
-        if not get_settings().CRONS:
+        """Fire what is due until the executor is stopping; or once, if it ends by itself."""
+        if not get_settings().CRONS or (self._begun.is_set() and not self._keeps_firing):
             self._begun.set()
-        if self._begun.is_set() and not self._keeps_firing:
-            return
-        if not get_settings().CRONS:
             return
         with executor_session(self._database):
-            self._begin()
-            while self._keeps_firing and not self._stopping.is_set():
-                self._rung.clear()
-                looked_at = time.monotonic()
-                self._tend()
-                self._sleep(looked_at, self._fire_what_is_due())
-
-    def _begin(self) -> None:
-        _log_changes(adopt(self._database))
-        self._sign()
-        if not self._begun.is_set():
-            self._fire_what_is_due()
+            _log_changes(adopt(self._database))
+            self._sign()
+            wait = self._fire_what_is_due()
             self._begun.set()
+            while self._keeps_firing and not self._stopping.is_set():
+                self._sleep(wait)
+                self._rung.clear()
+                self._tend()
+                wait = self._fire_what_is_due()
 
     def _fire_what_is_due(self) -> float:
         """Fire every cron that is due and can be fired, and how long to sleep then, in seconds."""
@@ -113,9 +106,17 @@ class CronKeeper:
         try:
             return fire(self._database, cron_id)
         except Exception as error:
-            if not self._database.is_conflict(error):
+            if self._database.is_lost(error):
                 raise
-            return False  # the other one's turn
+            if not self._database.is_conflict(error):
+                log(
+                    logging.ERROR,
+                    "The cron %s cannot be fired now, and is tried again: %s",
+                    cron_id,
+                    error,
+                    error=error,
+                )
+            return False
 
     def _tend(self) -> None:
         now = time.monotonic()
@@ -135,10 +136,11 @@ class CronKeeper:
         row = Executor.objects.using(self._database.using).filter(pk=self._executor_name)
         row.exclude(cron_release=own).update(cron_release=own)
 
-    def _sleep(self, looked_at: float, seconds: float) -> None:
-        wake_up_at = time.monotonic() + min(seconds, POLL_INTERVAL)
-        if not self._stopping.is_set() and self._rung.wait(max(0.0, wake_up_at - time.monotonic())):
-            self._stopping.wait(max(0.0, min(looked_at + BELL_INTERVAL, wake_up_at) - time.monotonic()))
+    def _sleep(self, seconds: float) -> None:
+        bell = time.monotonic() + BELL_INTERVAL
+        wake_up_at = time.monotonic() + seconds
+        if self._rung.wait(seconds):
+            self._stopping.wait(max(0.0, min(bell, wake_up_at) - time.monotonic()))
 
 
 def _log_changes(changes: Changes | None) -> None:

@@ -1,6 +1,7 @@
 """Real executors, which are killed meanwhile: every slot of every cron once, and no two runs of one at a time."""
 
 import os
+import threading
 import time
 from datetime import timedelta
 from itertools import pairwise
@@ -10,8 +11,11 @@ from django.db import transaction
 from django.db.models import Count
 
 from django_scheduler import crons, ctx
+from django_scheduler.crons.firing import fire
 from django_scheduler.crons.history import functions_of
 from django_scheduler.crons.models import Cron, CronRun
+from django_scheduler.databases import database_for
+from django_scheduler.executor.crons import CronKeeper
 from django_scheduler.models import ScheduledFunction, State
 from tests.crons.functions import tick, tick_at_gate
 from tests.models import Entry
@@ -128,3 +132,27 @@ def test_a_cron_that_another_process_registers_need_not_wait_until_executors_loo
     wait_until(Entry.objects.exists, "it ran", timeout=8.0)  # they look every ten seconds
     executor.stop()
     assert functions_of(cron).count() == 1
+
+
+def test_an_idle_executor_asks_for_due_crons_once_in_ten_seconds(clock, django_assert_num_queries):
+    ctx.crons.register("tomorrow", crons.Daily(hour=12, minute=0, timezone="UTC"), tick)
+    keeper = CronKeeper(database_for("default"), "a test", keeps_firing=True, stopping=threading.Event())
+    with django_assert_num_queries(1):
+        assert keeper._fire_what_is_due() == 10.0
+    clock.tick(timedelta(hours=23, minutes=59, seconds=57.5))
+    assert keeper._fire_what_is_due() == 2.5
+
+
+def test_a_cron_that_cannot_even_be_read_holds_up_no_other(clock, fire_due, caplog, monkeypatch):
+    broken = ctx.crons.register("broken", crons.Interval(minutes=1), tick)
+    healthy = ctx.crons.register("healthy", crons.Interval(minutes=1), tick)
+
+    def refuse(database, cron_id):
+        if cron_id == broken.pk:
+            raise ValueError("this row cannot be read")
+        return fire(database, cron_id)
+
+    monkeypatch.setattr("django_scheduler.executor.crons.fire", refuse)
+    fire_due()
+    assert functions_of(healthy).exists()
+    assert f"The cron {broken.pk} cannot be fired now" in caplog.text
