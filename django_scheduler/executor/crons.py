@@ -18,8 +18,8 @@ from django_scheduler.crons.history import delete_expired_history, settle_finish
 from django_scheduler.crons.models import Cron
 from django_scheduler.crons.reconcile import Changes, adopt, fingerprint, is_in_force
 from django_scheduler.databases import Database
-from django_scheduler.executor.log import log
 from django_scheduler.executor.session import executor_session
+from django_scheduler.log import log_of_crons as log
 from django_scheduler.models import Executor
 
 #: How often it looks although nothing woke it, in seconds.
@@ -75,8 +75,7 @@ class CronKeeper:
             self._sign()
             wait = self._fire_what_is_due()
             self._begun.set()
-            while self._keeps_firing and not self._stopping.is_set():
-                self._sleep(wait)
+            while self._keeps_firing and self._sleep(wait):
                 self._rung.clear()
                 self._tend()
                 wait = self._fire_what_is_due()
@@ -133,14 +132,17 @@ class CronKeeper:
     def _sign(self) -> None:
         """Let others know which release this executor has, also after it was taken for gone."""
         own = fingerprint()
-        row = Executor.objects.using(self._database.using).filter(pk=self._executor_name)
-        row.exclude(cron_release=own).update(cron_release=own)
+        row = Executor.objects.using(self._database.using).filter(pk=self._executor_name).exclude(cron_release=own)
+        if row.exists():  # asked first, because on SQLite an update that changes nothing waits for the writer too
+            row.update(cron_release=own)
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> bool:
+        """Sleep for so long, or until the bell rings; whether to go on."""
         bell = time.monotonic() + BELL_INTERVAL
         wake_up_at = time.monotonic() + seconds
         if self._rung.wait(seconds):
             self._stopping.wait(max(0.0, min(bell, wake_up_at) - time.monotonic()))
+        return not self._stopping.is_set()
 
 
 def _log_changes(changes: Changes | None) -> None:
