@@ -71,10 +71,12 @@ class CronKeeper:
             self._begun.set()
             return
         with executor_session(self._database):
-            _log_changes(adopt(self._database))
-            self._sign()
-            wait = self._fire_what_is_due()
-            self._begun.set()
+            try:
+                _log_changes(adopt(self._database))
+                self._sign()
+                wait = self._fire_what_is_due()
+            finally:
+                self._begun.set()  # the work of the executor begins, whatever becomes of its crons
             while self._keeps_firing and self._sleep(wait):
                 self._rung.clear()
                 self._tend()

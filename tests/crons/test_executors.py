@@ -16,8 +16,10 @@ from django_scheduler.crons.history import functions_of
 from django_scheduler.crons.models import Cron, CronRun
 from django_scheduler.databases import database_for
 from django_scheduler.executor.crons import CronKeeper
+from django_scheduler.executor.lookout import Until
 from django_scheduler.models import ScheduledFunction, State
 from tests.crons.functions import tick, tick_at_gate
+from tests.executor.in_process import executing
 from tests.models import Entry
 from tests.processes.waiting import wait_until
 
@@ -156,3 +158,14 @@ def test_a_cron_that_cannot_even_be_read_holds_up_no_other(clock, fire_due, capl
     fire_due()
     assert functions_of(healthy).exists()
     assert f"The cron {broken.pk} cannot be fired now" in caplog.text
+
+
+@pytest.mark.parametrize("until", [Until.STOPPED, Until.NOTHING_DUE])
+def test_an_executor_works_although_its_crons_do_not(transactional_db, monkeypatch, until):
+    def fail(database):
+        raise ValueError("it cannot be reconciled")
+
+    monkeypatch.setattr("django_scheduler.executor.crons.adopt", fail)
+    function_id = ctx.scheduler.run_after(0, tick)
+    with executing(until=until):
+        wait_until(Entry.objects.filter(function_id=function_id).exists, "it worked", timeout=8.0)
