@@ -73,7 +73,7 @@ class CronKeeper:
         with executor_session(self._database):
             try:
                 _log_changes(adopt(self._database))
-                self._sign()
+                self._tend()
                 wait = self._fire_what_is_due()
             finally:
                 self._begun.set()  # the work of the executor begins, whatever becomes of its crons
