@@ -137,8 +137,6 @@ class Executor(models.Model):
     queues = models.JSONField(_("queues"))
     concurrency = models.PositiveIntegerField(_("concurrency"))
     version = models.CharField(_("version"), max_length=64)
-    # Which definitions of crons its code has: see crons/reconcile.py.
-    cron_release = models.CharField(_("release of crons"), max_length=64, blank=True)
 
     class Meta:
         verbose_name = _("executor")

@@ -15,7 +15,7 @@ from django_scheduler import values
 from django_scheduler.crons.calendar import next_runs
 from django_scheduler.crons.models import Cron
 from django_scheduler.crons.names import problem_with_name
-from django_scheduler.crons.schedules import CronLine, Interval, Schedule
+from django_scheduler.crons.schedules import LONGEST_LINE, CronLine, Interval, Schedule
 from django_scheduler.databases import database_for
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
 from django_scheduler.registry import registry
@@ -47,7 +47,7 @@ class CronForm(ModelForm):
     line = forms.CharField(
         label=_("cron line"),
         required=False,
-        max_length=255,
+        max_length=LONGEST_LINE,
         help_text=_(
             "Minute, hour, day of month, month, day of week, as in 0 9 * * mon-fri. H as the minute chooses one from"
             " the name."

@@ -7,7 +7,7 @@ from here. Any code may read them; only this app writes them.
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from django_scheduler.crons.schedules import CronLine, Interval, Schedule
+from django_scheduler.crons.schedules import LONGEST_LINE, CronLine, Interval, Schedule
 from django_scheduler.models import ScheduledFunction
 
 LONGEST_NAME = 150
@@ -41,7 +41,7 @@ class Cron(models.Model):
     args = models.JSONField(_("arguments"))
     # Either an interval, or a line with its zone.
     every = models.DurationField(_("every"), null=True)
-    line = models.CharField(_("cron line"), max_length=255, blank=True)
+    line = models.CharField(_("cron line"), max_length=LONGEST_LINE, blank=True)
     timezone = models.CharField(_("time zone"), max_length=64, blank=True)
     #: A slot of the grid of an interval.
     anchor = models.DateTimeField(_("grid begins"))
@@ -150,6 +150,8 @@ class CronRelease(models.Model):
     first_seen_time = models.DateTimeField(_("first seen"))
     #: The release in force is the one with the latest.
     in_force_time = models.DateTimeField(_("in force since"), null=True)
+    #: When one of its executors was last known to be alive, or it was put into force.
+    alive_time = models.DateTimeField(_("last alive"), null=True)
 
     class Meta:
         verbose_name = _("release of crons")

@@ -11,9 +11,9 @@ definitions are one release, and need nothing. One release is in force. The rule
 * A release that has never been in force is new, so it takes over at once: that is a deploy.
 * One that was in force before, and was replaced, is old: its executors leave everything alone. They come from a
   deploy that is going on, or from a crash in the midst of it.
-* Unless the code has been rolled back: no executor of the release in force is alive, and it was in force for longer
-  than ``SETTLING``. (It may have been put into force by ``synccrons`` before its first executor starts.) Executors look
-  for that every minute, because when the old version starts, the new one may still be stopping.
+* Unless the code has been rolled back: no executor of the release in force has been alive for as long as ``SETTLING``.
+  (Executors sign every minute. A restart takes less, and so does the time from ``synccrons`` to the first executor.)
+  Executors look for that every minute, because when the old version starts, the new one may still be stopping.
 * ``manage.py synccrons`` says "this is the code": its release takes over at once, whatever was seen before.
 
 The invariant: as long as the definitions in force have a living executor, no other release that has ever been in force
@@ -37,6 +37,7 @@ database is taken for new, when it is started after the new one for the first ti
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -46,16 +47,14 @@ from typing import Any
 from django.db import transaction
 
 from django_scheduler import wakeup
-from django_scheduler.conf import get_settings
 from django_scheduler.crons.calendar import first_slot, next_slot
 from django_scheduler.crons.columns import columns_of
 from django_scheduler.crons.definitions import Definition, definitions
 from django_scheduler.crons.locking import lock_patiently
 from django_scheduler.crons.models import Cron, CronRelease, Origin
 from django_scheduler.databases import Database
-from django_scheduler.models import Executor
 
-#: How long a release is in force before the lack of its executors means anything.
+#: How long no executor of the release in force is there before another one takes over.
 SETTLING = timedelta(minutes=5)
 
 #: How long it is remembered that a release was in force.
@@ -110,6 +109,11 @@ def adopt(database: Database) -> Changes | None:
         return None
 
 
+def sign(database: Database) -> None:
+    """Let others know that an executor with the definitions of this process is alive."""
+    CronRelease.objects.using(database.using).filter(pk=fingerprint()).update(alive_time=database.now())
+
+
 def is_in_force(database: Database) -> bool:
     """Whether the definitions of this process are those in force."""
     current = _in_force(CronRelease.objects.using(database.using).all())
@@ -142,12 +146,7 @@ def _in_force(releases: Iterable[CronRelease]) -> CronRelease | None:
 
 
 def _is_abandoned(database: Database, release: CronRelease) -> bool:
-    now = database.current_time()
-    if release.in_force_time is not None and release.in_force_time > now - SETTLING:
-        return False
-    alive = now - get_settings().HEARTBEAT_TIMEOUT
-    executors = Executor.objects.using(database.using).filter(cron_release=release.pk, heartbeat_time__gte=alive)
-    return not executors.exists()
+    return release.alive_time is None or release.alive_time < database.current_time() - SETTLING
 
 
 def _put_into_force(database: Database, own: str, current: CronRelease | None) -> Changes:
@@ -156,7 +155,7 @@ def _put_into_force(database: Database, own: str, current: CronRelease | None) -
         # After the one before, also if the clock was set back.
         after = now if current is None or current.in_force_time is None else current.in_force_time + MOMENT
         releases = CronRelease.objects.using(database.using)
-        releases.filter(pk=own).update(in_force_time=max(now, after))
+        releases.filter(pk=own).update(in_force_time=max(now, after), alive_time=now)
         releases.filter(first_seen_time__lt=now - MEMORY).exclude(pk=own).delete()
     changes = _apply(database, now)
     if changes:
@@ -168,9 +167,11 @@ def _apply(database: Database, now: datetime) -> Changes:
     changes = Changes()
     valid = _valid_definitions()
     changes.invalid = sorted({str(each.name) for each in definitions} - {each.name for each in valid})
-    existing = {cron.name: cron for cron in lock_patiently(database)}
+    # Some databases do not tell upper from lower case. Those of the code last, so that they are found.
+    crons = sorted(lock_patiently(database), key=lambda cron: cron.origin == Origin.CODE)
+    existing = {cron.name.casefold(): cron for cron in crons}
     for definition in valid:
-        cron = existing.pop(definition.name, None)
+        cron = existing.pop(definition.name.casefold(), None)
         if cron is None:
             _add(database, definition, now)
             changes.added.append(definition.name)
@@ -178,12 +179,12 @@ def _apply(database: Database, now: datetime) -> Changes:
             changes.taken.append(definition.name)
         else:
             _update(database, cron, definition, now, changes)
-    for name, cron in existing.items():
-        if cron.origin == Origin.CODE and cron.removed_time is None and name not in changes.invalid:
+    for cron in existing.values():
+        if cron.origin == Origin.CODE and cron.removed_time is None and cron.name not in changes.invalid:
             cron.removed_time = now
             cron.next_time = None
             cron.save(using=database.using)
-            changes.removed.append(name)
+            changes.removed.append(cron.name)
     return changes
 
 
@@ -199,7 +200,7 @@ def _add(database: Database, definition: Definition, now: datetime) -> None:
 
 
 def _update(database: Database, cron: Cron, definition: Definition, now: datetime, changes: Changes) -> None:
-    columns = _columns(definition)
+    columns = {"name": definition.name, **_columns(definition)}
     differing = {name for name, value in columns.items() if not _is_same(getattr(cron, name), value)}
     was_removed = cron.removed_time is not None
     for name in differing:
@@ -213,7 +214,8 @@ def _update(database: Database, cron: Cron, definition: Definition, now: datetim
 
 
 def _valid_definitions() -> list[Definition]:
-    return [definition for definition in definitions if not definition.problems()]
+    names = Counter(str(definition.name).casefold() for definition in definitions)
+    return [each for each in definitions if not each.problems() and names[each.name.casefold()] == 1]
 
 
 def _columns(definition: Definition) -> dict[str, Any]:

@@ -81,6 +81,8 @@ class Crons:
         columns = {**_call(function, args, kwargs), **columns_of(schedule)}
         now = self._database.current_time()
         crons = Cron.objects.using(self._alias)
+        if crons.filter(name__iexact=name).exists():  # some databases do not tell upper from lower case
+            raise _taken(name)
         try:
             with transaction.atomic(using=self._alias):
                 cron = crons.create(
@@ -94,7 +96,7 @@ class Crons:
         except IntegrityError as error:
             if not crons.filter(name=name).exists():
                 raise
-            raise CronExists(f"There is a cron {name!r} already: update it, or choose another name.") from error
+            raise _taken(name) from error
         self._announce()
         return cron
 
@@ -290,6 +292,10 @@ def _refuse_what_is_in_code(cron: Cron, verb: str) -> None:
             f"The cron {cron.name!r} is defined in code and cannot be {verb} at run time: change the code. To stop it"
             " meanwhile, pause it."
         )
+
+
+def _taken(name: str) -> CronExists:
+    return CronExists(f"There is a cron {name!r} already: update it, or choose another name.")
 
 
 def _unknown(name: str) -> UnknownCron:

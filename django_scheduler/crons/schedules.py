@@ -31,6 +31,8 @@ CatchUp = Literal["one", "none", "all"]
 SECOND = timedelta(seconds=1)
 SHORTEST_INTERVAL = SECOND
 
+LONGEST_LINE = 255
+
 #: The minute of a cron line that is chosen from the cron's name.
 STABLE_MINUTE = "H"
 
@@ -184,6 +186,8 @@ class CronLine(Schedule):
         return minute.startswith("*") or hour.startswith("*")
 
     def _refuse_what_never_matches(self) -> None:
+        if len(self.line) > LONGEST_LINE:
+            raise InvalidSchedule(f"A cron line has at most {LONGEST_LINE} characters, not {len(self.line)}.")
         fields = self.line.split(" ")
         if len(fields) != 5:
             raise InvalidSchedule(

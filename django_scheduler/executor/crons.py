@@ -16,11 +16,10 @@ from django_scheduler.conf import get_settings
 from django_scheduler.crons.firing import fire
 from django_scheduler.crons.history import delete_expired_history, settle_finished_runs
 from django_scheduler.crons.models import Cron
-from django_scheduler.crons.reconcile import Changes, adopt, fingerprint, is_in_force
+from django_scheduler.crons.reconcile import Changes, adopt, is_in_force, sign
 from django_scheduler.databases import Database
 from django_scheduler.executor.session import executor_session
 from django_scheduler.log import log_of_crons as log
-from django_scheduler.models import Executor
 
 #: How often it looks although nothing woke it, in seconds.
 POLL_INTERVAL = 10.0
@@ -47,9 +46,8 @@ PATIENCE = 10.0
 class CronKeeper:
     """Fires due crons, and looks after their record, until the executor is stopping."""
 
-    def __init__(self, database: Database, executor_name: str, *, keeps_firing: bool, stopping: Event) -> None:
+    def __init__(self, database: Database, *, keeps_firing: bool, stopping: Event) -> None:
         self._database = database
-        self._executor_name = executor_name
         self._keeps_firing = keeps_firing
         self._stopping = stopping
         self._rung = Event()
@@ -124,19 +122,12 @@ class CronKeeper:
         if now >= self._next_tending:
             self._next_tending = now + TENDING_INTERVAL
             settle_finished_runs(self._database)
-            self._sign()
+            sign(self._database)
             if not is_in_force(self._database):
                 _log_changes(adopt(self._database))
         if now >= self._next_retention:
             self._next_retention = now + RETENTION_INTERVAL
             delete_expired_history(self._database)
-
-    def _sign(self) -> None:
-        """Let others know which release this executor has, also after it was taken for gone."""
-        own = fingerprint()
-        row = Executor.objects.using(self._database.using).filter(pk=self._executor_name).exclude(cron_release=own)
-        if row.exists():  # asked first, because on SQLite an update that changes nothing waits for the writer too
-            row.update(cron_release=own)
 
     def _sleep(self, seconds: float) -> bool:
         """Sleep for so long, or until the bell rings; whether to go on."""

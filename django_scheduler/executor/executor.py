@@ -68,9 +68,7 @@ class Executor:
             stopping=self._stopping,
             is_executing=lambda: bool(self._executing()),
         )
-        self._crons = CronKeeper(
-            self._database, self.name, keeps_firing=until is Until.STOPPED, stopping=self._stopping
-        )
+        self._crons = CronKeeper(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
         turn = threading.Lock()
         lone_names = LoneNames()
         self._workers = [

@@ -40,7 +40,7 @@ def fire_due(transactional_db) -> Callable[[], None]:
     """Fire what is due, as an executor does when it begins."""
 
     def fire() -> None:
-        CronKeeper(database_for("default"), "a test", keeps_firing=False, stopping=threading.Event()).keep()
+        CronKeeper(database_for("default"), keeps_firing=False, stopping=threading.Event()).keep()
 
     return fire
 

@@ -138,7 +138,7 @@ def test_a_cron_that_another_process_registers_need_not_wait_until_executors_loo
 
 def test_an_idle_executor_asks_for_due_crons_once_in_ten_seconds(clock, django_assert_num_queries):
     ctx.crons.register("tomorrow", crons.Daily(hour=12, minute=0, timezone="UTC"), tick)
-    keeper = CronKeeper(database_for("default"), "a test", keeps_firing=True, stopping=threading.Event())
+    keeper = CronKeeper(database_for("default"), keeps_firing=True, stopping=threading.Event())
     with django_assert_num_queries(1):
         assert keeper._fire_what_is_due() == 10.0
     clock.tick(timedelta(hours=23, minutes=59, seconds=57.5))

@@ -1,17 +1,20 @@
 """The crons of the code come into force with a deploy, and two versions at once do not flap."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.utils import timezone
+from django.db import DatabaseError, connections
 
 from django_scheduler import crons, ctx
 from django_scheduler.crons.models import Cron, CronRelease, CronState
-from django_scheduler.crons.reconcile import SETTLING, adopt, fingerprint
+from django_scheduler.crons.reconcile import SETTLING, adopt, fingerprint, sign
 from django_scheduler.databases import database_for
-from django_scheduler.models import Executor
+from django_scheduler.errors import CronExists
+from django_scheduler.executor.session import executor_session
 from tests.crons.conftest import NOON
 from tests.crons.functions import tick, tick_and_fail, tick_for_all
 from tests.executor.in_process import executing
@@ -53,23 +56,9 @@ def executor_adopts():
     return adopt(database_for("default"))
 
 
-@pytest.fixture
-def executor_on_record(clock):
-    """Executors of the version that the code has now are there, or are gone."""
-
-    def alive():
-        Executor.objects.create(
-            name=fingerprint()[:8],
-            process_id=1,
-            started_time=timezone.now(),
-            heartbeat_time=timezone.now() + timedelta(days=1),
-            queues=[],
-            concurrency=1,
-            cron_release=fingerprint(),
-        )
-
-    yield alive
-    Executor.objects.all().delete()
+def executors_are_alive():
+    """Those of the version that the code has now."""
+    sign(database_for("default"))
 
 
 def first():
@@ -172,53 +161,55 @@ def test_a_definition_that_is_wrong_changes_nothing_of_its_cron_and_stops_no_oth
 
 def test_an_executor_that_starts_brings_the_crons_of_its_code(transactional_db):
     crons.interval("expire", tick, hours=1)
-    with executing() as executor:
+    with executing():
         assert ctx.crons.get("expire").state is CronState.ACTIVE
         wait_until(lambda: ctx.crons.get("expire").last_run, "its first slot was fired")
-        assert Executor.objects.get(pk=executor.name).cron_release == fingerprint()
+        assert CronRelease.objects.get().fingerprint == fingerprint()
 
 
-def test_new_code_takes_over_at_once_while_executors_of_the_old_one_are_there(version, executor_on_record):
+def test_new_code_takes_over_at_once_while_executors_of_the_old_one_are_there(clock, version):
     version(first)
     assert executor_adopts()
-    executor_on_record()
+    executors_are_alive()
     version(second)
     assert executor_adopts().changed == ["expire", "report"]
 
 
-def test_old_code_that_starts_again_in_the_midst_of_a_deploy_changes_nothing(clock, version, executor_on_record):
+def test_old_code_that_starts_again_in_the_midst_of_a_deploy_changes_nothing(clock, version):
     version(first)
     executor_adopts()
-    executor_on_record()
+    executors_are_alive()
     version(second)
     executor_adopts()
-    executor_on_record()
-    for _ in range(3):
-        clock.tick(SETTLING)
+    executors_are_alive()
+    for _ in range(5):
+        clock.tick(SETTLING * 0.9)  # the newer ones are all started again meanwhile
         version(first)
         assert executor_adopts() is None
         version(second)
         assert not executor_adopts()
+        executors_are_alive()
     assert ctx.crons.get("expire").every == timedelta(minutes=5)
     assert ctx.crons.get("new").state is CronState.ACTIVE
 
 
-def test_code_that_is_rolled_back_takes_over_once_nobody_has_the_newer_one(clock, version, executor_on_record):
+def test_code_that_is_rolled_back_takes_over_once_nobody_has_the_newer_one(clock, version):
     version(first)
     executor_adopts()
     version(second)
     executor_adopts()
-    executor_on_record()
+    executors_are_alive()
     version(first)
-    clock.tick(SETTLING * 2)
+    clock.tick(SETTLING)
     assert executor_adopts() is None
 
-    Executor.objects.all().delete()
+    clock.tick(timedelta(minutes=1))
     assert executor_adopts().removed == ["new"]
     assert ctx.crons.get("expire").every == timedelta(minutes=10)
 
-    executor_on_record()  # and now the other one is old
-    clock.tick(SETTLING * 2)
+    clock.tick(SETTLING)
+    executors_are_alive()  # and now the other one is old
+    clock.tick(SETTLING / 2)
     version(second)
     assert executor_adopts() is None
 
@@ -231,10 +222,10 @@ def test_what_synccrons_has_put_into_force_stays_until_its_executors_start(clock
     assert executor_adopts() is None
 
 
-def test_synccrons_puts_also_old_code_into_force_at_once(deploy, version, executor_on_record):
+def test_synccrons_puts_also_old_code_into_force_at_once(clock, deploy, version):
     deploy(first)
     deploy(second)
-    executor_on_record()
+    executors_are_alive()
     assert deploy(first) == ["changed: expire", "changed: report", "no longer in the code: new"]
     version(second)
     assert executor_adopts() is None
@@ -267,13 +258,13 @@ def test_a_process_that_died_before_its_release_was_in_force_is_replaced_by_the_
     assert executor_adopts().added == ["new"]
 
 
-def test_the_release_in_force_is_told_also_after_the_clock_was_set_back(clock, version, executor_on_record):
+def test_the_release_in_force_is_told_also_after_the_clock_was_set_back(clock, version):
     version(first)
     executor_adopts()
     clock.move_to(NOON - timedelta(hours=1))
     version(second)
     executor_adopts()
-    executor_on_record()
+    executors_are_alive()
     assert not executor_adopts()
     version(first)
     assert executor_adopts() is None
@@ -309,3 +300,50 @@ def test_a_failing_cron_of_the_code_that_has_paused_itself_stays_paused(clock, d
     deploy(lambda: None)
     deploy(define)
     assert ctx.crons.get("fails").state is CronState.PAUSED
+
+
+def test_names_that_differ_only_in_the_case_of_letters_are_the_same_on_every_database(clock, deploy):
+    ctx.crons.register("Mine", crons.Interval(hours=1), tick)
+    with pytest.raises(CommandError, match="not in force"):
+        deploy(lambda: crons.hourly("mine", tick))
+    assert deploy(lambda: crons.hourly("Report", tick)) == ["added: Report"]
+    assert deploy(lambda: crons.hourly("report", tick, label="x")) == ["changed: report"]
+    assert [cron.name for cron in ctx.crons.list()] == ["Mine", "report"]
+    with pytest.raises(CronExists):
+        ctx.crons.register("MINE", crons.Interval(hours=1), tick)
+
+
+def test_of_two_definitions_of_one_name_none_is_put_into_force_and_no_other_is_held_up(clock, version):
+    def define():
+        crons.hourly("double", tick)
+        crons.hourly("Double", tick)
+        crons.hourly("single", tick)
+
+    version(define)
+    changes = executor_adopts()
+    assert (changes.added, changes.invalid) == (["single"], ["Double", "double"])
+
+
+def test_many_executors_that_start_at_once_bring_the_new_crons_once(transactional_db, version):
+    version(second)
+    many = 6
+    together = threading.Barrier(many)
+
+    def start():
+        try:
+            with executor_session(database_for("default")):
+                together.wait(timeout=20)
+                for _ in range(4):
+                    try:
+                        return executor_adopts()
+                    except DatabaseError as error:  # its side task repeats it, too
+                        if not database_for("default").is_conflict(error):
+                            raise
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(many) as pool:
+        changes = [future.result(timeout=30) for future in [pool.submit(start) for _ in range(many)]]
+
+    assert sorted(name for each in changes if each for name in each.added) == ["expire", "new", "report"]
+    assert Cron.objects.count() == 3

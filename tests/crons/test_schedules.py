@@ -36,6 +36,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
         "* * * *",
         "0 * * * * *",  # seconds: for them there are intervals
         "* * * * never",
+        f"{','.join(map(str, range(60)))} {','.join(map(str, range(24)))} {','.join(map(str, range(1, 32)))} * *",
     ],
 )
 def test_lines_that_cannot_be_are_refused(line):
