@@ -31,21 +31,21 @@ PREVIEWED_RUNS = 5
 
 
 class CronForm(ModelForm):
-    function = forms.ChoiceField(label=_("function"))
+    function = forms.ChoiceField(label=_("Function"))
     args = forms.JSONField(
-        label=_("arguments"),
+        label=_("Arguments"),
         required=False,
         initial=dict,
         widget=forms.Textarea(attrs={"rows": 4, "cols": 60, "class": "vLargeTextField"}),
         help_text=_("A JSON object: the names of the function's parameters and their values."),
     )
     every = forms.DurationField(
-        label=_("every"),
+        label=_("Every"),
         required=False,
         help_text=_("An interval, as in 00:10:00 (ten minutes) or 1 00:00:00 (a day). Either this or a cron line."),
     )
     line = forms.CharField(
-        label=_("cron line"),
+        label=_("Cron line"),
         required=False,
         max_length=LONGEST_LINE,
         help_text=_(
@@ -53,7 +53,7 @@ class CronForm(ModelForm):
             " the name."
         ),
     )
-    timezone = forms.ChoiceField(label=_("time zone"), required=False)
+    timezone = forms.ChoiceField(label=_("Time zone"), required=False)
 
     class Meta:
         model = Cron
@@ -63,12 +63,12 @@ class CronForm(ModelForm):
         super().__init__(*args, **kwargs)
         if "function" in self.fields:  # not for those who may only look
             names = {function.name for function in registry} | {self.instance.function or ""}
-            self.fields["function"] = forms.ChoiceField(label=_("function"), choices=_choices(sorted(names)))
+            self.fields["function"] = forms.ChoiceField(label=_("Function"), choices=_choices(sorted(names)))
         if "timezone" in self.fields:
             zones = sorted(available_timezones() | {settings.TIME_ZONE, self.instance.timezone or ""} - {""})
             initial = self.instance.timezone or settings.TIME_ZONE
             self.fields["timezone"] = forms.ChoiceField(
-                label=_("time zone"), required=False, choices=_choices(zones), initial=initial
+                label=_("Time zone"), required=False, choices=_choices(zones), initial=initial
             )
         #: The next runs, once they have been asked for.
         self.preview: list[datetime] = []

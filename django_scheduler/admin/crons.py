@@ -77,19 +77,19 @@ class CronAdmin(ModelAdmin):
 
     @admin.display(description=_("next run"), ordering="next_time")
     def next_run(self, cron: Cron) -> str:
-        return _to_the_second(cron.next_time)
+        return _short(cron.next_time)
 
     @admin.display(description=_("last run"))
     def last_outcome(self, cron: Cron) -> str:
         run = cron.last_run
-        return f"{_to_the_second(run.slot or run.time)}, {CronRunState(run.state).label}" if run else "-"
+        return f"{_short(run.slot or run.time)}, {CronRunState(run.state).label}" if run else "-"
 
     def get_fieldsets(self, request: HttpRequest, obj: Cron | None = None) -> Any:
         entered = (None, {"fields": ("name", "function", "args")})
         schedule = (_("Schedule"), {"fields": ("every", "line", "timezone", "catch_up", "pause_after_failures")})
         state = (
             _("State"),
-            {"fields": ("state_in_words", "paused_reason", "when", "next_run", "failures", "creation_time")},
+            {"fields": (("state_in_words", "paused_reason"), ("when", "next_run"), ("failures", "creation_time"))},
         )
         return (entered, schedule) if obj is None else (state, entered, schedule)
 
@@ -261,6 +261,10 @@ def _history(cron: Cron) -> list[dict[str, Any]]:
         }
         for record in records
     ]
+
+
+def _short(time: datetime | None) -> str:
+    return date_format(timezone.localtime(time), "Y-m-d H:i:s") if time else "-"
 
 
 def _to_the_second(time: datetime | None, zone: ZoneInfo | None = None) -> str:
