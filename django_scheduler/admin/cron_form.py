@@ -87,6 +87,8 @@ class CronForm(ModelForm):
         name: str = self.cleaned_data["name"]
         if problem := problem_with_name(name):
             raise forms.ValidationError(str(problem))
+        if Cron.objects.filter(name__iexact=name).exists():
+            raise forms.ValidationError(_("There is a cron of this name already."))
         return name
 
     def clean(self) -> dict[str, Any]:

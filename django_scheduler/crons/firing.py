@@ -114,7 +114,7 @@ def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
         if cron is None or cron.next_time is None:
             return False
         now = database.current_time()
-        history.unfinished_run(database, cron, now)
+        unfinished = history.unfinished_run(database, cron, now)
         slot: datetime | None = cron.next_time
         try:
             if cron.paused_time is None:
@@ -126,7 +126,7 @@ def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
             history.pause(cron, f"Its schedule cannot be computed: {problem}", now)
         if isinstance(error, IntegrityError):
             slot = None  # perhaps that of another record
-        cron.last_run = CronRun.objects.using(database.using).create(
+        refused = CronRun.objects.using(database.using).create(
             cron=cron,
             slot=slot,
             last_slot=slot,
@@ -135,6 +135,8 @@ def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
             completed_time=now,
             error=description[: history.LONGEST_ERROR],
         )
+        if unfinished is None:
+            cron.last_run = refused
         history.count_outcome(cron, CronRunState.REFUSED, description, now)
         cron.save(using=database.using)
     log(

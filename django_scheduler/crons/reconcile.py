@@ -45,6 +45,7 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 
 from django_scheduler import wakeup
 from django_scheduler.crons.calendar import first_slot, next_slot
@@ -57,7 +58,7 @@ from django_scheduler.databases import Database
 #: How long no executor of the release in force is there before another one takes over.
 SETTLING = timedelta(minutes=5)
 
-#: How long it is remembered that a release was in force.
+#: How long a release is remembered whose executors are gone.
 MEMORY = timedelta(days=366)
 
 MOMENT = timedelta(microseconds=1)
@@ -156,11 +157,17 @@ def _put_into_force(database: Database, own: str, current: CronRelease | None) -
         after = now if current is None or current.in_force_time is None else current.in_force_time + MOMENT
         releases = CronRelease.objects.using(database.using)
         releases.filter(pk=own).update(in_force_time=max(now, after), alive_time=now)
-        releases.filter(first_seen_time__lt=now - MEMORY).exclude(pk=own).delete()
+        _forget_old_releases(database, now, own)
     changes = _apply(database, now)
     if changes:
         transaction.on_commit(partial(wakeup.send, database.using), using=database.using, robust=True)
     return changes
+
+
+def _forget_old_releases(database: Database, now: datetime, own: str) -> None:
+    last_known = Coalesce("alive_time", "first_seen_time")
+    releases = CronRelease.objects.using(database.using).exclude(pk=own)
+    releases.alias(last_known=last_known).filter(last_known__lt=now - MEMORY).delete()
 
 
 def _apply(database: Database, now: datetime) -> Changes:

@@ -300,6 +300,24 @@ def test_a_cron_whose_time_zone_is_gone_is_paused_with_the_reason(clock, fire_du
     assert ScheduledFunction.objects.count() == 1
 
 
+def test_a_slot_that_is_refused_does_not_hide_the_run_that_is_unfinished(clock, fire_due, monkeypatch):
+    cron = register()
+    fire_due()
+
+    def fail(*args, **kwargs):
+        raise ValueError("it cannot be skipped")
+
+    clock.tick(TEN_MINUTES)
+    with monkeypatch.context() as patch:
+        patch.setattr("django_scheduler.crons.catch_up.skip", fail)
+        fire_due()
+    assert CronRun.objects.get(state="refused").slot == NOON + TEN_MINUTES
+    clock.tick(TEN_MINUTES)
+    fire_due()
+    assert slots("skipped") == [2]
+    assert functions_of(cron).count() == 1
+
+
 def test_what_only_newer_code_knows_is_left_to_it(clock, fire_due, code):
     cron = register()
     Cron.objects.update(function="tests:new")

@@ -347,3 +347,14 @@ def test_many_executors_that_start_at_once_bring_the_new_crons_once(transactiona
 
     assert sorted(name for each in changes if each for name in each.added) == ["expire", "new", "report"]
     assert Cron.objects.count() == 3
+
+
+def test_a_release_that_was_in_force_for_years_is_old_once_it_is_replaced(clock, version):
+    version(first)
+    executor_adopts()
+    clock.tick(timedelta(days=800))
+    executors_are_alive()
+    version(second)
+    executor_adopts()
+    version(first)
+    assert executor_adopts() is None
