@@ -175,7 +175,7 @@ def _apply(database: Database, now: datetime) -> Changes:
     valid = _valid_definitions()
     changes.invalid = sorted({str(each.name) for each in definitions} - {each.name for each in valid})
     # Some databases do not tell upper from lower case. Those of the code last, so that they are found.
-    crons = sorted(lock_patiently(database), key=lambda cron: cron.origin == Origin.CODE)
+    crons = sorted(Cron.objects.using(database.using), key=lambda cron: cron.origin == Origin.CODE)
     existing = {cron.name.casefold(): cron for cron in crons}
     for definition in valid:
         cron = existing.pop(definition.name.casefold(), None)
@@ -188,9 +188,7 @@ def _apply(database: Database, now: datetime) -> Changes:
             _update(database, cron, definition, now, changes)
     for cron in existing.values():
         if cron.origin == Origin.CODE and cron.removed_time is None and cron.name not in changes.invalid:
-            cron.removed_time = now
-            cron.next_time = None
-            cron.save(using=database.using)
+            _remove(database, cron, now)
             changes.removed.append(cron.name)
     return changes
 
@@ -210,14 +208,28 @@ def _update(database: Database, cron: Cron, definition: Definition, now: datetim
     columns = {"name": definition.name, **_columns(definition)}
     differing = {name for name, value in columns.items() if not _is_same(getattr(cron, name), value)}
     was_removed = cron.removed_time is not None
+    if not differing and not was_removed:
+        return
+    cron = _locked(database, cron)
     for name in differing:
         setattr(cron, name, columns[name])
     cron.removed_time = None
     if cron.paused_time is None and (was_removed or differing & set(_SCHEDULE)):
         cron.next_time = next_slot(cron, now)
-    if differing or was_removed:
-        cron.save(using=database.using)
-        (changes.restored if was_removed else changes.changed).append(cron.name)
+    cron.save(using=database.using)
+    (changes.restored if was_removed else changes.changed).append(cron.name)
+
+
+def _remove(database: Database, cron: Cron, now: datetime) -> None:
+    cron = _locked(database, cron)
+    cron.removed_time = now
+    cron.next_time = None
+    cron.save(using=database.using)
+
+
+def _locked(database: Database, cron: Cron) -> Cron:
+    """The cron as it is now. Only what changes is locked, because others may have locked crons in any order."""
+    return lock_patiently(database, pk=cron.pk).get()
 
 
 def _valid_definitions() -> list[Definition]:

@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 
 from django_scheduler import crons, ctx
 from django_scheduler.crons.models import Cron, CronRelease, CronState
@@ -15,6 +15,7 @@ from django_scheduler.crons.reconcile import SETTLING, adopt, fingerprint, sign
 from django_scheduler.databases import database_for
 from django_scheduler.errors import CronExists
 from django_scheduler.executor.session import executor_session
+from tests.api.elsewhere import elsewhere
 from tests.crons.conftest import NOON
 from tests.crons.functions import tick, tick_and_fail, tick_for_all
 from tests.executor.in_process import executing
@@ -358,3 +359,12 @@ def test_a_release_that_was_in_force_for_years_is_old_once_it_is_replaced(clock,
     executor_adopts()
     version(first)
     assert executor_adopts() is None
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_an_executor_that_brings_nothing_new_waits_for_nobody_who_has_locked_a_cron(transactional_db, version):
+    version(first)
+    executor_adopts()
+    with transaction.atomic():
+        ctx.crons.pause("expire")
+        assert elsewhere(executor_adopts) is not None
