@@ -18,7 +18,7 @@ environment := $(VENV)/python$(python_version)-django$(DJANGO)
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What the database that DATABASE_URL names needs besides Django.
 driver := $(patsubst postgres%,$(VENV)/postgresql.installed,$(filter postgres%,$(DATABASE_URL)))
@@ -40,6 +40,27 @@ mysqlclient: $(VENV)/test.installed
 		|| echo 'mysqlclient cannot be installed (it needs a C compiler, pkg-config and libmariadb-dev):' \
 			'see $(VENV)/mysqlclient.log'
 
+.PHONY: bench
+bench: $(VENV)/bench.installed ## Measure against the peers, side by side; ARGS="--help" lists what can be chosen
+	$(python) -m benchmarks $(ARGS)
+
+.PHONY: bench-own
+bench-own: $(VENV)/bench.installed ## Measure our own claims, and what a request pays; ARGS=--write for the docs
+	$(python) -m benchmarks.own $(ARGS)
+
+.PHONY: profile
+profile: $(VENV)/bench.installed ## Show where an executor spends its time; ARGS=sqlite for that database
+	$(python) -m benchmarks.own.profile $(ARGS)
+.PHONY: screenshots
+screenshots: $(VENV)/test.installed ## Take the pictures in docs/images; it needs Chromium
+	$(python) -m tests.databases sqlite -- tests/browser/screenshots.py
+
+LANGUAGES := de es fr ja pt zh_Hans
+.PHONY: messages
+messages: $(VENV)/test.installed ## Collect the strings to be translated, and compile the catalogs; it needs gettext
+	cd django_scheduler && ../$(VENV)/bin/django-admin makemessages --no-location $(addprefix --locale=,$(LANGUAGES))
+	cd django_scheduler && ../$(VENV)/bin/django-admin compilemessages
+
 .PHONY: check
 check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deployment settings
 	$(python) -m ruff format --check .
@@ -47,7 +68,7 @@ check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deplo
 	$(python) -m mypy
 	$(python) -m pyright --pythonpath $(python)
 	DATABASE_URL=sqlite://:memory: $(python) manage.py makemigrations --check --dry-run
-	DEBUG=False ALLOWED_HOSTS=shop.example DATABASE_URL=sqlite://:memory: \
+	DEBUG=False ALLOWED_HOSTS=shop.example DATABASE_URL=sqlite:///unused.sqlite3 \
 		SECRET_KEY=$$($(python) -c 'import secrets; print(secrets.token_urlsafe(60))') \
 		$(python) manage.py check --deploy --fail-level WARNING
 
@@ -59,6 +80,7 @@ format: $(VENV)/lint.installed ## Put all code into the form that check wants
 .PHONY: clean
 clean: ## Remove what the other targets made
 	rm -rf .venv $(VENV) .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf benchmarks/.environments benchmarks/.results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(environment): | recent_python

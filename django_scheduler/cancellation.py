@@ -18,26 +18,29 @@ completion one wins, and the other finds nothing to change.
 Two cancels of one row: the second waits for the first one's transaction and then sees ``canceled``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import DatabaseError, connections, transaction
+from django.db import connections
+from django.db.models import QuerySet
 
+from django_scheduler.conflicts import in_transaction
 from django_scheduler.databases import database_for
 from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
+from django_scheduler.outcomes import Outcome
 from django_scheduler.references import resolve
 from django_scheduler.running import Running
 
-T = TypeVar("T")
-
 ROWS_PER_STATEMENT = 1_000
 
-#: How often a cancel in a transaction of its own is repeated because it conflicted with another one.
-CONFLICT_RETRIES = 4
-
 LARGEST_ID = 2**63 - 1
+
+_CANCEL_OUTCOMES = {
+    **{state.value: Outcome.DONE for state in UNFINISHED},
+    State.CANCELED.value: Outcome.CANCELED,
+}
 
 
 def cancel(using: str, function_id: int, caller: Running | None) -> None:
@@ -56,7 +59,7 @@ def cancel(using: str, function_id: int, caller: Running | None) -> None:
         if not _mark_canceled(using, [function_id]):
             _explain_why_not(using, function_id)
 
-    _in_transaction(using, cancel_it)
+    in_transaction(using, cancel_it)
 
 
 def cancel_all(
@@ -86,21 +89,21 @@ def cancel_all(
             canceled += _mark_canceled(using, ids)
         return canceled
 
-    return _in_transaction(using, cancel_them)
+    return in_transaction(using, cancel_them)
 
 
-def _in_transaction(using: str, cancel: Callable[[], T]) -> T:
-    """Cancel as part of the open transaction; or in one of its own, again if that conflicted with another one."""
-    conflicts = 0
-    while True:
-        try:
-            with transaction.atomic(using=using):
-                return cancel()
-        except DatabaseError as error:
-            conflicts += 1
-            is_callers = connections[using].in_atomic_block
-            if is_callers or conflicts > CONFLICT_RETRIES or not database_for(using).is_conflict(error):
-                raise
+def cancel_each(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
+    """Cancel those of the functions that have not finished; what became of each."""
+
+    def cancel_them() -> dict[int, Outcome]:
+        outcomes = dict.fromkeys(ids, Outcome.GONE)
+        database_for(using).lock_rows(ids)
+        for pk, state in _current_rows(using).filter(pk__in=ids).order_by("pk").values_list("pk", "state"):
+            outcomes[pk] = _CANCEL_OUTCOMES.get(state, Outcome.FINISHED)
+        _mark_canceled(using, [pk for pk, outcome in outcomes.items() if outcome is Outcome.DONE])
+        return outcomes
+
+    return in_transaction(using, cancel_them)
 
 
 def _portions(ids: list[int]) -> Iterator[list[int]]:
@@ -114,16 +117,21 @@ def _mark_canceled(using: str, ids: Sequence[int]) -> int:
 
 
 def _explain_why_not(using: str, function_id: int) -> None:
-    # The row as it is now: a plain read could show the snapshot of a transaction that began earlier. Not the
-    # strongest lock, which would wait for somebody who inserts a row that refers to this one.
-    no_key = connections[using].features.has_select_for_no_key_update
-    rows = ScheduledFunction.objects.using(using).select_for_update(no_key=no_key).filter(pk=function_id)
-    row = rows.values_list("name", "state").first()
+    row = _current_rows(using).filter(pk=function_id).values_list("name", "state").first()
     if row is None:
         raise _unknown(function_id)
     name, state = row
     if state != State.CANCELED:
         raise AlreadyFinished(f"{name} {function_id} cannot be canceled: it has finished ({state}).")
+
+
+def _current_rows(using: str) -> QuerySet[ScheduledFunction]:
+    """Rows as they are now: a plain read could show the snapshot of a transaction that began earlier.
+
+    Not with the strongest lock, which would wait for somebody who inserts a row that refers to one of them.
+    """
+    no_key = connections[using].features.has_select_for_no_key_update
+    return ScheduledFunction.objects.using(using).select_for_update(no_key=no_key)
 
 
 def _unknown(function_id: int) -> UnknownScheduledFunction:

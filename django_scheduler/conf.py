@@ -4,6 +4,7 @@ It is read when it is needed, so ``override_settings`` works. Unknown keys and w
 checks (``django_scheduler.E001`` and ``E002``), so that a typing mistake does not pass unnoticed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Literal, get_args
@@ -46,6 +47,9 @@ class Settings:
     BACKOFF_MAXIMUM: timedelta = timedelta(hours=2)
     #: Whether executors of this environment run crons.
     CRONS: bool = True
+    #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or where
+    #: to import it from. See ``django_scheduler.masking``.
+    MASK: str | Callable[[str, Any], Any] = "django_scheduler.masking.mask_by_key"
 
 
 NAMES = tuple(field.name for field in fields(Settings))
@@ -62,6 +66,8 @@ def invalid_value(name: str, value: Any) -> str | None:
         return None if value in get_args(Clock) else 'must be "database" or "python"'
     if name == "CRONS":
         return None if isinstance(value, bool) else "must be True or False"
+    if name == "MASK":
+        return None if isinstance(value, str) or callable(value) else "must be a callable or its import path"
     if name in _DURATIONS:
         valid = isinstance(value, timedelta) and value > timedelta(0)
         return None if valid else "must be a positive datetime.timedelta"

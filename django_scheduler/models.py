@@ -1,4 +1,4 @@
-"""The record: one row per scheduled function, and one per executor that is alive.
+"""The record: one row per scheduled function, one per executor that is alive, and one per paused queue.
 
 Any code may read these tables; only this app writes them.
 """
@@ -13,6 +13,7 @@ from django_scheduler import values
 from django_scheduler.indexes import PartialIndex
 
 LONGEST_QUEUE_NAME = 100
+LONGEST_REASON, LONGEST_USER_NAME = 500, 255
 
 ScheduledFunctionId = NewType("ScheduledFunctionId", int)
 
@@ -74,12 +75,27 @@ class ScheduledFunction(models.Model):
         db_index=False,
         related_name="children",
     )
+    # The finished function that this one runs again. Written after the insert, whose hot path never names it.
+    rerun_of = models.ForeignKey(
+        "self",
+        verbose_name=_("runs again"),
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="reruns",
+    )
     worker = models.CharField(_("executor"), max_length=255, blank=True)
 
     class Meta:
         verbose_name = _("scheduled function")
         verbose_name_plural = _("scheduled functions")
-        permissions = [("cancel_scheduledfunction", _("Can cancel scheduled function"))]
+        permissions = [
+            ("cancel_scheduledfunction", _("Can cancel scheduled function")),
+            ("run_now_scheduledfunction", _("Can run scheduled function now")),
+            ("run_again_scheduledfunction", _("Can run scheduled function again")),
+            ("reschedule_scheduledfunction", _("Can reschedule scheduled function")),
+        ]
         # What is pending is kept apart from the finished millions.
         indexes = [
             PartialIndex(
@@ -99,6 +115,25 @@ class ScheduledFunction(models.Model):
                 condition=models.Q(completed_time__isnull=False),
                 fields_in_mysql=["completed_time"],
                 name="django_scheduler_completed",
+            ),
+            # For people who look: none of these costs a function anything that succeeds and has no parent.
+            PartialIndex(
+                fields=["state", "completed_time", "id"],
+                condition=models.Q(state__in=[State.FAILED, State.CANCELED]),
+                fields_in_mysql=["state", "completed_time", "id"],
+                name="django_scheduler_unsuccessful",
+            ),
+            PartialIndex(
+                fields=["parent"],
+                condition=models.Q(parent__isnull=False),
+                fields_in_mysql=["parent"],
+                name="django_scheduler_children",
+            ),
+            PartialIndex(
+                fields=["rerun_of"],
+                condition=models.Q(rerun_of__isnull=False),
+                fields_in_mysql=["rerun_of"],
+                name="django_scheduler_reruns",
             ),
         ]
 
@@ -144,3 +179,34 @@ class Executor(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Overview(ScheduledFunction):
+    """Not a table: the admin's entry for the page that shows how the scheduler is doing."""
+
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("overview")
+        verbose_name_plural = _("overview")
+
+
+class Pause(models.Model):
+    """A queue that executors do not serve at present: scheduling into it goes on, and what is due waits."""
+
+    #: Stands for every queue, those included that do not exist yet.
+    EVERYTHING = ""
+
+    queue = models.CharField(_("queue"), max_length=LONGEST_QUEUE_NAME, primary_key=True)
+    reason = models.CharField(_("reason"), max_length=LONGEST_REASON, blank=True)
+    paused_by = models.CharField(_("paused by"), max_length=LONGEST_USER_NAME, blank=True)
+    paused_time = models.DateTimeField(_("paused since"))
+
+    class Meta:
+        verbose_name = _("pause")
+        verbose_name_plural = _("pauses")
+        default_permissions = ()
+        permissions = [("pause_queue", _("Can pause and resume queues"))]
+
+    def __str__(self) -> str:
+        return self.queue or str(_("every queue"))

@@ -84,12 +84,13 @@ def _write(
         )
         for text in arguments
     ]
-    ids = _insert(using, rows)
+    ids = insert(using, rows)
     commit_hook.announce(using)
     return ids
 
 
-def _insert(using: str, rows: list[NewRow]) -> list[ScheduledFunctionId]:
+def insert(using: str, rows: list[NewRow]) -> list[ScheduledFunctionId]:
+    """Write rows, of whatever number and size: all of them or none."""
     database = database_for(using)
     first, *others = _in_statements(rows)
     if not others:

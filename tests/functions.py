@@ -9,6 +9,7 @@ from tests.crons import functions as cron_functions  # noqa: F401  (defines more
 from tests.groups import functions as group_functions  # noqa: F401  (defines more)
 from tests.models import Entry
 from tests.processes import functions as process_functions  # noqa: F401  (defines more)
+from tests.testing import functions as testing_functions  # noqa: F401  (defines more)
 
 
 @mutation

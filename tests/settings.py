@@ -12,6 +12,7 @@ from testproject.settings import *  # noqa: F403
 
 DEBUG = False
 INSTALLED_APPS = [*shop.INSTALLED_APPS, "tests"]
+MIDDLEWARE = [*shop.MIDDLEWARE, "tests.strict_policy.strict_policy"]
 MIGRATION_MODULES = {"tests": None}  # the tables of tests.models are made straight from the models
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -1,50 +1,60 @@
-"""The list and the detail page of scheduled functions: to be read, not to be written."""
+"""The list of scheduled functions, the page of each, and what may be done with them. Nothing is edited as a form."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.http import HttpRequest
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
+from django.core.exceptions import PermissionDenied
+from django.db import router
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST
 
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.admin import detail, extension, listing
+from django_scheduler.admin.action_view import ActionView
+from django_scheduler.admin.actions import ACTIONS
+from django_scheduler.admin.answers import Questions
+from django_scheduler.admin.filters import OVERDUE, Filters, menus
+from django_scheduler.admin.permissions import may_act, may_view
+from django_scheduler.admin.readable import visible
+from django_scheduler.admin.rows import Row
+from django_scheduler.cancellation import LARGEST_ID
+from django_scheduler.databases import Database, database_for
+from django_scheduler.models import ScheduledFunction, State
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[ScheduledFunction]
 else:
     ModelAdmin = admin.ModelAdmin
 
+#: Counting the functions in a state ends here.
+MOST_COUNTED = 1_000
 
-@admin.register(ScheduledFunction)
-class ScheduledFunctionAdmin(ModelAdmin):
-    list_display = ("id", "name", "kind", "state", "why", "queue", "due", "completed", "attempts")
-    list_display_links = ("id", "name")
-    list_filter = ("state", "kind", "failure")
-    search_fields = ("=id", "^name")
-    search_help_text = _("The id, or how the function's name begins (app_label:name).")
-    ordering = ("-id",)
-    # Counting a table of millions would take longer than showing a page of it.
-    show_full_result_count = False
-    fieldsets = (
-        (None, {"fields": ("name", "kind", "state", "failure", "args", "result")}),
-        (_("Times"), {"fields": ("scheduled_time", "due_time", "creation_time", "started_time", "completed_time")}),
-        (_("Execution"), {"fields": ("queue", "priority", "attempts", "worker", "parent")}),
-        (_("Error"), {"fields": ("error", "traceback")}),
-    )
+STATES = (State.PENDING, State.IN_PROGRESS, State.SUCCESS, State.FAILED, State.CANCELED)
 
-    @admin.display(description=_("failure"), ordering="failure")
-    def why(self, function: ScheduledFunction) -> str:
-        return function.failure
 
-    @admin.display(description=_("due"), ordering="due_time")
-    def due(self, function: ScheduledFunction) -> str:
-        return _to_the_second(function.due_time)
+class SchedulerAdmin(ModelAdmin):
+    """What the pages have in common."""
 
-    @admin.display(description=_("completed"), ordering="completed_time")
-    def completed(self, function: ScheduledFunction) -> str:
-        return _to_the_second(function.completed_time)
+    #: The alias of the database whose functions are shown; ``None``: what the routers say.
+    using: str | None = None
+
+    @property
+    def database(self) -> Database:
+        return database_for(self.using or router.db_for_write(ScheduledFunction))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return ScheduledFunction.objects.using(self.database.using)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_view(request)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may_view(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -55,7 +65,112 @@ class ScheduledFunctionAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def page_context(self, request: HttpRequest, title: Any) -> dict[str, Any]:
+        """What every page's template is given."""
+        request.current_app = self.admin_site.name  # for the template's {% url %}
+        return {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": ScheduledFunction._meta,
+            "tabs": [tab for tab in extension.tabs if tab.is_permitted(request)],
+            "may_view": may_view(request),
+        }
 
-def _to_the_second(time: datetime | None) -> str:
-    """Django's own formats leave the seconds out, and here they are what one looks for."""
-    return date_format(localtime(time), "Y-m-d H:i:s") if time else "-"
+    def respond(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        """A page; or, if the page itself asks for that, what is new of it."""
+        context["base"] = f"admin/django_scheduler/{'live' if 'live' in request.GET else 'page'}.html"
+        response = TemplateResponse(request, f"admin/django_scheduler/{template}.html", context)
+        add_never_cache_headers(response)
+        return response
+
+
+@admin.register(ScheduledFunction)
+class ScheduledFunctionAdmin(SchedulerAdmin):
+    list_per_page = 50
+
+    def get_urls(self) -> list[URLPattern]:
+        act = path(
+            "act/",
+            self.admin_site.admin_view(csrf_protect(require_POST(self.act_view))),
+            name="django_scheduler_scheduledfunction_act",
+        )
+        return [act, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
+            raise PermissionDenied
+        filters = Filters.read(request.GET)
+        functions = listing.Listing(self.database, self.get_queryset(request), filters)
+        after, before = request.GET.get("after", ""), request.GET.get("before", "")
+        with Questions(self.database) as ask:
+            answer = ask(lambda: functions.page(size=self.list_per_page, after=after, before=before))
+            counts = ask(lambda: self.database.count_states(STATES, at_most=MOST_COUNTED + 1))
+        page = answer.value or listing.Page([])
+        context = {
+            **self.page_context(request, _("Scheduled functions")),
+            "filters": filters,
+            "query": filters.address(),
+            "menus": list(menus(filters)),
+            "state_tabs": list(_state_tabs(filters, counts.value or {})),
+            "counts_are_late": counts.is_late,
+            "is_late": answer.is_late,
+            "page": page,
+            "rows": [Row(function) for function in page.rows],
+            "older": filters.address(after=str(page.after)) if page.after else "",
+            "newer": filters.address(before=str(page.before)) if page.before else "",
+            "first": filters.address() if after or before else None,
+            "looked_at": listing.LOOKED_AT,
+            "actions": [action for action in ACTIONS.values() if may_act(request, action)],
+            "selected_tab": "list",
+            **(extra_context or {}),
+        }
+        return self.respond(request, "scheduledfunction/list", context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
+            raise PermissionDenied
+        if not object_id.isdecimal() or not 0 < int(object_id[:20]) <= LARGEST_ID:
+            raise Http404(f"There is no scheduled function {object_id[:40]}.")
+        rows = self.get_queryset(request)
+        function = detail.load(rows, int(object_id))
+        if function is None:
+            context = {**self.page_context(request, _("No such function")), "object_id": object_id}
+            template = "admin/django_scheduler/scheduledfunction/gone.html"
+            return TemplateResponse(request, template, context, status=404)
+        context = {
+            **self.page_context(request, visible(function.name)),
+            "function": function,
+            "timeline": list(detail.timeline(function, timezone.now())),
+            "arguments": detail.shown(function, "args"),
+            "result": detail.shown(function, "result"),
+            **detail.relatives(rows, function),
+            "origins": [link for source in extension.origin_sources for link in source(rows.db, function)],
+            "actions": [
+                action for action in ACTIONS.values() if may_act(request, action) and action.is_legal(function.state)
+            ],
+            "selected_tab": "list",
+            **(extra_context or {}),
+        }
+        return self.respond(request, "scheduledfunction/detail", context)
+
+    def act_view(self, request: HttpRequest) -> HttpResponse:
+        """Cancel, run now, reschedule, run again."""
+        return ActionView(self, request).response()
+
+
+def _state_tabs(filters: Filters, counts: dict[str, int]) -> Any:
+    """The states one can choose, with how many functions are in each."""
+    choices: list[tuple[str, Any]] = [("", _("all")), *State.choices]
+    choices.insert(2, (OVERDUE, _("overdue")))
+    for value, label in choices:
+        number = counts.get(value)
+        yield {
+            "value": value,
+            "label": label,
+            "address": filters.address(state=value),
+            "is_chosen": filters.state == value,
+            "count": None if number is None else min(number, MOST_COUNTED),
+            "is_more": number is not None and number > MOST_COUNTED,
+        }

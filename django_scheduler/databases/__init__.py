@@ -9,14 +9,17 @@ from functools import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from django_scheduler.databases.base import NOW, Claimable, Database, Lane, NewRow, Success
+from django_scheduler.databases.base import NOW, Backlog, Claimable, Database, Lane, NewRow, Success
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql import PostgreSQL
 from django_scheduler.databases.sqlite import SQLite
 
-__all__ = ["NOW", "Claimable", "Database", "Lane", "NewRow", "Success", "database_for"]
+__all__ = ["NOW", "VENDORS", "Backlog", "Claimable", "Database", "Lane", "NewRow", "Success", "database_for"]
 
 _BY_VENDOR: dict[str, type[Database]] = {"postgresql": PostgreSQL, "mysql": MySQL, "sqlite": SQLite}
+
+#: ``connection.vendor`` of the databases that functions can be scheduled in. (MariaDB's is ``mysql``.)
+VENDORS = frozenset(_BY_VENDOR)
 
 
 @cache

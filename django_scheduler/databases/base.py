@@ -1,7 +1,8 @@
 """What a database can be asked, and the SQL that all of them understand."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -13,11 +14,15 @@ from django.db.models import DateTimeField
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from django_scheduler.conf import get_settings
+from django_scheduler import clock
 from django_scheduler.errors import TransientError
-from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.models import Pause, ScheduledFunction, ScheduledFunctionId, State
 
 TABLE = ScheduledFunction._meta.db_table
+PAUSES = Pause._meta.db_table
+
+#: Databases take only so many parts of a UNION.
+LANES_PER_STATEMENT = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +47,11 @@ class Lane:
     priority: int
     #: In seconds; zero or less: it is due.
     due_in: float
-    #: Of the first of them, as the driver gives it; and its id.
+    #: Of the first of them, as the driver gives it; and its id. Nothing before it is looked for.
     due_time: Any
     first_id: int
+    #: Whether its queue is paused, or everything is.
+    is_paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ class Claimable:
     claim_time: Any
     #: How long it had been due then, in seconds.
     lag: float
+    #: When it was due, as the driver gives it.
+    due_time: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +81,16 @@ class Success:
     completed_time: Any
     #: As JSON.
     result: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in a lane."""
+
+    pending: int
+    due: int
+    #: For how long the first function has been due that nobody is executing, in seconds; 0.0 if there is none.
+    lag: float
 
 
 #: Stands for the present in ``Database.record``.
@@ -93,6 +112,8 @@ class Database(ABC):
 
     #: Whether one executing mutation keeps every other writer waiting.
     has_one_writer: ClassVar[bool] = False
+    #: Whether the error of one statement leaves its transaction nothing but to be rolled back.
+    an_error_breaks_the_transaction: ClassVar[bool] = False
     #: How long an idle executor sleeps when nothing wakes it, in seconds.
     poll_interval: ClassVar[float] = 1.0
     #: The database's clock, as SQL; the same throughout a statement.
@@ -101,6 +122,8 @@ class Database(ABC):
     skip_locked: ClassVar[str]
     #: What a claim selects besides, to let a cancel know that this transaction executes a function.
     mark_executing: ClassVar[str] = "NULL"
+    #: A condition that a row does not meet while a mutation is executing that has locked it, where that can be seen.
+    not_executing: ClassVar[str] = "TRUE"
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -118,13 +141,13 @@ class Database(ABC):
         return RawSQL(now.text, now.params, output_field=DateTimeField())
 
     def _now(self) -> Sql:
-        if get_settings().CLOCK == "python":
+        if clock.is_pythons():
             return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
         return Sql(self.clock)
 
     def current_time(self) -> datetime:
         """The present, by the same clock."""
-        return timezone.now() if get_settings().CLOCK == "python" else self._current_time()
+        return timezone.now() if clock.is_pythons() else self._current_time()
 
     def _current_time(self) -> datetime:
         with self.connection.cursor() as cursor:
@@ -182,8 +205,8 @@ class Database(ABC):
             lanes = self._lanes(_besides(besides))
             cursor.execute(lanes.text, lanes.params)
             return [
-                Lane(queue, priority, float(due_in), due_time, first_id)
-                for queue, priority, due_in, due_time, first_id in cursor.fetchall()
+                Lane(queue, priority, float(due_in), due_time, first_id, bool(is_paused))
+                for queue, priority, due_in, due_time, first_id, is_paused in cursor.fetchall()
             ]
 
     def _lanes(self, besides: Sql) -> Sql:
@@ -200,12 +223,19 @@ class Database(ABC):
             f" SELECT head.queue, head.priority, head.due_time, head.id FROM lanes JOIN {TABLE} head ON head.id ="
             f" COALESCE(({first} AND queue = lanes.queue AND priority > lanes.priority {order}),"
             f" ({first} AND queue > lanes.queue {order})))"
-            f" SELECT queue, priority, {due_in.text}, due_time, id FROM lanes",
+            f" SELECT queue, priority, {due_in.text}, due_time, id, {is_paused('lanes')} FROM lanes",
             *besides.params,
             *besides.params,
             *besides.params,
             *due_in.params,
         )
+
+    def look_again(self, lanes: Collection[Lane], *, besides: Collection[int] = ()) -> list[Lane]:
+        """Those of the lanes that have pending functions from where they began, and where they begin now.
+
+        Cheaper than ``lanes`` where the index has many entries of functions that have finished since.
+        """
+        return self.lanes(besides=besides)
 
     def claim(
         self, lane: Lane, *, most: int = 1, before: Lane | None = None, besides: Collection[int] = ()
@@ -219,9 +249,9 @@ class Database(ABC):
         passed_over = _besides(besides)
         earlier = _earlier_than(before)
         return self._claim(
-            f"state = 'pending' AND queue = %s AND priority = %s AND due_time <= {now.text}{earlier.text}"
-            f"{passed_over.text} ORDER BY due_time, id LIMIT {most:d}",
-            [lane.queue, lane.priority, *now.params, *earlier.params, *passed_over.params],
+            f"state = 'pending' AND queue = %s AND priority = %s AND due_time >= %s AND due_time <= {now.text}"
+            f"{earlier.text}{passed_over.text} ORDER BY due_time, id LIMIT {most:d}",
+            [lane.queue, lane.priority, lane.due_time, *now.params, *earlier.params, *passed_over.params],
         )
 
     def claim_again(self, function_id: int) -> Claimable | None:
@@ -233,13 +263,13 @@ class Database(ABC):
         due_in = self._seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, name, {self._text('args')}, attempts, {now.text}, {due_in.text}, {self.mark_executing}"
-                f" FROM {TABLE} WHERE {chosen} {self.skip_locked}",
+                f"SELECT id, name, {self._text('args')}, attempts, {now.text}, {due_in.text}, {self.mark_executing},"
+                f" due_time FROM {TABLE} WHERE {chosen} {self.skip_locked}",
                 [*now.params, *due_in.params, *params],
             )
             return [
-                Claimable(function_id, name, args, attempts, claim_time, max(0.0, -float(due_in_seconds)))
-                for function_id, name, args, attempts, claim_time, due_in_seconds, _ in cursor.fetchall()
+                Claimable(function_id, name, args, attempts, claim_time, max(0.0, -float(due_in_seconds)), due_time)
+                for function_id, name, args, attempts, claim_time, due_in_seconds, _, due_time in cursor.fetchall()
             ]
 
     def next_due_in(self, lane: Lane) -> float | None:
@@ -254,6 +284,52 @@ class Database(ABC):
             )
             row = cursor.fetchone()
         return None if row is None else float(row[0])
+
+    def backlog(self, lane: Lane, *, besides: Collection[int] = (), count_to: int) -> Backlog:
+        """What waits in a lane, in one statement that locks nothing.
+
+        ``besides``: ids that are known to be executing. ``count_to``: where to stop counting.
+        """
+        return self.backlogs([lane], besides=besides, count_to=count_to)[0]
+
+    def backlogs(self, lanes: Sequence[Lane], *, besides: Collection[int] = (), count_to: int) -> list[Backlog]:
+        """``backlog`` of each lane, a hundred of them in a statement."""
+        if len(lanes) > LANES_PER_STATEMENT:
+            first, others = lanes[:LANES_PER_STATEMENT], lanes[LANES_PER_STATEMENT:]
+            return [
+                backlog
+                for part in (first, others)
+                for backlog in self.backlogs(part, besides=besides, count_to=count_to)
+            ]
+        each = [self._backlog(number, lane, _besides(besides), count_to) for number, lane in enumerate(lanes)]
+        if not each:
+            return []
+        with self.connection.cursor() as cursor:
+            statement = " UNION ALL ".join(sql.text for sql in each)
+            cursor.execute(statement, [param for sql in each for param in sql.params])
+            return [
+                Backlog(pending, due, max(0.0, -float(due_in or 0.0)))
+                for _, pending, due, due_in in sorted(cursor.fetchall(), key=lambda row: int(row[0]))
+            ]
+
+    def _backlog(self, number: int, lane: Lane, passed_over: Sql, count_to: int) -> Sql:
+        now = self._now()
+        due_in = self._seconds_until("due_time")
+        rows = f"FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s"
+        in_lane: list[Any] = [lane.queue, lane.priority]
+        return Sql(
+            f"SELECT {number:d}, (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} LIMIT {count_to}) pending),"
+            f" (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} AND due_time <= {now.text} LIMIT {count_to}) due),"
+            f" (SELECT {due_in.text} {rows} AND due_time <= {now.text} AND {self.not_executing}{passed_over.text}"
+            " ORDER BY due_time, id LIMIT 1)",
+            *in_lane,
+            *in_lane,
+            *now.params,
+            *due_in.params,
+            *in_lane,
+            *now.params,
+            *passed_over.params,
+        )
 
     def _text(self, column: str) -> str:
         """A JSON column as text."""
@@ -318,6 +394,78 @@ class Database(ABC):
 
     def lock_rows(self, ids: Collection[int]) -> None:
         """Lock rows, interrupting the mutations that hold them where the database can; else do nothing."""
+
+    # Rescheduling
+
+    def reschedule(self, ids: Collection[int], time: timedelta | datetime) -> None:
+        """Make pending functions due after a delay or at a time, but not before now."""
+        if ids:
+            due = self._scheduled_and_due(time)[1]
+            with self.connection.cursor() as cursor:
+                cursor.execute(
+                    f"UPDATE {TABLE} SET due_time = {due.text} WHERE state = 'pending'"
+                    f" AND id IN ({', '.join(['%s'] * len(ids))})",
+                    [*due.params, *ids],
+                )
+
+    # Looking, for people
+
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        """Let no statement within take longer: then it fails with an error that ``is_time_up`` knows."""
+        yield
+
+    def is_time_up(self, error: BaseException) -> bool:
+        """Whether a statement has met the ``time_limit``."""
+        return False
+
+    def count_states(self, states: Collection[str], *, at_most: int) -> dict[str, int]:
+        """How many functions are in each state, counted no further than ``at_most``; in one statement."""
+        # Ordered, so that an index is read and not the table.
+        counts = ", ".join(
+            f"(SELECT COUNT(*) FROM (SELECT 1 FROM {TABLE} WHERE state = '{State(state).value}'"
+            f"{self._in_order(State(state))} LIMIT {at_most:d}) AS counted_{number})"
+            for number, state in enumerate(states)
+        )
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {counts}")
+            return dict(zip(states, cursor.fetchone(), strict=True))
+
+    def _in_order(self, state: State) -> str:
+        if state is State.PENDING:
+            return " ORDER BY queue, priority, due_time, id"
+        if state is State.IN_PROGRESS:
+            return " ORDER BY worker"
+        return " AND completed_time IS NOT NULL ORDER BY completed_time DESC"
+
+    def first_pending(
+        self, lanes: Collection[Lane], *, after: tuple[datetime, int] | None, overdue_only: bool, limit: int
+    ) -> list[int]:
+        """The ids of the pending functions that are due first, in all of these lanes together.
+
+        ``after``: the due time and the id of the one to begin behind. ``overdue_only``: only what is due already.
+        """
+        if not lanes:
+            return []
+        conditions: list[Sql] = []
+        if after is not None:
+            time = self.connection.ops.adapt_datetimefield_value(after[0])
+            conditions.append(Sql(" AND due_time >= %s AND (due_time > %s OR id > %s)", time, time, after[1]))
+        if overdue_only:
+            now = self._now()
+            conditions.append(Sql(f" AND due_time <= {now.text}", *now.params))
+        condition = "".join(each.text for each in conditions)
+        values = [param for each in conditions for param in each.params]
+        # Each lane is in order already. One SELECT over all of them would sort everything that is pending.
+        heads = " UNION ALL ".join(
+            f"SELECT id, due_time FROM (SELECT id, due_time FROM {TABLE} WHERE state = 'pending' AND queue = %s"
+            f" AND priority = %s{condition} ORDER BY due_time, id LIMIT {limit:d}) AS lane_{number}"
+            for number in range(len(lanes))
+        )
+        params = [param for lane in lanes for param in (lane.queue, lane.priority, *values)]
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT id FROM ({heads}) AS heads ORDER BY due_time, id LIMIT {limit:d}", params)
+            return [row[0] for row in cursor.fetchall()]
 
     # Executing
 
@@ -385,6 +533,11 @@ def _earlier_than(lane: Lane | None) -> Sql:
         return Sql("")
     # The first comparison is what an index understands.
     return Sql(" AND due_time <= %s AND (due_time < %s OR id < %s)", lane.due_time, lane.due_time, lane.first_id)
+
+
+def is_paused(lane: str) -> str:
+    """Whether the queue of a lane is paused, as SQL."""
+    return f"EXISTS (SELECT 1 FROM {PAUSES} pause WHERE pause.queue IN ('', {lane}.queue))"
 
 
 def _besides(ids: Collection[int]) -> Sql:

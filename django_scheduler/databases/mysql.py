@@ -1,11 +1,13 @@
 """MySQL and MariaDB: row locks that are skipped; neither partial indexes nor wake-ups."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
-from django_scheduler.databases.base import TABLE, Database, Sql
+from django_scheduler.databases.base import TABLE, Database, Sql, is_paused
 from django_scheduler.models import ScheduledFunctionId
 
 #: Lock wait timeout, deadlock, record changed since it was read.
@@ -16,6 +18,9 @@ LOST = {1053, 1927, 2002, 2003, 2006, 2013, 2055, 3169, 4031}
 
 #: Too many connections, lock wait timeout, disk full, lock not available, query killed.
 PASSING = {1040, 1205, 1021, 1317, 3572}
+
+#: max_statement_time of MariaDB, max_execution_time of MySQL.
+TIME_IS_UP = {1969, 3024}
 
 #: What lasts exactly as long as the transaction, which a deadlock ends without a sign, and CREATE TABLE too.
 MARK = "django_scheduler_mark"
@@ -59,7 +64,7 @@ class MySQL(Database):
         # there is no other condition; the first function of a group is then found through the index.
         due_in = self._seconds_until("due_time")
         return Sql(
-            f"SELECT head.queue, head.priority, {due_in.text}, due_time, id FROM"
+            f"SELECT head.queue, head.priority, {due_in.text}, due_time, id, {is_paused('head')} FROM"
             f" (SELECT queue, priority, (SELECT id FROM {TABLE} WHERE state = 'pending' AND queue = lane.queue"
             f" AND priority = lane.priority{besides.text} ORDER BY due_time, id LIMIT 1) AS first_id FROM"
             f" (SELECT queue, priority FROM {TABLE} WHERE state = 'pending' GROUP BY queue, priority) AS lane) AS head"
@@ -67,6 +72,24 @@ class MySQL(Database):
             *due_in.params,
             *besides.params,
         )
+
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        driver: Any = self.connection
+        limit = f"max_statement_time = {seconds:f}"
+        no_limit = "max_statement_time = DEFAULT"
+        if not driver.mysql_is_mariadb:
+            limit = f"max_execution_time = {max(1, round(seconds * 1000)):d}"
+            no_limit = "max_execution_time = DEFAULT"
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION {limit}")
+            try:
+                yield
+            finally:
+                cursor.execute(f"SET SESSION {no_limit}")
+
+    def is_time_up(self, error: BaseException) -> bool:
+        return _code(error) in TIME_IS_UP
 
     def prepare_session(self) -> None:
         # Under REPEATABLE READ a locking read also locks the gaps that it passes, and inserts wait for those.

@@ -1,7 +1,8 @@
 """PostgreSQL: row locks that are skipped, NOTIFY, and executing mutations that can be interrupted."""
 
 import selectors
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections, transaction
 
 from django_scheduler.databases import interruption
-from django_scheduler.databases.base import TABLE, Database, Sql, Success
+from django_scheduler.databases.base import TABLE, Database, Lane, Sql, Success, is_paused
 from django_scheduler.databases.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
 
 CHANNEL = "django_scheduler"
@@ -28,6 +29,7 @@ APPLICATION_NAME = "django_scheduler"
 
 
 class PostgreSQL(Database):
+    an_error_breaks_the_transaction = True
     poll_interval = 5.0
     clock = "STATEMENT_TIMESTAMP()"
     # NO KEY: a row of the user's that refers to this one by a foreign key can be inserted meanwhile.
@@ -35,6 +37,11 @@ class PostgreSQL(Database):
     # Of this transaction alone, so that it reaches the server and leaves it through any connection pool.
     # A subquery, so that it is done once and not for every row.
     mark_executing = f"(SELECT set_config('application_name', '{EXECUTING}', true))"
+    # A row that several transactions share names none of them, and is taken for one that nobody executes.
+    not_executing = (
+        "xmax NOT IN (SELECT backend_xid FROM pg_stat_activity"
+        f" WHERE application_name = '{EXECUTING}' AND backend_xid IS NOT NULL)"
+    )
 
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
         now = self._now()
@@ -58,6 +65,25 @@ class PostgreSQL(Database):
         # that loses it ends every session that listens.
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, '')", [CHANNEL])
+
+    def look_again(self, lanes: Collection[Lane], *, besides: Collection[int] = ()) -> list[Lane]:
+        # Finished functions stay in the index as long as somebody's snapshot may still see them pending. Reading
+        # each lane from where it began skips them: with 100,000 of them 0.1 ms instead of 30.
+        due_in = self._seconds_until("head.due_time")
+        columns = [[getattr(lane, column) for lane in lanes] for column in ("queue", "priority", "due_time")]
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT lane.queue, lane.priority, {due_in.text}, head.due_time, head.id, {is_paused('lane')}"
+                " FROM unnest(%s::text[], %s::int[], %s::timestamptz[]) AS lane (queue, priority, due_time)"
+                f" CROSS JOIN LATERAL (SELECT due_time, id FROM {TABLE} WHERE state = 'pending'"
+                " AND queue = lane.queue AND priority = lane.priority AND due_time >= lane.due_time"
+                " AND id <> ALL(%s::bigint[]) ORDER BY due_time, id LIMIT 1) AS head",
+                [*due_in.params, *columns, list(besides)],
+            )
+            return [
+                Lane(queue, priority, float(due_in_seconds), due_time, first_id, paused)
+                for queue, priority, due_in_seconds, due_time, first_id, paused in cursor.fetchall()
+            ]
 
     def record_successes(self, successes: Sequence[Success], *, worker: str) -> bool:
         # Arrays instead of a CASE for each column: one parameter each, however many rows.
@@ -88,6 +114,24 @@ class PostgreSQL(Database):
             if sqlstate(error) != LOCK_NOT_AVAILABLE:
                 raise
             return False
+
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        # Of this transaction alone, so that it leaves a connection pool unchanged. In a savepoint, whose end
+        # does not end it, we put back what was.
+        is_outermost = not self.connection.in_atomic_block
+        with transaction.atomic(using=self.using), self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)",
+                [f"{max(1, round(seconds * 1000))}ms"],
+            )
+            before = cursor.fetchone()[0]
+            yield
+            if not is_outermost:
+                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
+
+    def is_time_up(self, error: BaseException) -> bool:
+        return sqlstate(error) == "57014"
 
     # Executing
 

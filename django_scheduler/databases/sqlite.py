@@ -1,9 +1,11 @@
 """SQLite: one file, one host, one writer at a time."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Event
+from time import monotonic
 from typing import Any
 
 from django.db import connections
@@ -14,6 +16,9 @@ from django_scheduler.databases.base import Database, Sql
 #: How often a change by another process is looked for, in seconds. It takes some microseconds, and no statement
 #: that reads a table.
 WATCH_INTERVAL = 0.02
+
+#: After how many of its instructions SQLite looks at the clock: some tenths of a millisecond.
+INSTRUCTIONS_PER_LOOK = 10_000
 
 
 class SQLite(Database):
@@ -41,6 +46,20 @@ class SQLite(Database):
 
     def _adapted(self, time: datetime) -> str:
         return str(self.connection.ops.adapt_datetimefield_value(time))
+
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        self.connection.ensure_connection()
+        driver: Any = self.connection.connection
+        deadline = monotonic() + seconds
+        driver.set_progress_handler(lambda: monotonic() > deadline, INSTRUCTIONS_PER_LOOK)
+        try:
+            yield
+        finally:
+            driver.set_progress_handler(None, 0)
+
+    def is_time_up(self, error: BaseException) -> bool:
+        return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
 
     def prepare_session(self) -> None:
         connection: Any = self.connection

@@ -3,6 +3,12 @@
 Only the worker whose turn it is stands here; the others wait for the turn. So an idle executor asks the
 database with one thread however many it has, and threads never compete for the same row.
 
+A look at everything enters the index of pending functions once for each lane. Whatever has finished since stays in
+that index while somebody's snapshot may still see it pending, and then such a look takes long. For a while after one
+that did, only the lanes that are known are looked at again, each from where it began, which skips what has finished.
+What that cannot see (a lane that is new; a function that was scheduled earlier, but has been committed later) is seen
+by the next look at everything, which also comes before every sleep.
+
 It sleeps until the next due time it knows of, until the bell rings (something was scheduled), or for the poll
 interval, whichever comes first. Everything that it decides is read afresh from the database: a bell that rings
 for nothing costs one statement, and one that fails to ring costs at most a poll interval.
@@ -10,16 +16,21 @@ for nothing costs one statement, and one that fails to ring costs at most a poll
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from enum import Enum
 from threading import Event
 from typing import Any
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, Lane
+from django_scheduler.executor.paused_queues import PausedQueues
 
 #: For how long a lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so, in
-#: seconds.
-TRUST = 1.0
+#: seconds. A pause, which is seen when looking, takes effect within it at the latest.
+TRUST = 0.5
+
+#: A look at everything that took longer is repeated only after ten times as long, but at least twice a second.
+LONG_LOOK, LONGEST_REST = 0.02, 0.5
 
 #: How often due functions that others hold are looked at again, in seconds. Nobody tells when an executor elsewhere
 #: dies and lets go of one.
@@ -49,12 +60,15 @@ class Lookout:
         self._until = until
         self._stopping = stopping
         self._is_executing = is_executing
+        self._paused_queues = PausedQueues()
         self._rung = Event()
         self._has_news = False
         self._only_lane: Lane | None = None
         self._trusted_until = 0.0
         self._has_looked = False
         self._not_due: list[Lane] = []
+        self._known: list[Lane] = []
+        self._familiar_until = 0.0
 
     def ring(self) -> None:
         """Something may be due, or it is time to stop."""
@@ -81,7 +95,7 @@ class Lookout:
             # Likewise: what is executed now may schedule more and end while we look.
             was_executing = self._is_executing()
             lanes = self._lanes(besides())
-            due = sorted((lane for lane in lanes if lane.due_in <= 0), key=_order)
+            due = _due(lanes)
             self._not_due = [lane for lane in lanes if lane.due_in > 0]
             self._has_looked = True
             self._trust(due)
@@ -95,6 +109,7 @@ class Lookout:
     def found_all_locked(self, due: list[Lane]) -> None:
         """Sleep, because every due function is held by somebody: others execute them, or cancel them."""
         self._only_lane = None
+        self._familiar_until = 0.0
         if not self._has_looked:
             return  # not before having looked elsewhere
         if self._until is Until.NOTHING_DUE and not self._is_executing():
@@ -103,9 +118,28 @@ class Lookout:
         later = [self._database.next_due_in(lane) for lane in due]
         self._sleep(LOCKED_INTERVAL, *(seconds for seconds in later if seconds is not None))
 
+    def claimed_up_to(self, lane: Lane, due_time: Any) -> None:
+        """What was due in this lane before that is taken: until the next look it begins here."""
+        if self._only_lane is not None and _same(self._only_lane, lane):
+            self._only_lane = replace(self._only_lane, due_time=due_time)
+
     def _lanes(self, besides: Collection[int]) -> list[Lane]:
-        lanes = self._database.lanes(besides=besides)
-        return [lane for lane in lanes if lane.queue in self._queues] if self._queues else lanes
+        self._database.connection.ensure_connection()  # which is not what makes a look long
+        began = time.monotonic()
+        if began < self._familiar_until:
+            lanes = self._served(self._database.look_again(self._known, besides=besides))
+            if _due(lanes):
+                return lanes
+        self._known = self._served(self._database.lanes(besides=besides))
+        ended = time.monotonic()
+        if ended - began > LONG_LOOK:
+            self._familiar_until = ended + min(10 * (ended - began), LONGEST_REST)
+        return self._known
+
+    def _served(self, lanes: list[Lane]) -> list[Lane]:
+        if self._queues:
+            lanes = [lane for lane in lanes if lane.queue in self._queues]
+        return self._paused_queues.pass_over(lanes)
 
     def _trust(self, due: list[Lane]) -> None:
         before, self._only_lane = self._only_lane, due[0] if len(due) == 1 else None
@@ -126,6 +160,11 @@ class Lookout:
     def _poll_interval(self) -> float:
         configured = get_settings().POLL_INTERVAL
         return configured.total_seconds() if configured else self._database.poll_interval
+
+
+def _due(lanes: list[Lane]) -> list[Lane]:
+    """Those that are due, in the order in which to serve them."""
+    return sorted((lane for lane in lanes if lane.due_in <= 0), key=_order)
 
 
 def _same(one: Lane, other: Lane) -> bool:

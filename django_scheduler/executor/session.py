@@ -37,7 +37,9 @@ def _prepare(connection: Any, **kwargs: object) -> None:
 
 
 def tidy_connections(using: str) -> None:
-    """Leave nothing of one function to the next one."""
+    """Leave nothing of one function to the next one, if this thread's connections are an executor's."""
+    if not hasattr(_this_thread, "database"):
+        return  # a test's own, whose transaction would go with them
     reset_queries()
     connection = connections[using]
     if _is_in_transaction(connection):

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import takewhile, zip_longest
+from itertools import zip_longest
 from typing import TypeGuard
 
 from django.db import transaction
@@ -83,7 +83,7 @@ class Worker:
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
         def claim() -> Execution | None:
             claimed = self._database.claim_again(function_id)
-            return claimed and self._execution_of(claimed)
+            return None if claimed is None else self._execution_of(claimed)
 
         self._execute(claim, hand_on_turn=lambda: None)
 
@@ -130,16 +130,21 @@ class Worker:
             before = next_lane if next_lane and next_lane.priority == lane.priority else None
             claimed = self._database.claim(lane, most=self._size.next, before=before, besides=executing)
             if claimed:
-                return self._group_of(claimed)
+                execution = self._group_of(claimed)
+                self._lookout.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
+                return execution
         return None
 
     def _group_of(self, claimed: list[Claimable]) -> Execution:
         """The mutations at the beginning that may share a transaction, or else the first function."""
-        executions = map(self._execution_of, claimed)
-        members = [*takewhile(self._may_be_grouped, executions)]
+        members = []
+        for execution in map(self._execution_of, claimed):
+            if not self._may_be_grouped(execution):
+                break
+            members.append(execution)
         if len(members) > 1 and self._database.may_group():
             return MutationGroup(members, self._database, self._executor_name, self._execute_alone)
-        return members[0] if members else self._execution_of(claimed[0])
+        return self._execution_of(claimed[0])
 
     def _may_be_grouped(self, execution: Execution) -> TypeGuard[MutationExecution]:
         return (

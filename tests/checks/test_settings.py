@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from django_scheduler.conf import get_settings
+from tests.checks.messages import ids
 
 pytestmark = pytest.mark.django_db  # some of Django's own checks ask the database what it can do
 
@@ -89,3 +90,29 @@ def test_what_is_overridden_holds_at_once_and_only_as_long():
 def test_wrong_settings_stop_whoever_needs_them(settings):
     with override_settings(DJANGO_SCHEDULER=settings), pytest.raises(ImproperlyConfigured, match="DJANGO_SCHEDULER"):
         get_settings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"HEARTBEAT_INTERVAL": timedelta(seconds=20)}, "django_scheduler.E004"),
+        ({"HEARTBEAT_TIMEOUT": timedelta(seconds=10)}, "django_scheduler.E004"),
+        ({"BACKOFF_INITIAL": timedelta(hours=3)}, "django_scheduler.E005"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_an_error(settings, expected):
+    (error,) = errors_with(settings)
+    assert error.id == expected
+    assert error.hint
+
+
+def test_settings_that_agree_are_fine():
+    assert errors_with({"HEARTBEAT_INTERVAL": timedelta(seconds=20), "HEARTBEAT_TIMEOUT": timedelta(minutes=1)}) == []
+    assert errors_with({"BACKOFF_INITIAL": timedelta(hours=3), "BACKOFF_MAXIMUM": timedelta(hours=3)}) == []
+
+
+def test_pythons_clock_is_a_warning_in_production_only():
+    with override_settings(DJANGO_SCHEDULER={"CLOCK": "python"}):
+        assert "W001" in ids(deploy=True)
+        assert "W001" not in ids()
+    assert "W001" not in ids(deploy=True)

@@ -4,14 +4,15 @@ import pytest
 
 from django_scheduler import ctx
 from django_scheduler.executor.group import MutationGroup
+from django_scheduler.models import ScheduledFunctionId
 from tests.executor.in_process import execute_with_one_worker
 from tests.groups import functions
 
 
 @pytest.fixture
-def groups(monkeypatch) -> list[list[int]]:
+def groups(monkeypatch) -> list[list[ScheduledFunctionId]]:
     """The ids of each group that a worker has formed."""
-    formed: list[list[int]] = []
+    formed: list[list[ScheduledFunctionId]] = []
     in_transaction = MutationGroup.in_transaction
 
     def note(group: MutationGroup) -> None:
@@ -23,10 +24,10 @@ def groups(monkeypatch) -> list[list[int]]:
 
 
 @pytest.fixture
-def execute_as_group(transactional_db, groups) -> Callable[[list[int]], None]:
+def execute_as_group(transactional_db, groups) -> Callable[[list[ScheduledFunctionId]], None]:
     """Execute these functions, which are the next that are due, and check that a worker has grouped them."""
 
-    def execute(ids: list[int]) -> None:
+    def execute(ids: list[ScheduledFunctionId]) -> None:
         execute_with_one_worker()
         assert ids in groups
 

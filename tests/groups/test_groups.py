@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from django_scheduler import ctx, wakeup
-from django_scheduler.models import Failure, ScheduledFunction, State
+from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.in_process import execute_with_one_worker, record
 from tests.groups import functions
 from tests.groups.functions import hooks, starts
@@ -19,11 +19,11 @@ def labels() -> list[str]:
     return [entry.label for entry in Entry.objects.order_by("pk")]
 
 
-def states(ids: list[int]) -> list[str]:
+def states(ids: list[ScheduledFunctionId]) -> list[str]:
     return [record(function_id).state for function_id in ids]
 
 
-def enter(*labels: str) -> list[int]:
+def enter(*labels: str) -> list[ScheduledFunctionId]:
     return [ctx.scheduler.run_after(0, functions.enter, label=label) for label in labels]
 
 
@@ -38,6 +38,9 @@ def test_members_are_recorded_as_if_alone(execute_as_group):
         (State.SUCCESS, 1, function_id, "") for function_id in ids
     ]
     for row, later in itertools.pairwise(rows):
+        assert row.started_time
+        assert row.completed_time
+        assert later.started_time
         assert row.started_time <= row.completed_time <= later.started_time
         assert row.worker == "the worker of a test"
 
@@ -49,7 +52,7 @@ def test_a_group_grows_with_the_backlog_and_ends_with_it(transactional_db, group
 
 
 def test_failing_member_fails_alone_once_and_its_neighbours_succeed_once(execute_as_group):
-    before, after = enter("before"), []
+    before = enter("before")
     bad = ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad")
     after = enter("after")
 
@@ -264,7 +267,10 @@ def test_a_group_lets_go_of_what_it_has_no_time_for(execute_as_group, groups):
 
     assert states([slow, *ids]) == [State.SUCCESS] * 3
     assert groups[groups.index([slow, *ids]) + 1 :] == []  # the next is claimed alone, as there was time for one
-    assert record(slow).completed_time < record(ids[0]).started_time
+    ended, began = record(slow).completed_time, record(ids[0]).started_time
+    assert ended
+    assert began
+    assert ended < began
 
 
 def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transactional_db, groups):

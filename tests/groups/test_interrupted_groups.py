@@ -97,7 +97,7 @@ def test_cancel_of_a_member_wins_or_comes_too_late(backlog, target):
 def test_deadlock_with_another_transaction_only_makes_the_members_run_alone(backlog, groups):
     first, second = (Account.objects.create().pk for _ in range(2))
     deadlock = Deadlock(first, second)
-    met = []
+    met: list[str] = []
 
     def meet_once() -> None:
         if not met:

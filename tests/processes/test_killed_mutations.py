@@ -119,5 +119,5 @@ def test_killed_executor_leaves_nothing_of_a_group_and_the_next_one_runs_each_me
     assert [state_of(function_id) for function_id in group] == [State.PENDING] * 3
     successor = executors.start()
     wait_until(lambda: all(state_of(each) == State.SUCCESS for each in group), "the next executor ran them")
-    assert sorted(Entry.objects.values_list("function_id", flat=True)) == sorted(before + group)
+    assert list(Entry.objects.order_by("function_id").values_list("function_id", flat=True)) == [*before, *group]
     assert successor.stop() == 0

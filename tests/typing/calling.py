@@ -3,6 +3,7 @@
 from typing import Any, assert_type
 
 from django_scheduler import ScheduledFunctionId, api, ctx
+from tests.models import Entry
 from tests.typing.functions import archive_order, create_order, fetch_rate, plain, send_confirmation
 
 assert_type(ctx.run_mutation(create_order, items=["a"]), int)
@@ -33,3 +34,18 @@ async def from_async_code() -> None:
     await scheduler.arun_at(0, fetch_rate)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     await scheduler.acancel("7")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await ctx.arun_action(fetch_rate, 5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await ctx.arun_mutation(create_order, items="a")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await ctx.arun_mutation(create_order)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await ctx.arun_mutation(plain, order_id=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await scheduler.arun_after(0, send_confirmation, order="x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await scheduler.arun_at_many(0, plain, [])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await scheduler.acancel_all(plain)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def with_a_wrong_result() -> str:
+    return await ctx.arun_mutation(create_order, items=["a"])  # type: ignore[call-overload, no-any-return]  # pyright: ignore[reportReturnType]
+
+
+number: str = ctx.run_mutation(create_order, items=["a"])  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+ctx.run_mutation(Entry.objects.all())  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+ctx.function_id = 7  # type: ignore[misc, assignment]  # pyright: ignore[reportAttributeAccessIssue]

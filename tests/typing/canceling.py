@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import assert_type
 
 from django_scheduler import api, ctx
+from tests.models import Entry
 from tests.typing.functions import archive_order, plain
 
 scheduler = ctx.scheduler
@@ -19,3 +20,7 @@ assert_type(scheduler.cancel_all("orders:create_order"), int)
 scheduler.cancel("7")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 scheduler.cancel_all(plain)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 scheduler.cancel_all(archive_order, tomorrow)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+scheduler.cancel(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+scheduler.cancel(archive_order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+scheduler.cancel_all(Entry.objects.all())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+scheduler.cancel_all(start="tomorrow")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -23,3 +23,8 @@ async def fetch_rate(ctx: Context, currency: str) -> float:
 
 
 def plain(ctx: Context, *, order_id: int) -> None: ...
+
+
+@mutation
+def tag_order(ctx: Context, /, order_id: int, **tags: str) -> None:
+    """With ``**``, ctx must be positional-only: a tag could be called like it."""

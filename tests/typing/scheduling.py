@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from typing import assert_type
 
 from django_scheduler import ScheduledFunctionId, api, ctx, internal
-from tests.typing.functions import archive_order, create_order, fetch_rate, plain, send_confirmation
+from tests.models import Entry
+from tests.typing.functions import archive_order, create_order, fetch_rate, plain, send_confirmation, tag_order
 
 scheduler = ctx.scheduler
 tomorrow = datetime.fromisoformat("2030-01-01T00:00:00+00:00")
@@ -40,3 +41,21 @@ scheduler.run_at(timedelta(1), archive_order, 1)  # type: ignore[call-overload] 
 scheduler.run_after_many(0, plain, [])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 scheduler.run_after_many(0, archive_order, {"order_id": 1})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
 scheduler.run_after_many(0, archive_order, [1, 2])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+# What cannot be scheduled: a query, whether as the function or as an argument, a method, a class, an app, a call.
+scheduler.run_after(0, Entry.objects.all())  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_after(0, Entry.objects.count)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_after(0, Entry)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_after(0, create_order, items=Entry.objects.all())  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_after(0, api.orders)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_after(0, create_order(ctx, items=["a"]))  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_at("tomorrow", archive_order, 1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+scheduler.run_at_many(timedelta(1), archive_order, [])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+# With ** any name goes, and only the type is looked at.
+scheduler.run_after(0, tag_order, 1, color="red", size="small")
+scheduler.run_after(0, tag_order, 1, color=5)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+# An id is an integer, but not any integer is an id of ours.
+order_id: int = scheduler.run_after(0, archive_order, 1)
+function_id: ScheduledFunctionId = 7  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]

@@ -1,0 +1,4 @@
+"""How long a body works that is to be killed in the middle."""
+
+#: In seconds.
+WORK = 0.02

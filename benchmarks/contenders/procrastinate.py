@@ -1,0 +1,45 @@
+"""procrastinate, through its Django app."""
+
+# /// script
+# dependencies = ["procrastinate[django]", "Django", "psycopg[binary]"]
+# [tool.benchmark]
+# databases = ["postgresql"]
+# worker = "python -m django procrastinate worker --concurrency 10"
+# apps = ["procrastinate.contrib.django"]
+# remark = "`--concurrency 10`, which is quicker than its default of 1."
+# [tool.benchmark.future]
+# table = "procrastinate_jobs"
+# due = "scheduled_at"
+# ///
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from procrastinate.contrib.django import app
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from benchmarks.business import bodies
+from benchmarks.contender import DjangoContender
+
+TASKS = {
+    "noop": app.task(name="noop")(bodies.noop),
+    "insert": app.task(name="insert")(bodies.insert),
+    "insert_twice": app.task(name="insert_twice")(bodies.insert_twice),
+}
+
+
+class Procrastinate(DjangoContender):
+    def enqueue(self, body: str, job: int) -> None:
+        TASKS[body].defer(job=job)
+
+    def schedule_many(self, body: str, jobs: Sequence[int]) -> None:
+        TASKS[body].batch_defer(*({"job": job} for job in jobs))
+
+    def schedule_at(self, body: str, job: int, when: datetime) -> None:
+        TASKS[body].configure(schedule_at=when).defer(job=job)
+
+    def unfinished(self) -> int:
+        return ProcrastinateJob.objects.filter(status__in=["todo", "doing"]).count()
+
+
+contender = Procrastinate

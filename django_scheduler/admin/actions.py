@@ -1,0 +1,116 @@
+"""What a person may do with scheduled functions: cancel, run now, reschedule, run again."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from django_scheduler import cancellation, rerun, rescheduling
+from django_scheduler.models import UNFINISHED, State
+from django_scheduler.outcomes import Outcome
+
+FINISHED = (State.SUCCESS, State.FAILED, State.CANCELED)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    name: str
+    label: Any
+    #: What confirming it will do.
+    explanation: Any
+    #: What has become of ``%(count)d`` functions to which it happened.
+    done: Any
+    #: In which states it is legal.
+    states: tuple[State, ...]
+    #: Does it, to functions in a database, at a time where one is needed; what became of each.
+    run: Callable[[str, Sequence[int], datetime | None], dict[int, Outcome]]
+    needs_time: bool = False
+    is_destructive: bool = False
+
+    @property
+    def permission(self) -> str:
+        return f"django_scheduler.{self.name}_scheduledfunction"
+
+    def is_legal(self, state: str) -> bool:
+        return state in self.states
+
+    def summary(self, outcomes: Mapping[Outcome, int]) -> str:
+        """``12 canceled, 1 had already finished``."""
+        wordings = {Outcome.DONE: self.done, **_NOT_DONE}
+        parts = [wordings[outcome] % {"count": outcomes[outcome]} for outcome in wordings if outcomes.get(outcome, 0)]
+        return ", ".join(parts) or str(_("Nothing was selected."))
+
+
+_NOT_DONE: dict[Outcome, Any] = {
+    Outcome.RUNNING: ngettext_lazy("%(count)d is running right now", "%(count)d are running right now", "count"),
+    Outcome.IN_PROGRESS: ngettext_lazy("%(count)d is in progress", "%(count)d are in progress", "count"),
+    Outcome.UNFINISHED: ngettext_lazy("%(count)d has not finished yet", "%(count)d have not finished yet", "count"),
+    Outcome.FINISHED: ngettext_lazy("%(count)d had already finished", "%(count)d had already finished", "count"),
+    Outcome.CANCELED: ngettext_lazy("%(count)d was canceled already", "%(count)d were canceled already", "count"),
+    Outcome.MISSING: ngettext_lazy(
+        "%(count)d has no function in the code any more", "%(count)d have no function in the code any more", "count"
+    ),
+    Outcome.GONE: ngettext_lazy("%(count)d is no longer on record", "%(count)d are no longer on record", "count"),
+}
+
+
+def _reschedule(using: str, ids: Sequence[int], when: datetime | None) -> dict[int, Outcome]:
+    if when is None:
+        raise ValueError("To reschedule, a time is needed.")
+    return rescheduling.reschedule(using, ids, when)
+
+
+ACTIONS = {
+    action.name: action
+    for action in (
+        Action(
+            "run_now",
+            _("Run now"),
+            _("What is pending becomes due at once, and runs as soon as an executor is free."),
+            ngettext_lazy("%(count)d is due now", "%(count)d are due now", "count"),
+            (State.PENDING,),
+            lambda using, ids, when: rescheduling.run_now(using, ids),
+        ),
+        Action(
+            "reschedule",
+            _("Reschedule"),
+            _("What is pending becomes due at another time."),
+            ngettext_lazy("%(count)d rescheduled", "%(count)d rescheduled", "count"),
+            (State.PENDING,),
+            _reschedule,
+            needs_time=True,
+        ),
+        Action(
+            "run_again",
+            _("Run again"),
+            _(
+                "What has finished is scheduled once more, as a new function with the same arguments. What it has done"
+                " already, it may do a second time."
+            ),
+            ngettext_lazy("%(count)d scheduled again", "%(count)d scheduled again", "count"),
+            FINISHED,
+            lambda using, ids, when: rerun.run_again(using, ids),
+        ),
+        Action(
+            "cancel",
+            _("Cancel"),
+            _(
+                "What is pending never runs. A mutation that is executing is rolled back. An action in progress goes"
+                " on, but what it schedules from then on is canceled. This cannot be undone."
+            ),
+            ngettext_lazy("%(count)d canceled", "%(count)d canceled", "count"),
+            UNFINISHED,
+            lambda using, ids, when: cancellation.cancel_each(using, ids),
+            is_destructive=True,
+        ),
+    )
+}
+
+
+def counted(outcomes: Mapping[int, Outcome]) -> Counter[Outcome]:
+    """How many functions have met each outcome."""
+    return Counter(outcomes.values())

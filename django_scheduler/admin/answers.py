@@ -1,0 +1,69 @@
+"""Each query of a page has a time limit. What did not finish is missing from the page, which says so."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from django.db import DatabaseError
+
+from django_scheduler.databases import Database
+
+T = TypeVar("T")
+
+#: In seconds. A page has some ten queries, and is refreshed every two seconds.
+TIME_LIMIT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What a query has found; ``None`` if its time was up."""
+
+    value: T | None
+
+    @property
+    def is_late(self) -> bool:
+        return self.value is None
+
+
+class Questions:
+    """The queries of a page, in one transaction, or what there is of one already.
+
+    Example::
+
+        with Questions(database) as ask:
+            answer = ask(lambda: functions.count())
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> Self:
+        self._limit = self._database.time_limit(TIME_LIMIT)
+        self._limit.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._limit.__exit__(kind, error, trace)
+
+    def __call__(self, query: Callable[[], T]) -> Answer[T]:
+        """Ask within the time limit."""
+        try:
+            return Answer(query())
+        except DatabaseError as error:
+            if not self._database.is_time_up(error):
+                raise
+            # PostgreSQL ends the transaction by that, so the next question needs another one.
+            with suppress(DatabaseError):
+                self.__exit__(type(error), error, error.__traceback__)
+            self.__enter__()
+            return Answer(None)
+
+
+def ask(database: Database, query: Callable[[], T]) -> Answer[T]:
+    """Ask a single question."""
+    with Questions(database) as questions:
+        return questions(query)

@@ -1,0 +1,121 @@
+"""The page of one function: its course in time, what it was given, what came of it, and who it is related to."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Case, F, JSONField, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Left, Length
+from django.utils.translation import gettext as _
+
+from django_scheduler.admin.readable import readable
+from django_scheduler.admin.rows import Row, for_list
+from django_scheduler.masking import masked
+from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.values import JSONValue
+
+A_SECOND, NO_TIME = timedelta(seconds=1), timedelta(0)
+
+#: How many children are listed before a link to the rest.
+CHILDREN = 20
+
+#: Values of more characters than this are not loaded, and texts are cut off there.
+LONGEST_VALUE, LONGEST_TEXT = 2_000_000, 50_000
+
+#: What is offered to be copied, in characters.
+LONGEST_COPY = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in the course of a function."""
+
+    label: str
+    time: datetime | None
+    #: ``done``, ``now`` or ``ahead``.
+    status: str = "done"
+    #: What comes between it and the next one, and for how long; ``None`` if nothing worth telling.
+    then: str = ""
+    for_: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A stored value as it may be read."""
+
+    html: str
+    #: The same as JSON, to be copied; empty if it is too long.
+    copy: str
+    #: Its length, in characters, where it is too long to be shown.
+    too_long: int = 0
+
+
+def load(rows: QuerySet[ScheduledFunction], pk: int) -> ScheduledFunction | None:
+    """The function, but no value that is too large for a page."""
+    for column in ("args", "result"):
+        length = f"{column}_length"
+        short = Case(
+            When(**{f"{length}__lte": LONGEST_VALUE}, then=F(column)), default=Value(None), output_field=JSONField()
+        )
+        rows = rows.annotate(**{length: Length(Cast(column, TextField())), f"short_{column}": short})
+    return (
+        rows.defer("args", "result", "error", "traceback")
+        .annotate(short_error=Left("error", LONGEST_TEXT), short_traceback=Left("traceback", LONGEST_TEXT))
+        .filter(pk=pk)
+        .first()
+    )
+
+
+def shown(function: ScheduledFunction, column: str) -> Shown:
+    """Its arguments or its result."""
+    length = int(getattr(function, f"{column}_length") or 0)
+    value: JSONValue = getattr(function, f"short_{column}")
+    if length > LONGEST_VALUE:
+        return Shown("", "", length)
+    value = masked(function.name, value)
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return Shown(readable(value), text if len(text) <= LONGEST_COPY else "", 0)
+
+
+def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
+    """From being scheduled to the end, or to what is still ahead."""
+    due, started, completed = function.due_time, function.started_time, function.completed_time
+    planned = due - function.creation_time
+    is_ahead = function.state == State.PENDING and due > now
+    yield Moment(
+        _("Scheduled"), function.creation_time, "done", _("planned wait"), planned if planned >= A_SECOND else None
+    )
+    if function.state == State.PENDING:
+        yield Moment(_("Due"), due, "ahead" if is_ahead else "done", _("waiting"), None if is_ahead else now - due)
+        yield Moment(_("Start"), None, "ahead")
+        return
+    yield Moment(_("Due"), due, "done", _("waited"), max(NO_TIME, started - due) if started else None)
+    if started:
+        yield Moment(_("Started"), started, "done", *_running(started, completed, now))
+    if completed:
+        yield Moment(str(State(function.state).label).capitalize(), completed)
+    elif started:
+        yield Moment(_("End"), None, "ahead")
+
+
+def _running(started: datetime, completed: datetime | None, now: datetime) -> tuple[str, timedelta]:
+    return (_("ran") if completed else _("running")), max(NO_TIME, (completed or now) - started)
+
+
+def relatives(rows: QuerySet[ScheduledFunction], function: ScheduledFunction) -> dict[str, Any]:
+    """Who scheduled it, whom it scheduled, what it runs again, and what ran it again."""
+    row: Any = function
+    children = [Row(child) for child in for_list(rows.filter(parent=function.pk).order_by("-pk"))[: CHILDREN + 1]]
+    others = [pk for pk in (row.parent_id, row.rerun_of_id) if pk]
+    by_id = {other.pk: other for other in rows.filter(pk__in=others).only("pk", "name", "state")} if others else {}
+    return {
+        "children": children[:CHILDREN],
+        "has_more_children": len(children) > CHILDREN,
+        "parent": by_id.get(row.parent_id),
+        "parent_id": row.parent_id,
+        "rerun_of": by_id.get(row.rerun_of_id),
+        "rerun_of_id": row.rerun_of_id,
+        "reruns": list(rows.filter(rerun_of=function.pk).order_by("-pk").only("pk", "name", "state")[:CHILDREN]),
+    }

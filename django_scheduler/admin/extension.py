@@ -1,0 +1,39 @@
+"""Where other parts of the app add to the pages of the admin: append to these lists when the admin is imported."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+
+from django_scheduler.models import ScheduledFunction
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A page beside the overview and the list."""
+
+    label: Any
+    #: Of its URL, such as ``admin:django_scheduler_cron_changelist``.
+    url_name: str
+    is_permitted: Callable[[HttpRequest], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Something that a function is related to, such as the cron that scheduled it."""
+
+    label: Any
+    text: str
+    url: str
+
+
+#: Pages beside the overview and the list.
+tabs: list[Tab] = []
+
+#: Given an alias and a period, the times within it at which something is going to be scheduled that has no row yet.
+upcoming_sources: list[Callable[[str, datetime, datetime], Sequence[datetime]]] = []
+
+#: Given an alias and a function, what it comes from, for its page.
+origin_sources: list[Callable[[str, ScheduledFunction], Sequence[Link]]] = []

@@ -1,0 +1,115 @@
+"""The overview: how the scheduler is doing, at one glance, and the switch that pauses it."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST
+
+from django_scheduler import status
+from django_scheduler.admin import statistics
+from django_scheduler.admin.actions import ACTIONS
+from django_scheduler.admin.answers import Questions
+from django_scheduler.admin.pause_view import PauseView
+from django_scheduler.admin.permissions import may_act, may_pause
+from django_scheduler.admin.scheduled_function import SchedulerAdmin
+from django_scheduler.models import Overview, Pause, State
+from django_scheduler.status import QueueStatus
+
+#: From which lag on people should look, in seconds: first with concern, then with haste.
+LATE, VERY_LATE = 20.0, 300.0
+
+#: From which difference of the clocks on they should be set right, in seconds.
+CLOCKS_APART = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLine:
+    """A queue, what waits in it, and whether it is paused."""
+
+    name: str
+    status: QueueStatus | None
+    pause: Pause | None
+
+
+@admin.register(Overview)
+class OverviewAdmin(SchedulerAdmin):
+    def get_urls(self) -> list[URLPattern]:
+        pause = path(
+            "pause/",
+            self.admin_site.admin_view(csrf_protect(require_POST(self.pause_view))),
+            name="django_scheduler_overview_pause",
+        )
+        return [pause, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {**self.page_context(request, _("Overview")), **self._panels(request), "selected_tab": "overview"}
+        return self.respond(request, "overview/overview", {**context, **(extra_context or {})})
+
+    def change_view(self, *arguments: Any, **keywords: Any) -> HttpResponse:
+        raise PermissionDenied  # there is nothing behind the overview that could be changed
+
+    def history_view(self, *arguments: Any, **keywords: Any) -> HttpResponse:
+        raise PermissionDenied
+
+    def pause_view(self, request: HttpRequest) -> HttpResponse:
+        """Pause or resume."""
+        return PauseView(self, request).response()
+
+    def _panels(self, request: HttpRequest) -> dict[str, Any]:
+        database = self.database
+        using = database.using
+        functions = self.get_queryset(request)
+        in_progress = functions.filter(state=State.IN_PROGRESS).order_by()
+        with Questions(database) as ask:
+            queues = ask(partial(status.queues, using))
+            executors = ask(partial(status.executors, using))
+            busy = ask(lambda: dict(in_progress.values_list("worker").annotate(Count("pk"))))
+            recent = ask(partial(statistics.recent, database, functions))
+            per_minute = ask(partial(statistics.per_minute, functions))
+            upcoming = ask(partial(statistics.upcoming, functions))
+            failures = ask(partial(statistics.failures, functions))
+            pauses = {pause.queue: pause for pause in Pause.objects.using(using).order_by("queue")}
+        lag = max((queue.lag for queue in queues.value or ()), default=0.0)
+        return {
+            "lag": lag,
+            "lag_level": "bad" if lag > VERY_LATE else "warning" if lag > LATE else "good",
+            "queues": queues,
+            "due": sum(queue.due for queue in queues.value or ()),
+            "pending": sum(queue.pending for queue in queues.value or ()),
+            "most_counted": status.MOST_COUNTED,
+            "queue_lines": _queue_lines(queues.value or (), pauses),
+            "pause_of_everything": pauses.get(Pause.EVERYTHING),
+            "running": sum((busy.value or {}).values()),
+            "busy": busy,
+            "executors": executors,
+            "executor_lines": [
+                {"executor": executor, "busy": (busy.value or {}).get(executor.name, 0)}
+                for executor in executors.value or ()
+            ],
+            "living": sum(executor.is_alive for executor in executors.value or ()),
+            "per_minute": per_minute,
+            "upcoming": upcoming,
+            "failures": failures,
+            "recent": recent,
+            "slowest": statistics.slowest(recent.value.speeds) if recent.value else [],
+            "clock_difference": recent.value.clock_difference if recent.value else None,
+            "clocks_differ": recent.value is not None and abs(recent.value.clock_difference or 0.0) > CLOCKS_APART,
+            "may_pause": may_pause(request),
+            "may_run_again": may_act(request, ACTIONS["run_again"]),
+        }
+
+
+def _queue_lines(queues: Any, pauses: dict[str, Pause]) -> list[QueueLine]:
+    by_name = {queue.queue: queue for queue in queues}
+    names = sorted({*by_name, *pauses} - {Pause.EVERYTHING})
+    return [QueueLine(name, by_name.get(name), pauses.get(name)) for name in names]

@@ -1,0 +1,175 @@
+"""What the overview tells of the past hour and the next day: one bounded query for each panel."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Left, TruncHour, TruncMinute
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from django_scheduler.admin.charts import Chart, chart
+from django_scheduler.admin.extension import upcoming_sources
+from django_scheduler.databases import Database
+from django_scheduler.models import ScheduledFunction, State
+
+MINUTES, HOURS = 60, 24
+
+#: How many of the latest functions speeds and failures are taken from.
+SAMPLE, FAILURES = 5_000, 1_000
+
+#: How many lines the tables of the overview have.
+LINES = 10
+
+EXCEPTION = re.compile(r"(?P<name>[A-Za-z_][\w.]{0,98})(?=:|$)")
+
+Functions = QuerySet[ScheduledFunction]
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How long a function takes, and how often it fails, among the latest."""
+
+    name: str
+    count: int
+    failed: int
+    p50: float
+    p95: float
+
+    @property
+    def failed_percent(self) -> int:
+        # Neither none nor all of them unless that is true.
+        return min(
+            max(round(100 * self.failed / self.count), 1 if self.failed else 0),
+            100 if self.failed == self.count else 99,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failures of one function for one reason."""
+
+    name: str
+    #: The exception; empty where the error does not begin with one.
+    error: str
+    count: int
+    last: datetime
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What was learned of the latest functions."""
+
+    speeds: list[Speed]
+    count: int
+    #: How far the database's clock is ahead of this host's, in seconds.
+    clock_difference: float | None
+
+
+def per_minute(functions: Functions) -> Chart:
+    """What has finished and what has failed, in each minute of the last hour."""
+    now = timezone.now().astimezone(UTC)
+    start = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
+    rows = (
+        functions.filter(completed_time__gte=start)
+        .order_by()
+        .annotate(minute=TruncMinute("completed_time", tzinfo=UTC))
+        .values_list("minute", "state")
+        .annotate(Count("pk"))
+    )
+    counts: dict[str, Counter[datetime]] = defaultdict(Counter)
+    for minute, state, number in rows:
+        counts[state][minute] += number
+    minutes = [start + timedelta(minutes=number) for number in range(MINUTES)]
+    up = [counts[State.SUCCESS.value][minute] for minute in minutes]
+    down = [counts[State.FAILED.value][minute] for minute in minutes]
+    titles = [
+        _("%(time)s: %(succeeded)d succeeded, %(failed)d failed")
+        % {"time": date_format(timezone.localtime(minute), "H:i"), "succeeded": above, "failed": below}
+        for minute, above, below in zip(minutes, up, down, strict=True)
+    ]
+    return chart(up, down, titles)
+
+
+def upcoming(functions: Functions) -> Chart:
+    """What is going to be due in each hour of the next day."""
+    now = timezone.now().astimezone(UTC)
+    start = now.replace(minute=0, second=0, microsecond=0)
+    end = start + timedelta(hours=HOURS)
+    rows = (
+        functions.filter(state=State.PENDING, due_time__gte=now, due_time__lt=end)
+        .order_by()
+        .annotate(hour=TruncHour("due_time", tzinfo=UTC))
+        .values_list("hour")
+        .annotate(Count("pk"))
+    )
+    counts = Counter(dict(rows))
+    planned: Counter[datetime] = Counter()
+    for source in upcoming_sources:
+        planned.update(
+            time.astimezone(UTC).replace(minute=0, second=0, microsecond=0) for time in source(functions.db, now, end)
+        )
+    hours = [start + timedelta(hours=number) for number in range(HOURS)]
+    totals = [counts[hour] + planned[hour] for hour in hours]
+    titles = [
+        _("from %(time)s: %(number)d") % {"time": date_format(timezone.localtime(hour), "D H:i"), "number": total}
+        for hour, total in zip(hours, totals, strict=True)
+    ]
+    return chart(totals, [0] * HOURS, titles)
+
+
+def recent(database: Database, functions: Functions) -> Recent:
+    """The slowest functions among the latest that have ended."""
+    rows = (
+        functions.filter(completed_time__isnull=False)
+        .order_by("-completed_time")
+        .annotate(present=database.now())
+        .values_list("name", "state", "started_time", "completed_time", "present")[:SAMPLE]
+    )
+    durations: dict[str, list[float]] = defaultdict(list)
+    failed: Counter[str] = Counter()
+    found = list(rows)
+    for name, state, started, completed, _present in found:
+        if started is not None and completed is not None and state in (State.SUCCESS, State.FAILED):
+            durations[name].append(max(0.0, (completed - started).total_seconds()))
+            failed[name] += state == State.FAILED
+    speeds = [
+        Speed(name, len(each), failed[name], percentile(each, 0.5), percentile(each, 0.95))
+        for name, each in durations.items()
+    ]
+    difference = (found[0][-1] - timezone.now()).total_seconds() if found else None
+    return Recent(speeds, sum(map(len, durations.values())), difference)
+
+
+def slowest(speeds: Sequence[Speed]) -> list[Speed]:
+    return sorted(speeds, key=lambda speed: (-speed.p95, speed.name))[:LINES]
+
+
+def failures(functions: Functions) -> list[FailureGroup]:
+    """The latest failures by function and exception, the most frequent first."""
+    rows = (
+        functions.filter(state=State.FAILED, completed_time__isnull=False)
+        .order_by("-completed_time")
+        .values_list("name", Left("error", 200), "completed_time")[:FAILURES]
+    )
+    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for name, error, completed in rows:
+        match = EXCEPTION.match(error.partition("\n")[0])
+        groups[name, match["name"] if match else ""].append((completed, error))
+    found = [
+        FailureGroup(name, exception, len(members), members[0][0], members[0][1].partition("\n")[0])
+        for (name, exception), members in groups.items()
+    ]
+    return sorted(found, key=lambda group: (-group.count, group.name, group.error))[:LINES]
+
+
+def percentile(numbers: Sequence[float], part: float) -> float:
+    """The number below or at which this part of them lies."""
+    ranked = sorted(numbers)
+    return ranked[max(0, -int(-part * len(ranked) // 1) - 1)]

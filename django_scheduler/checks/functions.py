@@ -1,0 +1,96 @@
+"""The functions that are registered: whether they can be called with what is stored for them."""
+
+import inspect
+import types
+import typing
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.db.models import Model
+from django.utils.functional import Promise
+
+from django_scheduler.functions import AnyFunction
+from django_scheduler.registry import registry
+from django_scheduler.values.codec import PLAIN_TYPES
+
+
+@register("django_scheduler")
+def check_calls(**kwargs: Any) -> list[CheckMessage]:
+    """E006: a decorator around the body does not take the arguments that the body declares."""
+    return [
+        Error(
+            f"{function.name}{function.signature} cannot be called with its own arguments: {problem}.",
+            hint="A decorator below @mutation or @action must pass on ctx and all keyword arguments:"
+            " def wrapper(ctx, **kwargs).",
+            obj=function,
+            id="django_scheduler.E006",
+        )
+        for function in registry
+        if (problem := _why_it_cannot_be_called(function))
+    ]
+
+
+@register("django_scheduler")
+def check_argument_types(**kwargs: Any) -> list[CheckMessage]:
+    """W002: an argument is annotated with a type that cannot be stored."""
+    return [
+        Warning(
+            f"{function.name} takes {name}: {_shown(annotation)}, which cannot be stored, so it can never be scheduled"
+            " with one.",
+            hint="Let it take what the value can be found or made from, such as a primary key.",
+            obj=function,
+            id="django_scheduler.W002",
+        )
+        for function in registry
+        for name, annotation in _annotations(function)
+        if not _may_be_stored(annotation)
+    ]
+
+
+def _why_it_cannot_be_called(function: AnyFunction) -> str | None:
+    outermost = inspect.signature(function.body, follow_wrapped=False)
+    named = {
+        name: None
+        for name, parameter in function.signature.parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+    try:
+        outermost.bind(None, **named)
+    except TypeError as error:
+        return f"{error} in what the decorators have made of it"
+    return None
+
+
+def _annotations(function: AnyFunction) -> Iterator[tuple[str, Any]]:
+    try:
+        hints = typing.get_type_hints(inspect.unwrap(function.body))
+    except Exception:  # a name that exists only for type checkers, or anything else that an annotation may do
+        return
+    for name in function.signature.parameters:
+        if name in hints:
+            yield name, hints[name]
+
+
+def _may_be_stored(annotation: Any) -> bool:
+    """Whether a value of this type may be one that can be stored, as far as its type tells."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _may_be_stored(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        members = [member for member in typing.get_args(annotation) if member is not types.NoneType]
+        return any(map(_may_be_stored, members)) if members else True
+    cls = origin or annotation
+    if cls is Any or not isinstance(cls, type) or getattr(cls, "_is_protocol", False):
+        return True  # TypeVar, Literal, NewType, ...: nothing is known
+    if issubclass(cls, Enum | Model) or hasattr(cls, "__dataclass_fields__") or typing.is_typeddict(cls):
+        return True
+    if issubclass(cls, Promise):
+        return False
+    # Itself one of them, or what one of them is a kind of: object, Sequence, date.
+    return any(issubclass(plain, cls) for plain in PLAIN_TYPES)
+
+
+def _shown(annotation: Any) -> str:
+    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)

@@ -1,0 +1,112 @@
+"""The server of the record, and the way to it: what it can do, and what it must not do to what is committed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import connections
+
+from django_scheduler.checks.on_database import on_database
+from django_scheduler.conf import get_settings
+from django_scheduler.databases.inspection import clock_difference, inspection_of
+
+#: By how much two clocks may differ, in seconds.
+TOLERABLE_DIFFERENCE = 2.0
+
+
+@on_database
+def check_features(alias: str) -> Iterator[CheckMessage]:
+    """E012: the version of the server lacks what executors need."""
+    if missing := inspection_of(alias).missing_feature():
+        connection: Any = connections[alias]
+        version = ".".join(map(str, connection.get_database_version()))
+        yield Error(
+            f"{connection.display_name} {version} of the database {alias!r} does not know {missing}.",
+            hint="Needed are MariaDB 10.6, MySQL 8.0.1, SQLite 3.35 or any PostgreSQL that Django supports.",
+            id="django_scheduler.E012",
+        )
+
+
+@on_database
+def check_read_only(alias: str) -> Iterator[CheckMessage]:
+    """E016: the database refuses to be written to."""
+    if inspection_of(alias).is_read_only():
+        yield Error(
+            f"The database {alias!r}, in which functions are scheduled, is read-only: perhaps it is a standby.",
+            hint="Point the alias to the primary, or let db_for_write in DATABASE_ROUTERS name another one.",
+            id="django_scheduler.E016",
+        )
+
+
+@on_database
+def check_storage_engine(alias: str) -> Iterator[CheckMessage]:
+    """E017: a table is kept by an engine without transactions."""
+    tables = [model._meta.db_table for model in apps.get_app_config("django_scheduler").get_models()]
+    if wrong := inspection_of(alias).tables_without_transactions(tables):
+        yield Error(
+            f"There are no transactions for {', '.join(wrong)} in the database {alias!r}: what a transaction schedules"
+            " would stay when it is rolled back, and a mutation that fails would leave its effects.",
+            hint="ALTER TABLE ... ENGINE = InnoDB, and set default_storage_engine. The same goes for your tables.",
+            id="django_scheduler.E017",
+        )
+
+
+@on_database
+def check_journal(alias: str) -> Iterator[CheckMessage]:
+    """W005: SQLite's readers and its writer wait for each other."""
+    if inspection_of(alias).is_locked_by_readers():
+        yield Warning(
+            f"The database {alias!r} is not in WAL mode: every request that reads waits for the function that is"
+            " executing, and the other way round.",
+            hint=f"Set DATABASES[{alias!r}]['OPTIONS']['init_command'] = 'PRAGMA journal_mode = WAL'.",
+            id="django_scheduler.W005",
+        )
+
+
+@on_database
+def check_pooler(alias: str) -> Iterator[CheckMessage]:
+    """W010: wake-ups do not pass a pooler in transaction mode. W011: nor do server-side cursors."""
+    if not inspection_of(alias).is_pooled_by_transaction():
+        return
+    if get_settings().POLL_INTERVAL is None:
+        yield Warning(
+            f"The database {alias!r} is reached through a pooler in transaction mode (such as PgBouncer): executors"
+            " that go this way hear no wake-ups, and find what is due up to 5 seconds late.",
+            hint="Let executors connect directly, or choose how often they look with"
+            " DJANGO_SCHEDULER['POLL_INTERVAL'].",
+            id="django_scheduler.W010",
+        )
+    if not connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False):
+        yield Warning(
+            f"The database {alias!r} is reached through a pooler in transaction mode, where the cursor of an"
+            " .iterator() that runs outside of a transaction, as in an action, is lost on the way.",
+            hint=f"Set DATABASES[{alias!r}]['DISABLE_SERVER_SIDE_CURSORS'] = True.",
+            id="django_scheduler.W011",
+        )
+
+
+@on_database
+def check_durability(alias: str) -> Iterator[CheckMessage]:
+    """W012: a crash of the server loses what it has said to be committed."""
+    if setting := inspection_of(alias).loses_commits():
+        yield Warning(
+            f"The server of the database {alias!r} has {setting}: when it crashes, the last transactions are gone"
+            " although they were committed, with what they scheduled and with the record of what was executed.",
+            hint="Change it, unless you can do without them. Actions among them may be executed once more.",
+            id="django_scheduler.W012",
+        )
+
+
+@on_database
+def check_clock_difference(alias: str) -> Iterator[CheckMessage]:
+    """W015: this host and the database do not agree on what time it is."""
+    difference = clock_difference(inspection_of(alias))
+    if abs(difference) > TOLERABLE_DIFFERENCE:
+        yield Warning(
+            f"The clock of the database {alias!r} is {abs(difference):.1f} seconds"
+            f" {'ahead of' if difference > 0 else 'behind'} that of this host: what is scheduled with run_at for a time"
+            " that this host has computed runs by so much too early or too late.",
+            hint="Synchronise the clocks of all hosts (NTP).",
+            id="django_scheduler.W015",
+        )

@@ -1,0 +1,37 @@
+"""``manage.py checkscheduled``: before a deploy, whether this code can execute everything that is pending."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections, router
+
+from django_scheduler.models import ScheduledFunction
+from django_scheduler.pending_calls import check_pending_calls
+
+
+class Command(BaseCommand):
+    help = (
+        "Checks that this code can execute everything that is pending: that each function exists, and that its stored"
+        " arguments can be restored and fit its signature. Lists what cannot be executed, and exits with 1, otherwise."
+        " Nothing is executed and nothing is changed."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--database",
+            choices=tuple(connections),
+            help="The database whose functions are checked. Default: the one that functions are scheduled in.",
+        )
+
+    def handle(self, *args: Any, database: str | None, **options: Any) -> None:
+        findings = check_pending_calls(database or router.db_for_write(ScheduledFunction))
+        for problem in findings.listed():
+            self.stdout.write(str(problem))
+        if findings.wrong:
+            raise CommandError(
+                f"{findings.wrong:,} of {findings.looked_at:,} pending functions cannot be executed by this code."
+                " Restore what they need (name= keeps an old name, a default makes a new argument optional), or cancel"
+                " them."
+            )
+        self.stdout.write(f"This code can execute all of the {findings.looked_at:,} pending functions.")

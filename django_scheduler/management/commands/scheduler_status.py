@@ -1,0 +1,127 @@
+"""``manage.py scheduler_status``: what is going on now, for people, for scripts, and as a health check."""
+
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, InterfaceError, connections, router
+
+from django_scheduler.models import ScheduledFunction
+from django_scheduler.status import MOST_COUNTED, ExecutorStatus, Status, status
+
+
+class Command(BaseCommand):
+    help = (
+        "Shows what is pending, due, running and finished, and which executors are alive. The exit code is 1 if no"
+        " executor is alive, or if a due function has been waiting for longer than --max-lag."
+    )
+    requires_system_checks = ()  # a health check is quick, and asked often
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", dest="as_json", help="write one JSON object")
+        parser.add_argument("--database", metavar="ALIAS", help="the database to look at")
+        parser.add_argument(
+            "--max-lag",
+            type=_seconds,
+            metavar="SECONDS",
+            help="how long a due function may have been waiting (default: any time)",
+        )
+
+    def handle(self, *, as_json: bool, database: str | None, max_lag: float | None, **options: Any) -> None:
+        using = database or router.db_for_read(ScheduledFunction)
+        if using not in connections:
+            raise CommandError(f"There is no database {using!r} in DATABASES. There are: {', '.join(connections)}.")
+        try:
+            now = status(using)
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+        except (DatabaseError, InterfaceError) as error:
+            raise CommandError(
+                f"The status cannot be read: {str(error).strip()}. Can the database be reached, and has"
+                " `manage.py migrate` been run?"
+            ) from error
+        problems = list(_problems(now, max_lag))
+        if as_json:
+            self.stdout.write(json.dumps(_as_json(now, problems), default=str))
+        else:
+            self.stdout.writelines(_as_text(now))
+        for problem in problems:
+            self.stderr.write(self.style.ERROR(problem))
+        if problems:
+            sys.exit(1)
+
+
+def _problems(now: Status, max_lag: float | None) -> Iterable[str]:
+    if not now.living_executors:
+        yield "No executor is alive."
+    if max_lag is not None and now.lag > max_lag:
+        yield f"A due function has been waiting for {now.lag:.1f} s, and may wait for {max_lag:g} s."
+
+
+def _as_json(now: Status, problems: list[str]) -> dict[str, Any]:
+    return {
+        "healthy": not problems,
+        "problems": problems,
+        "pending": now.pending,
+        "due": now.due,
+        "lag": now.lag,
+        "running": now.running,
+        "finished_per_minute": now.ended_per_minute.finished,
+        "failed_per_minute": now.ended_per_minute.failed,
+        "canceled_per_minute": now.ended_per_minute.canceled,
+        "living_executors": now.living_executors,
+        "counted_at_most": MOST_COUNTED,
+        "queues": [asdict(queue) for queue in now.queues],
+        "executors": [asdict(executor) for executor in now.executors],
+    }
+
+
+def _as_text(now: Status) -> Iterable[str]:
+    ended = now.ended_per_minute
+    yield f"pending   {_count(now.pending)}, of which due: {_count(now.due)}"
+    yield f"lag       {now.lag:.1f} s"
+    yield f"running   {_count(now.running)}"
+    yield f"finished  {_count(ended.finished)} within the last minute, of which failed: {_count(ended.failed)}"
+    yield f"executors {now.living_executors} alive, of {len(now.executors)} on record"
+    if now.queues:
+        yield ""
+        yield from _table(
+            ("queue", "pending", "due", "lag"),
+            [(queue.queue, _count(queue.pending), _count(queue.due), f"{queue.lag:.1f} s") for queue in now.queues],
+        )
+    if now.executors:
+        yield ""
+        yield from _table(
+            ("executor", "state", "heartbeat", "concurrency", "queues"), [_row(each) for each in now.executors]
+        )
+
+
+def _row(executor: ExecutorStatus) -> tuple[str, ...]:
+    state = "alive" if executor.is_alive else "stale"
+    queues = ", ".join(executor.queues) or "all"
+    return executor.name, state, f"{executor.silence:.0f} s ago", str(executor.concurrency), queues
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterable[str]:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _count(number: int) -> str:
+    return f"{number:,}+" if number >= MOST_COUNTED else f"{number:,}"
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not seconds >= 0:
+        raise ArgumentTypeError(f"{text} is not 0 or more")
+    return seconds

@@ -1,0 +1,46 @@
+"""Pause and resume: whether executors serve a queue, or any.
+
+A pause is a row, which the executors read in the same statement in which they look for what is due. What they
+believe of an earlier look they believe for half a second, so nothing begins later than that; a wake-up mostly tells
+them sooner. What is executing ends as always, and scheduling goes on.
+"""
+
+from functools import partial
+
+from django.db import transaction
+
+from django_scheduler import wakeup
+from django_scheduler.databases import database_for
+from django_scheduler.models import LONGEST_QUEUE_NAME, LONGEST_REASON, LONGEST_USER_NAME, Pause
+
+
+def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused_by: str = "") -> bool:
+    """Pause a queue, or with ``Pause.EVERYTHING`` all of them; ``False`` if it is paused already.
+
+    Raises ``ValueError`` if no queue can have that name.
+    """
+    if len(queue) > LONGEST_QUEUE_NAME:
+        raise ValueError(f"No queue has a name of more than {LONGEST_QUEUE_NAME} characters.")
+    with transaction.atomic(using=using):
+        _, is_new = Pause.objects.using(using).get_or_create(
+            queue=queue,
+            defaults={
+                "reason": reason[:LONGEST_REASON],
+                "paused_by": paused_by[:LONGEST_USER_NAME],
+                "paused_time": database_for(using).now(),
+            },
+        )
+        _announce(using)
+    return is_new
+
+
+def resume(using: str, queue: str = Pause.EVERYTHING) -> bool:
+    """End the pause of a queue, or with ``Pause.EVERYTHING`` that of all together; ``False`` if there was none."""
+    with transaction.atomic(using=using):
+        deleted, _ = Pause.objects.using(using).filter(queue=queue).delete()
+        _announce(using)
+    return bool(deleted)
+
+
+def _announce(using: str) -> None:
+    transaction.on_commit(partial(wakeup.send, using), using=using, robust=True)

@@ -1,0 +1,58 @@
+"""What the pages of the admin show again and again: a state, a time, a duration, a function's name."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from django_scheduler.admin import durations
+from django_scheduler.admin.readable import visible as visible_text
+from django_scheduler.models import State
+
+register = template.Library()
+
+
+@register.inclusion_tag("admin/django_scheduler/includes/state.html")
+def state_badge(state: str) -> dict[str, Any]:
+    """The state as an icon and a word."""
+    return {"state": state, "label": State(state).label if state in State.values else state}
+
+
+@register.simple_tag
+def moment(time: datetime | None) -> SafeString | str:
+    """A time as seen from now; the exact one when one points at it."""
+    if time is None:
+        return "–"  # noqa: RUF001
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', time.isoformat(), durations.exact(time), durations.relative(time)
+    )
+
+
+@register.filter
+def duration(length: timedelta | float | None) -> str:
+    return durations.duration(length)
+
+
+@register.filter
+def age(length: timedelta | float) -> str:
+    return durations.age(length)
+
+
+@register.filter
+def exact(time: datetime) -> str:
+    return durations.exact(time)
+
+
+@register.filter
+def visible(text: object) -> str:
+    """Text with its invisible characters written out."""
+    return visible_text(str(text))
+
+
+@register.filter
+def count(number: int) -> str:
+    """A number with its thousands set apart."""
+    return number_format(number, force_grouping=True)

@@ -1,0 +1,102 @@
+"""The execution of one function in a test: what a worker does with it, in this thread and on the test's connection."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.db import transaction
+from django.utils import timezone
+
+from django_scheduler.calls import run_async_body
+from django_scheduler.databases import Claimable, Database
+from django_scheduler.errors import FunctionNotFound
+from django_scheduler.executor.action import ActionExecution
+from django_scheduler.executor.execution import SingleExecution
+from django_scheduler.executor.missing import MissingExecution
+from django_scheduler.executor.mutation import MutationExecution
+from django_scheduler.models import Kind, ScheduledFunction
+from django_scheduler.registry import registry
+from django_scheduler.testing.transactions import real_transactions
+
+EXECUTOR_NAME = "test"
+
+
+def execute(database: Database, function_id: int) -> list[BaseException] | None:
+    """Execute a function that is due, and return what went wrong; ``None``: it is not due, or no longer pending."""
+    execution: Problems | None = None
+    error: BaseException | None = None
+    with real_transactions():
+        try:
+            with transaction.atomic(using=database.using, durable=True):
+                claimed = _claim(database, function_id)
+                if claimed is None:
+                    return None
+                execution = _execution_of(claimed, database)
+                execution.in_transaction()
+        except BaseException as caught:
+            if execution is None:
+                raise
+            error = caught
+    with real_transactions():  # anew: what a body has begun by hand has been rolled back
+        if error is None:
+            execution.after_commit()
+        else:
+            execution.after_rollback(error)
+    return execution.problems
+
+
+class Problems(SingleExecution):
+    """What is an error in the executor's log is a problem of the test."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.problems: list[BaseException] = []
+
+    def log(
+        self, level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
+    ) -> None:
+        super().log(level, message, *arguments, error=error, **extra)
+        if level >= logging.ERROR and error is not None:
+            error.add_note(f"The scheduled function was {self.name} {self.id}.")
+            self.problems.append(error)
+
+
+class MutationInTest(Problems, MutationExecution):
+    pass
+
+
+class ActionInTest(Problems, ActionExecution):
+    def after_rollback(self, error: BaseException) -> None:
+        raise error
+
+    def call_body(self, arguments: dict[str, object]) -> Any:
+        if self.function.is_async:
+            # The ORM's async methods come back to this thread, and so to the test's connection.
+            return async_to_sync(run_async_body)(self.function, arguments, self.context)
+        return super().call_body(arguments)
+
+    def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
+        return ask()  # a database that does not answer is an error of the test
+
+
+class MissingInTest(Problems, MissingExecution):
+    def after_commit(self) -> None:
+        super().after_commit()
+        try:
+            registry.get(self.name)
+        except FunctionNotFound as error:
+            self.problems.append(error)
+
+
+def _claim(database: Database, function_id: int) -> Claimable | None:
+    due = ScheduledFunction.objects.using(database.using).filter(pk=function_id, due_time__lte=timezone.now())
+    return database.claim_again(function_id) if due.exists() else None
+
+
+def _execution_of(claimed: Claimable, database: Database) -> Problems:
+    function = registry.find(claimed.name)
+    if function is None:
+        return MissingInTest(claimed, database, EXECUTOR_NAME)
+    kind = MutationInTest if function.kind is Kind.MUTATION else ActionInTest
+    return kind(claimed, database, EXECUTOR_NAME, function)

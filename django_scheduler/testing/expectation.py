@@ -1,0 +1,83 @@
+"""What ``assert_scheduled`` looks for among what is pending, and how it is told if that is not there."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from django_scheduler.errors import InvalidArguments
+from django_scheduler.functions import AnyFunction
+from django_scheduler.models import ScheduledFunction
+from django_scheduler.testing import clock
+
+#: How far a time may be off where the clock goes on between scheduling and looking.
+TOLERANCE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """A function, with some or all of its arguments, at a time or after a delay from when it was scheduled."""
+
+    function: AnyFunction
+    arguments: Mapping[str, object]
+    at: datetime | None
+    after: timedelta | None
+
+    def __post_init__(self) -> None:
+        """Raises ``InvalidArguments`` for the name of an argument that the function does not have."""
+        parameters = self.function.signature.parameters.values()
+        if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+            return
+        for name in self.arguments:
+            if name not in self.function.signature.parameters:
+                raise InvalidArguments(
+                    f"{self.function.name}{self.function.signature} cannot be scheduled with {name!r}: it has no"
+                    " such argument."
+                )
+
+    def is_met_by(self, row: ScheduledFunction) -> bool:
+        if row.name != self.function.name:
+            return False
+        if self.at is not None and not _same(row.scheduled_time - self.at):
+            return False
+        if self.after is not None and not _same(row.scheduled_time - row.creation_time - self.after):
+            return False
+        stored = row.decoded_args()
+        return all(self._has(stored, name, value) for name, value in self.arguments.items())
+
+    def _has(self, stored: Mapping[str, object], name: str, value: object) -> bool:
+        if name in stored:
+            return stored[name] == value
+        parameter = self.function.signature.parameters.get(name)
+        default = parameter.default if parameter else inspect.Parameter.empty
+        return default is not inspect.Parameter.empty and default == value
+
+    def __str__(self) -> str:
+        text = _call(self.function.name, self.arguments)
+        if self.at is not None:
+            text += f" at {self.at}"
+        if self.after is not None:
+            text += f" after {self.after}"
+        return text
+
+
+def listing(rows: Sequence[ScheduledFunction]) -> str:
+    """What is scheduled, for an error message."""
+    if not rows:
+        return "Nothing is scheduled."
+    now = timezone.now()
+    lines = [
+        f"  {row.pk}  {_call(row.name, row.args)} at {row.scheduled_time}, in {row.scheduled_time - now}"
+        for row in rows
+    ]
+    return "\n".join([f"Scheduled, {now} being now:", *lines])
+
+
+def _same(difference: timedelta) -> bool:
+    return abs(difference) <= (timedelta(0) if clock.is_still() else TOLERANCE)
+
+
+def _call(name: str, arguments: Mapping[str, object]) -> str:
+    return f"{name}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"

@@ -1,0 +1,229 @@
+"""The scheduler in the hand of a test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from django.db import router
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from django_scheduler.clock import pythons_clock
+from django_scheduler.databases import database_for
+from django_scheduler.functions import AnyFunction
+from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.references import Reference, resolve
+from django_scheduler.testing import clock
+from django_scheduler.testing.execution import execute
+from django_scheduler.testing.expectation import Expectation, listing
+from django_scheduler.times import parse_delay, parse_time
+
+
+class TooManyRuns(AssertionError):
+    """Functions keep scheduling more, or keep being repeated, so that there is no end to it."""
+
+
+class ManualScheduler:
+    """Executes functions when the test says so: in this thread, on its connection, one after the other.
+
+    Within it time stands still, unless freezegun or time-machine is in charge, and only ``timezone.now()`` says
+    what is due. It acts on the database that functions are scheduled in by default, or on ``using``.
+
+    Its methods that execute return what they executed, as it is on record then, in order. What a function or an
+    ``on_commit`` hook of its transaction raises is raised when all have been executed, as it is or, if there are
+    several, in an ``ExceptionGroup``. With ``raise_failures=False`` it is not raised, but it is on record.
+
+    Example::
+
+        with ManualScheduler() as scheduler:
+            place_order()
+            scheduler.advance(days=7)
+    """
+
+    def __init__(self, *, using: str | None = None) -> None:
+        self._using = using
+        self._within = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._within.enter_context(pythons_clock())
+        self._within.enter_context(clock.standing_still())
+        return self
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._within.close()
+
+    def using(self, alias: str) -> ManualScheduler:
+        """This scheduler on another database."""
+        return ManualScheduler(using=alias)
+
+    # Executing
+
+    def run_due(self, *, raise_failures: bool = True) -> list[ScheduledFunction]:
+        """Execute what is due now, but not what that schedules: one wave."""
+        run = _Run(self._alias)
+        for function_id in [row.pk for row in self._due()]:
+            run.execute(function_id)
+        return run.end(raise_failures=raise_failures)
+
+    def run_all(self, *, max_runs: int = 100, raise_failures: bool = True) -> list[ScheduledFunction]:
+        """Execute everything, and what that schedules, until nothing is pending.
+
+        The clock is moved to each next due time. Raises ``TooManyRuns`` if that takes more than ``max_runs``.
+        """
+        return self._run_until(None, max_runs, raise_failures=raise_failures)
+
+    def advance(
+        self,
+        duration: timedelta = timedelta(0),
+        /,
+        *,
+        max_runs: int = 100,
+        raise_failures: bool = True,
+        **units: float,
+    ) -> list[ScheduledFunction]:
+        """Let time pass, and execute what becomes due on the way, each at its own time.
+
+        The duration is a ``timedelta``, or what makes one: ``advance(hours=2)``. Raises ``TooManyRuns`` if more
+        than ``max_runs`` become due.
+        """
+        end = timezone.now() + duration + timedelta(**units)
+        if end < timezone.now():
+            raise ValueError("Time only goes forward.")
+        return self._run_until(end, max_runs, raise_failures=raise_failures)
+
+    # Looking
+
+    def scheduled(self, function: AnyFunction | Reference | str | None = None) -> list[ScheduledFunction]:
+        """What is pending, or what is pending of one function, in the order in which it becomes due."""
+        rows = self._pending().order_by("due_time", "id")
+        return list(rows if function is None else rows.filter(name=resolve(function).name))
+
+    def assert_scheduled(
+        self,
+        function: AnyFunction | Reference | str,
+        /,
+        *,
+        at: datetime | float | None = None,
+        after: timedelta | float | None = None,
+        times: int | None = None,
+        **args: object,
+    ) -> list[ScheduledFunction]:
+        """Assert that a function is pending, and return where it is.
+
+        ``at``: for that time, as for ``run_at``. ``after``: with that delay, as for ``run_after``. ``times``: so
+        many times; else at least once. ``args``: with these arguments, whatever the others are.
+        """
+        expected = Expectation(
+            function=resolve(function),
+            arguments=args,
+            at=None if at is None else parse_time(at),
+            after=None if after is None else parse_delay(after),
+        )
+        rows = self.scheduled()
+        met = [row for row in rows if expected.is_met_by(row)]
+        if times is None and not met:
+            raise AssertionError(f"{expected} is not scheduled. {listing(rows)}")
+        if times is not None and len(met) != times:
+            raise AssertionError(f"{expected} is scheduled {len(met)} times, not {times}. {listing(rows)}")
+        return met
+
+    def assert_nothing_scheduled(self, function: AnyFunction | Reference | str | None = None) -> None:
+        """Assert that nothing is pending, or nothing of one function."""
+        if rows := self.scheduled(function):
+            raise AssertionError(f"{len(rows)} functions are scheduled, and none should be. {listing(rows)}")
+
+    @property
+    def _alias(self) -> str:
+        return self._using or router.db_for_write(ScheduledFunction)
+
+    def _pending(self) -> QuerySet[ScheduledFunction]:
+        return ScheduledFunction.objects.using(self._alias).filter(state=State.PENDING)
+
+    def _due(self) -> QuerySet[ScheduledFunction]:
+        return self._pending().filter(due_time__lte=timezone.now()).order_by("-priority", "due_time", "id")
+
+    def _run_until(self, end: datetime | None, max_runs: int, *, raise_failures: bool) -> list[ScheduledFunction]:
+        run = _Run(self._alias)
+        while (function := self._next(end)) is not None:
+            if len(run) == max_runs:
+                raise TooManyRuns(run.explanation(function))
+            run.execute(function.pk)
+        return run.end(raise_failures=raise_failures)
+
+    def _next(self, end: datetime | None) -> ScheduledFunction | None:
+        """What is to be executed next; the clock is moved to when it is due, or to the end if there is nothing."""
+        if (due := self._due().first()) is not None:
+            return due
+        upcoming = self._pending().order_by("due_time").first()
+        if upcoming is None or (end is not None and upcoming.due_time > end):
+            if end is not None:
+                _move_to(end)
+            return None
+        _move_to(upcoming.due_time)
+        return self._next(end)
+
+
+class _Run:
+    """What one call executes, and what went wrong."""
+
+    def __init__(self, using: str) -> None:
+        self._database = database_for(using)
+        self._ids: list[int] = []
+        self._problems: list[BaseException] = []
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def execute(self, function_id: int) -> None:
+        problems = execute(self._database, function_id)
+        if problems is None:
+            return  # what was executed before it has canceled it
+        self._ids.append(function_id)
+        self._problems += problems
+        for problem in problems:
+            if isinstance(problem, KeyboardInterrupt):
+                raise problem
+
+    def end(self, *, raise_failures: bool) -> list[ScheduledFunction]:
+        if raise_failures and self._problems:
+            first, *others = self._problems
+            raise BaseExceptionGroup("scheduled functions have failed", self._problems) if others else first
+        rows = self._rows()
+        return [rows[function_id] for function_id in self._ids if function_id in rows]
+
+    def explanation(self, pending: ScheduledFunction) -> str:
+        """Why there is no end to it."""
+        message = f"{len(self._ids)} functions have run, and {pending} is next. "
+        if pending.attempts:
+            return f"{message}{pending.name} is repeated again and again: {pending.error}"
+        counts = Counter(row.name for row in self._rows().values())
+        chain = self._chain(pending)
+        if len(chain) > 1:
+            message += f"{chain[0]} keeps scheduling itself: {' -> '.join(chain)}. "
+        most = ", ".join(f"{name} {count} times" for name, count in counts.most_common(3))
+        return f"{message}It was {most}. If there is an end to it, raise max_runs=."
+
+    def _chain(self, pending: ScheduledFunction) -> list[str]:
+        """From a function to itself, by who has scheduled whom; or only the function."""
+        rows = ScheduledFunction.objects.using(self._database.using)
+        names = [pending.name]
+        row: Any = pending
+        while row is not None and row.parent_id is not None:
+            row = rows.filter(pk=row.parent_id).first()
+            if row is not None and row.name in names:
+                return [row.name, *reversed(names[names.index(row.name) :])]
+            names += [row.name] if row is not None else []
+        return names[:1]
+
+    def _rows(self) -> dict[Any, ScheduledFunction]:
+        return ScheduledFunction.objects.using(self._database.using).in_bulk(self._ids)
+
+
+def _move_to(time: datetime) -> None:
+    clock.move(max(time - timezone.now(), timedelta(0)))

@@ -1,0 +1,6 @@
+from django_scheduler import Context, mutation
+
+
+@mutation
+def brew(ctx: Context) -> None:
+    """Does nothing."""

@@ -1,0 +1,109 @@
+"""The page of one function."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from django_scheduler import ctx
+from django_scheduler.admin import extension
+from django_scheduler.admin.extension import Link
+from django_scheduler.models import ScheduledFunction, State
+from tests.admin.conftest import DETAIL, client_with, ids_on, page, record
+from tests.functions import write
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_course_of_a_function_that_has_ended(admin_client):
+    now = timezone.now()
+    function = record(
+        State.FAILED,
+        creation_time=now - timedelta(minutes=15, seconds=10),
+        due_time=now - timedelta(seconds=10),
+        started_time=now - timedelta(seconds=7),
+        completed_time=now - timedelta(seconds=5),
+    )
+    text = page(admin_client, DETAIL, function.pk)
+    for piece in ("planned wait <strong>15 min", "waited <strong>3.00 s", "ran <strong>2.00 s", "Failed"):
+        assert piece in text
+
+
+def test_what_is_ahead_of_a_pending_function(admin_client):
+    function_id = ctx.scheduler.run_after(timedelta(hours=2, minutes=1), write, label="a")
+    text = page(admin_client, DETAIL, function_id)
+    assert "ds-moment-ahead" in text
+    assert "in 2 h" in text
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_what_is_legal_is_offered(admin_client, functions, state):
+    offered = admin_client.get(reverse(DETAIL, args=[functions[state].pk])).context["actions"]
+    expected = {
+        State.PENDING: ["run_now", "reschedule", "cancel"],
+        State.IN_PROGRESS: ["cancel"],
+    }.get(state, ["run_again"])
+    assert [action.name for action in offered] == expected
+
+
+def test_arguments_and_result_are_shown_with_their_types(admin_client):
+    args = {"price": {"$decimal": "1.10"}, "at": {"$datetime": ["2026-03-29T02:30:00", "Europe/Berlin", 0]}, "n": 7}
+    function = record(args=args, result={"$tuple": [1, {"$enum": ["orders.models:Order.State", "PAID"]}]})
+    text = page(admin_client, DETAIL, function.pk)
+    for piece in ("decimal ", "1.10", "2026-03-29 02:30:00 Europe/Berlin", "tuple ", "Order.State.PAID"):
+        assert piece in text
+    assert "$decimal" in text.split("<template", 1)[1]  # what is copied is what is stored
+
+
+def test_the_parent_the_children_and_the_reruns_are_linked(admin_client):
+    parent = record(name="tests:write_then_schedule")
+    function = record(State.FAILED, parent=parent)
+    children = [record(parent=function) for _ in range(3)]
+    rerun = record(rerun_of=function)
+    text = page(admin_client, DETAIL, function.pk)
+    assert reverse(DETAIL, args=[parent.pk]) in text
+    assert ids_on(text) == [child.pk for child in reversed(children)]
+    assert f"{reverse(DETAIL, args=[rerun.pk])}" in text
+    assert reverse(DETAIL, args=[function.pk]) in page(admin_client, DETAIL, rerun.pk)
+
+
+def test_a_parent_that_is_no_longer_on_record_is_named(admin_client):
+    function = record(parent_id=4711)
+    assert "#4711" in page(admin_client, DETAIL, function.pk)
+
+
+def test_other_parts_of_the_app_add_what_a_function_comes_from(admin_client, monkeypatch):
+    link = Link("Cron", "nightly", "/crons/7/")
+    monkeypatch.setattr(extension, "origin_sources", [lambda using, function: [link]])
+    text = page(admin_client, DETAIL, record().pk)
+    assert '<dt>Cron</dt><dd><a href="/crons/7/">nightly</a>' in text
+
+
+@pytest.mark.parametrize("function_id", ["4711", str(2**63 - 1)])
+def test_a_function_that_is_not_on_record_is_explained(admin_client, function_id):
+    response = admin_client.get(reverse(DETAIL, args=[function_id]))
+    assert response.status_code == 404
+    assert "no scheduled function" in response.content.decode()
+
+
+@pytest.mark.parametrize("function_id", ["x", "-1", "0", str(2**63), "9" * 30, "1.5"])
+def test_what_cannot_be_an_id_is_not_found(admin_client, function_id):
+    assert admin_client.get(reverse(DETAIL, args=[function_id])).status_code == 404
+
+
+def test_a_page_takes_at_most_twelve_queries(functions, count_queries):
+    function = record(parent=functions["success"], rerun_of=functions["failed"])
+    for _ in range(30):
+        record(parent=function)
+        record(rerun_of=function)
+    client = client_with("view_scheduledfunction")
+    with count_queries() as queries:
+        page(client, DETAIL, function.pk)
+    assert len(queries.statements) <= 12, queries.statements
+
+
+def test_what_a_function_was_given_comes_back_the_same(admin_client):
+    function_id = ctx.scheduler.run_after(0, write, label="ä")
+    assert ScheduledFunction.objects.get(pk=function_id).decoded_args() == {"label": "ä"}
+    assert "ä" in page(admin_client, DETAIL, function_id)

@@ -1,0 +1,131 @@
+"""The overview: how the scheduler is doing."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from django_scheduler.admin import extension, statistics
+from django_scheduler.admin.charts import chart
+from django_scheduler.admin.statistics import percentile
+from django_scheduler.models import Executor, Failure, State
+from tests.admin.conftest import LIST, OVERVIEW, act, page, record
+
+pytestmark = pytest.mark.django_db
+
+
+def context(client):
+    return client.get(reverse(OVERVIEW)).context
+
+
+def executor(name: str, silence: float) -> Executor:
+    now = timezone.now()
+    return Executor.objects.create(
+        name=name, host="web-1", process_id=7, started_time=now, heartbeat_time=now - timedelta(seconds=silence),
+        queues=[], concurrency=8, version="0.1.0",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("age", "level"), [(0, "good"), (60, "warning"), (600, "bad")])
+def test_the_headline_is_the_age_of_the_oldest_due_function(admin_client, age, level):
+    record(State.PENDING, due_time=timezone.now() - timedelta(seconds=age))
+    record(State.PENDING, due_time=timezone.now() + timedelta(hours=1))
+    shown = context(admin_client)
+    assert age <= shown["lag"] < age + 10
+    assert (shown["lag_level"], shown["due"], shown["pending"]) == (level, 1, 2)
+
+
+def test_nothing_has_ever_been_scheduled(admin_client):
+    text = page(admin_client, OVERVIEW)
+    for piece in ("nothing waits", "No executor is running", "Nothing on record has failed", "Nothing is pending"):
+        assert piece in text
+
+
+def test_what_has_finished_and_failed_per_minute(admin_client):
+    for _ in range(3):
+        record(completed_time=timezone.now() - timedelta(minutes=5))
+    record(State.FAILED, completed_time=timezone.now() - timedelta(minutes=30))
+    record(State.FAILED, completed_time=timezone.now() - timedelta(minutes=90))
+    shown = context(admin_client)["per_minute"].value
+    assert (shown.up_total, shown.down_total, shown.highest, len(shown.bars)) == (3, 1, 3, 60)
+
+
+def test_what_is_upcoming_and_what_others_know_of_it(admin_client, monkeypatch):
+    now = timezone.now()
+    record(State.PENDING, due_time=now + timedelta(hours=2))
+    record(State.PENDING, due_time=now + timedelta(hours=48))
+    assert context(admin_client)["upcoming"].value.up_total == 1
+    monkeypatch.setattr(extension, "upcoming_sources", [])
+    monkeypatch.setattr(statistics, "upcoming_sources", [lambda using, start, end: [start + timedelta(hours=3)] * 4])
+    shown = context(admin_client)["upcoming"].value
+    assert (shown.up_total, shown.highest) == (5, 4)
+
+
+def test_the_slowest_functions(admin_client):
+    now = timezone.now()
+    for seconds in range(1, 101):
+        record(started_time=now - timedelta(seconds=seconds), completed_time=now)
+    record(State.FAILED, name="tests:note", started_time=now - timedelta(milliseconds=5), completed_time=now)
+    slow, quick = context(admin_client)["slowest"]
+    assert (slow.name, slow.count, slow.failed_percent) == ("tests:write", 100, 0)
+    assert (round(slow.p50), round(slow.p95)) == (50, 95)
+    assert (quick.name, quick.failed_percent) == ("tests:note", 100)
+
+
+@pytest.mark.parametrize(("part", "expected"), [(0.5, 2), (0.95, 4), (0.25, 1), (1.0, 4)])
+def test_percentiles(part, expected):
+    assert percentile([4, 1, 3, 2], part) == expected
+    assert percentile([7], part) == 7
+
+
+def test_failures_by_function_and_exception_run_again_together(admin_client):
+    failures = [record(State.FAILED, failure=Failure.ERROR, error=f"ValueError: {number}") for number in range(3)]
+    record(State.FAILED, failure=Failure.ERROR, error="KeyError")
+    record(State.FAILED, failure=Failure.ERROR, error="ValueErrorish: no")
+    groups = context(admin_client)["failures"].value
+    expected = [("ValueError", 3), ("KeyError", 1), ("ValueErrorish", 1)]
+    assert [(group.error, group.count) for group in groups] == expected
+    query = "state=failed&function=tests%3Awrite&error=ValueError"
+    text = page(admin_client, OVERVIEW)
+    assert f"{reverse(LIST)}?{query}".replace("&", "&amp;") in text
+    values = {"all": "1", "query": query, "first": "0", "last": failures[-1].pk, "from": "overview"}
+    response = act(admin_client, "run_again", **values)
+    assert [str(message) for message in response.context["messages"]] == ["3 scheduled again"]
+    assert response.redirect_chain == [(reverse(OVERVIEW), 302)]
+
+
+def test_executors_and_those_that_have_fallen_silent(admin_client):
+    executor("alive", 1)
+    executor("stale", 3600)
+    record(State.IN_PROGRESS, worker="alive")
+    shown = {line["executor"].name: line for line in context(admin_client)["executor_lines"]}
+    assert (shown["alive"]["busy"], shown["alive"]["executor"].is_alive) == (1, True)
+    assert (shown["stale"]["busy"], shown["stale"]["executor"].is_alive) == (0, False)
+    assert "silent" in page(admin_client, OVERVIEW)
+
+
+def test_the_clocks_are_compared(admin_client):
+    record()
+    assert "agree" in page(admin_client, OVERVIEW)
+
+
+def test_it_takes_at_most_twelve_queries_however_many_functions(admin_client, count_queries):
+    for number in range(30):
+        record(State.FAILED, error=f"Error{number}: no", name=f"tests:{number}")
+        executor(str(number), number)
+        record(State.PENDING, priority=number)
+    with count_queries() as queries:
+        page(admin_client, OVERVIEW)
+    assert len(queries.statements) <= 12, queries.statements
+
+
+def test_a_chart_shows_one_among_thousands(db):
+    shown = chart([5000, 1], [0, 0], ["a", "b"])
+    assert float(shown.bars[1].up_height) >= 1
+    assert float(shown.bars[0].down_height) == 0
+    assert chart([], [], []).is_empty
+
+
+def test_the_app_index_leads_to_it(admin_client):
+    assert reverse(OVERVIEW) in admin_client.get("/admin/django_scheduler/").content.decode()

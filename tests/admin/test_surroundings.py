@@ -1,0 +1,21 @@
+"""The dashboard in other projects: with another theme, user model, admin site, or database."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.only_on("sqlite")  # each of them has its own database
+
+
+@pytest.mark.parametrize("surroundings", ["plain", "office", "people", "alias", "unfold"])
+def test_it_works_in(surroundings, tmp_path):
+    if surroundings == "unfold" and importlib.util.find_spec("unfold") is None:
+        pytest.skip("django-unfold is not installed")
+    command = [sys.executable, "-m", "tests.admin.surroundings", surroundings, str(tmp_path)]
+    process = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert process.returncode == 0, process.stderr[-3000:]

@@ -1,0 +1,93 @@
+"""Each query of a page has a time limit: what did not finish in time says so, and the rest of the page is there."""
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.urls import reverse
+
+from django_scheduler.admin import answers, statistics
+from django_scheduler.admin.answers import Questions, ask
+from django_scheduler.admin.listing import Listing
+from django_scheduler.databases import database_for
+from django_scheduler.models import ScheduledFunction
+from tests.admin.conftest import LIST, OVERVIEW, page, record
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ENDLESS = {
+    "postgresql": "SELECT pg_sleep(60)",
+    "mysql": "SELECT COUNT(*) FROM information_schema.columns a, information_schema.columns b,"
+    " information_schema.columns c",
+    "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT COUNT(*) FROM n",
+}
+
+
+@pytest.fixture(autouse=True)
+def short_limit(monkeypatch):
+    monkeypatch.setattr(answers, "TIME_LIMIT", 0.2)
+
+
+def endless(*arguments, **keywords):
+    with connection.cursor() as cursor:
+        cursor.execute(ENDLESS[connection.vendor])
+        return cursor.fetchone()
+
+
+def test_a_query_that_takes_too_long_is_ended():
+    assert ask(database_for("default"), endless).is_late
+    assert ask(database_for("default"), ScheduledFunction.objects.count).value == 0
+
+
+def test_the_next_question_is_answered():
+    record()
+    with Questions(database_for("default")) as questions:
+        assert questions(endless).is_late
+        assert questions(ScheduledFunction.objects.count).value == 1
+        assert questions(endless).is_late
+        assert questions(ScheduledFunction.objects.count).value == 1
+
+
+def test_a_transaction_of_the_request_goes_on():
+    with transaction.atomic():
+        record()
+        assert ask(database_for("default"), endless).is_late
+        assert ask(database_for("default"), ScheduledFunction.objects.count).value == 1
+        record()
+    assert ScheduledFunction.objects.count() == 2
+
+
+@pytest.mark.only_on("postgresql")
+def test_the_sites_own_limit_is_left_as_it_was():
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '7s'")
+        ask(database_for("default"), ScheduledFunction.objects.count)
+        ask(database_for("default"), endless)
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("7s",)
+    with connection.cursor() as cursor:
+        ask(database_for("default"), ScheduledFunction.objects.count)
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
+def test_another_error_is_raised():
+    def broken():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nothing FROM nowhere")
+
+    with pytest.raises(DatabaseError):
+        ask(database_for("default"), broken)
+    assert ScheduledFunction.objects.count() == 0
+
+
+def test_the_list_says_so(admin_client, monkeypatch):
+    monkeypatch.setattr(Listing, "page", endless)
+    assert "The database did not answer in time" in page(admin_client, LIST)
+
+
+def test_a_panel_of_the_overview_says_so_and_the_others_are_there(admin_client, monkeypatch):
+    record()
+    monkeypatch.setattr(statistics, "failures", endless)
+    monkeypatch.setattr(statistics, "upcoming", endless)
+    response = admin_client.get(reverse(OVERVIEW))
+    assert response.content.decode().count("This did not finish in time") == 2
+    assert response.context["per_minute"].value.up_total == 1

@@ -1,0 +1,86 @@
+"""Every string of the app is translated, into every language that there is a catalog for."""
+
+import ast
+import gettext
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import polib
+import pytest
+from django.test import override_settings
+
+import django_scheduler
+from django_scheduler.models import State
+from tests.admin.conftest import DETAIL, LIST, OVERVIEW, page, record
+
+APP = Path(django_scheduler.__file__).parent
+LANGUAGES = ["de", "es", "fr", "ja", "pt", "zh_Hans"]
+
+FUNCTIONS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
+IN_TEMPLATES = re.compile(r"""(?:translate |_\()"((?:[^"\\]|\\.)*)\"""")
+BLOCKS = re.compile(r"{% blocktranslate.*?%}(.*?)(?:{% plural %}.*?)?{% endblocktranslate %}", re.DOTALL)
+
+
+def catalog(language: str) -> polib.POFile:
+    return polib.pofile(str(APP / "locale" / language / "LC_MESSAGES" / "django.po"))
+
+
+def strings_in_code() -> Iterator[str]:
+    for path in APP.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
+                text = node.args[0] if node.args else None
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    yield text.value
+
+
+def strings_in_templates() -> Iterator[str]:
+    for path in APP.rglob("*.html"):
+        text = path.read_text()
+        yield from IN_TEMPLATES.findall(text)
+        for block in BLOCKS.findall(text):
+            yield re.sub(r"{{ (\w+) }}", r"%(\1)s", block)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_string_is_translated(language):
+    entries = [entry for entry in catalog(language) if not entry.obsolete]
+    untranslated = [entry.msgid for entry in entries if not entry.translated()]
+    assert untranslated == []
+    known = {entry.msgid for entry in entries}
+    missing = {*strings_in_code(), *strings_in_templates()} - known
+    assert missing == set(), "Run `make messages`, and translate what it has found."
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_compiled_is_what_is_written(language):
+    with (APP / "locale" / language / "LC_MESSAGES" / "django.mo").open("rb") as file:
+        compiled = gettext.GNUTranslations(file)
+    for entry in catalog(language):
+        if not entry.obsolete and not entry.msgid_plural and not entry.msgctxt:
+            assert compiled.gettext(entry.msgid) == entry.msgstr
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_placeholders_survive(language):
+    for entry in catalog(language):
+        expected = set(re.findall(r"%\(\w+\)[sd]", entry.msgid))
+        for text in [entry.msgstr] if not entry.msgid_plural else entry.msgstr_plural.values():
+            assert set(re.findall(r"%\(\w+\)[sd]", text)) == expected, entry.msgid
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("language", "word"),
+    [("de", "anstehend"), ("es", "pendiente"), ("fr", "en attente"), ("ja", "保留中"), ("pt", "pendente"),
+     ("zh-hans", "待处理")],
+)  # fmt: skip
+def test_the_pages_are_shown_in_the_language_of_the_site(admin_client, language, word):
+    function = record(State.PENDING)
+    record(State.FAILED, error="ValueError: no")
+    with override_settings(LANGUAGE_CODE=language, USE_THOUSAND_SEPARATOR=True):
+        for url_name, *arguments in ((LIST,), (DETAIL, function.pk), (OVERVIEW,)):
+            text = page(admin_client, url_name, *arguments)
+            assert word in text.lower() or url_name == OVERVIEW
+            assert "Scheduled by" not in text

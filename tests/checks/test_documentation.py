@@ -1,0 +1,16 @@
+"""Every check has an id of its own, and a section in ``docs/checks.md``."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+CHECKS = "".join(file.read_text() for file in (ROOT / "django_scheduler/checks").glob("*.py"))
+PAGE = (ROOT / "docs/checks.md").read_text()
+
+
+def test_every_check_is_documented_and_nothing_else_is():
+    registered = set(re.findall(r'id="django_scheduler\.([EW]0\d{2})"', CHECKS))
+    documented = Counter(re.findall(r"^### ([EW]0\d{2}): ", PAGE, re.MULTILINE))
+    assert len(registered) >= 30
+    assert documented == Counter(registered)

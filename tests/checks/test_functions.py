@@ -1,0 +1,123 @@
+"""Functions that can be registered, but not be called with what would be stored for them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from functools import wraps
+from typing import Annotated, Any, Literal, TypedDict
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from django_scheduler import Context, action, mutation
+from tests.checks.messages import ids, messages, the_message
+from tests.models import Entry
+
+
+class Color(Enum):
+    RED = 1
+
+
+class Options(TypedDict):
+    size: int
+
+
+@dataclass
+class Address:
+    street: str
+
+
+def test_all_the_functions_of_the_shop_and_of_the_tests_are_well():
+    assert ids() == set()
+
+
+def test_a_decorator_that_swallows_arguments_is_an_error():
+    def swallowing(body):
+        @wraps(body)
+        def wrapper(ctx):
+            return body(ctx)
+
+        return wrapper
+
+    @mutation
+    @swallowing
+    def swallowed(ctx: Context, *, order_id: int) -> None: ...
+
+    message = the_message("E006")
+    assert "tests:swallowed" in message.msg
+    assert "order_id" in message.msg
+
+
+def test_a_decorator_that_passes_everything_on_is_fine():
+    def passing(body):
+        @wraps(body)
+        def wrapper(*args, **kwargs):
+            return body(*args, **kwargs)
+
+        return wrapper
+
+    @mutation
+    @passing
+    def passed(ctx: Context, order_id: int, *, color: str = "red", **more: str) -> None: ...
+
+    assert ids() == set()
+
+
+def test_an_argument_that_cannot_be_stored_is_a_warning():
+    @action
+    def answer(ctx: Context, *, request: HttpRequest) -> None: ...
+
+    message = the_message("W002")
+    assert "tests:answer takes request: HttpRequest" in message.msg
+
+
+def test_every_type_that_cannot_be_stored_is_found():
+    @action
+    def impossible(
+        ctx: Context,
+        orders: QuerySet[Entry],
+        callback: Callable[[], None],
+        maybe: HttpRequest | None,
+        cls: type[Entry],
+        error: Exception,
+    ) -> None: ...
+
+    names = [message.msg.split(" takes ")[1].split(":")[0] for message in messages()]
+    assert names == ["orders", "callback", "maybe", "cls", "error"]
+
+
+def test_every_type_that_can_be_stored_or_may_be_is_fine():
+    @action
+    def possible(
+        ctx: Context,
+        /,
+        untyped,
+        anything: Any,
+        thing: object,
+        number: int,
+        price: Decimal | None,
+        when: "datetime",
+        items: list[str],
+        rows: Sequence[Mapping[str, int]],
+        pair: tuple[int, ...],
+        color: Color,
+        options: Options,
+        address: Address,
+        entry: Entry,
+        mode: Literal["fast"],
+        noted: Annotated[int, "a note"],
+        either: HttpRequest | int,
+        nothing: None = None,
+        **more: str,
+    ) -> None: ...
+
+    assert [message.msg for message in messages()] == []
+
+
+def test_an_annotation_that_exists_only_for_type_checkers_is_no_problem():
+    @action
+    def forward(ctx: "Context", *, order: "NoSuchName") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    assert ids() == set()

@@ -1,0 +1,37 @@
+"""Records as they would be if time had passed."""
+
+from datetime import timedelta
+
+from django.db.models import F
+from django.utils import timezone
+
+from django_scheduler.models import Executor, ScheduledFunction
+
+
+def be_due_for(function_id: int, seconds: float) -> None:
+    """Have been due for so long."""
+    rows = ScheduledFunction.objects.filter(pk=function_id)
+    rows.update(due_time=F("due_time") - timedelta(seconds=seconds))
+
+
+def complete_earlier(function_id: int, earlier: timedelta) -> None:
+    """Have been completed so much earlier."""
+    rows = ScheduledFunction.objects.filter(pk=function_id)
+    rows.update(completed_time=F("completed_time") - earlier)
+
+
+def put_silent_executor_on_record() -> None:
+    """Of an executor that has not said for an hour that it is alive."""
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    Executor.objects.create(
+        name="elsewhere:7:0",
+        host="elsewhere",
+        process_space="another",
+        process_id=7,
+        process_start="",
+        started_time=an_hour_ago,
+        heartbeat_time=an_hour_ago,
+        queues=[],
+        concurrency=8,
+        version="0",
+    )

@@ -1,0 +1,98 @@
+"""``manage.py scheduler_status`` shows it to people and scripts, and its exit code is a health check."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_scheduler import ctx
+from tests.executor.in_process import executing
+from tests.functions import write, write_with_priority
+from tests.status.records import be_due_for, put_silent_executor_on_record
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Answer:
+    def __init__(self, *arguments: str) -> None:
+        output, errors = StringIO(), StringIO()
+        self.exit_code = 0
+        try:
+            call_command("scheduler_status", *arguments, stdout=output, stderr=errors, no_color=True)
+        except SystemExit as end:
+            self.exit_code = int(end.code or 0)
+        self.output, self.errors = output.getvalue(), errors.getvalue()
+
+
+def test_it_is_healthy_while_an_executor_is_alive():
+    with executing() as executor:
+        answer = Answer("--max-lag=10")
+
+    assert (answer.exit_code, answer.errors) == (0, "")
+    assert f"{executor.name}  alive" in answer.output
+
+
+def test_it_is_not_healthy_when_no_executor_is_on_record():
+    answer = Answer()
+
+    assert answer.exit_code == 1
+    assert answer.errors == "No executor is alive.\n"
+
+
+def test_it_is_not_healthy_when_every_executor_is_silent():
+    put_silent_executor_on_record()
+
+    answer = Answer()
+
+    assert answer.exit_code == 1
+    assert "stale" in answer.output
+
+
+@pytest.mark.parametrize(("max_lag", "exit_code"), [("50", 1), ("200", 0)])
+def test_it_is_not_healthy_when_a_due_function_waits_for_too_long(max_lag, exit_code):
+    be_due_for(ctx.scheduler.run_after(0, write, label="of a queue that nobody serves"), 100)
+
+    with executing(queues=["another"]):
+        answer = Answer(f"--max-lag={max_lag}")
+
+    assert answer.exit_code == exit_code
+    assert ("and may wait for 50 s" in answer.errors) == bool(exit_code)
+
+
+def test_text_shows_each_queue():
+    ctx.scheduler.run_after_many(timedelta(hours=1), write, [{"label": "later"}] * 1_200)
+    ctx.scheduler.run_after(0, write_with_priority, label="due")
+
+    answer = Answer()
+
+    assert "pending   1,201, of which due: 1" in answer.output
+    assert "default  1,200" in answer.output
+    assert "email" in answer.output
+
+
+def test_json_says_the_same():
+    be_due_for(ctx.scheduler.run_after(0, write, label="due"), 100)
+
+    with executing(queues=["another"]) as executor:
+        answer = Answer("--json", "--max-lag=50")
+
+    told = json.loads(answer.output)
+    assert answer.exit_code == 1
+    assert (told["healthy"], told["pending"], told["due"], told["running"]) == (False, 1, 1, 0)
+    assert told["lag"] >= 100
+    assert told["problems"] == answer.errors.splitlines()
+    assert [each["queue"] for each in told["queues"]] == ["default"]
+    assert [(each["name"], each["is_alive"]) for each in told["executors"]] == [(executor.name, True)]
+
+
+def test_unknown_database_is_refused():
+    with pytest.raises(CommandError, match="no database 'nowhere'"):
+        Answer("--database=nowhere")
+
+
+@pytest.mark.parametrize("wrong", ["soon", "-1", "nan"])
+def test_lag_that_is_no_number_of_seconds_is_refused(wrong):
+    with pytest.raises(CommandError, match="max-lag"):
+        Answer(f"--max-lag={wrong}")

@@ -1,0 +1,52 @@
+"""Every recipe of ``docs/testing.md`` is a test that passes, in a project that has only installed the package."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.only_on("sqlite")
+def test_the_recipes_of_the_documentation_work(tmp_path):
+    recipes = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/testing.md").read_text(), re.DOTALL | re.MULTILINE)
+    for number, recipe in enumerate(recipes):
+        (tmp_path / f"test_recipe_{number}.py").write_text(recipe)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nDJANGO_SETTINGS_MODULE = tests.settings\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DATABASE_URL": "sqlite://:memory:"}
+
+    pytest_run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert pytest_run.returncode == 0, pytest_run.stdout + pytest_run.stderr
+    assert len(recipes) >= 6
+    passed = re.search(r"(\d+) passed", pytest_run.stdout)
+    assert passed
+    assert int(passed[1]) >= len(recipes)
+
+
+@pytest.mark.only_on("sqlite")
+def test_the_plugin_does_no_harm_where_django_is_not_set_up(tmp_path):
+    (tmp_path / "test_other.py").write_text("def test_other():\n    pass\n")
+    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+
+    pytest_run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:django", str(tmp_path)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert pytest_run.returncode == 0, pytest_run.stdout + pytest_run.stderr
