@@ -27,11 +27,15 @@ def in_words(cron: Cron) -> str:
 
 def _every(every: timedelta) -> str:
     if every % DAY == timedelta(0):
-        return ngettext("every day", "every %(count)d days", every // DAY) % {"count": every // DAY}
+        return ngettext("every %(count)d day", "every %(count)d days", every // DAY) % {"count": every // DAY}
     if every % HOUR == timedelta(0):
-        return ngettext("every hour", "every %(count)d hours", every // HOUR) % {"count": every // HOUR}
+        return ngettext("every %(count)d hour", "every %(count)d hours", every // HOUR) % {"count": every // HOUR}
     if every % MINUTE == timedelta(0):
-        return ngettext("every minute", "every %(count)d minutes", every // MINUTE) % {"count": every // MINUTE}
+        return ngettext("every %(count)d minute", "every %(count)d minutes", every // MINUTE) % {
+            "count": every // MINUTE
+        }
     if every % SECOND == timedelta(0):
-        return ngettext("every second", "every %(count)d seconds", every // SECOND) % {"count": every // SECOND}
+        return ngettext("every %(count)d second", "every %(count)d seconds", every // SECOND) % {
+            "count": every // SECOND
+        }
     return gettext("every %(length)s") % {"length": every}
