@@ -1,4 +1,6 @@
-"""The app: when Django starts, every installed app's ``functions`` module is imported."""
+"""The app: when Django starts, the modules ``functions`` and ``crons`` of every installed app are imported."""
+
+from importlib import import_module
 
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
@@ -10,8 +12,13 @@ class DjangoSchedulerConfig(AppConfig):
     verbose_name = _("Scheduler")
     default_auto_field = "django.db.models.BigAutoField"
 
+    def import_models(self) -> None:
+        super().import_models()
+        import_module("django_scheduler.crons.models")
+
     def ready(self) -> None:
         from django_scheduler import checks, fleet  # noqa: F401  (registers the checks)
+        from django_scheduler.crons import checks as cron_checks  # noqa: F401
         from django_scheduler.registry import registry
         from django_scheduler.signals import function_finished
         from django_scheduler.tasks import announce_end, find_task_function
@@ -19,4 +26,4 @@ class DjangoSchedulerConfig(AppConfig):
         registry.add_source(find_task_function)
         function_finished.connect(announce_end)
         fleet.register()
-        autodiscover_modules("functions")
+        autodiscover_modules("functions", "crons")

@@ -45,6 +45,8 @@ class Settings:
     BACKOFF_INITIAL: timedelta = timedelta(seconds=0.5)
     #: The longest wait before a retry.
     BACKOFF_MAXIMUM: timedelta = timedelta(hours=2)
+    #: Whether executors of this environment run crons.
+    CRONS: bool = True
     #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or where
     #: to import it from. See ``django_scheduler.masking``.
     MASK: str | Callable[[str, Any], Any] = "django_scheduler.masking.mask_by_key"
@@ -72,6 +74,8 @@ def invalid_value(name: str, value: Any) -> str | None:
         return None
     if name == "CLOCK":
         return None if value in get_args(Clock) else 'must be "database" or "python"'
+    if name == "CRONS":
+        return None if isinstance(value, bool) else "must be True or False"
     if name == "MASK":
         return None if isinstance(value, str) or callable(value) else "must be a callable or its import path"
     if name == "HTTP_PERMISSION":

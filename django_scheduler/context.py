@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from django_scheduler import calls
+from django_scheduler.crons.run_time import Crons
 from django_scheduler.functions import Function
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.references import Reference
@@ -42,6 +43,11 @@ class Context:
     def scheduler(self) -> Scheduler:
         """Schedules and cancels functions, as part of the transaction that is open."""
         return Scheduler(self.running)
+
+    @property
+    def crons(self) -> Crons:
+        """Registers and steers crons, as part of the transaction that is open."""
+        return Crons(self.running)
 
     @property
     def function_id(self) -> ScheduledFunctionId | None:

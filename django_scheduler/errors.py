@@ -12,7 +12,7 @@ class SchedulerError(Exception):
 
 
 class InvalidSchedule(SchedulerError, ValueError):
-    """A delay or a time that cannot be: negative, not finite, naive, or over five years away."""
+    """A delay, a time or a cron that cannot be: negative, not finite, naive, or over five years away."""
 
 
 class InvalidArguments(SchedulerError, TypeError):
@@ -49,6 +49,22 @@ class Canceled(SchedulerError):
 
 class Lost(SchedulerError):
     """What an action has ended with whose executor is gone. It is on record, and never raised."""
+
+
+class CronExists(SchedulerError):
+    """There is a cron of that name already, in code or at run time."""
+
+
+class UnknownCron(SchedulerError, LookupError):
+    """No cron has that name, or it is no longer in the code."""
+
+
+class CronDefinedInCode(SchedulerError):
+    """The cron is defined in code, so it can be paused at run time, but neither changed nor deleted."""
+
+
+class CronUnfinished(SchedulerError):
+    """The previous run of the cron is unfinished, and two never run at a time."""
 
 
 class BrokenTransaction(SchedulerError):

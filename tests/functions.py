@@ -6,6 +6,7 @@ from django_scheduler import Context, action, ctx, internal_action, internal_mut
 from tests.cancel import functions as cancel_functions  # noqa: F401  (defines more)
 from tests.cancel import self_canceling_functions  # noqa: F401  (defines more)
 from tests.crash import functions as crash_functions  # noqa: F401  (defines more)
+from tests.crons import functions as cron_functions  # noqa: F401  (defines more)
 from tests.groups import functions as group_functions  # noqa: F401  (defines more)
 from tests.http import functions as http_functions  # noqa: F401  (defines more)
 from tests.models import Entry

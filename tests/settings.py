@@ -35,7 +35,7 @@ if "TEST_DJANGO_SCHEDULER" in os.environ:
     DJANGO_SCHEDULER = {
         **getattr(shop, "DJANGO_SCHEDULER", {}),
         **{
-            name: timedelta(seconds=value) if isinstance(value, int | float) and not name.startswith("MAX_") else value
+            name: timedelta(seconds=value) if type(value) in (int, float) and not name.startswith("MAX_") else value
             for name, value in json.loads(os.environ["TEST_DJANGO_SCHEDULER"]).items()
         },
     }

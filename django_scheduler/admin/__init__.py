@@ -1,6 +1,7 @@
 """Django's admin shows what is scheduled and what became of it, and lets those who may intervene."""
 
+from django_scheduler.admin.crons import CronAdmin
 from django_scheduler.admin.overview import OverviewAdmin
 from django_scheduler.admin.scheduled_function import ScheduledFunctionAdmin
 
-__all__ = ["OverviewAdmin", "ScheduledFunctionAdmin"]
+__all__ = ["CronAdmin", "OverviewAdmin", "ScheduledFunctionAdmin"]

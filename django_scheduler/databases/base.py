@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any, ClassVar
 
@@ -147,6 +147,16 @@ class Database(ABC):
         if clock.is_pythons():
             return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
         return Sql(self.clock)
+
+    def current_time(self) -> datetime:
+        """The present, by the same clock."""
+        return timezone.now() if clock.is_pythons() else self._current_time()
+
+    def _current_time(self) -> datetime:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {self.clock}")
+            time: datetime = cursor.fetchone()[0]
+        return time if timezone.is_aware(time) else time.replace(tzinfo=UTC)
 
     @abstractmethod
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:

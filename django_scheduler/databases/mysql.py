@@ -33,6 +33,11 @@ class MySQL(Database):
     clock = "UTC_TIMESTAMP(6)"
     skip_locked = "FOR UPDATE SKIP LOCKED"
 
+    def _now(self) -> Sql:
+        now = super()._now()
+        # Python's clock comes as text, and would be read as such.
+        return Sql(f"CAST({now.text} AS DATETIME(6))", *now.params) if now.params else now
+
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
         now = self._now()
         if isinstance(time, timedelta):

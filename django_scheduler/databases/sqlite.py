@@ -29,6 +29,9 @@ class SQLite(Database):
         # All users of the file share one host, so its clock is the database's.
         return Sql("%s", self._adapted(timezone.now()))
 
+    def _current_time(self) -> datetime:
+        return timezone.now()
+
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
         now = timezone.now()
         scheduled = now + time if isinstance(time, timedelta) else time

@@ -20,6 +20,7 @@ from django.db import connections
 from django_scheduler import __version__, wakeup
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
+from django_scheduler.executor.crons import CronKeeper
 from django_scheduler.executor.errand import run_errand
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.flight_recorder import FlightRecorder
@@ -76,6 +77,7 @@ class Executor:
             stopping=self._stopping,
             is_executing=lambda: bool(self._executing()),
         )
+        self._crons = CronKeeper(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
         turn = threading.Lock()
         lone_names = LoneNames()
         self._workers = [
@@ -115,15 +117,18 @@ class Executor:
         """
         self._registration.register()
         self._log_start()
-        wakeup.subscribe(self._database.using, self._lookout.ring)
-        for thread in [*self._side_tasks, *self._threads]:
+        wakeup.subscribe(self._database.using, self._ring)
+        for side_task in self._side_tasks:
+            side_task.start()
+        self._crons.wait_for_beginning()
+        for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
         """Begin nothing new. What is being executed goes on: see ``wait``."""
         if not self._stopping.is_set():
             self._stopping.set()
-            self._lookout.ring()
+            self._ring()
             log(
                 logging.INFO,
                 "Executor %s is stopping: it begins nothing new, and is executing %d functions",
@@ -158,7 +163,8 @@ class Executor:
         if not self._stopped.is_set():
             self._stopping.set()
             self._stopped.set()
-            wakeup.unsubscribe(self._database.using, self._lookout.ring)
+            wakeup.unsubscribe(self._database.using, self._ring)
+            self._ring()
             deadline = time.monotonic() + PATIENCE
             for side_task in self._side_tasks:
                 side_task.join(max(0.0, deadline - time.monotonic()))
@@ -182,6 +188,11 @@ class Executor:
                 executor=self.name,
             )
         log(logging.INFO, "Executor %s has stopped", self.name, executor=self.name)
+
+    def _ring(self) -> None:
+        """Something may be due, or it is time to stop."""
+        self._lookout.ring()
+        self._crons.ring()
 
     def _record_lost(self) -> None:
         record_lost(self._database, self.name, "its executor was stopped before it ended")
@@ -207,10 +218,11 @@ class Executor:
             ),
             SideTask(
                 "listener",
-                lambda: self._database.listen(self._lookout.ring, self._stopped),
+                lambda: self._database.listen(self._ring, self._stopped),
                 interval=RETENTION_INTERVAL,
                 stopping=self._stopped,
             ),
+            SideTask("crons", self._crons.keep, interval=RETENTION_INTERVAL, stopping=self._stopping),
         ]
 
     def _log_start(self) -> None:

@@ -1,11 +1,13 @@
 """The shop's mutations and actions: what happens to an order, now and later."""
 
+from datetime import timedelta
 from http.client import HTTPConnection
 
 from django.conf import settings
 from django.core.mail import send_mail
+from django.utils import timezone
 
-from django_scheduler import Context, internal, internal_action, internal_mutation, mutation
+from django_scheduler import Context, crons, internal, internal_action, internal_mutation, mutation
 from testproject.orders.models import Order, Product
 
 
@@ -83,3 +85,14 @@ def note(ctx: Context, *, order_id: int, what: str) -> None:
     """Write something into an order's history, if the order is still there."""
     for order in Order.objects.filter(pk=order_id):
         order.history.create(what=what)
+
+
+@internal_mutation
+def forget_old_orders(ctx: Context, *, older_than: timedelta) -> int:
+    """Delete archived orders, and return how many there were."""
+    archived = Order.objects.filter(state=Order.State.ARCHIVED)
+    _, deleted = archived.filter(creation_time__lt=timezone.now() - older_than).delete()
+    return deleted.get(Order._meta.label, 0)
+
+
+crons.weekly("forget old orders", forget_old_orders, day="sunday", hour=3, older_than=timedelta(days=3650))

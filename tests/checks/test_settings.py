@@ -57,6 +57,7 @@ def test_a_setting_that_resembles_none_is_answered_with_those_there_are():
         ("RETENTION", 7),
         ("RETENTION", timedelta(0)),
         ("HEARTBEAT_TIMEOUT", None),
+        ("CRONS", 1),
         ("MAX_SCHEDULED_PER_TRANSACTION", True),
         ("MAX_SCHEDULED_PER_TRANSACTION", 0),
         ("MAX_SCHEDULED_PER_TRANSACTION", "1000"),

@@ -112,6 +112,7 @@ def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_f
 
     monkeypatch.setattr(executor._lookout, "_rung", Bell())
     monkeypatch.setattr(executor, "_side_tasks", [])  # the listener rings too
+    monkeypatch.setattr(executor._crons, "wait_for_beginning", lambda: None)
     executor.start()
     wait_until(lambda: executor.wait(timeout=0.1), "it ended")
 

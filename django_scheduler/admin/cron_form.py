@@ -1,0 +1,144 @@
+"""The form in which a cron is registered and changed: functions are chosen, never typed, and arguments are JSON."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.conf import settings
+from django.db import router
+from django.utils.translation import gettext_lazy as _
+
+from django_scheduler import values
+from django_scheduler.crons.calendar import next_runs
+from django_scheduler.crons.models import Cron
+from django_scheduler.crons.names import problem_with_name
+from django_scheduler.crons.schedules import LONGEST_LINE, CronLine, Interval, Schedule
+from django_scheduler.databases import database_for
+from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
+from django_scheduler.registry import registry
+
+if TYPE_CHECKING:
+    ModelForm = forms.ModelForm[Cron]
+else:
+    ModelForm = forms.ModelForm
+
+#: The button that shows the next runs instead of saving.
+PREVIEW = "_preview"
+PREVIEWED_RUNS = 5
+
+
+class CronForm(ModelForm):
+    function = forms.ChoiceField(label=_("Function"))
+    args = forms.JSONField(
+        label=_("Arguments"),
+        required=False,
+        initial=dict,
+        widget=forms.Textarea(attrs={"rows": 4, "cols": 60, "class": "vLargeTextField"}),
+        help_text=_("A JSON object: the names of the function's parameters and their values."),
+    )
+    every = forms.DurationField(
+        label=_("Every"),
+        required=False,
+        help_text=_("An interval, as in 00:10:00 (ten minutes) or 1 00:00:00 (a day). Either this or a cron line."),
+    )
+    line = forms.CharField(
+        label=_("Cron line"),
+        required=False,
+        max_length=LONGEST_LINE,
+        help_text=_(
+            "Minute, hour, day of month, month, day of week, as in 0 9 * * mon-fri. H as the minute chooses one from"
+            " the name."
+        ),
+    )
+    timezone = forms.ChoiceField(label=_("Time zone"), required=False)
+
+    class Meta:
+        model = Cron
+        fields = ("name", "function", "args", "every", "line", "timezone", "catch_up", "pause_after_failures")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "function" in self.fields:  # not for those who may only look
+            names = {function.name for function in registry} | {self.instance.function or ""}
+            self.fields["function"] = forms.ChoiceField(label=_("Function"), choices=_choices(sorted(names)))
+        if "timezone" in self.fields:
+            zones = sorted(available_timezones() | {settings.TIME_ZONE, self.instance.timezone or ""} - {""})
+            initial = self.instance.timezone or settings.TIME_ZONE
+            self.fields["timezone"] = forms.ChoiceField(
+                label=_("Time zone"), required=False, choices=_choices(zones), initial=initial
+            )
+        #: The next runs, once they have been asked for.
+        self.preview: list[datetime] = []
+
+    def is_valid(self) -> bool:
+        """Not when only a preview is wanted: then the form is shown again, with its answer."""
+        valid = super().is_valid()
+        if PREVIEW not in self.data:
+            return valid
+        if valid:
+            now = database_for(self.instance._state.db or router.db_for_write(Cron)).current_time()
+            self.preview = next_runs(self.schedule, now, PREVIEWED_RUNS, anchor=self.instance.anchor)
+        return False
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if problem := problem_with_name(name):
+            raise forms.ValidationError(str(problem))
+        if Cron.objects.filter(name__iexact=name).exists():
+            raise forms.ValidationError(_("There is a cron of this name already."))
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        self._clean_arguments(cleaned)
+        self._clean_schedule(cleaned)
+        return cleaned
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule that was entered. Raises ``InvalidSchedule``."""
+        cleaned = self.cleaned_data
+        options = {
+            "catch_up": cleaned.get("catch_up", "one"),
+            "pause_after_failures": cleaned.get("pause_after_failures"),
+        }
+        if cleaned.get("every") is not None:
+            return Interval(every=cleaned["every"], **options)
+        name = cleaned.get("name") or self.instance.name
+        return CronLine(cleaned["line"], timezone=cleaned.get("timezone") or None, **options).for_cron(name)
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """The arguments that were entered, as the function receives them. Raises ``InvalidArguments``."""
+        return values.load_arguments(self.cleaned_data["function"], self.cleaned_data["args"])
+
+    def _clean_arguments(self, cleaned: dict[str, Any]) -> None:
+        if "args" not in cleaned or "function" not in cleaned:
+            return
+        cleaned["args"] = {} if cleaned["args"] is None else cleaned["args"]
+        try:
+            values.load_arguments(cleaned["function"], json.dumps(cleaned["args"]))
+            target = registry.get(cleaned["function"])
+            values.dump_arguments(target.name, target.bind((), self.arguments))
+        except FunctionNotFound as error:
+            self.add_error("function", str(error))
+        except InvalidArguments as error:
+            self.add_error("args", str(error))
+
+    def _clean_schedule(self, cleaned: dict[str, Any]) -> None:
+        if "every" not in cleaned or "line" not in cleaned:
+            return
+        if (cleaned["every"] is None) == (cleaned["line"] == ""):
+            self.add_error("line", _("Enter either an interval or a cron line."))
+            return
+        try:
+            self.schedule  # noqa: B018  (whether there is one)
+        except InvalidSchedule as error:
+            self.add_error("every" if cleaned["every"] is not None else "line", str(error))
+
+
+def _choices(options: Sequence[str]) -> list[tuple[str, str]]:
+    return [(option, option or "---------") for option in options]

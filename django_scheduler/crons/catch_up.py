@@ -1,0 +1,64 @@
+"""What becomes of the slots that have come up: which one runs, and which are passed over."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from django_scheduler.crons.schedules import Interval, Schedule
+
+#: With ``catch_up="none"`` a slot still runs when it is taken up so soon after its time.
+PUNCTUAL = timedelta(minutes=1)
+
+#: Slots of a streak are counted up to here: a line that matches every minute has this many in a week.
+MOST_COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """Slots one after the other that have no run."""
+
+    first: datetime
+    last: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    run: datetime | None
+    passed_over: Streak | None
+    next_time: datetime
+
+    @property
+    def last_slot(self) -> datetime:
+        """The last slot that it decides."""
+        if self.run is not None:
+            return self.run
+        assert self.passed_over is not None
+        return self.passed_over.last
+
+
+def decide(schedule: Schedule, due: datetime, now: datetime, *, anchor: datetime) -> Decision:
+    """``due`` is the first slot that is not decided, at or before ``now``."""
+    if schedule.catch_up == "all":
+        return Decision(due, None, schedule.next_after(due, anchor=anchor))
+    latest = schedule.latest_until(now, since=due, anchor=anchor)
+    next_time = schedule.next_after(latest, anchor=anchor)
+    if schedule.catch_up == "none" and now - latest > PUNCTUAL:
+        return Decision(None, _streak(schedule, due, latest, anchor), next_time)
+    if latest == due:
+        return Decision(due, None, next_time)
+    last_missed = schedule.latest_until(latest - timedelta(microseconds=1), since=due, anchor=anchor)
+    return Decision(latest, _streak(schedule, due, last_missed, anchor), next_time)
+
+
+def skip(schedule: Schedule, due: datetime, now: datetime, *, anchor: datetime) -> Decision:
+    """Pass over every slot that has come up."""
+    latest = schedule.latest_until(now, since=due, anchor=anchor)
+    return Decision(None, _streak(schedule, due, latest, anchor), schedule.next_after(latest, anchor=anchor))
+
+
+def _streak(schedule: Schedule, first: datetime, last: datetime, anchor: datetime) -> Streak:
+    if isinstance(schedule, Interval):
+        return Streak(first, last, (last - first) // schedule.every + 1)
+    following = islice(schedule.slots(first, last, anchor=anchor), MOST_COUNTED - 1)
+    return Streak(first, last, 1 + sum(1 for _ in following))

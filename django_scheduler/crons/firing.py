@@ -1,0 +1,151 @@
+"""Firing: a due cron schedules its function, in one transaction with the advance of its next time.
+
+The invariants, with any number of executors on any of the databases:
+
+* Each slot is decided once: it runs, or is passed over, on record. Whoever decides holds the cron's row and moves
+  ``next_time`` beyond the slot in the same transaction as its record; others skip the locked row, and then find
+  another ``next_time``. On SQLite the transaction has the file. A dead executor's transaction vanishes, and the slot is
+  still due. Should all that fail, the unique constraint of (cron, slot) refuses the second run.
+* No slot comes up twice, whatever the clock says: ``last_slot`` only grows, and ``next_time`` is always beyond it.
+* Two runs of a cron never execute at a time: a slot is fired only when the function of the run before it has
+  finished, which this transaction looks at. What starts meanwhile would be a run, and needs the lock.
+  (A canceled action counts as finished, although its body may go on; so does one whose executor is lost.)
+* A run is never late because of the run before it: a slot that comes up while that one is unfinished is skipped.
+  If the slot had come up before that run began (after a downtime, with ``catch_up="all"``), it waits for its end.
+* No cron holds up another one, nor the executor: what is wrong with it is recorded as the outcome of its slot.
+"""
+
+import logging
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from django_scheduler import scheduling, values
+from django_scheduler.crons import catch_up, history
+from django_scheduler.crons.calendar import next_slot
+from django_scheduler.crons.catch_up import Decision
+from django_scheduler.crons.locking import lock
+from django_scheduler.crons.models import Cron, CronRun, CronRunState
+from django_scheduler.crons.reconcile import is_in_force
+from django_scheduler.databases import Database
+from django_scheduler.errors import InvalidSchedule, SchedulerError
+from django_scheduler.executor.outcome import describe
+from django_scheduler.log import log_of_crons as log
+
+
+def fire(database: Database, cron_id: int) -> bool:
+    """Decide about the slot of a due cron, and whether that was possible.
+
+    ``False``: somebody else holds it, it has to wait for its run, or only newer code can run it. Raises the database's
+    transient errors.
+    """
+    try:
+        with transaction.atomic(using=database.using, durable=True):
+            return _take_up(database, cron_id)
+    except Exception as error:
+        if database.is_transient(error):
+            raise
+        if isinstance(error, SchedulerError) and not is_in_force(database):
+            return False  # what this code does not know, newer code may
+        return _refuse(database, cron_id, error)
+
+
+def _take_up(database: Database, cron_id: int) -> bool:
+    cron = lock(database, pk=cron_id, next_time__lte=database.now())
+    if cron is None:
+        return False
+    assert cron.next_time is not None
+    now = database.current_time()
+    unfinished = history.unfinished_run(database, cron, now)
+    if cron.paused_time is not None:
+        pass  # by the outcome of its last run
+    elif cron.last_slot is not None and cron.next_time <= cron.last_slot:
+        cron.next_time = next_slot(cron, now)
+    elif unfinished is None:
+        decision = catch_up.decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
+        _record_passed_over(database, cron, decision, CronRunState.MISSED, now)
+        if decision.run is not None:
+            schedule_run(database, cron, decision.run, now)
+        _advance(cron, decision)
+    elif cron.next_time > unfinished.time:
+        decision = catch_up.skip(cron.schedule, cron.next_time, now, anchor=cron.anchor)
+        _record_passed_over(database, cron, decision, CronRunState.SKIPPED, now)
+        _advance(cron, decision)
+    else:
+        return False
+    cron.save(using=database.using)
+    return True
+
+
+def schedule_run(database: Database, cron: Cron, slot: datetime, now: datetime) -> None:
+    """Schedule the function of a cron that is locked, as the run of a slot."""
+    arguments = values.load_arguments(cron.function, cron.args)
+    function_id = scheduling.schedule(database.using, None, slot, cron.function, (), arguments)
+    cron.last_run = CronRun.objects.using(database.using).create(
+        cron=cron, slot=slot, last_slot=slot, state=CronRunState.SCHEDULED, function_id=function_id, time=now
+    )
+
+
+def _record_passed_over(database: Database, cron: Cron, decision: Decision, state: CronRunState, now: datetime) -> None:
+    streak = decision.passed_over
+    # One line for a streak: a cron of every second may be held up for an hour.
+    if streak is not None and history.record_passed_over(database, cron, streak, state, now):
+        log(
+            logging.WARNING,
+            "The cron %r has %s its slot %s, because %s",
+            cron.name,
+            state.value,
+            streak.first.isoformat(),
+            "its previous run is unfinished" if state is CronRunState.SKIPPED else "nobody was there to run it",
+            cron=cron.name,
+        )
+
+
+def _advance(cron: Cron, decision: Decision) -> None:
+    cron.last_slot = decision.last_slot
+    cron.next_time = decision.next_time
+
+
+def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
+    """Record that a slot could not be fired, and go on with the next one."""
+    description = describe(error)["error"]
+    with transaction.atomic(using=database.using, durable=True):
+        cron = lock(database, pk=cron_id, next_time__lte=database.now())
+        if cron is None or cron.next_time is None:
+            return False
+        now = database.current_time()
+        unfinished = history.unfinished_run(database, cron, now)
+        slot: datetime | None = cron.next_time
+        try:
+            if cron.paused_time is None:
+                decision = catch_up.decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
+                _record_passed_over(database, cron, decision, CronRunState.MISSED, now)
+                _advance(cron, decision)
+                slot = decision.run
+        except InvalidSchedule as problem:
+            history.pause(cron, f"Its schedule cannot be computed: {problem}", now)
+        if isinstance(error, IntegrityError):
+            slot = None  # perhaps that of another record
+        refused = CronRun.objects.using(database.using).create(
+            cron=cron,
+            slot=slot,
+            last_slot=slot,
+            state=CronRunState.REFUSED,
+            time=now,
+            completed_time=now,
+            error=description[: history.LONGEST_ERROR],
+        )
+        if unfinished is None:
+            cron.last_run = refused
+        history.count_outcome(cron, CronRunState.REFUSED, description, now)
+        cron.save(using=database.using)
+    log(
+        logging.ERROR,
+        "The cron %r could not schedule %s, and goes on with its next slot: %s",
+        cron.name,
+        cron.function,
+        description,
+        error=error,
+        cron=cron.name,
+    )
+    return True

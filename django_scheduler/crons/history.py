@@ -1,0 +1,115 @@
+"""What became of each slot, and of each run: a run is linked to its scheduled function, and settled once that ends.
+
+The scheduled function is the truth for as long as it is unfinished. Its end is copied here, because retention deletes
+it some day, and a cron that runs once a month must still know then how its last run went.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from django_scheduler.conf import get_settings
+from django_scheduler.crons.catch_up import Streak
+from django_scheduler.crons.locking import lock
+from django_scheduler.crons.models import LONGEST_REASON, Cron, CronRun, CronRunState
+from django_scheduler.databases import Database
+from django_scheduler.models import UNFINISHED, ScheduledFunction, State
+
+#: How much of an error is kept, in characters.
+LONGEST_ERROR = 1_000
+
+#: So many records of a cron stay, however old they are.
+ALWAYS_KEPT = 20
+
+_OUTCOMES = {
+    State.SUCCESS: CronRunState.SUCCESS,
+    State.FAILED: CronRunState.FAILED,
+    State.CANCELED: CronRunState.CANCELED,
+}
+
+
+def functions_of(cron: Cron) -> QuerySet[ScheduledFunction]:
+    """The scheduled functions that are runs of a cron, as far as they are still on record."""
+    return ScheduledFunction.objects.using(cron._state.db).filter(cron_runs__cron=cron)
+
+
+def cron_of(function: ScheduledFunction) -> Cron | None:
+    """The cron of which a scheduled function is a run."""
+    return Cron.objects.using(function._state.db).filter(runs__function=function).first()
+
+
+def unfinished_run(database: Database, cron: Cron, now: datetime) -> CronRun | None:
+    """The run that is unfinished. If it has finished, it is settled. The cron is locked, and saved by the caller."""
+    if cron.last_run_id is None:
+        return None
+    run = CronRun.objects.using(database.using).filter(pk=cron.last_run_id, state=CronRunState.SCHEDULED).first()
+    if run is None or run.function_id is None:
+        return None
+    functions = ScheduledFunction.objects.using(database.using).filter(pk=run.function_id)
+    function = functions.only("state", "error", "completed_time").first()
+    if function is not None and function.state in UNFINISHED:
+        return run
+    outcome = _OUTCOMES[State(function.state)] if function else CronRunState.UNKNOWN
+    run.state = outcome
+    run.error = function.error[:LONGEST_ERROR] if function else ""
+    run.completed_time = function.completed_time if function else None
+    run.save(using=database.using, update_fields=["state", "error", "completed_time"])
+    count_outcome(cron, outcome, run.error, now)
+    return None
+
+
+def count_outcome(cron: Cron, outcome: CronRunState, error: str, now: datetime) -> None:
+    """Count failures in a row, and pause the cron once there are as many as it may have."""
+    if outcome is CronRunState.SUCCESS:
+        cron.failures = 0
+    elif outcome in (CronRunState.FAILED, CronRunState.REFUSED):
+        cron.failures += 1
+        most = cron.pause_after_failures
+        if most is not None and cron.failures >= most and cron.paused_time is None:
+            pause(cron, f"It has failed {cron.failures} times in a row, most recently with: {error}", now)
+
+
+def pause(cron: Cron, reason: str, now: datetime) -> None:
+    cron.paused_time = now
+    cron.paused_reason = reason[:LONGEST_REASON]
+    cron.next_time = None
+
+
+def record_passed_over(database: Database, cron: Cron, streak: Streak, state: CronRunState, now: datetime) -> bool:
+    """Record slots that have no run, and whether they begin a streak: those that follow one share its record."""
+    records = CronRun.objects.using(database.using).filter(cron=cron)
+    before = records.order_by("-pk").first()
+    if before is not None and before.state == state:
+        before.last_slot = streak.last
+        before.slots += streak.count
+        before.time = now
+        before.save(using=database.using, update_fields=["last_slot", "slots", "time"])
+        return False
+    records.create(cron=cron, slot=streak.first, last_slot=streak.last, slots=streak.count, state=state, time=now)
+    return True
+
+
+def settle_finished_runs(database: Database) -> None:
+    """Record how the runs that have finished went, also those whose cron will not come up again for long."""
+    crons = Cron.objects.using(database.using).filter(last_run__state=CronRunState.SCHEDULED)
+    finished = crons.exclude(last_run__function__state__in=UNFINISHED)
+    for cron_id in list(finished.values_list("pk", flat=True)):
+        with transaction.atomic(using=database.using):
+            cron = lock(database, pk=cron_id)
+            if cron is not None:
+                unfinished_run(database, cron, database.current_time())
+                cron.save(using=database.using)
+
+
+def delete_expired_history(database: Database) -> None:
+    """Delete what is older than ``RETENTION``, but keep the last records of each cron."""
+    retention = get_settings().RETENTION
+    if retention is None:
+        return
+    records = CronRun.objects.using(database.using)
+    expired = records.filter(time__lt=database.now() - retention).exclude(state=CronRunState.SCHEDULED)
+    for cron_id in list(expired.order_by().values_list("cron", flat=True).distinct()):
+        of_cron = records.filter(cron=cron_id)
+        kept = list(of_cron.order_by("-pk").values_list("pk", flat=True)[:ALWAYS_KEPT])
+        expired.filter(cron=cron_id, pk__lt=kept[-1]).delete()

@@ -1,0 +1,161 @@
+"""The record of crons: what recurs, each slot that came up, and which code has defined them.
+
+The tables are apart from that of scheduled functions, which stays as it is: a run is linked to its scheduled function
+from here. Any code may read them; only this app writes them.
+"""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from django_scheduler.crons.schedules import LONGEST_LINE, CronLine, Interval, Schedule
+from django_scheduler.models import ScheduledFunction
+
+LONGEST_NAME = 150
+LONGEST_REASON = 1_000
+
+
+class Origin(models.TextChoices):
+    CODE = "code", _("code")
+    RUN_TIME = "run_time", _("run time")
+
+
+class CatchUpChoice(models.TextChoices):
+    ONE = "one", _("one run for all that was missed")
+    NONE = "none", _("nothing")
+    ALL = "all", _("everything that was missed, one after the other")
+
+
+class CronState(models.TextChoices):
+    ACTIVE = "active", _("active")
+    PAUSED = "paused", _("paused")
+    REMOVED = "removed", _("no longer in the code")
+
+
+class Cron(models.Model):
+    """A function that recurs. ``next_time`` is null as long as it is paused, or no longer in the code."""
+
+    id = models.BigAutoField(_("id"), primary_key=True)
+    name = models.CharField(_("name"), max_length=LONGEST_NAME, unique=True)
+    origin = models.CharField(_("origin"), max_length=16, choices=Origin.choices)
+    function = models.CharField(_("function"), max_length=255)
+    args = models.JSONField(_("arguments"))
+    # Either an interval, or a line with its zone.
+    every = models.DurationField(_("every"), null=True)
+    line = models.CharField(_("cron line"), max_length=LONGEST_LINE, blank=True)
+    timezone = models.CharField(_("time zone"), max_length=64, blank=True)
+    #: A slot of the grid of an interval.
+    anchor = models.DateTimeField(_("grid begins"))
+    catch_up = models.CharField(_("catches up"), max_length=16, choices=CatchUpChoice.choices)
+    pause_after_failures = models.PositiveIntegerField(_("pauses after failures in a row"), null=True, blank=True)
+    creation_time = models.DateTimeField(_("created"))
+    next_time = models.DateTimeField(_("next run"), null=True, db_index=True)
+    #: The last slot that is decided: none up to here comes up again, whatever the clock says.
+    last_slot = models.DateTimeField(_("last slot"), null=True)
+    last_run_id: int | None
+    last_run = models.ForeignKey(
+        "CronRun",
+        verbose_name=_("last run"),
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    paused_time = models.DateTimeField(_("paused"), null=True)
+    paused_reason = models.CharField(_("reason"), max_length=LONGEST_REASON, blank=True)
+    removed_time = models.DateTimeField(_("removed from the code"), null=True)
+
+    class Meta:
+        verbose_name = _("cron")
+        verbose_name_plural = _("crons")
+        permissions = [("pause_cron", _("Can pause and resume cron")), ("run_cron", _("Can run cron now"))]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def schedule(self) -> Schedule:
+        """Raises ``InvalidSchedule`` if it cannot be computed any more, as when its zone is gone."""
+        if self.every is not None:
+            return Interval(
+                every=self.every,
+                catch_up=self.catch_up,  # type: ignore[arg-type]
+                pause_after_failures=self.pause_after_failures,
+            )
+        return CronLine(
+            self.line,
+            timezone=self.timezone,
+            catch_up=self.catch_up,  # type: ignore[arg-type]
+            pause_after_failures=self.pause_after_failures,
+        )
+
+    @property
+    def state(self) -> CronState:
+        if self.removed_time is not None:
+            return CronState.REMOVED
+        return CronState.ACTIVE if self.paused_time is None else CronState.PAUSED
+
+
+class CronRunState(models.TextChoices):
+    SCHEDULED = "scheduled", _("scheduled")
+    SUCCESS = "success", _("success")
+    FAILED = "failed", _("failed")
+    CANCELED = "canceled", _("canceled")
+    UNKNOWN = "unknown", _("finished, its record is gone")
+    REFUSED = "refused", _("could not be scheduled")
+    SKIPPED = "skipped", _("skipped, the previous run was unfinished")
+    MISSED = "missed", _("missed")
+
+
+class CronRun(models.Model):
+    """What became of a slot: a run, or why there was none. Slots of one streak without a run share a record."""
+
+    id = models.BigAutoField(_("id"), primary_key=True)
+    cron_id: int
+    cron = models.ForeignKey(Cron, verbose_name=_("cron"), on_delete=models.CASCADE, related_name="runs")
+    #: The slot, or the first of a streak; null for a run that somebody asked for.
+    slot = models.DateTimeField(_("slot"), null=True)
+    last_slot = models.DateTimeField(_("last slot"), null=True)
+    slots = models.PositiveIntegerField(_("slots"), default=1)
+    state = models.CharField(_("state"), max_length=16, choices=CronRunState.choices)
+    function_id: int | None
+    # No constraint, because retention takes the function first.
+    function = models.ForeignKey(
+        ScheduledFunction,
+        verbose_name=_("scheduled function"),
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="cron_runs",
+    )
+    time = models.DateTimeField(_("decided"))
+    completed_time = models.DateTimeField(_("completed"), null=True)
+    error = models.TextField(_("error"), blank=True)
+
+    class Meta:
+        verbose_name = _("run of a cron")
+        verbose_name_plural = _("runs of crons")
+        constraints = [models.UniqueConstraint(fields=["cron", "slot"], name="django_scheduler_one_run_a_slot")]
+        indexes = [models.Index(fields=["cron", "id"], name="django_scheduler_cron_history")]
+
+    def __str__(self) -> str:
+        return f"{self.cron_id} {self.slot or self.time}"
+
+
+class CronRelease(models.Model):
+    """A set of cron definitions that some version of the code has had: see ``reconcile.py``."""
+
+    fingerprint = models.CharField(_("fingerprint"), max_length=64, primary_key=True)
+    first_seen_time = models.DateTimeField(_("first seen"))
+    #: The release in force is the one with the latest.
+    in_force_time = models.DateTimeField(_("in force since"), null=True)
+    #: When one of its executors was last known to be alive, or it was put into force.
+    alive_time = models.DateTimeField(_("last alive"), null=True)
+
+    class Meta:
+        verbose_name = _("release of crons")
+        verbose_name_plural = _("releases of crons")
+
+    def __str__(self) -> str:
+        return self.fingerprint

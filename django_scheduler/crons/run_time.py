@@ -1,0 +1,302 @@
+"""``ctx.crons``: crons that are registered, changed and steered at run time, as part of the open transaction."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, ParamSpec, overload
+
+from asgiref.sync import sync_to_async
+from django.db import IntegrityError, router, transaction
+
+from django_scheduler import scheduling, values, wakeup
+from django_scheduler.crons import history
+from django_scheduler.crons.calendar import first_slot, next_slot
+from django_scheduler.crons.columns import columns_of
+from django_scheduler.crons.locking import lock_patiently
+from django_scheduler.crons.models import Cron, CronRun, CronRunState, CronState, Origin
+from django_scheduler.crons.names import problem_with_name
+from django_scheduler.crons.schedules import Schedule, checked_schedule
+from django_scheduler.databases import Database, database_for
+from django_scheduler.errors import CronDefinedInCode, CronExists, CronUnfinished, UnknownCron
+from django_scheduler.functions import Function
+from django_scheduler.models import ScheduledFunctionId
+from django_scheduler.references import Reference, resolve
+from django_scheduler.running import Running
+
+P = ParamSpec("P")
+
+
+class Crons:
+    """Registers, changes and steers crons.
+
+    Everything it does is part of the transaction that is open, and is undone with it. Outside of a transaction each
+    call takes effect at once. Every method has an async twin, whose name begins with ``a``.
+    """
+
+    def __init__(self, caller: Running | None = None, using: str | None = None) -> None:
+        self._caller = caller
+        self._using = using
+
+    @property
+    def _alias(self) -> str:
+        if self._using:
+            return self._using
+        return self._caller.using if self._caller else router.db_for_write(Cron)
+
+    @property
+    def _database(self) -> Database:
+        return database_for(self._alias)
+
+    def using(self, alias: str) -> Crons:
+        """The crons of another database, whose transaction this then is part of."""
+        return Crons(self._caller, alias)
+
+    @overload
+    def register(
+        self, name: str, schedule: Schedule, function: Function[P, Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Cron: ...
+    @overload
+    def register(
+        self, name: str, schedule: Schedule, function: Reference | str, /, *args: Any, **kwargs: Any
+    ) -> Cron: ...
+    def register(self, name: str, schedule: Schedule, function: Any, /, *args: Any, **kwargs: Any) -> Cron:
+        """Register a cron: the function is scheduled with these arguments whenever the schedule says so.
+
+        An interval begins with a run at once.
+
+        Raises ``CronExists``, ``InvalidSchedule`` (also for a name that is not printable ASCII),
+        ``FunctionNotFound``, ``InvalidArguments``.
+
+        Example::
+
+            ctx.crons.register("digest of 7", crons.Daily(hour=7), send_digest, shop_id=7)
+        """
+        if problem := problem_with_name(name):
+            raise problem
+        schedule = checked_schedule(schedule).for_cron(name)
+        columns = {**_call(function, args, kwargs), **columns_of(schedule)}
+        now = self._database.current_time()
+        crons = Cron.objects.using(self._alias)
+        if crons.filter(name__iexact=name).exists():  # some databases do not tell upper from lower case
+            raise _taken(name)
+        try:
+            with transaction.atomic(using=self._alias):
+                cron = crons.create(
+                    name=name,
+                    origin=Origin.RUN_TIME,
+                    anchor=now,
+                    creation_time=now,
+                    next_time=first_slot(schedule, now),
+                    **columns,
+                )
+        except IntegrityError as error:
+            if not crons.filter(name=name).exists():
+                raise
+            raise _taken(name) from error
+        self._announce()
+        return cron
+
+    def update(
+        self,
+        name: str,
+        /,
+        *,
+        schedule: Schedule | None = None,
+        function: Function[..., Any] | Reference | str | None = None,
+        args: Mapping[str, Any] | None = None,
+    ) -> Cron:
+        """Change the schedule, the function or the arguments of a cron that was registered at run time.
+
+        The next run is computed anew only if the schedule's times have changed. An interval keeps its grid.
+
+        Raises ``UnknownCron``, ``CronDefinedInCode``, and what ``register`` raises.
+        """
+        with transaction.atomic(using=self._alias):
+            cron = self._locked(name)
+            _refuse_what_is_in_code(cron, "changed")
+            if function is not None or args is not None:
+                target = cron.function if function is None else function
+                arguments = values.load_arguments(cron.function, cron.args) if args is None else dict(args)
+                _assign(cron, _call(target, (), arguments))
+            if schedule is not None:
+                self._reschedule(cron, checked_schedule(schedule).for_cron(name))
+            cron.save(using=self._alias)
+        self._announce()
+        return cron
+
+    def pause(self, name: str, reason: str = "", /) -> None:
+        """Let a cron rest until it is resumed. A run that has begun goes on.
+
+        Raises ``UnknownCron``.
+        """
+        with transaction.atomic(using=self._alias):
+            cron = self._locked(name)
+            history.pause(cron, reason, self._database.current_time())
+            cron.save(using=self._alias)
+
+    def resume(self, name: str, /) -> None:
+        """Let a paused cron go on with its next slot. Those that it has rested through are not caught up with.
+
+        Raises ``UnknownCron``.
+        """
+        with transaction.atomic(using=self._alias):
+            cron = self._locked(name)
+            if cron.paused_time is None:
+                return
+            cron.paused_time = None
+            cron.paused_reason = ""
+            cron.failures = 0
+            if cron.removed_time is None:
+                cron.next_time = next_slot(cron, self._database.current_time())
+            cron.save(using=self._alias)
+        self._announce()
+
+    def run_now(self, name: str, /) -> ScheduledFunctionId:
+        """Run a cron now, besides its slots, and return the id of the scheduled function. A paused one stays paused.
+
+        Raises ``UnknownCron``, ``CronUnfinished`` if its previous run is unfinished, and what
+        ``ctx.scheduler.run_after`` raises.
+        """
+        with transaction.atomic(using=self._alias):
+            cron = self._locked(name)
+            if cron.state is CronState.REMOVED:
+                raise UnknownCron(f"The cron {name!r} is no longer in the code, so it does not run.")
+            now = self._database.current_time()
+            if (run := history.unfinished_run(self._database, cron, now)) is not None:
+                raise CronUnfinished(
+                    f"The cron {name!r} cannot run now: its previous run, the scheduled function {run.function_id}, is"
+                    " unfinished, and two never run at a time. Cancel that one, or wait for its end."
+                )
+            function_id = self._schedule_run(cron, now)
+            cron.save(using=self._alias)
+        return function_id
+
+    def delete(self, name: str, /) -> None:
+        """Delete a cron and its history. A run that has begun goes on.
+
+        Raises ``UnknownCron``, and ``CronDefinedInCode`` as long as the code defines it.
+        """
+        with transaction.atomic(using=self._alias):
+            cron = self._locked(name)
+            if cron.state is not CronState.REMOVED:
+                _refuse_what_is_in_code(cron, "deleted")
+            cron.delete(using=self._alias)
+
+    def get(self, name: str, /) -> Cron:
+        """A cron as it is on record.
+
+        Raises ``UnknownCron``.
+        """
+        cron = Cron.objects.using(self._alias).filter(name=name).first()
+        if cron is None:
+            raise _unknown(name)
+        return cron
+
+    def list(self) -> builtins.list[Cron]:
+        """All crons, by name."""
+        return [*Cron.objects.using(self._alias).order_by("name")]
+
+    @overload
+    async def aregister(
+        self, name: str, schedule: Schedule, function: Function[P, Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Cron: ...
+    @overload
+    async def aregister(
+        self, name: str, schedule: Schedule, function: Reference | str, /, *args: Any, **kwargs: Any
+    ) -> Cron: ...
+    async def aregister(self, name: str, schedule: Schedule, function: Any, /, *args: Any, **kwargs: Any) -> Cron:
+        """``register`` for async callers."""
+        return await sync_to_async(partial(self.register, name, schedule, function, *args, **kwargs))()
+
+    async def aupdate(
+        self,
+        name: str,
+        /,
+        *,
+        schedule: Schedule | None = None,
+        function: Function[..., Any] | Reference | str | None = None,
+        args: Mapping[str, Any] | None = None,
+    ) -> Cron:
+        """``update`` for async callers."""
+        return await sync_to_async(self.update)(name, schedule=schedule, function=function, args=args)
+
+    async def apause(self, name: str, reason: str = "", /) -> None:
+        """``pause`` for async callers."""
+        await sync_to_async(self.pause)(name, reason)
+
+    async def aresume(self, name: str, /) -> None:
+        """``resume`` for async callers."""
+        await sync_to_async(self.resume)(name)
+
+    async def arun_now(self, name: str, /) -> ScheduledFunctionId:
+        """``run_now`` for async callers."""
+        return await sync_to_async(self.run_now)(name)
+
+    async def adelete(self, name: str, /) -> None:
+        """``delete`` for async callers."""
+        await sync_to_async(self.delete)(name)
+
+    async def aget(self, name: str, /) -> Cron:
+        """``get`` for async callers."""
+        return await sync_to_async(self.get)(name)
+
+    async def alist(self) -> builtins.list[Cron]:
+        """``list`` for async callers."""
+        return await sync_to_async(self.list)()
+
+    def _locked(self, name: str) -> Cron:
+        cron = lock_patiently(self._database, name=name).first()
+        if cron is None:
+            raise _unknown(name)
+        return cron
+
+    def _reschedule(self, cron: Cron, schedule: Schedule) -> None:
+        before = (cron.every, cron.line, cron.timezone)
+        _assign(cron, columns_of(schedule))
+        if before == (cron.every, cron.line, cron.timezone):
+            return
+        if cron.paused_time is None:
+            cron.next_time = next_slot(cron, self._database.current_time())
+
+    def _schedule_run(self, cron: Cron, now: datetime) -> ScheduledFunctionId:
+        arguments = values.load_arguments(cron.function, cron.args)
+        function_id = scheduling.schedule(self._alias, self._caller, now, cron.function, (), arguments)
+        cron.last_run = CronRun.objects.using(self._alias).create(
+            cron=cron, slot=None, state=CronRunState.SCHEDULED, function_id=function_id, time=now
+        )
+        return function_id
+
+    def _announce(self) -> None:
+        """Have executors look when the transaction commits; at once outside of one."""
+        transaction.on_commit(partial(wakeup.send, self._alias), using=self._alias, robust=True)
+
+
+def _call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    target = resolve(function)
+    arguments = json.loads(values.dump_arguments(target.name, target.bind(args, kwargs)))
+    return {"function": target.name, "args": arguments}
+
+
+def _assign(cron: Cron, columns: dict[str, Any]) -> None:
+    for name, value in columns.items():
+        setattr(cron, name, value)
+
+
+def _refuse_what_is_in_code(cron: Cron, verb: str) -> None:
+    if cron.origin == Origin.CODE:
+        raise CronDefinedInCode(
+            f"The cron {cron.name!r} is defined in code and cannot be {verb} at run time: change the code. To stop it"
+            " meanwhile, pause it."
+        )
+
+
+def _taken(name: str) -> CronExists:
+    return CronExists(f"There is a cron {name!r} already: update it, or choose another name.")
+
+
+def _unknown(name: str) -> UnknownCron:
+    return UnknownCron(f"There is no cron {name!r}: it was never registered, was rolled back, or has been deleted.")

@@ -1,0 +1,39 @@
+"""``manage.py synccrons``: the crons on record become those that this code defines."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections, router
+
+from django_scheduler.conf import get_settings
+from django_scheduler.crons.models import Cron
+from django_scheduler.crons.reconcile import impose
+from django_scheduler.databases import database_for
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes the crons that this version of the code defines those in force: adds, changes and removes. Executors do"
+        " that by themselves when they start with new definitions; a deploy or a rollback that runs this need not wait"
+        " for them."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--database", metavar="ALIAS", help="the database whose crons are meant")
+
+    def handle(self, *, database: str | None, **options: Any) -> None:
+        using = database or router.db_for_write(Cron)
+        if using not in connections:
+            raise CommandError(f"There is no database {using!r} in DATABASES. There are: {', '.join(connections)}.")
+        if not get_settings().CRONS:
+            self.stdout.write("Crons are switched off here: DJANGO_SCHEDULER['CRONS'] is False.")
+            return
+        changes = impose(database_for(using))
+        if not changes:
+            self.stdout.write("The crons are as the code defines them.")
+        for what, names in changes:
+            for name in names:
+                self.stdout.write(f"{what}: {name}")
+        if changes.taken or changes.invalid:
+            raise CommandError("Some crons that the code defines are not in force.")

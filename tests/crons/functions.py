@@ -1,0 +1,27 @@
+"""What the tests' crons do."""
+
+from django_scheduler import Context, action, mutation
+from tests.models import Entry
+from tests.processes.gate import Gate
+
+
+@mutation
+def tick(ctx: Context, *, label: str = "tick") -> None:
+    Entry.objects.create(label=label, function_id=ctx.function_id)
+
+
+@mutation
+def tick_and_fail(ctx: Context) -> None:
+    raise ValueError("it is no good")
+
+
+@action
+def tick_at_gate(ctx: Context, *, label: str, gate: str) -> None:
+    """Takes as long as the gate is closed."""
+    Entry.objects.create(label=label, function_id=ctx.function_id)
+    Gate(gate).pass_through()
+
+
+@mutation
+def tick_for_all(ctx: Context, *, names: set[str]) -> None:
+    Entry.objects.bulk_create(Entry(label=name, function_id=ctx.function_id) for name in names)

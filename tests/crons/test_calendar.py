@@ -1,0 +1,59 @@
+"""What is ahead: counted for the overview's histogram."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_scheduler import crons, ctx
+from django_scheduler.crons.calendar import _grid_slots, next_runs, upcoming
+from django_scheduler.crons.models import Cron
+from tests.crons.conftest import NOON
+from tests.crons.functions import tick
+
+HOUR = timedelta(hours=1)
+
+
+def test_slots_of_all_active_crons_are_counted_hour_by_hour(clock):
+    ctx.crons.register("every 20 minutes", crons.Interval(minutes=20), tick)
+    for name in ("one", "another"):
+        ctx.crons.register(name, crons.Hourly(minute=30), tick)
+    ctx.crons.register("at 14 in Berlin", crons.Daily(hour=16, minute=0, timezone="Europe/Berlin"), tick)
+    ctx.crons.register("paused", crons.Interval(minutes=1), tick)
+    ctx.crons.pause("paused")
+    assert upcoming(NOON, NOON + 4 * HOUR, width=HOUR) == [5, 5, 6, 5]
+
+
+def test_the_last_part_may_be_shorter_and_its_end_does_not_belong_to_it(clock):
+    ctx.crons.register("hourly", crons.Hourly(minute=0, timezone="UTC"), tick)
+    ctx.crons.register("every hour", crons.Interval(hours=1), tick)
+    assert upcoming(NOON, NOON + 2 * HOUR, width=1.5 * HOUR) == [3, 0]
+
+
+def test_a_cron_that_comes_up_every_second_is_counted_without_a_look_at_each_slot(clock):
+    for number in range(100):
+        ctx.crons.register(f"cron {number}", crons.Interval(seconds=1), tick)
+    assert upcoming(NOON, NOON + 24 * HOUR, width=HOUR) == [360_000] * 24
+
+
+def test_a_cron_whose_zone_is_gone_is_not_counted(clock):
+    ctx.crons.register("hourly", crons.Hourly(minute=0), tick)
+    Cron.objects.update(timezone="Europe/Atlantis")
+    assert upcoming(NOON, NOON + 2 * HOUR, width=HOUR) == [0, 0]
+
+
+moments = st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))
+
+
+@given(moments, st.timedeltas(timedelta(seconds=1), timedelta(days=3)), moments, st.timedeltas(HOUR, 24 * HOUR))
+def test_slots_on_a_grid_are_counted_as_if_each_were_looked_at(next_time, every, start, length):
+    end = start + length
+    cron = Cron(every=every, next_time=next_time)
+    first = max(0, (start - next_time) // every - 1)
+    slots = (next_time + number * every for number in range(first, first + length // every + 4))
+    assert _grid_slots(cron, start, end) == sum(start <= slot < end for slot in slots)
+
+
+def test_next_runs_of_a_cron_that_is_there_lie_on_its_grid():
+    slots = next_runs(crons.Interval(minutes=7), NOON, 2, anchor=NOON - timedelta(minutes=5))
+    assert slots == [NOON + timedelta(minutes=2), NOON + timedelta(minutes=9)]

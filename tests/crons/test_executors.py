@@ -1,0 +1,171 @@
+"""Real executors, which are killed meanwhile: every slot of every cron once, and no two runs of one at a time."""
+
+import os
+import threading
+import time
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from django.db import transaction
+from django.db.models import Count
+
+from django_scheduler import crons, ctx
+from django_scheduler.crons.firing import fire
+from django_scheduler.crons.history import functions_of
+from django_scheduler.crons.models import Cron, CronRun
+from django_scheduler.databases import database_for
+from django_scheduler.executor.crons import CronKeeper
+from django_scheduler.executor.lookout import Until
+from django_scheduler.models import ScheduledFunction, State
+from tests.crons.functions import tick, tick_at_gate
+from tests.executor.in_process import executing
+from tests.models import Entry
+from tests.processes.waiting import wait_until
+
+#: For how long crons run while executors are killed; in earnest, a minute (CRON_SOAK_SECONDS=60).
+SOAK_SECONDS = float(os.environ.get("CRON_SOAK_SECONDS", "11"))
+KILL_INTERVAL = 5.0
+CRONS = 20
+
+EVERY_SECOND = crons.Interval(seconds=1, catch_up="all")
+
+
+@pytest.mark.timeout(SOAK_SECONDS + 120)
+def test_three_executors_that_are_killed_run_every_slot_of_twenty_crons_once(executors):
+    alive = [executors.start() for _ in range(3)]
+    with transaction.atomic():
+        for number in range(CRONS):
+            ctx.crons.register(f"cron {number}", EVERY_SECOND, tick, label=str(number))
+    end = time.monotonic() + SOAK_SECONDS
+    next_kill = time.monotonic() + KILL_INTERVAL
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        if time.monotonic() > next_kill:
+            next_kill += KILL_INTERVAL
+            alive.pop(0).kill()
+            alive.append(executors.start())
+    with transaction.atomic():
+        for cron in ctx.crons.list():
+            ctx.crons.pause(cron.name)
+    unfinished = ScheduledFunction.objects.filter(state__in=[State.PENDING, State.IN_PROGRESS])
+    wait_until(lambda: not unfinished.exists(), "every run has finished")
+    for executor in alive:
+        executor.stop()
+
+    for cron in Cron.objects.filter(origin="run_time"):
+        assert_every_slot_is_decided_once(cron)
+        assert_no_two_runs_at_a_time(cron)
+    runs = CronRun.objects.exclude(function=None)
+    assert runs.count() == ScheduledFunction.objects.filter(state=State.SUCCESS).count() == Entry.objects.count()
+    assert not Entry.objects.values("function_id").annotate(times=Count("pk")).filter(times__gt=1).exists()
+    assert runs.count() > CRONS * SOAK_SECONDS / 4  # it was not all skipped
+
+
+def assert_every_slot_is_decided_once(cron: Cron) -> None:
+    second = timedelta(seconds=1)
+    decided = [
+        (record.slot - cron.anchor) // second + offset
+        for record in cron.runs.order_by("slot")
+        if record.slot
+        for offset in range(record.slots)
+    ]
+    assert cron.last_slot
+    assert decided == list(range((cron.last_slot - cron.anchor) // second + 1))
+    assert not cron.runs.exclude(state__in=["scheduled", "success", "skipped"]).exists()
+
+
+def assert_no_two_runs_at_a_time(cron: Cron) -> None:
+    functions = functions_of(cron).order_by("pk")
+    for earlier, later in pairwise(functions):
+        assert earlier.completed_time
+        assert earlier.completed_time <= later.creation_time
+
+
+@pytest.mark.timeout(90)
+def test_a_run_that_takes_several_intervals_is_overlapped_by_no_other_executor(executors, gate):
+    both = [executors.start() for _ in range(2)]
+    cron = ctx.crons.register("slow", EVERY_SECOND, tick_at_gate, label="slow", gate=gate.path)
+    skipped = CronRun.objects.filter(cron=cron, state="skipped")
+    wait_until(lambda: sum(skipped.values_list("slots", flat=True)) >= 3, "three slots were skipped")
+    assert gate.arrivals == functions_of(cron).count() == 1
+
+    gate.open()
+    wait_until(lambda: gate.arrivals > 1, "it ran again")
+    ctx.crons.pause("slow")
+    functions = functions_of(cron)
+    wait_until(lambda: not functions.exclude(state=State.SUCCESS).exists(), "every run has finished")
+    for executor in both:
+        executor.stop()
+    cron.refresh_from_db()
+    assert_every_slot_is_decided_once(cron)
+    assert_no_two_runs_at_a_time(cron)
+
+
+def test_a_cron_fires_in_an_executor_that_serves_another_queue(executors):
+    executor = executors.start("--queue=email")
+    cron = ctx.crons.register("a cron", crons.Interval(hours=1), tick)
+    wait_until(lambda: functions_of(cron).exists(), "it was fired")
+    executor.stop()
+    assert functions_of(cron).get().state == State.PENDING
+
+
+def test_switched_off_executors_fire_nothing(executors):
+    cron = ctx.crons.register("a cron", crons.Interval(seconds=1), tick)
+    executor = executors.start(CRONS=False)
+    function_id = ctx.scheduler.run_after(0, tick)
+    wait_until(lambda: Entry.objects.filter(function_id=function_id).exists(), "it executed something else")
+    executor.stop()
+    assert not functions_of(cron).exists()
+
+
+@pytest.mark.parametrize("option", ["--once", "--drain"])
+def test_an_executor_that_ends_by_itself_runs_what_is_due_at_its_start_and_ends(executors, option):
+    ctx.crons.register("a cron", crons.Interval(seconds=1), tick)
+    ctx.crons.register("later", crons.Daily(hour=0), tick)
+    assert executors.launch(option).end(timeout=30) == 0
+    assert Entry.objects.count() == 1
+
+
+@pytest.mark.only_on("postgresql", "sqlite")
+def test_a_cron_that_another_process_registers_need_not_wait_until_executors_look_again(executors):
+    executor = executors.start()
+    cron = ctx.crons.register("a cron", crons.Interval(hours=1), tick)
+    wait_until(Entry.objects.exists, "it ran", timeout=8.0)  # they look every ten seconds
+    executor.stop()
+    assert functions_of(cron).count() == 1
+
+
+def test_an_idle_executor_asks_for_due_crons_once_in_ten_seconds(clock, django_assert_num_queries):
+    ctx.crons.register("tomorrow", crons.Daily(hour=12, minute=0, timezone="UTC"), tick)
+    keeper = CronKeeper(database_for("default"), keeps_firing=True, stopping=threading.Event())
+    with django_assert_num_queries(1):
+        assert keeper._fire_what_is_due() == 10.0
+    clock.tick(timedelta(hours=23, minutes=59, seconds=57.5))
+    assert keeper._fire_what_is_due() == 2.5
+
+
+def test_a_cron_that_cannot_even_be_read_holds_up_no_other(clock, fire_due, caplog, monkeypatch):
+    broken = ctx.crons.register("broken", crons.Interval(minutes=1), tick)
+    healthy = ctx.crons.register("healthy", crons.Interval(minutes=1), tick)
+
+    def refuse(database, cron_id):
+        if cron_id == broken.pk:
+            raise ValueError("this row cannot be read")
+        return fire(database, cron_id)
+
+    monkeypatch.setattr("django_scheduler.executor.crons.fire", refuse)
+    fire_due()
+    assert functions_of(healthy).exists()
+    assert f"The cron {broken.pk} cannot be fired now" in caplog.text
+
+
+@pytest.mark.parametrize("until", [Until.STOPPED, Until.NOTHING_DUE])
+def test_an_executor_works_although_its_crons_do_not(transactional_db, monkeypatch, until):
+    def fail(database):
+        raise ValueError("it cannot be reconciled")
+
+    monkeypatch.setattr("django_scheduler.executor.crons.adopt", fail)
+    function_id = ctx.scheduler.run_after(0, tick)
+    with executing(until=until):
+        wait_until(Entry.objects.filter(function_id=function_id).exists, "it worked", timeout=8.0)
