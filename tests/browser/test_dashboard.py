@@ -59,6 +59,7 @@ def test_a_refresh_keeps_selection_focus_scroll_and_what_is_typed(page):
 
 def test_live_can_be_switched_off_and_stays_off(page):
     schedule()
+    page.clock.install()
     page.goto(LIST)
     toggle = page.get_by_role("button", name="Live")
     assert toggle.get_attribute("aria-pressed") == "true"
@@ -68,11 +69,12 @@ def test_live_can_be_switched_off_and_stays_off(page):
     assert page.get_by_role("button", name="Live").get_attribute("aria-pressed") == "false"
     requests = []
     page.on("request", lambda request: requests.append(request.url))
-    page.wait_for_timeout(2500)
+    page.clock.run_for(10_000)
     assert not any("live=1" in url for url in requests)
 
 
 def test_nothing_is_asked_while_the_page_is_hidden(page):
+    page.clock.install()
     page.goto(LIST)
     requests = []
     page.on("request", lambda request: requests.append(request.url))
@@ -82,16 +84,16 @@ def test_nothing_is_asked_while_the_page_is_hidden(page):
             document.dispatchEvent(new Event('visibilitychange'));
         }"""
     )
-    requests.clear()
-    page.wait_for_timeout(2500)
-    assert requests == []
+    page.clock.run_for(10_000)
+    assert not any("live=1" in url for url in requests)
     page.evaluate(
         """() => {
             Object.defineProperty(document, 'hidden', {configurable: true, get: () => false});
             document.dispatchEvent(new Event('visibilitychange'));
         }"""
     )
-    wait_until(lambda: any("live=1" in url for url in requests), "the page asks again")
+    # What the page has asked is told while something is asked of the page.
+    wait_until(lambda: page.title() and any("live=1" in url for url in requests), "the page asks again")
 
 
 def test_one_is_canceled_from_its_page(page):
@@ -100,7 +102,7 @@ def test_one_is_canceled_from_its_page(page):
     page.get_by_role("button", name="Cancel…").click()
     assert page.get_by_text("What is pending never runs.").is_visible()
     page.get_by_role("button", name="Yes: Cancel").click()
-    page.get_by_text("1 canceled").wait_for()
+    page.get_by_text("1 canceled", exact=True).wait_for()
     assert page.locator(".ds-header .ds-badge-canceled").is_visible()
     assert ScheduledFunction.objects.get(pk=function_id).state == State.CANCELED
 
@@ -195,7 +197,7 @@ def test_everything_works_without_javascript(new_page, administrator):
     row(page, ids[0]).locator("input").check()
     page.get_by_role("button", name="Cancel…").click()
     page.get_by_role("button", name="Yes: Cancel").click()
-    assert page.get_by_text("1 canceled").is_visible()
+    assert page.get_by_text("1 canceled", exact=True).is_visible()
     page.get_by_label("Kind").select_option("action")
     page.get_by_role("button", name="Apply").click()
     assert page.get_by_text("No function matches").is_visible()
@@ -220,7 +222,7 @@ def test_everything_is_reached_by_the_keyboard(page):
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Yes: Cancel").focus()
     page.keyboard.press("Enter")
-    page.get_by_text("1 canceled").wait_for()
+    page.get_by_text("1 canceled", exact=True).wait_for()
 
 
 def test_arguments_are_copied(new_page, administrator):
