@@ -73,7 +73,6 @@ class SchedulerAdmin(ModelAdmin):
             "title": title,
             "opts": ScheduledFunction._meta,
             "tabs": [tab for tab in extension.tabs if tab.is_permitted(request)],
-            "may_view": may_view(request),
         }
 
     def respond(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
@@ -134,7 +133,12 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         if not object_id.isdecimal() or not 0 < int(object_id[:20]) <= LARGEST_ID:
             raise Http404(f"There is no scheduled function {object_id[:40]}.")
         rows = self.get_queryset(request)
-        function = detail.load(rows, int(object_id))
+        with Questions(self.database) as ask:
+            found = ask(lambda: [detail.load(rows, int(object_id))])
+            function = found.value[0] if found.value else None
+            relatives = ask(lambda: detail.relatives(rows, function) if function else {})
+        if found.is_late:
+            return self._late(request)
         if function is None:
             context = {**self.page_context(request, _("No such function")), "object_id": object_id}
             template = "admin/django_scheduler/scheduledfunction/gone.html"
@@ -145,7 +149,8 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "timeline": list(detail.timeline(function, timezone.now())),
             "arguments": detail.shown(function, "args"),
             "result": detail.shown(function, "result"),
-            **detail.relatives(rows, function),
+            **(relatives.value or {}),
+            "relatives_are_late": relatives.is_late,
             "origins": [link for source in extension.origin_sources for link in source(rows.db, function)],
             "actions": [
                 action for action in ACTIONS.values() if may_act(request, action) and action.is_legal(function.state)
@@ -154,6 +159,10 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             **(extra_context or {}),
         }
         return self.respond(request, "scheduledfunction/detail", context)
+
+    def _late(self, request: HttpRequest) -> HttpResponse:
+        context = self.page_context(request, _("The database did not answer in time"))
+        return TemplateResponse(request, "admin/django_scheduler/scheduledfunction/late.html", context, status=503)
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
         """Cancel, run now, reschedule, run again."""

@@ -4,12 +4,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.urls import reverse
 
-from django_scheduler.admin import answers, statistics
+from django_scheduler.admin import answers, detail, statistics
 from django_scheduler.admin.answers import Questions, ask
 from django_scheduler.admin.listing import Listing
 from django_scheduler.databases import database_for
 from django_scheduler.models import ScheduledFunction
-from tests.admin.conftest import LIST, OVERVIEW, page, record
+from tests.admin.conftest import DETAIL, LIST, OVERVIEW, page, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,6 +82,16 @@ def test_another_error_is_raised():
 def test_the_list_says_so(admin_client, monkeypatch):
     monkeypatch.setattr(Listing, "page", endless)
     assert "The database did not answer in time" in page(admin_client, LIST)
+
+
+def test_the_page_of_a_function_says_so(admin_client, monkeypatch):
+    function = record()
+    monkeypatch.setattr(detail, "relatives", endless)
+    assert "This did not finish in time" in page(admin_client, DETAIL, function.pk)
+    monkeypatch.setattr(detail, "load", endless)
+    response = admin_client.get(reverse(DETAIL, args=[function.pk]))
+    assert response.status_code == 503
+    assert "The database did not answer in time" in response.content.decode()
 
 
 def test_a_panel_of_the_overview_says_so_and_the_others_are_there(admin_client, monkeypatch):
