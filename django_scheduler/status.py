@@ -54,6 +54,8 @@ class ExecutorStatus:
     silence: float
     #: Whether that is no longer ago than ``HEARTBEAT_TIMEOUT``.
     is_alive: bool
+    #: Of this app.
+    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +169,7 @@ def _executor_status(executor: Any) -> ExecutorStatus:
         started_time=executor.started_time,
         silence=silence.total_seconds(),
         is_alive=silence <= get_settings().HEARTBEAT_TIMEOUT,
+        version=executor.version,
     )
 
 

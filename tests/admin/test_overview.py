@@ -102,7 +102,9 @@ def test_executors_and_those_that_have_fallen_silent(admin_client):
     shown = {line["executor"].name: line for line in context(admin_client)["executor_lines"]}
     assert (shown["alive"]["busy"], shown["alive"]["executor"].is_alive) == (1, True)
     assert (shown["stale"]["busy"], shown["stale"]["executor"].is_alive) == (0, False)
-    assert "silent" in page(admin_client, OVERVIEW)
+    text = page(admin_client, OVERVIEW)
+    assert "silent" in text
+    assert "0.1.0" in text
 
 
 def test_the_clocks_are_compared(admin_client):
