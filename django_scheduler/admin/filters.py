@@ -79,6 +79,11 @@ class Filters:
         """Whether an id, or that of the parent, finds the few functions there are."""
         return "parent" in self.values or (self.search is not None and self.search.function_id is not None)
 
+    @property
+    def are_of_lanes(self) -> bool:
+        """Whether they ask for nothing but what is pending, in one queue or in all."""
+        return not {*self.values} - {"state", "queue"}
+
     def indexed(self, database: Database) -> Q:
         """What an index finds in the order of the list."""
         if self.search is not None and self.search.function_id is not None:

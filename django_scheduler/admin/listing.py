@@ -82,7 +82,7 @@ class Listing:
 
     def _find(self, order: Order, start: Position | None, limit: int) -> Found:
         others = self._filters.others(self._database)
-        if order == Order("due_time", is_descending=False) and not others:
+        if order == Order("due_time", is_descending=False) and self._filters.are_of_lanes:
             ids = self._first_pending(start, limit)
             if ids is not None:
                 by_id = {row.pk: row for row in for_list(self._rows.filter(pk__in=ids))}
@@ -109,7 +109,8 @@ class Listing:
 
     def _first_pending(self, start: Position | None, limit: int) -> list[int] | None:
         overdue_only = self._filters.state == OVERDUE
-        lanes = self._database.lanes()
+        queue = self._filters.values.get("queue")
+        lanes = [lane for lane in self._database.lanes() if queue in (None, lane.queue)]
         if len(lanes) > MOST_LANES:
             return None
         after = (start.time, start.pk) if start and start.time else None
