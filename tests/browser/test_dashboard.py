@@ -28,7 +28,7 @@ def row(page, function_id):
 
 def test_a_function_appears_and_turns_to_success_without_a_reload(page, execute_due):
     page.goto(LIST)
-    assert page.get_by_text("Nothing has been scheduled yet").is_visible()
+    page.get_by_text("Nothing has been scheduled yet").wait_for()
     page.evaluate("window.notReloaded = true")
     [function_id] = schedule()
     row(page, function_id).locator(".ds-badge-pending").wait_for()
@@ -100,10 +100,10 @@ def test_one_is_canceled_from_its_page(page):
     [function_id] = schedule(delay=timedelta(hours=1))
     page.goto(f"{LIST}{function_id}/change/")
     page.get_by_role("button", name="Cancel…").click()
-    assert page.get_by_text("What is pending never runs.").is_visible()
+    page.get_by_text("What is pending never runs.").wait_for()
     page.get_by_role("button", name="Yes: Cancel").click()
     page.get_by_text("1 canceled", exact=True).wait_for()
-    assert page.locator(".ds-header .ds-badge-canceled").is_visible()
+    page.locator(".ds-header .ds-badge-canceled").wait_for()
     assert ScheduledFunction.objects.get(pk=function_id).state == State.CANCELED
 
 
@@ -155,7 +155,7 @@ def test_everything_is_paused_and_resumed(page):
 
 def test_the_overview_is_live(page):
     page.goto(OVERVIEW)
-    assert page.get_by_text("nothing waits").is_visible()
+    page.get_by_text("nothing waits").wait_for()
     schedule(3)
     page.locator(".ds-stat-number", has_text=re.compile("^3$")).first.wait_for()
     pausing.pause("default", reason="by a colleague")
@@ -177,7 +177,7 @@ def test_who_may_only_view_is_offered_nothing(new_page, clerk):
     page = new_page(clerk)
     for path in (LIST, f"{LIST}{function_id}/change/", OVERVIEW):
         page.goto(path)
-        assert page.locator(".ds").is_visible()
+        page.locator(".ds").wait_for()
         assert page.locator(".ds form[method=post] button").count() == 0
 
 
@@ -197,15 +197,15 @@ def test_everything_works_without_javascript(new_page, administrator):
     row(page, ids[0]).locator("input").check()
     page.get_by_role("button", name="Cancel…").click()
     page.get_by_role("button", name="Yes: Cancel").click()
-    assert page.get_by_text("1 canceled", exact=True).is_visible()
+    page.get_by_text("1 canceled", exact=True).wait_for()
     page.get_by_label("Kind").select_option("action")
     page.get_by_role("button", name="Apply").click()
-    assert page.get_by_text("No function matches").is_visible()
+    page.get_by_text("No function matches").wait_for()
     page.goto(f"{LIST}?state=pending")
     page.get_by_label("all that match this filter").check()
     page.get_by_role("button", name="Run now…").click()
     page.get_by_role("button", name="Yes: Run now").click()
-    assert page.get_by_text("2 are due now").is_visible()
+    page.get_by_text("2 are due now").wait_for()
 
 
 def test_everything_is_reached_by_the_keyboard(page):
