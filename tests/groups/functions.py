@@ -17,7 +17,7 @@ hooks: list[str] = []
 interludes: dict[str, Callable[[], None]] = {}
 
 
-@mutation
+@mutation(name="nothing_in_a_group")
 def nothing(ctx: Context) -> None: ...
 
 

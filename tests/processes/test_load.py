@@ -24,15 +24,18 @@ def written_twice():
 
 @pytest.mark.timeout(300)
 def test_two_executors_run_each_of_very_many_mutations_exactly_once(executors):
+    both = [executors.start(concurrency=4) for _ in range(2)]
+
     ctx.scheduler.run_after_many(0, "tests:write", [{"label": str(number)} for number in range(MANY)])
 
-    both = [executors.launch("--drain", concurrency=4) for _ in range(2)]
-    assert [executor.end(timeout=240) for executor in both] == [0, 0]
+    wait_until(lambda: not pending().exists(), "all were executed", timeout=240)
+    assert [executor.stop() for executor in both] == [0, 0]
 
     assert Entry.objects.count() == MANY
     assert written_twice() == 0
     assert ScheduledFunction.objects.filter(state=State.SUCCESS, attempts=1).count() == MANY
-    assert ScheduledFunction.objects.values("worker").distinct().count() == 2
+    if connection.vendor != "sqlite":  # whose only lock one of them may hold all the time
+        assert ScheduledFunction.objects.values("worker").distinct().count() == 2
 
 
 @pytest.mark.timeout(120)
@@ -58,6 +61,10 @@ def test_executors_that_are_killed_under_load_lose_nothing_double_nothing_and_le
     assert lost.count() <= KILLED * 8
     assert set(succeeded.values_list("pk", flat=True)) <= set(Entry.objects.values_list("function_id", flat=True))
     assert not Executor.objects.exists()
+
+
+def pending():
+    return ScheduledFunction.objects.filter(state=State.PENDING)
 
 
 def finished():
