@@ -14,24 +14,28 @@ from tests.functions import write
 unchecked: Any = ctx
 
 
-@pytest.mark.parametrize(
-    ("name", "also"),
-    [
-        ("InvalidSchedule", ValueError),
-        ("InvalidArguments", TypeError),
-        ("FunctionNotFound", LookupError),
-        ("TooManyScheduled", SchedulerError),
-        ("ArgumentsTooLarge", SchedulerError),
-        ("AlreadyFinished", SchedulerError),
-        ("UnknownScheduledFunction", LookupError),
-        ("CannotCancelSelf", SchedulerError),
-        ("BrokenTransaction", SchedulerError),
-        ("TransientError", SchedulerError),
-        ("ApplicationError", SchedulerError),
-        ("Canceled", SchedulerError),
-        ("Lost", SchedulerError),
-    ],
-)
+ERRORS = [
+    ("InvalidSchedule", ValueError),
+    ("InvalidArguments", TypeError),
+    ("FunctionNotFound", LookupError),
+    ("TooManyScheduled", SchedulerError),
+    ("ArgumentsTooLarge", SchedulerError),
+    ("AlreadyFinished", SchedulerError),
+    ("UnknownScheduledFunction", LookupError),
+    ("CannotCancelSelf", SchedulerError),
+    ("BrokenTransaction", SchedulerError),
+    ("TransientError", SchedulerError),
+    ("ApplicationError", SchedulerError),
+    ("Canceled", SchedulerError),
+    ("Lost", SchedulerError),
+    ("CronExists", SchedulerError),
+    ("UnknownCron", LookupError),
+    ("CronDefinedInCode", SchedulerError),
+    ("CronUnfinished", SchedulerError),
+]
+
+
+@pytest.mark.parametrize(("name", "also"), ERRORS)
 def test_every_error_is_a_scheduler_error_and_what_python_would_call_it(name, also):
     error = getattr(errors, name)
     assert issubclass(error, SchedulerError)
@@ -41,8 +45,7 @@ def test_every_error_is_a_scheduler_error_and_what_python_would_call_it(name, al
 
 def test_there_are_no_others():
     defined = {name for name, value in vars(errors).items() if inspect.isclass(value)}
-    assert len(defined) == 14
-    assert all(issubclass(getattr(errors, name), SchedulerError) for name in defined)
+    assert defined == {"SchedulerError", *(name for name, _ in ERRORS)}
 
 
 def test_each_says_on_what_and_what_to_do(execute_due, settings):
