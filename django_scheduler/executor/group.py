@@ -13,7 +13,9 @@ What is special:
 * A constraint that is violated. Deferred ones are checked by each statement here, so that no member repairs what
   another one has left. A body that needs the deferral meets an error in a group, and runs alone. (SQLite cannot check
   them early: there, two members may repair each other's reference within a group.)
-* A statement that leaves a setting to the rest of the transaction (SET, set_config), as row-level security does.
+* A statement that does more than read and write rows: a setting stays for the rest of the transaction, as that of
+  row-level security does, and COMMIT, or on MySQL anything that changes a table, would commit the others' effects
+  without their ``success``, and they would run once more. So it is refused before it is executed.
 * A member that another one has canceled, or whose record it has changed: the record of success then misses a row.
 
 A function that has ended a group, or failed alone, runs alone for a while, and so does one that is declared
@@ -45,7 +47,11 @@ from django_scheduler.transaction_watch import TransactionWatch
 #: For how long a group begins further bodies, in seconds.
 LONGEST = 0.05
 
-LEAVES_A_SETTING = re.compile(r"\s*SET\b|.*\bset_config\s*\(", re.IGNORECASE | re.DOTALL)
+READS_OR_WRITES_ROWS = re.compile(
+    r"[\s(]*(SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|REPLACE|MERGE|SAVEPOINT|RELEASE|ROLLBACK\s+TO|EXPLAIN|SHOW)\b"
+    r"(?!.*\bset_config\s*\()",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class GroupEnded(Exception):
@@ -141,14 +147,15 @@ class MutationGroup(Execution):
 class GroupWatch(TransactionWatch):
     """Notices what a mutation of a group may not do."""
 
-    _has_left_a_setting = False
+    _has_refused = False
 
     def refuse_what_is_special(self) -> None:
         """Raises ``GroupEnded`` unless the last body has only done what ends with it."""
-        if self.has_seen_errors or self._has_left_a_setting or not self.would_commit_so_far():
+        if self.has_seen_errors or self._has_refused or not self.would_commit_so_far():
             raise GroupEnded("the body has done what concerns the whole transaction")
 
     def _notice(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
-        if isinstance(sql, str) and LEAVES_A_SETTING.match(sql):
-            self._has_left_a_setting = True
+        if not (isinstance(sql, str) and READS_OR_WRITES_ROWS.match(sql)):
+            self._has_refused = True  # whatever the body makes of it
+            raise GroupEnded("the statement concerns the whole transaction")
         return super()._notice(execute, sql, params, many, context)

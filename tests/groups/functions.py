@@ -3,11 +3,14 @@
 import contextlib
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from django_scheduler import Context, action, mutation
 from django_scheduler.errors import TransientError
+from django_scheduler.rescheduling import reschedule
 from tests.models import Entry, Line
 
 starts: list[str] = []
@@ -157,3 +160,26 @@ def enter_alone(ctx: Context, *, label: str) -> None:
 
 @action
 def act(ctx: Context) -> None: ...
+
+
+@mutation
+def execute(ctx: Context, *, sql: str, swallows: bool) -> None:
+    with contextlib.suppress(*[Exception] if swallows else []), connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+@mutation
+def put_off(ctx: Context, *, function_id: int, hours: int) -> None:
+    reschedule("default", [function_id], timezone.now() + timedelta(hours=hours))
+
+
+@mutation(alone=True)
+def wait_alone(ctx: Context, *, label: str) -> None:
+    starts.append(label)
+    interludes[label]()
+
+
+@mutation
+def enter_with_a_hook(ctx: Context, *, label: str) -> None:
+    Entry.objects.create(label=label, function_id=ctx.function_id)
+    transaction.on_commit(interludes[label])

@@ -165,6 +165,25 @@ def test_setting_of_one_member_does_not_reach_the_next(execute_as_group):
     assert record(ids[1]).decoded_result() != "59s"
 
 
+STATEMENTS_THAT_COMMIT = {
+    "mysql": "ALTER TABLE tests_line COMMENT 'changed'",
+    "postgresql": "COMMIT",
+    "sqlite": "COMMIT",
+}
+
+
+@pytest.mark.parametrize("swallows", [False, True])
+def test_member_that_commits_by_hand_does_not_double_what_the_others_have_done(execute_as_group, swallows):
+    sql = STATEMENTS_THAT_COMMIT[connection.vendor]
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.execute, sql=sql, swallows=swallows), *enter("b")]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+    assert record(ids[1]).error.startswith("BrokenTransaction: ")
+    assert labels() == ["a", "b"]
+
+
 @pytest.mark.only_on("postgresql")
 def test_nothing_is_grouped_where_a_trigger_waits_for_commit(transactional_db, groups):
     with connection.cursor() as cursor:
