@@ -260,8 +260,10 @@ class Database(ABC):
         )
 
     def claim_again(self, function_id: int) -> Claimable | None:
-        """Lock this function, if it is still pending and nobody else has locked it."""
-        return next(iter(self._claim("state = 'pending' AND id = %s", [function_id])), None)
+        """Lock this function, if it is still pending and due, and nobody else has locked it."""
+        now = self._now()
+        chosen = f"state = 'pending' AND id = %s AND due_time <= {now.text}"
+        return next(iter(self._claim(chosen, [function_id, *now.params])), None)
 
     def claim_id(self, function_id: int, *, handed_over_within: timedelta) -> Claimable | None:
         """Lock this function if it is pending, its time has come, and nobody else has locked it.
@@ -379,7 +381,7 @@ class Database(ABC):
         return self.record(function_id, changes, only_if=only_if)
 
     def record_successes(self, successes: Sequence[Success], *, worker: str) -> bool:
-        """Record that these mutations have succeeded, in one statement; whether all of them were still pending."""
+        """Record that these mutations have succeeded, in one statement; whether all of them were still pending and due."""
         placeholders = ", ".join(["%s"] * len(successes))
         assignments, params = [], []
         for column in ("attempts", "started_time", "completed_time", "result"):
@@ -388,11 +390,13 @@ class Database(ABC):
                 value_of_row = self._json("%s") if column == "result" else "%s"
                 assignments.append(f"{column} = CASE id {f'WHEN %s THEN {value_of_row} ' * len(values)}END")
                 params += [each for value in values for each in value]
+        now = self._now()
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"UPDATE {TABLE} SET state = 'success', kind = 'mutation', error = '', traceback = '', worker = %s,"
-                f" {', '.join(assignments)} WHERE id IN ({placeholders}) AND state = 'pending'",
-                [worker, *params, *(success.id for success in successes)],
+                f" {', '.join(assignments)} WHERE id IN ({placeholders}) AND state = 'pending'"
+                f" AND due_time <= {now.text}",
+                [worker, *params, *(success.id for success in successes), *now.params],
             )
             return bool(cursor.rowcount == len(successes))
 

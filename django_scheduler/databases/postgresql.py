@@ -99,6 +99,7 @@ class PostgreSQL(Database):
         # Arrays instead of a CASE for each column: one parameter each, however many rows.
         columns = ("id", "attempts", "started_time", "completed_time", "result")
         arrays = [[getattr(success, column) for success in successes] for column in columns]
+        now = self._now()
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"UPDATE {TABLE} SET state = 'success', kind = 'mutation', error = '', traceback = '', worker = %s,"
@@ -106,8 +107,8 @@ class PostgreSQL(Database):
                 " result = done.result::jsonb"
                 " FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::text[])"
                 " AS done (id, attempts, started_time, completed_time, result)"
-                f" WHERE {TABLE}.id = done.id AND state = 'pending'",
-                [worker, *arrays],
+                f" WHERE {TABLE}.id = done.id AND state = 'pending' AND due_time <= {now.text}",
+                [worker, *arrays, *now.params],
             )
             return bool(cursor.rowcount == len(successes))
 

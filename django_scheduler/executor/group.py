@@ -16,7 +16,8 @@ What is special:
 * A statement that does more than read and write rows: a setting stays for the rest of the transaction, as that of
   row-level security does, and COMMIT, or on MySQL anything that changes a table, would commit the others' effects
   without their ``success``, and they would run once more. So it is refused before it is executed.
-* A member that another one has canceled, or whose record it has changed: the record of success then misses a row.
+* A member that another one has canceled, put off, or whose record it has changed: the record of success then misses
+  a row.
 
 A function that has ended a group, or failed alone, runs alone for a while, and so does one that is declared
 ``@mutation(alone=True)``.
@@ -100,7 +101,7 @@ class MutationGroup(Execution):
                 if time.perf_counter() - self._began > LONGEST:
                     break
         if not self._database.record_successes(successes, worker=self._executor_name):
-            raise GroupEnded("a member is no longer pending")
+            raise GroupEnded("a member is no longer pending, or no longer due")
         self._is_committing = True
 
     def after_commit(self) -> None:

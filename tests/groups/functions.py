@@ -173,6 +173,13 @@ def put_off(ctx: Context, *, function_id: int, hours: int) -> None:
     reschedule("default", [function_id], timezone.now() + timedelta(hours=hours))
 
 
+@mutation
+def put_off_when_alone(ctx: Context, *, function_id: int) -> None:
+    starts.append("puts off")
+    if starts.count("puts off") > 1:
+        reschedule("default", [function_id], timezone.now() + timedelta(hours=1))
+
+
 @mutation(alone=True)
 def wait_alone(ctx: Context, *, label: str) -> None:
     starts.append(label)

@@ -273,6 +273,28 @@ def test_member_that_cancels_another_one_is_obeyed_as_if_alone(execute_as_group,
         assert labels() == ["before"]
 
 
+def test_member_that_another_one_puts_off_does_not_run_before_its_time(execute_as_group):
+    put_off = ctx.scheduler.run_after(0, functions.put_off, function_id=0, hours=1)
+    (target,) = enter("put off")
+    ScheduledFunction.objects.filter(pk=put_off).update(args={"function_id": target, "hours": 1})
+
+    execute_as_group([put_off, target])
+
+    assert states([put_off, target]) == [State.SUCCESS, State.PENDING]
+    assert labels() == []
+
+
+def test_member_that_is_put_off_after_its_group_has_failed_does_not_run_before_its_time(execute_as_group):
+    ids = [ctx.scheduler.run_after(0, functions.put_off_when_alone, function_id=0), *enter("put off")]
+    ScheduledFunction.objects.filter(pk=ids[0]).update(args={"function_id": ids[1]})
+    ids.append(ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad"))
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.PENDING, State.FAILED]
+    assert labels() == []
+
+
 def test_member_that_leaves_a_block_open_fails_alone(execute_as_group):
     ids = [*enter("a"), ctx.scheduler.run_after(0, functions.leave_open), *enter("b")]
 
