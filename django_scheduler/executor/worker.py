@@ -30,6 +30,10 @@ from django_scheduler.models import ScheduledFunctionId
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 
 
+class ClaimedTooMany(Exception):
+    """More is locked than a mutation that runs alone: for as long as its body takes, nobody else could execute it."""
+
+
 class Worker:
     def __init__(
         self,
@@ -77,7 +81,13 @@ class Worker:
         return True
 
     def _execute_next(self, lanes: list[Lane], *, hand_on_turn: Callable[[], None]) -> None:
-        if not self._execute(partial(self._claim, lanes), hand_on_turn=hand_on_turn):
+        claim = partial(self._claim, lanes)
+        try:
+            has_found_one = self._execute(claim, hand_on_turn=hand_on_turn)
+        except ClaimedTooMany:
+            self._size.went_wrong()
+            has_found_one = self._execute(claim, hand_on_turn=hand_on_turn)
+        if not has_found_one:
             self._lookout.found_all_locked(lanes)
 
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
@@ -132,6 +142,8 @@ class Worker:
             claimed = self._database.claim(lane, most=self._size.next, before=before, besides=executing)
             if claimed:
                 execution = self._group_of(claimed)
+                if len(claimed) > 1 and isinstance(execution, MutationExecution):
+                    raise ClaimedTooMany
                 self._claimed = len(claimed)
                 self._lookout.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
                 return execution

@@ -181,8 +181,7 @@ def put_off_when_alone(ctx: Context, *, function_id: int) -> None:
 
 
 @mutation(alone=True)
-def wait_alone(ctx: Context, *, label: str) -> None:
-    starts.append(label)
+def call_alone(ctx: Context, *, label: str) -> None:
     interludes[label]()
 
 

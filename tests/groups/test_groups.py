@@ -4,12 +4,13 @@ import itertools
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from django_scheduler import ctx, wakeup
 from django_scheduler.executor import group
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.in_process import execute_with_one_worker, executing, record
+from tests.executor.rivals import in_a_connection_of_its_own
 from tests.groups import functions
 from tests.groups.functions import hooks, starts
 from tests.models import Entry, Line
@@ -317,6 +318,24 @@ def test_a_group_lets_go_of_what_it_has_no_time_for(execute_as_group, groups, mo
     assert ended
     assert began
     assert ended < began
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_function_that_asks_to_be_alone_holds_nobody_else_up(groups):
+    not_locked: list[int] = []
+    alone = ctx.scheduler.run_after(0, functions.call_alone, label="looks")
+    ids = enter("a", "b")
+
+    def look_who_is_locked() -> None:
+        with transaction.atomic():
+            free = ScheduledFunction.objects.select_for_update(skip_locked=True).filter(pk__in=[alone, *ids])
+            not_locked.extend(free.order_by("pk").values_list("pk", flat=True))
+
+    functions.interludes["looks"] = lambda: in_a_connection_of_its_own(look_who_is_locked)
+    execute_with_one_worker()
+
+    assert not_locked == ids
+    assert states([alone, *ids]) == [State.SUCCESS] * 3
 
 
 def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transactional_db, groups):
