@@ -35,9 +35,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from django.db import transaction
-
 from django_scheduler.commit_hook import share_announcement
+from django_scheduler.conflicts import in_transaction
 from django_scheduler.databases import Database, Success
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.mutation import MutationExecution
@@ -138,10 +137,11 @@ class MutationGroup(Execution):
         return self._database.later(member.claimed.claim_time, seconds)
 
     def _has_committed(self) -> bool:
-        # Locked, so that a server that is still committing is waited for.
-        with transaction.atomic(using=self._database.using):
-            rows = ScheduledFunction.objects.using(self._database.using).select_for_update()
-            row = rows.filter(pk=self._begun[0].id).values("state", "worker").first()
+        # Locked, so that a server that is still committing is waited for; which is a conflict where a transaction
+        # sees nothing that is committed after its beginning.
+        rows = ScheduledFunction.objects.using(self._database.using).select_for_update()
+        first = rows.filter(pk=self._begun[0].id).values("state", "worker")
+        row = in_transaction(self._database.using, first.first)
         return row == {"state": State.SUCCESS, "worker": self._executor_name}
 
 

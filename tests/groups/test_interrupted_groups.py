@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished
@@ -161,6 +161,21 @@ def test_lost_answer_to_the_commit_of_a_group_doubles_nothing_and_loses_nothing(
     assert entries() == ["a", "b", "c"]
     assert functions.hooks == ["c", "c again"]
     assert starts == (["a", "b"] if how is not lose_before_commit else ["a", "b", "a", "b"])
+
+
+@pytest.mark.only_on("postgresql")
+def test_lost_answer_to_the_commit_of_a_group_is_found_out_under_repeatable_read(backlog, groups, monkeypatch):
+    from psycopg import IsolationLevel
+
+    monkeypatch.setitem(connections.settings["default"]["OPTIONS"], "isolation_level", IsolationLevel.REPEATABLE_READ)
+    functions.interludes["a"] = lambda: lose_answer(connection.connection, commit_after_losing)
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_with_hooks, label="b")]
+
+    execute_with_one_worker()
+
+    assert ids in groups
+    assert entries() == ["a", "b"]
+    assert functions.hooks == ["b", "b again"]
 
 
 @pytest.mark.only_on("postgresql")
