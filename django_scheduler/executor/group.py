@@ -71,6 +71,7 @@ class MutationGroup(Execution):
         executor_name: str,
         execute_alone: Callable[[ScheduledFunctionId], None],
     ) -> None:
+        #: Those whose rows it keeps from others.
         self._members = members
         self._database = database
         self._executor_name = executor_name
@@ -99,6 +100,7 @@ class MutationGroup(Execution):
                 successes.append(self._run(member, watch))
                 if time.perf_counter() - self._began > LONGEST:
                     break
+        self._members = self._begun  # the others go on to whoever claims them next, also while the hooks run here
         if not self._database.record_successes(successes, worker=self._executor_name):
             raise GroupEnded("a member is no longer pending, or no longer due")
         self._is_committing = True

@@ -186,6 +186,7 @@ def call_alone(ctx: Context, *, label: str) -> None:
 
 
 @mutation
-def enter_with_a_hook(ctx: Context, *, label: str) -> None:
+def enter_slowly_with_a_hook(ctx: Context, *, label: str, seconds: float) -> None:
     Entry.objects.create(label=label, function_id=ctx.function_id)
+    time.sleep(seconds)
     transaction.on_commit(interludes[label])

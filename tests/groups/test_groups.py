@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from django_scheduler import ctx, wakeup
 from django_scheduler.executor import group
+from django_scheduler.executor.group_size import GroupSize
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.in_process import execute_with_one_worker, executing, record
 from tests.executor.rivals import in_a_connection_of_its_own
@@ -336,6 +337,27 @@ def test_function_that_asks_to_be_alone_holds_nobody_else_up(groups):
 
     assert not_locked == ids
     assert states([alone, *ids]) == [State.SUCCESS] * 3
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatch):
+    monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))  # whichever worker is first
+    monkeypatch.setattr(group, "LONGEST", 1.0)
+    others_have_succeeded: list[bool] = []
+    ids: list[ScheduledFunctionId] = []
+
+    def hook() -> None:
+        wait_until(lambda: states(ids) == [State.SUCCESS] * 2, "the others have succeeded meanwhile")
+        others_have_succeeded.append(True)
+
+    functions.interludes["waits"] = hook
+    slow = ctx.scheduler.run_after(0, functions.enter_slowly_with_a_hook, label="waits", seconds=1.1)
+    ids += enter("a", "b")
+
+    with executing(concurrency=2):
+        wait_until(lambda: others_have_succeeded, "the hook has seen the others succeed")
+
+    assert groups[0][-3:] == [slow, *ids]
 
 
 def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transactional_db, groups):
