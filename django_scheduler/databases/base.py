@@ -381,7 +381,7 @@ class Database(ABC):
         return self.record(function_id, changes, only_if=only_if)
 
     def record_successes(self, successes: Sequence[Success], *, worker: str) -> bool:
-        """Record that these mutations have succeeded, in one statement; whether all of them were still pending and due."""
+        """Record that these mutations have succeeded, in one statement; whether all were pending and due."""
         placeholders = ", ".join(["%s"] * len(successes))
         assignments, params = [], []
         for column in ("attempts", "started_time", "completed_time", "result"):

@@ -19,8 +19,8 @@ What is special:
 * A member that another one has canceled, put off, or whose record it has changed: the record of success then misses
   a row.
 
-A function that has ended a group, or failed alone, runs alone for a while, and so does one that is declared
-``@mutation(alone=True)``.
+A function that has ended a group, failed alone, or took long runs alone for a while; one that is declared
+``@mutation(alone=True)`` always does.
 
 A cancel from outside finds the locks of all members held by this transaction. Held for longer than it is patient, the
 group is interrupted as a mutation alone is: all of it vanishes, the cancel has its row, and the others run again.
@@ -87,9 +87,9 @@ class MutationGroup(Execution):
         return [member.id for member in self._members]
 
     @property
-    def size(self) -> int:
-        """How many of the members it has come to."""
-        return len(self._begun)
+    def begun(self) -> Sequence[MutationExecution]:
+        """Those of the members that it has come to."""
+        return self._begun
 
     def in_transaction(self) -> None:
         successes = []

@@ -168,12 +168,15 @@ class Worker:
         )
 
     def _note_success(self, execution: Execution) -> None:
-        executed = execution.size if isinstance(execution, MutationGroup) else 1
+        executed = execution.begun if isinstance(execution, MutationGroup) else [execution]
         if isinstance(execution, MutationGroup) or self._may_be_grouped(execution):
-            self._size.went_well(executed)
+            self._size.went_well(len(executed))
         else:
             self._size.went_wrong()
-        if executed < self._claimed:
+        for each in executed:
+            if isinstance(each, MutationExecution):
+                self._lone_names.add_if_long(each.name, each.duration)
+        if len(executed) < self._claimed:
             self._lookout.ring()  # the others were locked, and whoever looked meanwhile has gone to sleep
 
     def _note_failure(self, execution: Execution) -> None:

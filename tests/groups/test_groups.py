@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from django_scheduler import ctx, wakeup
-from django_scheduler.executor import group
+from django_scheduler.executor import group, lone_names
 from django_scheduler.executor.group_size import GroupSize
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.in_process import execute_with_one_worker, executing, record
@@ -358,6 +358,17 @@ def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatc
         wait_until(lambda: others_have_succeeded, "the hook has seen the others succeed")
 
     assert groups[0][-3:] == [slow, *ids]
+
+
+def test_function_that_took_long_runs_alone_from_then_on(execute_as_group, groups, monkeypatch):
+    monkeypatch.setattr(lone_names, "LONG", 0.1)
+    first = [*enter("a"), ctx.scheduler.run_after(0, functions.sleep, seconds=0.15), *enter("b")]
+    others = [ctx.scheduler.run_after(0, functions.sleep, seconds=0) for _ in range(10)]
+
+    execute_as_group(first + others[:5])  # of eight
+
+    assert states(first + others) == [State.SUCCESS] * 13
+    assert not any(set(others) & set(group) for group in groups[groups.index(first + others[:5]) + 1 :])
 
 
 def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transactional_db, groups):
