@@ -6,16 +6,17 @@ something was scheduled, and what the transaction has scheduled is the sum of th
 one wake-up.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from django_scheduler import wakeup
+from django_scheduler import signals, wakeup
 from django_scheduler.conf import get_settings
 from django_scheduler.errors import ArgumentsTooLarge, TooManyScheduled
 from django_scheduler.log import warn
+from django_scheduler.models import ScheduledFunctionId
 
 WARN_ABOVE = 0.8
 
@@ -96,16 +97,42 @@ class Announcement:
             wakeup.send(self.using)
 
 
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """Functions of one call, to be told to the receivers of ``function_scheduled``."""
+
+    using: str
+    name: str
+    kind: str
+    queue: str
+    ids: Sequence[ScheduledFunctionId]
+
+    def send(self) -> None:
+        for function_id in self.ids:
+            signals.send(
+                signals.function_scheduled,
+                function_id=function_id,
+                name=self.name,
+                kind=self.kind,
+                queue=self.queue,
+                using=self.using,
+            )
+
+
 @dataclass(slots=True, eq=False)
 class CommitHook:
     """What was scheduled in one nesting of savepoints."""
 
     announcement: Announcement
     savepoints: frozenset[str | None]
-    scheduled: dict[Limit, Volume] = field(default_factory=dict)
+    volumes: dict[Limit, Volume] = field(default_factory=dict)
+    #: Only kept where somebody wants to be told.
+    scheduled: list[Scheduled] = field(default_factory=list)
 
     def __call__(self) -> None:
         self.announcement.send()
+        for scheduled in self.scheduled:
+            scheduled.send()
 
 
 def count(using: str, limit: Limit, added: Volume, function_name: str) -> None:
@@ -115,11 +142,11 @@ def count(using: str, limit: Limit, added: Volume, function_name: str) -> None:
     """
     connection = connections[using]
     hooks = _hooks(connection)
-    before = sum((hook.scheduled.get(limit, Volume()) for hook in hooks), Volume())
+    before = sum((hook.volumes.get(limit, Volume()) for hook in hooks), Volume())
     limit.check(before, added, function_name)
     if connection.in_atomic_block:
         hook = _hook_of_these_savepoints(connection, hooks)
-        hook.scheduled[limit] = hook.scheduled.get(limit, Volume()) + added
+        hook.volumes[limit] = hook.volumes.get(limit, Volume()) + added
 
 
 def share_announcement(hooks: Iterable[object]) -> None:
@@ -129,11 +156,21 @@ def share_announcement(hooks: Iterable[object]) -> None:
         hook.announcement = ours[0].announcement
 
 
-def announce(using: str) -> None:
-    """Wake the executors now, unless a transaction is open: then its hook will."""
-    connection = connections[using]
-    if not connection.in_atomic_block and connection.get_autocommit():
-        wakeup.send(using)
+def announce(scheduled: Scheduled, *, wake: bool = True) -> None:
+    """Wake the executors and send the signals now, unless a transaction is open: then its hook will.
+
+    ``wake=False``: executors need not look.
+    """
+    connection = connections[scheduled.using]
+    is_told = bool(signals.function_scheduled.receivers)
+    if connection.in_atomic_block:
+        if is_told:
+            _hook_of_these_savepoints(connection, _hooks(connection)).scheduled.append(scheduled)
+    elif connection.get_autocommit():
+        if wake:
+            wakeup.send(scheduled.using)
+        if is_told:
+            scheduled.send()
 
 
 def _hooks(connection: BaseDatabaseWrapper) -> list[CommitHook]:

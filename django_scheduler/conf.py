@@ -41,6 +41,8 @@ class Settings:
     #: How often an idle executor looks for due functions although nothing woke it. ``None``: what suits
     #: the database (5 seconds where wake-ups arrive from other processes, else half a second).
     POLL_INTERVAL: timedelta | None = None
+    #: How long the body of a mutation may run that does not say so itself (``timeout=``). ``None``: for ever.
+    MUTATION_TIMEOUT: timedelta | None = timedelta(seconds=60)
     #: The wait before the first retry after a transient error; it doubles with each one (full jitter).
     BACKOFF_INITIAL: timedelta = timedelta(seconds=0.5)
     #: The longest wait before a retry.
@@ -65,7 +67,7 @@ class Settings:
 NAMES = tuple(field.name for field in fields(Settings))
 
 _DURATIONS = {name for name in NAMES if isinstance(getattr(Settings(), name), timedelta)} | {"POLL_INTERVAL"}
-_MAY_BE_NONE = {"RETENTION", "POLL_INTERVAL", "HTTP_PERMISSION", "EXECUTOR"}
+_MAY_BE_NONE = {"RETENTION", "POLL_INTERVAL", "HTTP_PERMISSION", "EXECUTOR", "MUTATION_TIMEOUT"}
 
 
 def invalid_value(name: str, value: Any) -> str | None:

@@ -7,7 +7,10 @@ function, wherever the function hands it.
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from asgiref.sync import sync_to_async
 
 from django_scheduler import calls
 from django_scheduler.crons.run_time import Crons
@@ -63,6 +66,38 @@ class Context:
         """
         current = self.running
         return current.user if current else None
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the time of the scheduled function that is executing is up, or ``None``: never, or none is executing.
+
+        An aware ``datetime`` by the clock of the executor's host.
+        """
+        current = self.running
+        return current.deadline if current else None
+
+    @property
+    def canceled(self) -> bool:
+        """Whether there is no more use in going on: for a long action to ask now and then, and to end early.
+
+        True once the deadline has passed, the function has been canceled, or its process is about to end. It reads the
+        function's record once a second at most, however often it is asked. In async code: ``await ctx.acanceled()``.
+
+        Example::
+
+            @action(timeout=timedelta(minutes=10))
+            def import_prices(ctx, *, path: str) -> None:
+                for line in read(path):
+                    if ctx.canceled:
+                        return
+                    ...
+        """
+        current = self.running
+        return current is not None and current.is_canceled()
+
+    async def acanceled(self) -> bool:
+        """``canceled`` for async code."""
+        return await sync_to_async(lambda: self.canceled)()
 
     @overload
     def run_mutation(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...

@@ -92,6 +92,14 @@ class ApplicationError(SchedulerError):
         return self.data if isinstance(self.data, str) else json.dumps(self.data, default=str)
 
 
+class TimedOut(BaseException):
+    """Raised inside the body of a scheduled mutation, wherever it is, when its time is up.
+
+    It is no ``Exception``, so that ``except Exception`` lets it pass. Whoever catches it cannot keep it from taking
+    effect: the mutation is rolled back, and is ``failed`` with the failure ``timeout``.
+    """
+
+
 class TransientError(SchedulerError):
     """Raised by the body of a mutation to be rolled back and retried later, with backoff.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from datetime import timedelta
+from enum import Enum
 from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
@@ -11,9 +13,11 @@ from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
+from django_scheduler.conf import get_settings
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.models import LONGEST_QUEUE_NAME, Kind
 from django_scheduler.registry import registry
+from django_scheduler.times import FURTHEST
 from django_scheduler.values.short_repr import short_repr
 
 if TYPE_CHECKING:
@@ -24,6 +28,12 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 DEFAULT_QUEUE = "default"
+
+
+class Timeout(Enum):
+    """How long a body may run that does not say so itself."""
+
+    DEFAULT = "the setting MUTATION_TIMEOUT for a mutation, for ever for an action"
 
 
 class Function(Generic[P, R_co]):
@@ -39,6 +49,7 @@ class Function(Generic[P, R_co]):
         queue: str,
         priority: int,
         alone: bool = False,
+        timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
     ) -> None:
         _refuse_what_is_no_plain_function(body, kind)
         update_wrapper(self, body, updated=())  # attributes that the body has could be named as ours are
@@ -48,6 +59,7 @@ class Function(Generic[P, R_co]):
         self.queue = queue
         self.priority = priority
         self.alone = alone
+        self._timeout = timeout
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if name is None else name
         _refuse_what_cannot_be_executed(self)
@@ -68,6 +80,13 @@ class Function(Generic[P, R_co]):
                 " installed app: add its app to INSTALLED_APPS, or move it into one that is there."
             )
         return f"{app.label}:{self.last_name}"
+
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long its body may run; ``None``: for ever."""
+        if isinstance(self._timeout, Timeout):
+            return get_settings().MUTATION_TIMEOUT if self.kind is Kind.MUTATION else None
+        return timedelta(seconds=self._timeout) if isinstance(self._timeout, int | float) else self._timeout
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -133,6 +152,11 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         refuse(f"priority= must be a whole number from -32768 to 32767, not {function.priority!r}.")
     if function.alone and function.kind is Kind.ACTION:
         refuse("alone= is for mutations: an action runs outside of any transaction.")
+    if not _is_timeout(function._timeout):
+        refuse(
+            "timeout= must be a positive timedelta or number of seconds, of at most five years, or None, not"
+            f" {function._timeout!r}."
+        )
     parameters = list(inspect.signature(function.body).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not parameters or parameters[0].kind not in positional:
@@ -142,6 +166,16 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
             refuse(f"*{parameter.name} has no names to store its arguments by; name each parameter.")
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             refuse(f"{parameter.name!r} is positional-only, and arguments are stored by name; drop the slash.")
+
+
+def _is_timeout(timeout: object) -> bool:
+    if timeout is None or isinstance(timeout, Timeout):
+        return True
+    if isinstance(timeout, timedelta):
+        return timedelta(0) < timeout <= FURTHEST
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        return False
+    return timedelta.resolution.total_seconds() <= timeout <= FURTHEST.total_seconds()
 
 
 class Decorator(Protocol):
@@ -158,6 +192,7 @@ class Decorator(Protocol):
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
         alone: bool = False,
+        timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
     ) -> Callable[[Callable[Concatenate[Context, P], R]], Function[P, R]]: ...
 
 
@@ -170,10 +205,18 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
         alone: bool = False,
+        timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
             function: AnyFunction = Function(
-                body, kind=kind, public=public, name=name, queue=queue, priority=priority, alone=alone
+                body,
+                kind=kind,
+                public=public,
+                name=name,
+                queue=queue,
+                priority=priority,
+                alone=alone,
+                timeout=timeout,
             )
             registry.add(function)
             return function
@@ -187,7 +230,9 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
 _OPTIONS = """
 
     ``name``: the last part of its name; default: the function's own. ``queue``: the executors that run it are
-    those that serve this queue. ``priority``: among the due functions, the highest starts first.
+    those that serve this queue. ``priority``: among the due functions, the highest starts first. ``timeout``: how long
+    it may run when it was scheduled, as a ``timedelta`` or a number of seconds, and ``None`` for ever (default: the
+    setting ``MUTATION_TIMEOUT`` for a mutation, for ever for an action); then it is ``failed``, ``timeout``.
     ``alone`` (mutations only): it never shares its transaction with others that are due, whatever the backlog.
 
     Raises ``ImproperlyConfigured`` if the function could not be executed as it is.

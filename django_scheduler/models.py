@@ -88,6 +88,8 @@ class ScheduledFunction(models.Model):
         related_name="reruns",
     )
     worker = models.CharField(_("executor"), max_length=255, blank=True)
+    # Only written where a tracer is active.
+    trace_context = models.TextField(_("trace context"), null=True, blank=True, editable=False)  # noqa: DJ001
 
     class Meta:
         verbose_name = _("scheduled function")

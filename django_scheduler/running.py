@@ -5,8 +5,10 @@ async code and across ``sync_to_async``. A thread that a function starts by itse
 the ``ctx`` that the function was given knows it there too.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django_scheduler.models import Kind, ScheduledFunctionId
@@ -31,6 +33,10 @@ class Running:
     attempt: int = 0
     #: Whose request called it over HTTP; ``None`` for everything else.
     user: "AbstractBaseUser | AnonymousUser | None" = None
+    #: When its time is up; ``None``: never.
+    deadline: datetime | None = None
+    #: Whether there is no more use in going on with it.
+    is_canceled: Callable[[], bool] = lambda: False
 
 
 running: ContextVar[Running | None] = ContextVar("django_scheduler.running", default=None)

@@ -7,8 +7,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from django_scheduler import commit_hook, fleet, values
-from django_scheduler.commit_hook import BULK, ONE_BY_ONE, Limit, Volume
+from django_scheduler import commit_hook, fleet, tracing, values
+from django_scheduler.commit_hook import BULK, ONE_BY_ONE, Limit, Scheduled, Volume
 from django_scheduler.databases import NewRow, database_for
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import AnyFunction
@@ -73,24 +73,28 @@ def _write(
     parent = caller.function_id if caller and caller.using == using else None
     state = State.CANCELED if caller and _is_canceled(caller) else State.PENDING
     hand_over = fleet.time_to_begin() if state is State.PENDING and limit is ONE_BY_ONE and _is_due(time) else None
-    rows = [
-        NewRow(
-            name=function.name,
-            kind=function.kind,
-            args=text,
-            state=state,
-            queue=function.queue,
-            priority=function.priority,
-            time=time,
-            parent_id=parent,
-            hand_over=hand_over,
-        )
-        for text in arguments
-    ]
-    ids = insert(using, rows)
-    if hand_over is None:
-        commit_hook.announce(using)
-    else:
+    with tracing.scheduling(
+        name=function.name, kind=function.kind.value, queue=function.queue, number=len(arguments)
+    ) as trace_context:
+        rows = [
+            NewRow(
+                name=function.name,
+                kind=function.kind,
+                args=text,
+                state=state,
+                queue=function.queue,
+                priority=function.priority,
+                time=time,
+                parent_id=parent,
+                hand_over=hand_over,
+                trace_context=trace_context,
+            )
+            for text in arguments
+        ]
+        ids = insert(using, rows)
+    scheduled = Scheduled(using=using, name=function.name, kind=function.kind.value, queue=function.queue, ids=ids)
+    commit_hook.announce(scheduled, wake=hand_over is None)
+    if hand_over is not None:
         fleet.hand_over_after_commit(using, ids, function)
     return ids
 

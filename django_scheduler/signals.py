@@ -1,4 +1,21 @@
-"""What happens to scheduled functions, for whoever wants to know: sent once it is on record, and robustly."""
+"""Signals: what happens to scheduled functions, told to whoever wants to count, trace or be alarmed.
+
+    from django.dispatch import receiver
+    from django_scheduler.signals import function_finished
+
+    @receiver(function_finished)
+    def tell_the_team(name, function_id, failure, **kwargs):
+        if failure == "timeout":
+            ...
+
+They tell what has been decided. A receiver that raises is logged (by Django, to ``django.dispatch``) and changes
+nothing. Receivers are called in the thread that schedules or executes, so a slow one slows that down. The sender is
+``ScheduledFunction``. All arguments are listed in ``docs/monitoring.md``; take ``**kwargs``, because more may come.
+
+``function_scheduled`` is sent once per function, when its transaction has committed. ``function_started`` is sent
+before each attempt; that of a mutation is within its transaction, so a receiver cannot use its database then.
+``function_finished`` is sent once it is on record that a function has succeeded or failed.
+"""
 
 from typing import Any
 
@@ -7,15 +24,19 @@ from django.dispatch import Signal
 from django_scheduler.log import warn
 from django_scheduler.models import ScheduledFunction
 
-#: A function has ended, and its row says how. Arguments: ``function_id``, ``name``, ``state``, ``failure``, ``using``.
+function_scheduled = Signal()
+function_started = Signal()
+#: Its row says how it has ended.
 function_finished = Signal()
 
 
 def send(signal: Signal, **arguments: Any) -> None:
     """Tell every receiver. What one raises is logged, and changes nothing."""
+    if not signal.receivers:
+        return
     try:
         signal.send_robust(ScheduledFunction, **arguments)
-    except BaseException as error:
+    except BaseException as error:  # Django has dealt with every Exception; SystemExit is left
         warn(
             "%s %s: a receiver of a signal failed: %r", arguments["name"], arguments["function_id"], error, error=error
         )

@@ -39,6 +39,8 @@ class NewRow:
     parent_id: int | None
     #: It is due at once and is being handed over: how long that may take before it is due again.
     hand_over: timedelta | None = None
+    #: By which a tracer links the execution to the call that has scheduled it.
+    trace_context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Claimable:
     lag: float
     #: When it was due, as the driver gives it.
     due_time: Any
+    trace_context: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,13 +182,13 @@ class Database(ABC):
             completed = now if row.state == State.CANCELED else Sql("NULL")
             placeholders.append(
                 f"(%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
-                f" {completed.text}, 0, '', '', '', %s, '')"
+                f" {completed.text}, 0, '', '', '', %s, '', %s)"
             )
             params += [row.name, row.kind, row.args, row.state, row.queue, row.priority]
-            params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id]
+            params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id, row.trace_context]
         return self._insert(
             f"INSERT INTO {TABLE} (name, kind, args, state, queue, priority, scheduled_time, due_time, creation_time,"
-            " completed_time, attempts, failure, error, traceback, parent_id, worker)"
+            " completed_time, attempts, failure, error, traceback, parent_id, worker, trace_context)"
             f" VALUES {', '.join(placeholders)}",
             params,
         )
@@ -284,12 +287,14 @@ class Database(ABC):
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, name, kind, {self._text('args')}, attempts, {now.text}, {due_in.text},"
-                f" {self.mark_executing}, due_time FROM {TABLE} WHERE {chosen} {self.skip_locked}",
+                f" {self.mark_executing}, due_time, trace_context FROM {TABLE} WHERE {chosen} {self.skip_locked}",
                 [*now.params, *due_in.params, *params],
             )
             return [
-                Claimable(function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), due_time)
-                for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time in cursor.fetchall()
+                Claimable(
+                    function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), due_time, trace
+                )
+                for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, trace in cursor.fetchall()
             ]
 
     def next_due_in(self, lane: Lane) -> float | None:
@@ -493,6 +498,18 @@ class Database(ABC):
 
     def prepare_session(self) -> None:
         """Set up a new connection of an executor."""
+
+    def session(self) -> Any:
+        """What the two methods below need to know of the current thread's session. Asks nothing of the database."""
+        return self.connection.connection
+
+    @abstractmethod
+    def interrupt_statement(self, session: Any) -> None:
+        """Stop the statement that another thread's session is executing, if it is."""
+
+    @abstractmethod
+    def end_session(self, session: Any) -> None:
+        """End another thread's session, so that its transaction vanishes, wherever that thread is."""
 
     def listen(self, ring: Callable[[], None], stopping: Event) -> None:
         """Call ``ring`` for the wake-ups of other processes until ``stopping``; where there are none, return."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connections
 
 from django_scheduler.databases.base import TABLE, Database, Sql, is_paused
 from django_scheduler.databases.silence import keep_alive
@@ -26,6 +26,8 @@ TIME_IS_UP = {1969, 3024}
 #: What lasts exactly as long as the transaction, which a deadlock ends without a sign, and CREATE TABLE too.
 MARK = "django_scheduler_mark"
 NO_SUCH_SAVEPOINT = 1305
+
+NO_SUCH_THREAD = 1094
 
 
 class MySQL(Database):
@@ -99,6 +101,27 @@ class MySQL(Database):
         driver: Any = self.connection.connection
         if hasattr(driver, "fileno"):
             keep_alive(driver.fileno())
+
+    def session(self) -> Any:
+        # The driver lets no other thread ask, as long as this one executes a statement.
+        return super().session().thread_id()
+
+    def interrupt_statement(self, session: Any) -> None:
+        self._kill("QUERY", session)
+
+    def end_session(self, session: Any) -> None:
+        self._kill("CONNECTION", session)
+
+    def _kill(self, what: str, session: int) -> None:
+        own_connection = connections.create_connection(self.using)
+        try:
+            with own_connection.cursor() as cursor:
+                cursor.execute(f"KILL {what} {session:d}")
+        except DatabaseError as error:
+            if _code(error) != NO_SUCH_THREAD:
+                raise
+        finally:
+            own_connection.close()
 
     def is_transaction_open(self) -> bool:
         driver: Any = self.connection.connection

@@ -1,6 +1,8 @@
 """PostgreSQL: row locks that are skipped, NOTIFY, and executing mutations that can be interrupted."""
 
+import os
 import selectors
+import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -155,6 +157,17 @@ class PostgreSQL(Database):
                 "SELECT set_config(name, '500', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
             )
         silence.keep_alive(self._driver.fileno())
+
+    def interrupt_statement(self, session: Any) -> None:
+        if hasattr(session, "cancel_safe"):  # psycopg 3
+            session.cancel_safe()
+        else:
+            session.cancel()
+
+    def end_session(self, session: Any) -> None:
+        # Not pg_terminate_backend: behind a connection pool the number of the session is not the server's.
+        with socket.socket(fileno=os.dup(session.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
 
     def listen(self, ring: Callable[[], None], stopping: Event) -> None:
         if self._cannot_listen:

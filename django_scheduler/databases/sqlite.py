@@ -70,6 +70,15 @@ class SQLite(Database):
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA busy_timeout = 30000")
 
+    def interrupt_statement(self, session: Any) -> None:
+        session.interrupt()
+
+    def end_session(self, session: Any) -> None:
+        if sqlite3.threadsafety == 3:  # any thread may use any connection
+            session.interrupt()
+            session.rollback()  # closing alone would wait for statements that have not been read to their end
+            session.close()
+
     def listen(self, ring: Callable[[], None], stopping: Event) -> None:
         # The number changes whenever another connection has written to the file.
         connection = connections.create_connection(self.using)

@@ -12,6 +12,9 @@ COMMIT of the claim lost on the way: the row is locked, which waits for a server
 If it names this executor and this attempt, the claim had taken effect and the body starts now; nobody else can
 have started it, because nobody else has this name. As long as the row cannot be read we do not know, and ask again.
 
+Its time is up: that is recorded when the body ends, or by another thread when it does not. Either way the end of the
+body after that is dropped: see ``budget.py``.
+
 The end of a body that has run must not get lost: it is recorded again and again until the database takes it.
 """
 
@@ -23,8 +26,11 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, transaction
 
 from django_scheduler import values
+from django_scheduler.context import Context
 from django_scheduler.databases import NOW
-from django_scheduler.executor.event_loop import run_in_event_loop
+from django_scheduler.executor.budget import Budget
+from django_scheduler.executor.errand import start_errand
+from django_scheduler.executor.event_loop import AsyncBody
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.outcome import describe
 from django_scheduler.executor.session import discard_connection, tidy_connections
@@ -55,15 +61,40 @@ class ActionExecution(FunctionExecution):
         try:
             result = self.call()
         except BaseException as error:
-            changes = {"state": State.FAILED, "failure": Failure.ERROR, **describe(error)}
-            self._finish(changes, error)
+            self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
         else:
             self._finish({"state": State.SUCCESS, "result": None if result is None else values.dump_result(result)})
 
-    def call_body(self, arguments: dict[str, object]) -> Any:
+    def make_budget(self) -> Budget:
+        self._async_body = AsyncBody()
+        return Budget(
+            self.function.timeout,
+            interrupt=self._async_body.cancel if self.function.is_async else lambda: None,
+            give_up=lambda: start_errand(self._give_up),
+        )
+
+    def run_body(self, arguments: dict[str, object], context: Context) -> Any:
         if self.function.is_async:
-            return run_in_event_loop(self.function, arguments, self.context)
-        return super().call_body(arguments)
+            return self._async_body.run(self.function, arguments, context)
+        return super().run_body(arguments, context)
+
+    def is_canceled_on_record(self) -> bool:
+        return self.current_row().get("state") != State.IN_PROGRESS
+
+    def _give_up(self) -> None:
+        """In another thread: the time is up, and the body does not end."""
+        if self.budget is None or self.budget.has_ended:
+            return
+        self.log(
+            logging.ERROR,
+            "%s %s: its time is up and its body does not end; it keeps its thread until it returns",
+            self.name,
+            self.id,
+        )
+        self._fail(self.budget.error, Failure.TIMEOUT)
+
+    def _fail(self, error: BaseException, failure: Failure) -> None:
+        self._finish({"state": State.FAILED, "failure": failure, **describe(error)}, error)
 
     def _finish(self, changes: dict[str, Any], error: BaseException | None = None) -> None:
         if self._record_until_taken({**changes, "completed_time": NOW}):

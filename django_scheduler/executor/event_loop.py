@@ -18,17 +18,37 @@ from django_scheduler.context import Context
 from django_scheduler.functions import AnyFunction
 
 
-def run_in_event_loop(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
-    """Run an async body on the process's loop and wait for what it returns or raises."""
-    return asyncio.run_coroutine_threadsafe(_run(function, arguments, context), _event_loop()).result()
+class AsyncBody:
+    """An async body on the process's loop, on which it can be canceled."""
 
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._is_canceled = False
 
-async def _run(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
-    async with ThreadSensitiveContext():
-        try:
-            return await run_async_body(function, arguments, context)
-        finally:
-            await sync_to_async(connections.close_all)()
+    def run(self, function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+        """Run it, and wait for what it returns or raises."""
+        return asyncio.run_coroutine_threadsafe(self._run(function, arguments, context), _event_loop()).result()
+
+    def cancel(self) -> None:
+        """Cancel it, from any thread and once: what it does about that is not disturbed again."""
+        if not self._is_canceled:
+            self._is_canceled = True
+            _event_loop().call_soon_threadsafe(self._cancel_task)
+
+    async def _run(self, function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+        async with ThreadSensitiveContext():
+            try:
+                # A task of its own: what is canceled is the body, and not what has to be done after it.
+                self._task = asyncio.create_task(run_async_body(function, arguments, context))
+                if self._is_canceled:
+                    self._cancel_task()
+                return await self._task
+            finally:
+                await sync_to_async(connections.close_all)()
+
+    def _cancel_task(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
 
 _making = threading.Lock()

@@ -20,6 +20,7 @@ from django.db import connections
 from django_scheduler import __version__, wakeup
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
+from django_scheduler.executor.canceled import process_is_ending
 from django_scheduler.executor.crons import CronKeeper
 from django_scheduler.executor.errand import run_errand
 from django_scheduler.executor.execution import Execution
@@ -152,6 +153,7 @@ class Executor:
     def abandon(self) -> None:
         """Record that what is being executed is lost. The caller must end the process now."""
         self.stop()
+        process_is_ending.set()
         self._stopped.set()
         self._leave(self._record_lost, self._registration.unregister)
 

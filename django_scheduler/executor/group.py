@@ -8,16 +8,21 @@ committed, so this is one more retry, and it is not counted as an attempt.
 
 What is special:
 
-* An exception, a timeout, an interruption by a cancel, a broken transaction: of a body, or at COMMIT.
+* An exception, an interruption by a cancel, a broken transaction: of a body, or at COMMIT.
 * Any error of the database, also one that the body catches: alone, the body decides what that means.
 * A constraint that is violated. Deferred ones are checked by each statement here, so that no member repairs what
   another one has left. A body that needs the deferral meets an error in a group, and runs alone. (SQLite cannot check
   them early: there, two members may repair each other's reference within a group.)
 * A statement that does more than read and write rows: a setting stays for the rest of the transaction, as that of
   row-level security does, and COMMIT, or on MySQL anything that changes a table, would commit the others' effects
-  without their ``success``, and they would run once more. So it is refused before it is executed.
+  without their ``success``, and they would run once more. So it is refused before it is executed. What goes past
+  Django's cursor (``callproc``, ``executescript``, the driver itself) cannot be seen: who ends the transaction in such a
+  way has to declare ``alone=True``.
 * A member that another one has canceled, put off, or whose record it has changed: the record of success then misses
   a row.
+
+A member whose time is up has used up its budget: it fails, and only the others run alone. If its body does not end,
+all of them lose their session and their locks, and others run them.
 
 A function that has ended a group, failed alone, or took long runs alone for a while; one that is declared
 ``@mutation(alone=True)`` always does.
@@ -49,7 +54,7 @@ LONGEST = 0.05
 
 READS_OR_WRITES_ROWS = re.compile(
     r"[\s(]*(SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|REPLACE|MERGE|SAVEPOINT|RELEASE|ROLLBACK\s+TO|EXPLAIN|SHOW)\b"
-    r"(?!.*\bset_config\s*\()",
+    r"(?!.*\bset_config\s*\()(?!.*;\s*\S)",  # nor several statements in one
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -84,7 +89,8 @@ class MutationGroup(Execution):
 
     @property
     def ids(self) -> Collection[ScheduledFunctionId]:
-        return [member.id for member in self._members]
+        members = [self.culprit] if self.culprit and self.culprit.is_given_up else self._members
+        return [member.id for member in members]
 
     @property
     def begun(self) -> Sequence[MutationExecution]:
@@ -111,6 +117,9 @@ class MutationGroup(Execution):
             member.after_commit()
 
     def after_rollback(self, error: BaseException) -> None:
+        if self.culprit and self.culprit.timed_out:
+            self.culprit.after_rollback(error)
+            self._begun.remove(self.culprit)
         tidy_connections(self._database.using)
         if self._is_committing and self._has_committed():
             self.after_commit()
@@ -121,6 +130,7 @@ class MutationGroup(Execution):
     def _run(self, member: MutationExecution, watch: "GroupWatch") -> Success:
         self._begun.append(member)
         self.culprit = member
+        member.let_go = self.let_go
         member.begin()
         result = member.run()
         member.end()

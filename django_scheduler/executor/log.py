@@ -12,6 +12,11 @@ from typing import Any
 logger = logging.getLogger("django_scheduler.executor")
 
 
+def log_failure(message: str, error: BaseException) -> None:
+    """Log what should not have happened."""
+    log(logging.ERROR, message, error, error=error)
+
+
 def log(level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any) -> None:
     """Log, and survive whatever a handler does."""
     try:

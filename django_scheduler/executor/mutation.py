@@ -17,6 +17,9 @@ How it can end, and why that holds in each case:
 * The body catches a database error and goes on, or ends the transaction in another way: ``success`` would lie.
   ``transaction_watch.py`` notices, and what is left is rolled back: retried if what broke it was transient, else
   ``failed``.
+* Its time is up: the same as an error of the body, ``failed``, ``timeout``. If the body does not end, its session is
+  ended for it, so the transaction vanishes, and the record is made by another thread, on the same conditions; the
+  end of the body then finds the function decided. See ``budget.py`` and ``mutation_budget.py``.
 * COMMIT reports an error, as a deferred constraint does: the same as an error of the body.
 * The connection is lost during COMMIT: nobody knows. The retry that is then recorded on a new connection asks
   for ``pending``. If the server is still committing, it waits for the lock. If it finds the row, the transaction
@@ -33,11 +36,13 @@ from typing import Any
 
 from django_scheduler import values
 from django_scheduler.databases import NOW
-from django_scheduler.errors import BrokenTransaction
+from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.backoff import backoff
+from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.outcome import describe
-from django_scheduler.executor.session import tidy_connections
+from django_scheduler.executor.mutation_budget import MutationBudget
+from django_scheduler.executor.outcome import clear_frames, describe
+from django_scheduler.executor.session import close_connection, tidy_connections
 from django_scheduler.models import Failure, Kind, State
 from django_scheduler.transaction_watch import TransactionWatch
 
@@ -86,6 +91,15 @@ class MutationExecution(FunctionExecution):
         self.log_end(State.SUCCESS)
 
     def after_rollback(self, error: BaseException) -> None:
+        if self.timed_out:
+            # On SQLite a cursor that was stopped half-way keeps the transaction, also of a closed connection. The
+            # frames in which the body was stopped hold such cursors.
+            vars(self).pop("_watch", None)
+            clear_frames(error)
+            clear_frames(self.timed_out)
+            close_connection(self.database.using)  # a late command to stop must not meet what comes next
+            self._fail(self.timed_out, Failure.TIMEOUT)
+            return
         tidy_connections(self.database.using)  # a broken connection is replaced
         error = self._error or error
         if self._watch.is_transient(error):
@@ -109,18 +123,45 @@ class MutationExecution(FunctionExecution):
                 state=State.PENDING.value,
             )
 
-    def _fail(self, error: BaseException) -> None:
+    def send_started(self) -> None:
+        # An error of a receiver's statement would break the transaction, and what it writes would be part of it.
+        with self.database.connection.execute_wrapper(_refuse_statement):
+            self._savepoints = list(self.database.connection.savepoint_ids)
+            super().send_started()
+
+    def tidy_after_receivers(self) -> None:
+        # They have executed nothing, but Django thinks that what was refused has failed in the transaction.
+        connection = self.database.connection
+        connection.savepoint_ids = self._savepoints
+        connection.needs_rollback = False
+
+    def make_budget(self) -> Budget:
+        return MutationBudget(self.function.timeout, self.database, self._give_up)
+
+    def _give_up(self, error: TimedOut) -> None:
+        """In another thread, and on its connection: the body does not end."""
+        self.let_go()
+        self.log(
+            logging.ERROR,
+            "%s %s: its time is up and its body does not react; it has lost its transaction, and keeps its thread"
+            " until it returns",
+            self.name,
+            self.id,
+        )
+        self._fail(error, Failure.TIMEOUT)
+
+    def _fail(self, error: BaseException, failure: Failure = Failure.ERROR) -> None:
         changes = {
             "state": State.FAILED,
             "kind": Kind.MUTATION,
-            "failure": Failure.ERROR,
+            "failure": failure,
             "started_time": self.claimed.claim_time,
             "completed_time": NOW,
             "worker": self.executor_name,
             **describe(error),
         }
         if self._record(changes):
-            self.log_end(State.FAILED, Failure.ERROR, error)
+            self.log_end(State.FAILED, failure, error)
 
     def _record(self, changes: dict[str, Any], *, unless_held: bool = False) -> bool:
         """Record how the attempt ended, if nobody else has decided since; whether that was so."""
@@ -139,3 +180,10 @@ class MutationExecution(FunctionExecution):
         hooks = [hook for _, hook, *_ in connection.run_on_commit]
         connection.run_on_commit = []
         return hooks
+
+
+def _refuse_statement(*args: Any) -> Any:
+    raise SchedulerError(
+        "A receiver of function_started cannot use the database of a mutation that is about to begin, because it would"
+        " be part of its transaction. Use function_finished, or another database."
+    )

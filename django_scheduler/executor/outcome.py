@@ -15,6 +15,18 @@ def describe(error: BaseException) -> dict[str, str]:
     }
 
 
+def clear_frames(error: BaseException) -> None:
+    """Let go of what the frames hold through which the error, and what it came from, have passed."""
+    seen: set[int] = set()
+    errors = [error]
+    while errors:
+        each = errors.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            traceback.clear_frames(each.__traceback__)
+            errors += [cause for cause in (each.__cause__, each.__context__) if cause is not None]
+
+
 def plainer(changes: dict[str, Any]) -> dict[str, Any]:
     """The same in ASCII, for a database whose character set has refused the description of an error."""
     return {

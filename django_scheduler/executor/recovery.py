@@ -26,7 +26,7 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
 from django_scheduler.executor.log import log
 from django_scheduler.executor.process import is_alive, process_space
-from django_scheduler.models import Executor, Failure, ScheduledFunction, State
+from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, State
 
 
 def recover_lost_actions(database: Database) -> None:
@@ -66,7 +66,7 @@ def _why_gone(database: Database, executor: Executor) -> str | None:
 
 
 def _record_lost(database: Database, actions: QuerySet[ScheduledFunction], reason: str) -> None:
-    for pk, name, worker in list(actions.values_list("pk", "name", "worker")):
+    for pk, name, worker, attempt in list(actions.values_list("pk", "name", "worker", "attempts")):
         changed = actions.filter(pk=pk).update(
             state=State.FAILED,
             failure=Failure.LOST,
@@ -94,9 +94,14 @@ def _record_lost(database: Database, actions: QuerySet[ScheduledFunction], reaso
                 signals.function_finished,
                 function_id=pk,
                 name=name,
+                kind=Kind.ACTION.value,
+                attempt=attempt,
+                lag=None,
+                executor=worker,
+                using=database.using,
                 state=State.FAILED.value,
                 failure=Failure.LOST.value,
-                using=database.using,
+                duration=None,
             )
             transaction.on_commit(tell, using=database.using, robust=True)
 

@@ -65,6 +65,16 @@ def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or not (connection.connection is None or connection.get_autocommit())
 
 
+def close_connection(alias: str) -> None:
+    """Close a connection for good, also one that a pool would keep; the next use makes a new one."""
+    driver = connections[alias].connection
+    with suppress(Exception):
+        driver.rollback()  # SQLite's close keeps the transaction of a statement that was not read to its end
+    with suppress(Exception):
+        driver.close()
+    discard_connection(alias)
+
+
 def discard_connection(alias: str) -> None:
     """Close a connection, whatever state it is in; the next use makes a new one."""
     connection: Any = connections[alias]

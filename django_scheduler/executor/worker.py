@@ -105,6 +105,7 @@ class Worker:
             with transaction.atomic(using=self._database.using, durable=True):
                 execution = self.execution = claim()
                 if execution is not None:
+                    execution.let_go = hand_on_turn
                     if not self._database.has_one_writer:
                         hand_on_turn()
                     execution.in_transaction()

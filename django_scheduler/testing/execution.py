@@ -2,22 +2,27 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils import timezone
 
 from django_scheduler.calls import run_async_body
+from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
 from django_scheduler.errors import FunctionNotFound
 from django_scheduler.executor.action import ActionExecution
+from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.missing import MissingExecution
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.registry import registry
 from django_scheduler.testing.transactions import real_transactions
+
+T = TypeVar("T")
 
 EXECUTOR_NAME = "test"
 
@@ -62,19 +67,33 @@ class Problems(SingleExecution):
             self.problems.append(error)
 
 
+class UnenforcedBudget(Budget):
+    """In a test a body has all the time that it wants, also to stand in a debugger; ``ctx`` knows its deadline."""
+
+    def __init__(self, timeout: timedelta | None) -> None:
+        super().__init__(timeout, interrupt=lambda: None, give_up=lambda: None)
+
+    def call(self, body: Callable[[], T]) -> T:
+        return body()
+
+
 class MutationInTest(Problems, MutationExecution):
-    pass
+    def make_budget(self) -> Budget:
+        return UnenforcedBudget(self.function.timeout)
 
 
 class ActionInTest(Problems, ActionExecution):
+    def make_budget(self) -> Budget:
+        return UnenforcedBudget(self.function.timeout)
+
     def after_rollback(self, error: BaseException) -> None:
         raise error
 
-    def call_body(self, arguments: dict[str, object]) -> Any:
+    def run_body(self, arguments: dict[str, object], context: Context) -> Any:
         if self.function.is_async:
             # The ORM's async methods come back to this thread, and so to the test's connection.
-            return async_to_sync(run_async_body)(self.function, arguments, self.context)
-        return super().call_body(arguments)
+            return async_to_sync(run_async_body)(self.function, arguments, context)
+        return super().run_body(arguments, context)
 
     def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
         return ask()  # a database that does not answer is an error of the test

@@ -164,9 +164,9 @@ def nothing_left_in_this_process() -> Iterator[None]:
 
 
 def _executor_threads() -> set[threading.Thread]:
-    # The event loop is the process's, and stays.
+    # The event loop and the watchdog are the process's, and stay.
     return {
         thread
         for thread in threading.enumerate()
-        if thread.name.startswith("django_scheduler ") and not thread.name.endswith("event loop")
+        if thread.name.startswith("django_scheduler ") and not thread.name.endswith(("event loop", "watchdog"))
     }

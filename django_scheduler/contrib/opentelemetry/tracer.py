@@ -1,0 +1,78 @@
+"""The spans: one for each call that schedules, one for each body that is executed, linked through the stored row.
+
+Linked, and not parent and child: a function may be executed a week after it was scheduled, and a trace that lasts for a
+week is no use to anybody.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
+from opentelemetry.util.types import AttributeValue
+
+from django_scheduler import __version__
+
+
+class OpenTelemetryTracer:
+    """``provider``: default: that of the process."""
+
+    def __init__(self, provider: TracerProvider | None = None) -> None:
+        self._tracer = trace.get_tracer("django_scheduler", __version__, tracer_provider=provider)
+
+    @contextmanager
+    def scheduling(self, *, name: str, kind: str, queue: str, number: int) -> Iterator[str | None]:
+        attributes: dict[str, AttributeValue] = {
+            "messaging.system": "django_scheduler",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": queue,
+            "messaging.batch.message_count": number,
+            "django_scheduler.function": name,
+            "django_scheduler.kind": kind,
+        }
+        with self._tracer.start_as_current_span(f"schedule {name}", kind=SpanKind.PRODUCER, attributes=attributes):
+            carrier: dict[str, str] = {}
+            propagate.inject(carrier)
+            yield json.dumps(carrier) if carrier else None
+
+    @contextmanager
+    def executing(self, trace_context: str | None, function: Mapping[str, Any]) -> Iterator[None]:
+        attributes = {
+            "messaging.system": "django_scheduler",
+            "messaging.operation.type": "process",
+            "messaging.message.id": str(function["function_id"]),
+            "django_scheduler.function": function["name"],
+            "django_scheduler.kind": function["kind"],
+            "django_scheduler.attempt": function["attempt"],
+            "django_scheduler.lag": function["lag"],
+            "django_scheduler.executor": function["executor"],
+        }
+        with self._tracer.start_as_current_span(
+            f"execute {function['name']}",
+            context=Context(),  # a trace of its own
+            kind=SpanKind.CONSUMER,
+            attributes=attributes,
+            links=_links(trace_context),
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except BaseException as error:  # TimedOut is no Exception
+                _record(span, error)
+                raise
+
+
+def _links(trace_context: str | None) -> list[Link]:
+    if not trace_context:
+        return []
+    remote = trace.get_current_span(propagate.extract(json.loads(trace_context), Context())).get_span_context()
+    return [Link(remote)] if remote.is_valid else []
+
+
+def _record(span: Span, error: BaseException) -> None:
+    span.record_exception(error)
+    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))

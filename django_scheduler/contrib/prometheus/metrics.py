@@ -1,0 +1,107 @@
+"""The metrics: what is going on in the database, read when it is scraped, and what this process has done, counted.
+
+A label is the name of a function, a queue, a state: something of which there are few. Never an id.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from django_scheduler.signals import function_finished, function_scheduled
+from django_scheduler.status import Status, status
+
+#: From a millisecond to ten minutes, in seconds.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
+
+
+class StatusCollector(Collector):
+    """What is going on now in a database; default: where ``ScheduledFunction`` is read from."""
+
+    def __init__(self, using: str | None = None) -> None:
+        self._using = using
+
+    def describe(self) -> Iterable[Metric]:
+        return []  # so that registering it does not ask the database
+
+    def collect(self) -> Iterable[Metric]:
+        now = status(self._using)
+        yield _of_queues("pending", "Functions that have not ended (counted to 100,000).", now, "pending")
+        yield _of_queues("due", "Pending functions that could start now (counted to 100,000).", now, "due")
+        yield _of_queues("lag_seconds", "Age of the oldest due function that nobody executes.", now, "lag")
+        yield GaugeMetricFamily("django_scheduler_running", "Functions that are executing.", value=now.running)
+        executors = GaugeMetricFamily("django_scheduler_executors", "Executors on record.", labels=["state"])
+        executors.add_metric(["alive"], now.living_executors)
+        executors.add_metric(["stale"], len(now.executors) - now.living_executors)
+        yield executors
+
+
+class Metrics:
+    """What this process schedules and executes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._scheduled = Counter(
+            "django_scheduler_scheduled_total",
+            "Functions that this process has scheduled.",
+            ["function", "kind", "queue"],
+            registry=registry,
+        )
+        self._finished = Counter(
+            "django_scheduler_finished_total",
+            "Functions that this process has brought to an end.",
+            ["function", "kind", "state", "failure"],
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "django_scheduler_duration_seconds",
+            "How long the last attempt took.",
+            ["function", "kind"],
+            registry=registry,
+            buckets=BUCKETS,
+        )
+        self._start_lag = Histogram(
+            "django_scheduler_start_lag_seconds",
+            "How long a function had been due when its last attempt began.",
+            ["function", "kind"],
+            registry=registry,
+            buckets=BUCKETS,
+        )
+
+    def count_scheduled(self, *, name: str, kind: str, queue: str, **arguments: Any) -> None:
+        self._scheduled.labels(name, kind, queue).inc()
+
+    def count_finished(
+        self,
+        *,
+        name: str,
+        kind: str,
+        state: str,
+        failure: str,
+        duration: float | None,
+        lag: float | None,
+        **arguments: Any,
+    ) -> None:
+        self._finished.labels(name, kind, state, failure).inc()
+        if duration is not None:
+            self._duration.labels(name, kind).observe(duration)
+        if lag is not None:
+            self._start_lag.labels(name, kind).observe(lag)
+
+
+def register(registry: CollectorRegistry, using: str | None = None) -> Metrics:
+    """Have a registry offer all metrics."""
+    metrics = Metrics(registry)
+    registry.register(StatusCollector(using))
+    # Not weakly: nobody else keeps them.
+    function_scheduled.connect(metrics.count_scheduled, weak=False)
+    function_finished.connect(metrics.count_finished, weak=False)
+    return metrics
+
+
+def _of_queues(name: str, documentation: str, now: Status, attribute: str) -> Metric:
+    metric = GaugeMetricFamily(f"django_scheduler_{name}", documentation, labels=["queue"])
+    for queue in now.queues:
+        metric.add_metric([queue.queue], getattr(queue, attribute))
+    return metric

@@ -1,0 +1,130 @@
+"""Spans of what schedules and of what executes, linked across the stored row."""
+
+import asyncio
+
+import pytest
+from django.test import modify_settings
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from django_scheduler import Context, action, ctx, mutation, tracing
+from django_scheduler.contrib.opentelemetry.tracer import OpenTelemetryTracer
+from django_scheduler.models import Failure, ScheduledFunction, State
+from tests.executor.in_process import record
+from tests.functions import note, write, write_and_raise, write_then_schedule
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def exporter():
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracing.use(OpenTelemetryTracer(provider))
+    yield exporter
+    tracing.use(None)
+    provider.shutdown()
+
+
+def spans(exporter, prefix):
+    return [span for span in exporter.get_finished_spans() if span.name.startswith(prefix)]
+
+
+@pytest.mark.parametrize("function", [write, note])
+def test_execution_is_linked_to_the_call_that_scheduled_it(exporter, execute_due, function):
+    function_id = ctx.scheduler.run_after(0, function, label="traced")
+    execute_due()
+
+    (scheduled,) = spans(exporter, f"schedule {function.name}")
+    (executed,) = spans(exporter, f"execute {function.name}")
+    assert (scheduled.kind, executed.kind) == (SpanKind.PRODUCER, SpanKind.CONSUMER)
+    assert [link.context.span_id for link in executed.links] == [scheduled.context.span_id]
+    assert executed.context.trace_id != scheduled.context.trace_id
+    assert executed.parent is None
+    assert executed.attributes["messaging.message.id"] == str(function_id)
+    assert executed.attributes["django_scheduler.attempt"] == 1
+    assert executed.attributes["django_scheduler.executor"] == record(function_id).worker
+
+
+def test_what_a_function_schedules_belongs_to_its_span(exporter, execute_due):
+    ctx.scheduler.run_after(0, write_then_schedule, label="parent")
+    execute_due()
+
+    (executed,) = spans(exporter, "execute tests:write_then_schedule")
+    (scheduled,) = spans(exporter, "schedule tests:count_entries")
+    assert scheduled.parent.span_id == executed.context.span_id
+
+
+@action
+async def tell_trace_async(ctx: Context) -> str:
+    await asyncio.sleep(0)
+    return format(trace.get_current_span().get_span_context().trace_id, "x")
+
+
+def test_async_action_runs_within_its_span(exporter, execute_due):
+    function_id = ctx.scheduler.run_after(0, tell_trace_async)
+    execute_due()
+
+    (executed,) = spans(exporter, "execute")
+    assert record(function_id).result == format(executed.context.trace_id, "x")
+
+
+def test_error_of_the_body_is_that_of_the_span(exporter, execute_due):
+    ctx.scheduler.run_after(0, write_and_raise, label="it")
+    execute_due()
+
+    (executed,) = spans(exporter, "execute")
+    assert executed.status.status_code == StatusCode.ERROR
+    assert executed.status.description == "ValueError: it is not to be"
+    assert executed.events[0].name == "exception"
+
+
+@mutation(timeout=0.1)
+def take_too_long_for_a_span(ctx: Context) -> None:
+    while True:
+        pass
+
+
+def test_timeout_is_that_of_the_span(exporter, execute_due):
+    function_id = ctx.scheduler.run_after(0, take_too_long_for_a_span)
+    execute_due()
+
+    (executed,) = spans(exporter, "execute")
+    assert executed.status.description.startswith("TimedOut: ")
+    assert record(function_id).failure == Failure.TIMEOUT
+
+
+def test_bulk_has_one_span_to_which_all_executions_are_linked(exporter, execute_due):
+    ctx.scheduler.run_after_many(0, note, [{"label": "one"}, {"label": "two"}])
+    execute_due()
+
+    (scheduled,) = spans(exporter, "schedule")
+    assert scheduled.attributes["messaging.batch.message_count"] == 2
+    links = [span.links[0].context.span_id for span in spans(exporter, "execute")]
+    assert links == [scheduled.context.span_id] * 2
+
+
+@pytest.mark.parametrize("stored", [None, "", "{}", "no json", '{"traceparent": "nonsense"}'])
+def test_trace_that_cannot_be_continued_keeps_nothing_from_being_executed(exporter, execute_due, stored):
+    function_id = ctx.scheduler.run_after(0, write, label="traced")
+    ScheduledFunction.objects.filter(pk=function_id).update(trace_context=stored)
+    execute_due()
+
+    assert record(function_id).state == State.SUCCESS
+
+
+def test_nothing_is_stored_without_a_tracer():
+    function_id = ctx.scheduler.run_after(0, write, label="not traced")
+
+    assert record(function_id).trace_context is None
+
+
+def test_app_installs_the_tracer():
+    assert not tracing.is_active()
+    with modify_settings(INSTALLED_APPS={"append": "django_scheduler.contrib.opentelemetry"}):
+        assert tracing.is_active()
+    tracing.use(None)

@@ -1,0 +1,69 @@
+"""Metrics, as Prometheus reads them."""
+
+from datetime import timedelta
+
+import pytest
+from django.apps import apps
+from django.test import modify_settings
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+
+from django_scheduler import ctx
+from django_scheduler.contrib.prometheus.metrics import register
+from django_scheduler.signals import function_finished, function_scheduled
+from tests.functions import note, note_and_raise, write, write_with_priority
+from tests.status.records import be_due_for, put_silent_executor_on_record
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def registry():
+    registry = CollectorRegistry()
+    metrics = register(registry)
+    yield registry
+    function_scheduled.disconnect(metrics.count_scheduled)
+    function_finished.disconnect(metrics.count_finished)
+
+
+def test_status_is_read_when_it_is_scraped(registry):
+    ctx.scheduler.run_after_many(timedelta(hours=1), write, [{"label": "later"}] * 2)
+    be_due_for(ctx.scheduler.run_after(0, write_with_priority, label="due"), 100)
+    put_silent_executor_on_record()
+
+    text = generate_latest(registry).decode()
+
+    assert 'django_scheduler_pending{queue="default"} 2.0' in text
+    assert 'django_scheduler_due{queue="email"} 1.0' in text
+    assert 'django_scheduler_lag_seconds{queue="email"} 10' in text
+    assert "django_scheduler_running 0.0" in text
+    assert 'django_scheduler_executors{state="stale"} 1.0' in text
+
+
+def test_what_this_process_schedules_and_finishes_is_counted(registry, execute_due):
+    ctx.scheduler.run_after_many(0, note, [{"label": "noted"}] * 2)
+    ctx.scheduler.run_after(0, note_and_raise, label="failed")
+    execute_due()
+
+    noted = {"function": "tests:note", "kind": "action"}
+    failed = {"function": "tests:note_and_raise", "kind": "action", "state": "failed", "failure": "error"}
+    sample = registry.get_sample_value
+    assert sample("django_scheduler_scheduled_total", {**noted, "queue": "default"}) == 2
+    assert sample("django_scheduler_finished_total", {**noted, "state": "success", "failure": ""}) == 2
+    assert sample("django_scheduler_finished_total", failed) == 1
+    assert sample("django_scheduler_duration_seconds_count", noted) == 2
+    assert sample("django_scheduler_start_lag_seconds_count", noted) == 2
+
+
+def test_app_registers_them_with_the_registry_of_the_process():
+    with modify_settings(INSTALLED_APPS={"append": "django_scheduler.contrib.prometheus"}):
+        assert apps.is_installed("django_scheduler.contrib.prometheus")
+        try:
+            assert "django_scheduler_running 0.0" in generate_latest(REGISTRY).decode()
+        finally:
+            for collector in list(REGISTRY._collector_to_names):
+                if "django_scheduler" in type(collector).__module__ or any(
+                    name.startswith("django_scheduler") for name in REGISTRY._collector_to_names[collector]
+                ):
+                    REGISTRY.unregister(collector)
+            function_scheduled.receivers.clear()
+            function_finished.receivers.clear()
