@@ -13,8 +13,10 @@ from django.db import connection, connections
 #: How long what a test has ended may take to be gone, in seconds.
 PATIENCE = 5.0
 
-#: Threads that belong to the process and stay: of asyncio, asgiref and the executor's event loop.
-STAYING = ("asyncio_", "ThreadPoolExecutor", "django_scheduler event loop")
+#: Threads that belong to the process and stay: of asyncio, asgiref and the executor.
+STAYING = ("asyncio_", "ThreadPoolExecutor", "django_scheduler event loop", "django_scheduler watchdog")
+
+SERVERS = ("mariadbd", "postgres", "pgbouncer")
 
 
 @contextmanager
@@ -48,14 +50,24 @@ def _threads(before: set[threading.Thread]) -> list[str]:
 
 
 def _processes() -> set[str]:
-    """The ids of this process's children, where the kernel tells them."""
+    """The ids of this process's children, where the kernel tells them.
+
+    Without the database servers that a fixture has started for several tests, and that a test may restart.
+    """
     children: set[str] = set()
     for task in Path("/proc/self/task").glob("*/children"):
         try:
             children.update(task.read_text().split())
         except OSError:  # that thread has just ended
             continue
-    return children
+    return {child for child in children if _program(child) not in SERVERS}
+
+
+def _program(process_id: str) -> str:
+    try:
+        return Path(f"/proc/{process_id}/comm").read_text().strip()
+    except OSError:  # it has just ended
+        return ""
 
 
 def _new_processes(before: set[str]) -> list[str]:

@@ -55,15 +55,16 @@ def test_what_this_process_schedules_and_finishes_is_counted(registry, execute_d
 
 
 def test_app_registers_them_with_the_registry_of_the_process():
-    with modify_settings(INSTALLED_APPS={"append": "django_scheduler.contrib.prometheus"}):
-        assert apps.is_installed("django_scheduler.contrib.prometheus")
-        try:
+    signals = (function_scheduled, function_finished)
+    before = [list(signal.receivers) for signal in signals]
+    collectors = set(REGISTRY._collector_to_names)
+    try:
+        with modify_settings(INSTALLED_APPS={"append": "django_scheduler.contrib.prometheus"}):
+            assert apps.is_installed("django_scheduler.contrib.prometheus")
             assert "django_scheduler_running 0.0" in generate_latest(REGISTRY).decode()
-        finally:
-            for collector in list(REGISTRY._collector_to_names):
-                if "django_scheduler" in type(collector).__module__ or any(
-                    name.startswith("django_scheduler") for name in REGISTRY._collector_to_names[collector]
-                ):
-                    REGISTRY.unregister(collector)
-            function_scheduled.receivers.clear()
-            function_finished.receivers.clear()
+    finally:
+        for collector in set(REGISTRY._collector_to_names) - collectors:
+            REGISTRY.unregister(collector)
+        for signal, receivers in zip(signals, before, strict=True):
+            signal.receivers[:] = receivers
+            signal.sender_receivers_cache.clear()

@@ -93,8 +93,8 @@ def test_who_insists_gets_an_end_at_once(supervise, gate, stop_signal):
         supervised.wait_until_logged("is stopping")
         supervised.send(*[stop_signal] * 4)
     assert supervised.end() == 1
+    wait_until(lambda: not supervised.is_running, "its processes ended, too")
     assert (row_of(action_id).state, row_of(action_id).failure) == (State.FAILED, Failure.LOST)
-    assert not supervised.is_running
     assert not Executor.objects.exists()
     assert "has died" not in supervised.log
 
