@@ -16,8 +16,8 @@ What is special:
 * A statement that does more than read and write rows: a setting stays for the rest of the transaction, as that of
   row-level security does, and COMMIT, or on MySQL anything that changes a table, would commit the others' effects
   without their ``success``, and they would run once more. So it is refused before it is executed. What goes past
-  Django's cursor (``callproc``, ``executescript``, the driver itself) cannot be seen: who ends the transaction in such a
-  way has to declare ``alone=True``.
+  Django's cursor (``callproc``, ``executescript``, the driver itself) cannot be seen: who ends the transaction in such
+  a way has to declare ``alone=True``.
 * A member that another one has canceled, put off, or whose record it has changed: the record of success then misses
   a row.
 
