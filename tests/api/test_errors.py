@@ -45,7 +45,11 @@ def test_every_error_is_a_scheduler_error_and_what_python_would_call_it(name, al
 
 def test_there_are_no_others():
     defined = {name for name, value in vars(errors).items() if inspect.isclass(value)}
-    assert defined == {"SchedulerError", *(name for name, _ in ERRORS)}
+    assert defined == {"SchedulerError", "TimedOut", *(name for name, _ in ERRORS)}
+
+
+def test_body_that_catches_exceptions_does_not_catch_the_end_of_its_time():
+    assert not issubclass(errors.TimedOut, Exception)
 
 
 def test_each_says_on_what_and_what_to_do(execute_due, settings):
