@@ -6,7 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished
@@ -92,9 +92,10 @@ def test_two_mutations_that_cancel_each_other_come_to_an_end(gate, start_executo
         ctx.scheduler.run_after(60_000, functions.cancel_and_wait_at_gate, gate=gate.name, function_id=0)
         for _ in range(2)
     )
-    for one, other in ((first, second), (second, first)):
-        rows = ScheduledFunction.objects.filter(pk=one)
-        rows.update(args={"function_id": other, "gate": gate.name}, due_time=row(one).creation_time)
+    with transaction.atomic():  # so that none begins before both are due
+        for one, other in ((first, second), (second, first)):
+            rows = ScheduledFunction.objects.filter(pk=one)
+            rows.update(args={"function_id": other, "gate": gate.name}, due_time=row(one).creation_time)
     gate.open()
     ctx.scheduler.run_after(0, write, label="a wake-up")
     wait_until(lambda: {row(first).state, row(second).state} <= {"success", "canceled", "failed"}, "both ended")
