@@ -91,6 +91,9 @@ class Worker:
             self._lookout.found_all_locked(lanes)
 
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
+        if self._stopping.is_set():
+            return  # it is pending, and whoever comes next executes it
+
         def claim() -> Execution | None:
             self._claimed = 1
             claimed = self._database.claim_again(function_id)
