@@ -160,8 +160,10 @@ class Worker:
             if not self._may_be_grouped(execution):
                 break
             members.append(execution)
-        if len(members) > 1 and self._database.may_group():
-            return MutationGroup(members, self._database, self._executor_name, self._execute_alone)
+        if len(members) > 1:
+            if self._database.may_group():
+                return MutationGroup(members, self._database, self._executor_name, self._execute_alone)
+            self._size.cannot_grow()
         return self._execution_of(claimed[0])
 
     def _may_be_grouped(self, execution: Execution) -> TypeGuard[MutationExecution]:
