@@ -1,10 +1,16 @@
 """How many functions a worker claims at a time: one, and twice as many each time that turned out well."""
 
+import time
+
+from django_scheduler.executor.lone_names import FOR_A_WHILE
+
 LARGEST = 100
 
 
 class GroupSize:
     """Grows with a backlog of short mutations; shrinks without one, and when they are long or something goes wrong."""
+
+    _grows_from = 0.0
 
     def __init__(self) -> None:
         #: How many to claim next.
@@ -12,8 +18,14 @@ class GroupSize:
 
     def went_well(self, executed: int) -> None:
         """So many were executed: as many as were claimed, or as there was time for."""
-        self.next = min(2 * executed, LARGEST) if executed >= self.next else max(executed, 1)
+        grows = executed >= self.next and time.monotonic() >= self._grows_from
+        self.next = min(2 * executed, LARGEST) if grows else max(executed, 1)
 
     def went_wrong(self) -> None:
         """A group was rolled back, or what was due first cannot be part of one."""
         self.next = 1
+
+    def cannot_grow(self) -> None:
+        """Nothing can share a transaction in this database: it is not tried again for a while."""
+        self.next = 1
+        self._grows_from = time.monotonic() + FOR_A_WHILE

@@ -91,6 +91,9 @@ class Worker:
             self._lookout.found_all_locked(lanes)
 
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
+        if self._stopping.is_set():
+            return  # it is pending, and whoever comes next executes it
+
         def claim() -> Execution | None:
             self._claimed = 1
             claimed = self._database.claim_again(function_id)
@@ -157,8 +160,10 @@ class Worker:
             if not self._may_be_grouped(execution):
                 break
             members.append(execution)
-        if len(members) > 1 and self._database.may_group():
-            return MutationGroup(members, self._database, self._executor_name, self._execute_alone)
+        if len(members) > 1:
+            if self._database.may_group():
+                return MutationGroup(members, self._database, self._executor_name, self._execute_alone)
+            self._size.cannot_grow()
         return self._execution_of(claimed[0])
 
     def _may_be_grouped(self, execution: Execution) -> TypeGuard[MutationExecution]:

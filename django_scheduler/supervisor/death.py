@@ -19,6 +19,7 @@ from datetime import timedelta
 
 from django.db import DatabaseError, InterfaceError, connections
 
+from django_scheduler import signals
 from django_scheduler.databases import NOW, Database
 from django_scheduler.executor.backoff import backoff
 from django_scheduler.executor.log import log
@@ -101,7 +102,8 @@ def _fail(database: Database, function_id: int, count: int, executor_name: str, 
         "worker": executor_name,
     }
     if database.record(function_id, changes, only_if={"state": State.PENDING, "crashes": count}):
-        name = ScheduledFunction.objects.using(database.using).values_list("name", flat=True).get(pk=function_id)
+        rows = ScheduledFunction.objects.using(database.using)
+        name, attempt = rows.values_list("name", "attempts").get(pk=function_id)
         log(
             logging.ERROR,
             "%s %s: failed (crashed), because %d processes have died while they executed it, the last one by %s",
@@ -114,6 +116,19 @@ def _fail(database: Database, function_id: int, count: int, executor_name: str, 
             executor=executor_name,
             state=State.FAILED.value,
             failure=Failure.CRASHED.value,
+        )
+        signals.send(
+            signals.function_finished,
+            function_id=function_id,
+            name=name,
+            kind=Kind.MUTATION.value,
+            attempt=attempt,
+            lag=None,
+            executor=executor_name,
+            using=database.using,
+            state=State.FAILED.value,
+            failure=Failure.CRASHED.value,
+            duration=None,
         )
 
 

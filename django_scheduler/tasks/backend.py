@@ -96,7 +96,7 @@ class SchedulerBackend(BaseTaskBackend):
         raise TaskResultDoesNotExist(text)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
-        """E101 to E104: options that cannot be, and the app not being installed."""
+        """E201 to E204: options that cannot be, and the app not being installed."""
         where = f"TASKS[{self.alias!r}]"
         messages: list[CheckMessage] = []
         if not apps.is_installed("django_scheduler"):
@@ -104,7 +104,7 @@ class SchedulerBackend(BaseTaskBackend):
                 Error(
                     f"{where} is a backend of django_scheduler, which is not installed.",
                     hint="Add 'django_scheduler' to INSTALLED_APPS.",
-                    id="django_scheduler.E101",
+                    id="django_scheduler.E201",
                 )
             )
         for option in self.options:
@@ -112,13 +112,13 @@ class SchedulerBackend(BaseTaskBackend):
                 near = difflib.get_close_matches(str(option).lower(), OPTIONS, n=1)
                 hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(OPTIONS)}."
                 text = f"{where}['OPTIONS'] has no option {option!r}."
-                messages.append(Error(text, hint=hint, id="django_scheduler.E102"))
+                messages.append(Error(text, hint=hint, id="django_scheduler.E202"))
         if (kind := self.options.get("kind", Kind.ACTION)) not in Kind.values:
             messages.append(
                 Error(
                     f"{where}['OPTIONS']['kind'] is {kind!r}.",
                     hint="Write 'action' (at most once) or 'mutation' (exactly once).",
-                    id="django_scheduler.E103",
+                    id="django_scheduler.E203",
                 )
             )
         if self.using not in connections:
@@ -126,7 +126,7 @@ class SchedulerBackend(BaseTaskBackend):
                 Error(
                     f"{where}['OPTIONS']['database'] is {self.using!r}, and there is no such database.",
                     hint=f"There are: {', '.join(connections)}.",
-                    id="django_scheduler.E104",
+                    id="django_scheduler.E204",
                 )
             )
         return messages

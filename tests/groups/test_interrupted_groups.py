@@ -93,6 +93,28 @@ def test_cancel_of_a_member_wins_or_comes_too_late(backlog, target):
     assert entries() == sorted(left)
 
 
+def test_members_of_a_group_that_fails_while_its_executor_is_stopping_are_left_to_others(backlog, groups):
+    is_running = threading.Event()
+    ids = [*enter("a", "b"), ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad")]
+
+    with executing(concurrency=1) as executor:
+
+        def stop() -> None:
+            is_running.set()
+            executor.stop()
+
+        functions.interludes["b"] = stop
+        assert is_running.wait(20)
+
+    assert ids in groups
+    assert [record(each).state for each in ids] == [State.PENDING] * 3
+    assert entries() == []
+    functions.interludes.clear()
+    execute_with_one_worker()
+    assert [record(each).state for each in ids] == [State.SUCCESS, State.SUCCESS, State.FAILED]
+    assert entries() == ["a", "b"]
+
+
 @pytest.mark.only_on("postgresql", "mysql")
 def test_deadlock_with_another_transaction_only_makes_the_members_run_alone(backlog, groups):
     first, second = (Account.objects.create().pk for _ in range(2))

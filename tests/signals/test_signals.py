@@ -14,6 +14,7 @@ from django_scheduler.databases import database_for
 from django_scheduler.executor.recovery import record_lost
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.signals import function_finished, function_scheduled, function_started
+from django_scheduler.supervisor.death import record_death
 from tests.executor.in_process import record
 from tests.functions import note, note_and_raise, write, write_and_raise, write_then_schedule
 from tests.models import Entry
@@ -127,6 +128,18 @@ def test_end_of_a_lost_action_is_told():
     assert [(each["function_id"], each["failure"], each["executor"]) for each in told] == [
         (function_id, "lost", "gone")
     ]
+
+
+@pytest.mark.parametrize("crashes", [1, 2])
+def test_end_of_a_mutation_that_has_crashed_too_often_is_told(crashes):
+    function_id = ctx.scheduler.run_after(0, write, label="crashed")
+    ScheduledFunction.objects.update(crashes=crashes, attempts=crashes)
+
+    with received(function_finished) as told:
+        record_death(database_for("default"), "dead", [function_id], "SIGSEGV")
+
+    ends = [(each["function_id"], each["failure"], each["executor"], each["attempt"]) for each in told]
+    assert ends == ([(function_id, "crashed", "dead", 3)] if crashes == 2 else [])
 
 
 def raise_something() -> None:

@@ -266,9 +266,9 @@ def test_sound_configuration_passes_the_check():
 @pytest.mark.parametrize(
     ("options", "error", "hint"),
     [
-        ({"Kind": "mutation"}, "E102", "Did you mean 'kind'?"),
-        ({"kind": "query"}, "E103", "'mutation' (exactly once)"),
-        ({"database": "nowhere"}, "E104", "default"),
+        ({"Kind": "mutation"}, "E202", "Did you mean 'kind'?"),
+        ({"kind": "query"}, "E203", "'mutation' (exactly once)"),
+        ({"database": "nowhere"}, "E204", "default"),
     ],
 )
 def test_check_tells_what_is_wrong_with_the_options(settings, options, error, hint):
@@ -285,7 +285,7 @@ def test_check_tells_what_is_wrong_with_the_options(settings, options, error, hi
 def test_check_tells_that_the_app_is_not_installed(settings):
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app not in ("django_scheduler", "tests")]
 
-    assert [message.id for message in default_task_backend.check()] == ["django_scheduler.E101"]
+    assert [message.id for message in default_task_backend.check()] == ["django_scheduler.E201"]
 
 
 def test_unknown_kind_is_refused_before_anything_is_enqueued(settings):
