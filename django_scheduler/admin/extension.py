@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest
@@ -32,8 +32,9 @@ class Link:
 #: Pages beside the overview and the list.
 tabs: list[Tab] = []
 
-#: Given an alias and a period, the times within it at which something is going to be scheduled that has no row yet.
-upcoming_sources: list[Callable[[str, datetime, datetime], Sequence[datetime]]] = []
+#: Given an alias, the two ends of a period and the width of its parts: how much is going to be scheduled in each part
+#: that has no row yet.
+upcoming_sources: list[Callable[[str, datetime, datetime, timedelta], Sequence[int]]] = []
 
-#: Given an alias and a function, what it comes from, for its page.
-origin_sources: list[Callable[[str, ScheduledFunction], Sequence[Link]]] = []
+#: Given a request and a function, what the function comes from, for its page.
+origin_sources: list[Callable[[HttpRequest, ScheduledFunction], Sequence[Link]]] = []

@@ -9,11 +9,12 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler.admin.search import LONGEST, Search
 from django_scheduler.cancellation import LARGEST_ID
+from django_scheduler.crons.models import CronRun
 from django_scheduler.databases import Database
 from django_scheduler.models import LONGEST_QUEUE_NAME, Failure, Kind, State
 from django_scheduler.registry import registry
@@ -25,6 +26,14 @@ WINDOWS = {
     "1h": (timedelta(hours=1), _("last hour")),
     "24h": (timedelta(days=1), _("last 24 hours")),
     "7d": (timedelta(days=7), _("last 7 days")),
+}
+
+_OF_A_CRON = Q(Exists(CronRun.objects.filter(function=OuterRef("pk"))))
+
+BY = {
+    "function": (Q(parent__isnull=False), _("a function")),
+    "cron": (_OF_A_CRON, _("a cron")),
+    "code": (Q(parent__isnull=True) & ~_OF_A_CRON, _("other code")),
 }
 
 PARAMETERS = ("q", "state", "function", "kind", "queue", "failure", "error", "created", "finished", "by", "parent")
@@ -114,7 +123,7 @@ class Filters:
             case "finished":
                 return Q(completed_time__gte=database.now() - WINDOWS[value][0])
             case "by":
-                return Q(parent__isnull=value == "code")
+                return BY[value][0]
             case "state" if self.finds_by_reference:
                 return self._in_state(database)
             case _:
@@ -160,7 +169,7 @@ def menus(filters: Filters) -> Iterator[Menu]:
     windows = [(name, label) for name, (_length, label) in WINDOWS.items()]
     yield _menu(filters, "created", _("Scheduled"), windows)
     yield _menu(filters, "finished", _("Finished"), windows)
-    yield _menu(filters, "by", _("Scheduled by"), [("function", _("a function")), ("code", _("other code"))])
+    yield _menu(filters, "by", _("Scheduled by"), ((name, label) for name, (_condition, label) in BY.items()))
 
 
 def _menu(filters: Filters, name: str, title: Any, choices: Iterable[tuple[Any, Any]]) -> Menu:
@@ -186,7 +195,7 @@ def _is_valid(name: str, value: str) -> bool:
         case "created" | "finished":
             return value in WINDOWS
         case "by":
-            return value in ("function", "code")
+            return value in BY
         case "parent":
             return value.isdecimal() and len(value) < 20 and 0 < int(value) <= LARGEST_ID
         case "queue":

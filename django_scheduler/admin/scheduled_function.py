@@ -151,7 +151,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "result": detail.shown(function, "result"),
             **(relatives.value or {}),
             "relatives_are_late": relatives.is_late,
-            "origins": [link for source in extension.origin_sources for link in source(rows.db, function)],
+            "origins": [link for source in extension.origin_sources for link in source(request, function)],
             "actions": [
                 action for action in ACTIONS.values() if may_act(request, action) and action.is_legal(function.state)
             ],

@@ -110,16 +110,13 @@ def upcoming(functions: Functions) -> Chart:
         .annotate(Count("pk"))
     )
     counts = Counter(dict(rows))
-    planned: Counter[datetime] = Counter()
-    for source in upcoming_sources:
-        planned.update(
-            time.astimezone(UTC).replace(minute=0, second=0, microsecond=0) for time in source(functions.db, now, end)
-        )
-    hours = [start + timedelta(hours=number) for number in range(HOURS)]
-    totals = [counts[hour] + planned[hour] for hour in hours]
+    hour = timedelta(hours=1)
+    hours = [start + number * hour for number in range(HOURS)]
+    planned = [source(functions.db, start, end, hour) for source in upcoming_sources]
+    totals = [counts[each] + sum(numbers) for each, *numbers in zip(hours, *planned, strict=True)]
     titles = [
-        _("from %(time)s: %(number)d") % {"time": date_format(timezone.localtime(hour), "D H:i"), "number": total}
-        for hour, total in zip(hours, totals, strict=True)
+        _("from %(time)s: %(number)d") % {"time": date_format(timezone.localtime(each), "D H:i"), "number": total}
+        for each, total in zip(hours, totals, strict=True)
     ]
     return chart(totals, [0] * HOURS, titles)
 

@@ -75,7 +75,7 @@ def test_a_parent_that_is_no_longer_on_record_is_named(admin_client):
 
 def test_other_parts_of_the_app_add_what_a_function_comes_from(admin_client, monkeypatch):
     link = Link("Cron", "nightly", "/crons/7/")
-    monkeypatch.setattr(extension, "origin_sources", [lambda using, function: [link]])
+    monkeypatch.setattr(extension, "origin_sources", [lambda request, function: [link]])
     text = page(admin_client, DETAIL, record().pk)
     assert '<dt>Cron</dt><dd><a href="/crons/7/">nightly</a>' in text
 

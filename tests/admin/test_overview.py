@@ -57,7 +57,7 @@ def test_what_is_upcoming_and_what_others_know_of_it(admin_client, monkeypatch):
     record(State.PENDING, due_time=now + timedelta(hours=48))
     assert context(admin_client)["upcoming"].value.up_total == 1
     monkeypatch.setattr(extension, "upcoming_sources", [])
-    monkeypatch.setattr(statistics, "upcoming_sources", [lambda using, start, end: [start + timedelta(hours=3)] * 4])
+    monkeypatch.setattr(statistics, "upcoming_sources", [lambda using, start, end, width: [0, 0, 0, 4] + [0] * 20])
     shown = context(admin_client)["upcoming"].value
     assert (shown.up_total, shown.highest) == (5, 4)
 
