@@ -54,6 +54,18 @@ def mask_by_key(name: str, value: JSONValue) -> JSONValue:
     return value
 
 
+def unmasked(entered: JSONValue, shown: JSONValue, stored: JSONValue) -> JSONValue:
+    """What somebody has entered who was shown a masked value: what was left as it was shown, is what is stored."""
+    if entered == shown:
+        return stored
+    if isinstance(entered, dict) and isinstance(shown, dict) and isinstance(stored, dict):
+        return {
+            key: unmasked(item, shown[key], stored[key]) if key in shown and key in stored else item
+            for key, item in entered.items()
+        }
+    return entered
+
+
 def _mask_pair(name: str, pair: JSONValue) -> JSONValue:
     match pair:
         case [str(key), _] if SECRET_KEY.search(key):

@@ -18,7 +18,9 @@ from django_scheduler.crons.names import problem_with_name
 from django_scheduler.crons.schedules import LONGEST_LINE, CronLine, Interval, Schedule
 from django_scheduler.databases import database_for
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
+from django_scheduler.masking import MASK, masked, unmasked
 from django_scheduler.registry import registry
+from django_scheduler.values import JSONValue
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Cron]
@@ -61,6 +63,10 @@ class CronForm(ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        #: The function, and its arguments as they are stored and shown, of a cron that is changed.
+        self._before = (self.instance.function, self.instance.args, masked(self.instance.function, self.instance.args))
+        if self.instance.pk is not None:
+            self.initial["args"] = self._before[-1]
         if "function" in self.fields:  # not for those who may only look
             names = {function.name for function in registry} | {self.instance.function or ""}
             self.fields["function"] = forms.ChoiceField(label=_("Function"), choices=_choices(sorted(names)))
@@ -119,6 +125,12 @@ class CronForm(ModelForm):
         if "args" not in cleaned or "function" not in cleaned:
             return
         cleaned["args"] = {} if cleaned["args"] is None else cleaned["args"]
+        function, stored, shown = self._before
+        if self.instance.pk is not None and cleaned["function"] == function:
+            cleaned["args"] = unmasked(cleaned["args"], shown, stored)
+        if _has_mask(cleaned["args"]) and not _has_mask(stored):
+            self.add_error("args", _("Enter anew what is masked: it cannot be kept where so much else is changed."))
+            return
         try:
             values.load_arguments(cleaned["function"], json.dumps(cleaned["args"]))
             target = registry.get(cleaned["function"])
@@ -138,6 +150,10 @@ class CronForm(ModelForm):
             self.schedule  # noqa: B018  (whether there is one)
         except InvalidSchedule as error:
             self.add_error("every" if cleaned["every"] is not None else "line", str(error))
+
+
+def _has_mask(args: JSONValue) -> bool:
+    return MASK in json.dumps(args, ensure_ascii=False)
 
 
 def _choices(options: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """The admin of crons: what recurs, when it runs next and how it went; paused, resumed, run and registered there too."""
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from django_scheduler.crons.description import in_words
 from django_scheduler.crons.models import Cron, CronRun, CronRunState, CronState, Origin
 from django_scheduler.crons.run_time import Crons
 from django_scheduler.errors import InvalidSchedule, SchedulerError
+from django_scheduler.masking import masked
 from django_scheduler.models import ScheduledFunction
 
 if TYPE_CHECKING:
@@ -84,8 +86,13 @@ class CronAdmin(ModelAdmin):
         run = cron.last_run
         return f"{_short(run.slot or run.time)}, {CronRunState(run.state).label}" if run else "-"
 
+    @admin.display(description=_("arguments"))
+    def masked_args(self, cron: Cron) -> str:
+        return json.dumps(masked(cron.function, cron.args), ensure_ascii=False)
+
     def get_fieldsets(self, request: HttpRequest, obj: Cron | None = None) -> Any:
-        entered = (None, {"fields": ("name", "function", "args")})
+        args = "args" if self.has_change_permission(request, obj) else "masked_args"
+        entered = (None, {"fields": ("name", "function", args)})
         schedule = (_("Schedule"), {"fields": ("every", "line", "timezone", "catch_up", "pause_after_failures")})
         state = (
             _("State"),

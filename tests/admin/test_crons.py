@@ -1,5 +1,6 @@
 """What the admin shows of crons, who may steer them, and how they are registered there."""
 
+import json
 import re
 from datetime import timedelta
 
@@ -12,8 +13,9 @@ from django.utils import timezone
 
 from django_scheduler import crons, ctx
 from django_scheduler.crons.models import Cron, CronRun, CronState
+from django_scheduler.masking import MASK
 from django_scheduler.models import ScheduledFunction
-from tests.crons.functions import tick, tick_for_all
+from tests.crons.functions import tick, tick_for_all, tick_with_secrets
 
 pytestmark = pytest.mark.django_db
 
@@ -302,6 +304,50 @@ def test_a_cron_whose_schedule_cannot_be_computed_can_still_be_looked_at(admin_c
     Cron.objects.update(timezone="Europe/Atlantis")
     assert admin_client.get(page_of(cron)).status_code == 200
     assert admin_client.get(reverse(LIST)).status_code == 200
+
+
+@pytest.fixture
+def with_secrets() -> Cron:
+    daily = crons.Daily(hour=9, minute=0)
+    more = [{"password": "hunter3"}]
+    return ctx.crons.register("with secrets", daily, tick_with_secrets, label="x", token="hunter2", more=more)
+
+
+@pytest.mark.parametrize("permission", ["view_cron", "change_cron"])
+def test_secrets_among_the_arguments_are_not_shown(with_secrets, permission):
+    page = client_with(permission).get(page_of(with_secrets)).content.decode()
+    assert "hunter" not in page
+    assert MASK in page
+
+
+def change_arguments(client: Client, cron: Cron, args: dict[str, object], function: str = "tests:tick_with_secrets"):
+    values = entered(function=function, args=json.dumps(args))
+    del values["name"]
+    return client.post(page_of(cron), values)
+
+
+def test_what_is_masked_stays_unless_something_else_is_entered(admin_client, with_secrets):
+    shown: dict[str, object] = {"label": "y", "token": MASK, "more": [{"password": MASK}]}
+    assert change_arguments(admin_client, with_secrets, shown).status_code == 302
+    with_secrets.refresh_from_db()
+    assert with_secrets.args == {"label": "y", "token": "hunter2", "more": [{"password": "hunter3"}]}
+    change_arguments(admin_client, with_secrets, {**shown, "token": "new"})
+    with_secrets.refresh_from_db()
+    assert with_secrets.args == {"label": "y", "token": "new", "more": [{"password": "hunter3"}]}
+
+
+@pytest.mark.parametrize(
+    ("args", "function"),
+    [
+        ({"label": "y", "token": MASK, "more": [{"password": MASK}, 1]}, "tests:tick_with_secrets"),
+        ({"label": MASK}, "tests:tick"),
+    ],
+)
+def test_a_mask_is_never_stored(admin_client, with_secrets, args, function):
+    response = change_arguments(admin_client, with_secrets, args, function)
+    assert "what is masked" in errors(response)
+    with_secrets.refresh_from_db()
+    assert with_secrets.args["token"] == "hunter2"
 
 
 def test_arguments_that_are_sets_are_shown_as_they_are_entered(admin_client):
