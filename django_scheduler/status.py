@@ -41,6 +41,14 @@ class QueueStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunningFunction:
+    """A function whose body was running at the last heartbeat of its executor."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorStatus:
     """One executor on record."""
 
@@ -56,6 +64,8 @@ class ExecutorStatus:
     is_alive: bool
     #: Of this app.
     version: str
+    #: At its last heartbeat: actions, and mutations, which nothing else shows.
+    running: tuple[RunningFunction, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +180,7 @@ def _executor_status(executor: Any) -> ExecutorStatus:
         silence=silence.total_seconds(),
         is_alive=silence <= get_settings().HEARTBEAT_TIMEOUT,
         version=executor.version,
+        running=tuple(RunningFunction(id=each["id"], name=each["name"]) for each in executor.running),
     )
 
 

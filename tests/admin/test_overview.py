@@ -10,7 +10,7 @@ from django_scheduler.admin import extension, statistics
 from django_scheduler.admin.charts import chart
 from django_scheduler.admin.statistics import percentile
 from django_scheduler.models import Executor, Failure, State
-from tests.admin.conftest import LIST, OVERVIEW, act, page, record
+from tests.admin.conftest import DETAIL, LIST, OVERVIEW, act, page, record
 
 pytestmark = pytest.mark.django_db
 
@@ -105,6 +105,15 @@ def test_executors_and_those_that_have_fallen_silent(admin_client):
     text = page(admin_client, OVERVIEW)
     assert "silent" in text
     assert "0.1.0" in text
+
+
+def test_what_executors_were_running_at_their_last_heartbeat(admin_client):
+    functions = [record(State.PENDING) for _ in range(5)]
+    running = [{"id": function.pk, "name": f"tests:busy_{number}"} for number, function in enumerate(functions)]
+    Executor.objects.filter(pk=executor("alive", 1).pk).update(running=running)
+    text = page(admin_client, OVERVIEW)
+    assert reverse(DETAIL, args=[functions[0].pk]) in text
+    assert [f"tests:busy_{number}" in text for number in range(5)] == [True] * 3 + [False] * 2
 
 
 def test_the_clocks_are_compared(admin_client):
