@@ -1,6 +1,6 @@
 """What differs between PostgreSQL, MySQL/MariaDB and SQLite, and nothing else.
 
-``database_for(alias)`` gives the one object that knows. ``base.py`` says what it can be asked and holds the SQL
+``database_for(alias)`` gives the one object that knows. ``base.py`` leads to what it can be asked, and to the SQL
 that all of them understand; a new database is a new file with a subclass, and a line here.
 """
 
@@ -9,9 +9,11 @@ from functools import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from django_scheduler.databases.base import NOW, Backlog, Claimable, Database, Lane, NewRow, Success
+from django_scheduler.databases.base import Database
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql import PostgreSQL
+from django_scheduler.databases.recording import NOW
+from django_scheduler.databases.rows import Backlog, Claimable, Lane, NewRow, Success
 from django_scheduler.databases.sqlite import SQLite
 
 __all__ = ["NOW", "VENDORS", "Backlog", "Claimable", "Database", "Lane", "NewRow", "Success", "database_for"]

@@ -25,7 +25,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 
-from django_scheduler.databases.base import TABLE
+from django_scheduler.databases.sql import TABLE
 
 #: How a session calls itself while a transaction of it executes a function.
 EXECUTING = "django_scheduler executing"

@@ -14,8 +14,10 @@ from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import interruption, pooling, silence
-from django_scheduler.databases.base import TABLE, Database, Lane, Sql, Success, is_paused
+from django_scheduler.databases.base import Database
 from django_scheduler.databases.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
+from django_scheduler.databases.rows import Lane, Success
+from django_scheduler.databases.sql import TABLE, Sql, is_paused
 from django_scheduler.log import warn
 
 CHANNEL = "django_scheduler"

@@ -1,0 +1,69 @@
+"""Browsing: what people look at, within a time limit, and at whatever number of functions."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from django_scheduler.databases.alias import Alias
+from django_scheduler.databases.rows import Lane
+from django_scheduler.databases.sql import TABLE, Sql
+from django_scheduler.models import State
+
+
+class Browsing(Alias):
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        """Let no statement within take longer: then it fails with an error that ``is_time_up`` knows."""
+        yield
+
+    def is_time_up(self, error: BaseException) -> bool:
+        """Whether a statement has met the ``time_limit``."""
+        return False
+
+    def count_states(self, states: Collection[str], *, at_most: int) -> dict[str, int]:
+        """How many functions are in each state, counted no further than ``at_most``; in one statement."""
+        # Ordered, so that an index is read and not the table.
+        counts = ", ".join(
+            f"(SELECT COUNT(*) FROM (SELECT 1 FROM {TABLE} WHERE state = '{State(state).value}'"
+            f"{self._in_order(State(state))} LIMIT {at_most:d}) AS counted_{number})"
+            for number, state in enumerate(states)
+        )
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {counts}")
+            return dict(zip(states, cursor.fetchone(), strict=True))
+
+    def _in_order(self, state: State) -> str:
+        if state is State.PENDING:
+            return " ORDER BY queue, priority, due_time, id"
+        if state is State.IN_PROGRESS:
+            return " ORDER BY worker"
+        return " AND completed_time IS NOT NULL ORDER BY completed_time DESC"
+
+    def first_pending(
+        self, lanes: Collection[Lane], *, after: tuple[datetime, int] | None, overdue_only: bool, limit: int
+    ) -> list[int]:
+        """The ids of the pending functions that are due first, in all of these lanes together.
+
+        ``after``: the due time and the id of the one to begin behind. ``overdue_only``: only what is due already.
+        """
+        if not lanes:
+            return []
+        conditions: list[Sql] = []
+        if after is not None:
+            time = self.connection.ops.adapt_datetimefield_value(after[0])
+            conditions.append(Sql(" AND due_time >= %s AND (due_time > %s OR id > %s)", time, time, after[1]))
+        if overdue_only:
+            now = self._now()
+            conditions.append(Sql(f" AND due_time <= {now.text}", *now.params))
+        condition = "".join(each.text for each in conditions)
+        values = [param for each in conditions for param in each.params]
+        # Each lane is in order already. One SELECT over all of them would sort everything that is pending.
+        heads = " UNION ALL ".join(
+            f"SELECT id, due_time FROM (SELECT id, due_time FROM {TABLE} WHERE state = 'pending' AND queue = %s"
+            f" AND priority = %s{condition} ORDER BY due_time, id LIMIT {limit:d}) AS lane_{number}"
+            for number in range(len(lanes))
+        )
+        params = [param for lane in lanes for param in (lane.queue, lane.priority, *values)]
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT id FROM ({heads}) AS heads ORDER BY due_time, id LIMIT {limit:d}", params)
+            return [row[0] for row in cursor.fetchall()]
