@@ -65,6 +65,10 @@ messages: $(VENV)/test.installed ## Collect the strings to be translated, and co
 	cd django_scheduler && ../$(VENV)/bin/django-admin makemessages --no-location $(addprefix --locale=,$(LANGUAGES))
 	cd django_scheduler && ../$(VENV)/bin/django-admin compilemessages
 
+.PHONY: docs
+docs: $(VENV)/docs.installed ## Build the documentation into site/; what is wrong with it is an error
+	NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet
+
 .PHONY: check
 check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deployment settings
 	$(python) -m ruff format --check .
@@ -83,7 +87,7 @@ format: $(VENV)/lint.installed ## Put all code into the form that check wants
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf .venv $(VENV) .venv-* .django-source .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv $(VENV) .venv-* .django-source .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist site
 	rm -rf benchmarks/.environments benchmarks/.results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -72,7 +72,7 @@ def check_pooler(alias: str) -> Iterator[CheckMessage]:
     if get_settings().POLL_INTERVAL is None:
         yield Warning(
             f"The database {alias!r} is reached through a pooler in transaction mode (such as PgBouncer): executors"
-            " that go this way hear no wake-ups, and find what is due up to 5 seconds late.",
+            " that go this way hear no wake-ups, and find what is due up to half a second late.",
             hint="Let executors connect directly, or choose how often they look with"
             " DJANGO_SCHEDULER['POLL_INTERVAL'].",
             id="django_scheduler.W010",

@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from asgiref.sync import SyncToAsync
+from django.db import connections
 from django.test import TransactionTestCase, override_settings
 
 from django_scheduler.executor import membership
@@ -54,6 +56,8 @@ class OnTheDatabase(TransactionTestCase):
     def tearDown(self):
         super().tearDown()
         membership.leave()
+        # What an async test does with the database, it does in this thread of asgiref's.
+        SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 @override_settings(TASKS={"default": {**DUMMY, "QUEUES": []}})

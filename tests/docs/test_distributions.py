@@ -1,0 +1,55 @@
+"""The wheel and the sdist have all that they need, and nothing that they do not."""
+
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import ROOT
+
+pytestmark = pytest.mark.only_on("sqlite")
+
+PACKAGE = ROOT / "django_scheduler"
+LEFT_OUT = {".pyc", ".po"}
+
+
+def shipped_files() -> set[str]:
+    files = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "django_scheduler"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if files.returncode:
+        pytest.skip("This is no checkout of git, so nobody knows which files belong to it.")
+    return {name for name in files.stdout.splitlines() if Path(name).suffix not in LEFT_OUT and (ROOT / name).exists()}
+
+
+def test_the_wheel_has_every_file_of_the_package(distributions):
+    (wheel,) = distributions.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert not shipped_files() - names
+    assert not {name for name in names if name.split("/")[0] in {"tests", "testproject", "benchmarks"}}
+    for needed in ("py.typed", "migrations/0001_initial.py", "locale/de/LC_MESSAGES/django.mo"):
+        assert f"django_scheduler/{needed}" in names
+    assert any(name.endswith(".html") for name in names)
+    assert any("/static/" in name for name in names)
+
+
+def test_the_sdist_has_them_too_and_can_be_tested(distributions):
+    (sdist,) = distributions.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert not shipped_files() - names
+    assert {"README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "Makefile", "tests/conftest.py"} <= names
+    assert not {name for name in names if name.startswith((".venv", ".git/", ".django-source", "site/"))}
+
+
+def test_the_wheel_is_what_is_imported(environment):
+    python = environment.binaries / "python"
+    code = "import django_scheduler; print(django_scheduler.__file__)"
+    done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, cwd=environment.directory)
+    assert str(environment.directory) in done.stdout
