@@ -4,11 +4,12 @@ They were written for the dummy and the immediate backend, so each class is run 
 (``stand_ins.py``). What differs is listed in ``DIFFERENT``, with the reason. Nothing of Django's is kept with our code.
 """
 
+import functools
 import subprocess
 import sys
+from inspect import iscoroutinefunction
 
 import pytest
-from asgiref.sync import SyncToAsync
 from django.db import connections
 from django.test import TransactionTestCase, override_settings
 
@@ -41,10 +42,29 @@ DUMMY = {"BACKEND": "tests.tasks.stand_ins.LikeDummy"}
 IMMEDIATE = {"BACKEND": "tests.tasks.stand_ins.LikeImmediate"}
 
 
+def closing_its_connections(test):
+    """What these tests do with the database in their event loop's own thread, they do for a list, and close nothing."""
+
+    @functools.wraps(test)
+    async def test_and_close():
+        try:
+            await test()
+        finally:
+            connections.close_all()
+
+    return test_and_close
+
+
 class OnTheDatabase(TransactionTestCase):
     """Rows instead of lists: the tests' async bodies may read them, and none is left to the next test."""
 
     databases = {"default"}
+
+    def __call__(self, result=None):
+        test = getattr(self, self._testMethodName)
+        if iscoroutinefunction(test):
+            setattr(self, self._testMethodName, closing_its_connections(test))
+        super().__call__(result)
 
     def setUp(self):
         different = DIFFERENT.get(self._testMethodName)
@@ -56,8 +76,6 @@ class OnTheDatabase(TransactionTestCase):
     def tearDown(self):
         super().tearDown()
         membership.leave()
-        # What an async test does with the database, it does in this thread of asgiref's.
-        SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 @override_settings(TASKS={"default": {**DUMMY, "QUEUES": []}})
