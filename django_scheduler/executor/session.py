@@ -78,6 +78,7 @@ def close_connection(alias: str) -> None:
 def discard_connection(alias: str) -> None:
     """Close a connection, whatever state it is in; the next use makes a new one."""
     connection: Any = connections[alias]
-    del connections[alias]
     with suppress(Exception):  # it may be broken: that is why it goes
         connection._close()  # close() would keep it for the end of the transaction that it may be in
+    connection.connection = None
+    connection.in_atomic_block = False  # connecting resets everything else

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.backends.signals import connection_created
 
 from django_scheduler import Context, action, ctx, mutation
@@ -156,7 +156,8 @@ def lose_answer_to_its_end(ctx: Context) -> str:
     def lose(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
         if "completed_time" in sql and sql.startswith("UPDATE"):
-            connections["default"].connection.close()
+            connection.execute_wrappers.remove(lose)
+            connection.connection.close()
             raise OperationalError("the connection was lost") from lost()
         return result
 

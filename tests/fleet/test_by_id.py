@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import DatabaseError, connections, transaction
 
-from django_scheduler import ctx
+from django_scheduler import Context, ctx, mutation
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.by_id import execute
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
@@ -68,6 +68,24 @@ def test_what_a_function_raises_is_on_record_and_not_raised(function, entries):
     row = record(function_id)
     assert (row.state, row.failure) == (State.FAILED, Failure.ERROR)
     assert Entry.objects.count() == entries
+
+
+@mutation(timeout=0.2)
+def ask_without_end(ctx: Context) -> None:
+    while True:
+        Entry.objects.count()
+
+
+def test_mutation_that_takes_too_long_is_recorded_and_its_session_is_closed():
+    function_id = ctx.scheduler.run_after(0, ask_without_end)
+    session = connections["default"]
+    session.ensure_connection()
+
+    assert execute(function_id)
+
+    row = record(function_id)
+    assert (row.state, row.failure) == (State.FAILED, Failure.TIMEOUT)
+    session.close()  # by whoever has kept it
 
 
 def test_function_that_is_gone_is_missing():
