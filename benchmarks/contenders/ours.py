@@ -4,9 +4,9 @@
 # dependencies = ["django_scheduler", "Django", "psycopg[binary]"]
 # [tool.benchmark]
 # databases = ["postgresql", "sqlite"]
-# worker = "python -m django runscheduler"
+# worker = "python -m django runscheduler --processes $PROCESSES"
 # apps = ["django_scheduler", "benchmarks.contenders"]
-# remark = "Mutations, executed with the command's defaults. For two processes the command is started twice."
+# remark = "Mutations, executed with the command's defaults."
 # [tool.benchmark.future]
 # table = "django_scheduler_scheduledfunction"
 # due = "due_time"
