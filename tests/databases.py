@@ -1,4 +1,4 @@
-"""Run the suite once on each database: ``python -m tests.databases [NAME ...] [-- PYTEST ARGUMENTS]``.
+"""Run the suite on each database, all at once: ``python -m tests.databases [NAME ...] [-- PYTEST ARGUMENTS]``.
 
 SQLite and PostgreSQL are always there: unless ``TEST_POSTGRES_URL`` names a server, one is started for this
 run and stopped after it. MariaDB (or MySQL) is used where a server answers, at ``TEST_MYSQL_URL`` or on this
@@ -12,12 +12,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import django
+import pytest
 from django.conf import settings
 from django.db.utils import ConnectionHandler
 from environ import Env
@@ -93,32 +95,48 @@ def version(url: str) -> str:
         connection.close()
 
 
-def passes(url: str, pytest_arguments: list[str]) -> bool:
-    command = [sys.executable, "-m", "pytest", *pytest_arguments]
-    with subprocess.Popen(command, env={**os.environ, "DATABASE_URL": url}) as pytest:
-        try:
-            return pytest.wait() == 0
-        except KeyboardInterrupt:  # from the terminal, so pytest has it as well, and is dropping its database
-            pytest.wait()
-            raise
-        except SystemExit:
-            pytest.send_signal(signal.SIGINT)  # leaving the block waits for it
-            raise
+class Suite:
+    """The suite on one database, in a process of its own; with several at work, each line begins with its name."""
 
+    def __init__(self, name: str, url: str, pytest_arguments: list[str], *, is_alone: bool) -> None:
+        self._environment = {**os.environ, "DATABASE_URL": url}
+        self._command = [sys.executable, "-m", "pytest", *pytest_arguments]
+        self._command += ["-o", f"cache_dir=.pytest_cache/{name}"]  # what has failed there
+        self._prefix = "" if is_alone else f"{name:<10} | "
+        self._process: subprocess.Popen[str] | None = None
 
-def verdict_on(url: str, pytest_arguments: list[str]) -> str:
-    """Whether the suite passes on that database. In CI what failed is given a second try, and it is said aloud.
+    def verdict(self) -> str:
+        """Whether it passes. In CI what failed is given a second try, and it is said aloud.
 
-    Hundreds of tests there start real processes, kill them and wait for what others do about it, on a machine that may
-    have other things to do. What is broken fails twice.
-    """
-    if passes(url, pytest_arguments):
-        return "passed"
-    if "CI" in os.environ:
-        say("\nA second try of what has failed")
-        if passes(url, [*pytest_arguments, "--last-failed", "--last-failed-no-failures=none", "--maxfail=5"]):
-            return "passed at the second try"
-    return "FAILED"
+        Hundreds of tests there start real processes, kill them and wait for what others do about it, on a machine
+        that may have other things to do. What is broken fails twice.
+        """
+        start = time.monotonic()
+        verdicts = {pytest.ExitCode.OK: "passed"}
+        exit_code = self._run()
+        if exit_code == pytest.ExitCode.TESTS_FAILED and "CI" in os.environ:
+            self._say("A second try of what has failed")
+            verdicts = {pytest.ExitCode.OK: "passed at the second try"}
+            exit_code = self._run("--last-failed", "--last-failed-no-failures=none", "--maxfail=5")
+        return f"{verdicts.get(exit_code, 'FAILED')} after {time.monotonic() - start:.0f} s"
+
+    def interrupt(self) -> None:
+        """Have it end as with Ctrl-C: it drops its database."""
+        if self._process:
+            self._process.send_signal(signal.SIGINT)
+
+    def _run(self, *more: str) -> int:
+        output = subprocess.PIPE if self._prefix else None
+        self._process = subprocess.Popen(
+            [*self._command, *more], env=self._environment, stdout=output, stderr=subprocess.STDOUT, text=True
+        )
+        with self._process as process:
+            for line in process.stdout or ():
+                self._say(line.rstrip("\n"))
+        return process.returncode
+
+    def _say(self, line: str) -> None:
+        say(self._prefix + line)
 
 
 def terminate(*_: object) -> NoReturn:
@@ -130,27 +148,30 @@ def say(line: str) -> None:
 
 
 def run(names: list[str], pytest_arguments: list[str]) -> bool:
-    urls: dict[str, str] = {}
-    titles: dict[str, str] = {}
     verdicts: dict[str, str] = {}
+    suites: dict[str, Suite] = {}
     with ExitStack() as servers:
         for name in names:
             try:
-                urls[name] = servers.enter_context(DATABASES[name]())
-                titles[name] = f"{name} {version(urls[name])}"
+                url = servers.enter_context(DATABASES[name]())
+                say(f"{name} {version(url)}")
             except Exception as error:
                 reason = " ".join(str(error).split()) or repr(error)
                 verdict = "SKIPPED" if name in MAY_BE_SKIPPED else "FAILED"
-                verdicts[name] = f"{verdict} {name}: {reason}"
-                say(verdicts[name])
-        for name, title in titles.items():
-            say(f"\n{title}")
-            start = time.monotonic()
-            verdict = verdict_on(urls[name], pytest_arguments)
-            verdicts[name] = f"{verdict} {title} ({time.monotonic() - start:.0f} s)"
+                verdicts[name] = f"{verdict}: {reason}"
+                say(f"{name}: {verdicts[name]}")
+            else:
+                suites[name] = Suite(name, url, pytest_arguments, is_alone=len(names) == 1)
+        with ThreadPoolExecutor() as threads:
+            try:
+                verdicts.update(zip(suites, threads.map(Suite.verdict, suites.values()), strict=True))
+            except SystemExit:  # with Ctrl-C they have it from the terminal, and leaving the block waits for their end
+                for suite in suites.values():
+                    suite.interrupt()
+                raise
     say("")
     for name in names:
-        say(verdicts[name])
+        say(f"{name}: {verdicts[name]}")
     return not any(verdict.startswith("FAILED") for verdict in verdicts.values())
 
 

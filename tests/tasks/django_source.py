@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import django
 
@@ -15,13 +17,22 @@ def find_tests_of_this_django() -> Path:
 
     Raises ``OSError`` or ``subprocess.SubprocessError`` if they cannot be had.
     """
-    name = f"django-{django.get_version()}"
-    if not (DIRECTORY / name / "tests").exists():
+    source = DIRECTORY / f"django-{django.get_version()}"
+    if not source.exists():
         DIRECTORY.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        command += ["--no-binary", "django", "--dest", str(DIRECTORY), f"django=={django.get_version()}"]
-        subprocess.run(command, check=True, capture_output=True, timeout=150)
-        with tarfile.open(DIRECTORY / f"{name}.tar.gz") as archive:
-            members = [member for member in archive if member.name.startswith(f"{name}/tests/tasks/")]
-            archive.extractall(DIRECTORY, members, filter="data")
-    return DIRECTORY / name / "tests"
+        with TemporaryDirectory(dir=DIRECTORY) as directory:
+            downloaded = _download_into(Path(directory))
+            with suppress(OSError):  # the suite on another database has been quicker
+                downloaded.rename(source)
+    return source / "tests"
+
+
+def _download_into(directory: Path) -> Path:
+    name = f"django-{django.get_version()}"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--no-binary", "django", "--dest", str(directory), f"django=={django.get_version()}"]
+    subprocess.run(command, check=True, capture_output=True, timeout=150)
+    with tarfile.open(directory / f"{name}.tar.gz") as archive:
+        members = [member for member in archive if member.name.startswith(f"{name}/tests/tasks/")]
+        archive.extractall(directory, members, filter="data")
+    return directory / name
