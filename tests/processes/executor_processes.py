@@ -95,12 +95,15 @@ class ExecutorProcess:
 
 
 def running_processes(*, group: int) -> list[int]:
-    """Those of a process group that have not ended, without the one that cleans up after multiprocessing."""
+    """Those of a process group that have not ended, without the one that cleans up after multiprocessing.
+
+    (A process that is just ending has no command line any more.)
+    """
     return [
         int(status.parent.name)
         for status in Path("/proc").glob("[0-9]*/stat")
         if (fields := _read(status).rpartition(")")[2].split()) and fields[0] not in "ZX" and int(fields[2]) == group
-        if "resource_tracker" not in _read(status.parent / "cmdline")
+        if (command := _read(status.parent / "cmdline")) and "resource_tracker" not in command
     ]
 
 
