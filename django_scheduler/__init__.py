@@ -1,7 +1,7 @@
 """Functions scheduled inside a transaction, durably and if and only if it commits.
 
 The public names are imported when they are first asked for, because Django imports this package before
-models can be.
+models can be. ``docs/architecture.md`` tells what each file and folder here is.
 """
 
 from importlib import import_module

@@ -5,6 +5,7 @@
 * ``configuration.py`` looks at ``DATABASES``, without a connection.
 * ``server.py`` asks the database about itself, and ``operation.py`` whether there is anybody to execute: only with
   ``check --deploy --database``, so that neither ``check`` nor ``migrate`` needs what they are about to make.
+  ``on_database.py`` sees to that.
 
 E: it cannot work, or a guarantee does not hold. W: it works, but not as it should in production.
 """

@@ -11,6 +11,16 @@ The lower-case names define crons in code, in an app's module ``functions`` or `
 The capitalised ones are schedules, for ``crons.register`` and for ``ctx.crons``, which registers crons at run time::
 
     ctx.crons.register(f"digest of {shop}", crons.Daily(hour=7), send_digest, shop_id=shop.pk)
+
+Its rooms:
+
+* When: ``schedules.py`` computes the next slot, ``clock_changes.py`` knows what a zone's clocks do, ``description.py``
+  says a schedule in words, ``columns.py`` stores it.
+* Which: ``definitions.py`` are those in code, ``checks.py`` says what is wrong with them, ``reconcile.py`` puts them on
+  record; ``run_time.py`` is ``ctx.crons``; ``names.py`` says what a name may be.
+* What becomes of a slot: ``firing.py`` schedules its function, ``catch_up.py`` decides which of several runs,
+  ``locking.py`` lets only one process decide, ``history.py`` has what came of it, ``calendar.py`` what is ahead.
+* ``models.py`` has the tables. Who calls ``firing.py`` is ``executor/crons.py``.
 """
 
 from django_scheduler.crons.definitions import cron, daily, hourly, interval, monthly, register, weekly

@@ -28,8 +28,8 @@ from django_scheduler.crons.locking import lock
 from django_scheduler.crons.models import Cron, CronRun, CronRunState
 from django_scheduler.crons.reconcile import is_in_force
 from django_scheduler.databases import Database
+from django_scheduler.error_record import describe
 from django_scheduler.errors import InvalidSchedule, SchedulerError
-from django_scheduler.executor.outcome import describe
 from django_scheduler.log import log_of_crons as log
 
 

@@ -1,7 +1,16 @@
 """What differs between PostgreSQL, MySQL/MariaDB and SQLite, and nothing else.
 
-``database_for(alias)`` gives the one object that knows. ``base.py`` leads to what it can be asked, and to the SQL
-that all of them understand; a new database is a new file with a subclass, and a line here.
+``database_for(alias)`` gives the one object that knows. A new database is a new file with a subclass of ``Database``,
+and a line here. Its rooms:
+
+* ``base.py`` is ``Database``: all that one can be asked. Each kind of question is a file, with the SQL that all of them
+  understand: ``scheduling.py``, ``lanes.py``, ``claiming.py``, ``recording.py``, ``browsing.py``, ``sessions.py``,
+  ``transactions.py``, ``failures.py``. ``alias.py`` is what they have in common, ``rows.py`` what they take and return,
+  ``sql.py`` how they write it.
+* ``postgresql.py``, ``mysql.py`` and ``sqlite.py`` answer differently where they must. Of PostgreSQL,
+  ``interruption.py`` is how a cancel interrupts a mutation, and ``pooling.py`` notices a connection pooler.
+  ``silence.py`` is about connections whose other end is gone.
+* ``inspection.py`` is for the system checks.
 """
 
 from functools import cache

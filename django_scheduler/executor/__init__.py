@@ -1,12 +1,18 @@
 """The executor: it executes what is due.
 
-``executor.py`` is the whole: threads, and how they start and end. Its rooms:
+``executor.py`` is the whole: threads, and how they start and end. ``run.py`` is its life in a process of its own. Its
+rooms:
 
-* ``lookout.py`` sleeps until something is due; ``worker.py`` is a thread that claims and executes it;
-  ``session.py`` is that thread's connection.
-* ``execution.py`` says what every kind of execution does; ``mutation.py``, ``action.py`` and ``missing.py`` are
-  the kinds; ``outcome.py`` describes errors, ``backoff.py`` says when to retry, ``log.py`` logs the end.
+* ``lookout.py`` sleeps until something is due, ``paused_queues.py`` tells what it passes over; ``worker.py`` is a
+  thread that claims and executes it; ``session.py`` is that thread's connection.
+* ``execution.py`` says what every kind of execution does, ``choice.py`` which one a function gets. The kinds:
+  ``mutation.py``; ``group.py``, several mutations in one transaction (``group_size.py`` says how many,
+  ``lone_names.py`` which not); ``action.py`` (``event_loop.py`` runs async ones); ``missing.py``; ``hand_over.py``.
+  ``backoff.py`` says when to retry, ``log.py`` logs the end.
+* While a body runs: ``budget.py`` is its time and ``watchdog.py`` looks at it, ``mutation_budget.py`` stops a mutation,
+  ``canceled.py`` is ``ctx.canceled``, ``flight_recorder.py`` tells the supervisor which body it was.
 * Beside the work, ``side_task.py`` repeats: ``registration.py`` (the executor's own row and its heartbeat),
-  ``recovery.py`` (actions whose executor is gone), ``retention.py`` (finished rows that may go).
-* ``errand.py`` does something once, in a thread that nobody has to wait for: the ends of an executor.
+  ``recovery.py`` (actions whose executor is gone, which ``process.py`` can tell), ``retention.py`` (finished rows that
+  may go), ``crons.py``. ``errand.py`` does something once, in a thread that nobody has to wait for.
+* In a worker of somebody else's, ``by_id.py`` executes one function, and ``membership.py`` is its row.
 """

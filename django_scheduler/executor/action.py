@@ -28,11 +28,11 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django_scheduler import values
 from django_scheduler.context import Context
 from django_scheduler.databases import NOW
+from django_scheduler.error_record import describe
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.errand import start_errand
 from django_scheduler.executor.event_loop import AsyncBody
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.outcome import describe
 from django_scheduler.executor.session import discard_connection, tidy_connections
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 

@@ -13,12 +13,12 @@ from django_scheduler import signals, tracing, values
 from django_scheduler.calls import run_body
 from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
+from django_scheduler.error_record import plainer
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.canceled import Canceled
 from django_scheduler.executor.flight_recorder import in_body
 from django_scheduler.executor.log import log
-from django_scheduler.executor.outcome import plainer
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State

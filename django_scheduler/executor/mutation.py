@@ -36,12 +36,12 @@ from typing import Any
 
 from django_scheduler import values
 from django_scheduler.databases import NOW
+from django_scheduler.error_record import clear_frames, describe
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.backoff import backoff
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.mutation_budget import MutationBudget
-from django_scheduler.executor.outcome import clear_frames, describe
 from django_scheduler.executor.session import close_connection, tidy_connections
 from django_scheduler.models import Failure, Kind, State
 from django_scheduler.transaction_watch import TransactionWatch

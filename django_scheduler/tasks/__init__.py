@@ -3,8 +3,9 @@
     TASKS = {"default": {"BACKEND": "django_scheduler.tasks.SchedulerBackend"}}
 
 A task is scheduled as any function is, and is on record under its own dotted name: ``task.py`` is what ``@task``
-makes, ``backend.py`` enqueues it, ``function.py`` is the function as which it is executed, and ``result.py`` reads
-what became of it. ``announce.py`` sends Django's signals.
+makes, ``arguments.py`` what it may be given, ``backend.py`` enqueues it, ``function.py`` is the function as which it is
+executed, and ``result.py`` reads what became of it. ``announce.py`` sends Django's signals, and ``finish.py`` the last.
+``fleet.py`` is the other way round: the task by which somebody else's workers execute a function of ours.
 
 With Django 5.2, which has no tasks, this package can be imported, and ``SchedulerBackend`` says why it cannot.
 """

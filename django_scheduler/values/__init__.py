@@ -21,6 +21,11 @@ key that begins with ``$``::
 A dict comes back equal, but PostgreSQL and MySQL put plain keys into an order of their own.
 
 No pickle: nothing in the database can name anything to be called but an enum, a dataclass or a model.
+
+Its rooms: ``arguments.py`` and ``results.py`` are what others call. ``codec.py`` knows which type is encoded where, and
+goes through what is nested. A kind of value is a file: ``scalars.py``, ``times.py``, ``containers.py``, ``enums.py``,
+``dataclass_instances.py``, ``model_instances.py``; ``classes.py`` finds a class by its name, and ``json_text.py``
+writes JSON. ``problem.py``, ``refusals.py`` and ``short_repr.py`` make the message where something cannot be stored.
 """
 
 from django_scheduler.values.arguments import dump_arguments, load_arguments

@@ -47,19 +47,6 @@ def test_links_lead_somewhere(page: Path):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
-def test_files_named_by_the_architecture_are_there():
-    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+(?:\.py|/))`", (ROOT / "docs/architecture.md").read_text()))
-    assert len(named) > 40
-    missing = {
-        name
-        for name in named
-        if not any(
-            (root / name).exists() for root in (ROOT, ROOT / "django_scheduler", ROOT / "django_scheduler/executor")
-        )
-    }
-    assert not missing
-
-
 def test_everything_public_is_in_the_api():
     text = (ROOT / "docs/api.md").read_text()
     for name in set(django_scheduler.__all__) - {"ScheduledFunctionId"}:
