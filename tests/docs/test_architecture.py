@@ -11,7 +11,7 @@ from tests.docs.blocks import ROOT
 
 PACKAGE = ROOT / "django_scheduler"
 PAGE = (ROOT / "docs/architecture.md").read_text()
-HOUSE = re.search(r"^## The house\n.*?^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+HOUSE = re.search(r"^## The house\n.*?^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 FLOORS = [line.split() for line in HOUSE[1].splitlines()] if HOUSE else []
 
 #: What holds no code of ours that others could import, or is not for people to look into.

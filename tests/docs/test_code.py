@@ -1,67 +1,80 @@
-"""The code in README and docs can be compiled, and what it imports from this package is there."""
+"""The Python in README and docs runs: block after block of a page, in the shop. What bodies ask of ``ctx`` is there."""
 
 import ast
-import importlib
+import inspect
+import sys
 from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
+import django
 import pytest
+from django.utils import timezone
+from django.utils.module_loading import import_string
 
-from django_scheduler import Context, conf, crons
+from django_scheduler import Context, conf, crons, ctx
+from django_scheduler.crons.definitions import Definitions
 from django_scheduler.crons.run_time import Crons
+from django_scheduler.registry import registry
 from django_scheduler.scheduler import Scheduler
-from tests.docs.blocks import PAGES, Block, blocks
+from tests.docs.blocks import PAGES, ROOT, Block, blocks
 
-MUTATION = {"name", "queue", "priority", "timeout", "alone"}
-OPTIONS = {
-    "mutation": MUTATION,
-    "internal_mutation": MUTATION,
-    "action": MUTATION - {"alone"},
-    "internal_action": MUTATION - {"alone"},
-}
+#: Run word for word by tests of their own: as a project from nothing, and as tests.
+RUN_ELSEWHERE = {"tutorial.md", "testing.md"}
+RUN_HERE = [page for page in PAGES if page.name not in RUN_ELSEWHERE and blocks(page, "python")]
 PYTHON = [block for page in PAGES for block in blocks(page, "python")]
 
+HOMES: dict[str, Any] = {"ctx": Context, "ctx.scheduler": Scheduler, "ctx.crons": Crons, "crons": crons}
+
+
+@pytest.fixture
+def reader(monkeypatch, db) -> dict[str, Any]:
+    """What blocks use without saying where it comes from, because whoever reads them has it."""
+    for name in ("orders", "orders.models"):
+        monkeypatch.setitem(sys.modules, name, import_module(f"testproject.{name}"))
+    monkeypatch.setattr(registry, "_functions", {})
+    for module in ("definitions", "reconcile", "checks"):
+        monkeypatch.setattr(f"django_scheduler.crons.{module}.definitions", Definitions())
+    module = ModuleType("testproject.orders.documentation")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    vars(module).update(
+        BASE_DIR=ROOT,
+        DATABASES={"default": {}},
+        now=timezone.now(),
+        shop=SimpleNamespace(pk=7, time_zone="Europe/Paris", save=lambda: None),
+    )
+    return vars(module)
+
+
+@pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: page.name)
+def test_blocks_run(page: Path, reader):
+    if page.name == "django-tasks.md" and django.VERSION < (6, 1):
+        pytest.skip("The page shows what the decorator of Django 6.1 takes.")
+    for block in blocks(page, "python"):
+        if "(function_id)" in block.text:
+            reader["function_id"] = ctx.scheduler.run_after(timedelta(days=1), reader["archive_order"], order_id=7)
+        exec(compile("\n" * block.line + block.text, str(page.relative_to(ROOT)), "exec"), reader)
+        conf._from_dict(reader.get(conf.NAME, {}))
+        for backend in reader.get("TASKS", {}).values():
+            if django.VERSION >= (6, 0) and backend["BACKEND"].startswith("django_scheduler."):
+                import_string(backend["BACKEND"])
+
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
-def test_python_compiles_and_imports_what_there_is(block: Block):
-    # A body that is only told of is `...`; names that a block takes from the one before it are not looked up.
-    tree = ast.parse(block.text, filename=str(block))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in {
-            "django_scheduler",
-            "testproject",
-        }:
-            assert node.module
-            module = importlib.import_module(node.module)
-            for alias in node.names:
-                if not hasattr(module, alias.name):
-                    importlib.import_module(f"{node.module}.{alias.name}")
-
-
-@pytest.mark.parametrize("block", PYTHON, ids=str)
-def test_what_it_asks_of_ctx_is_there(block: Block):
-    homes = {"ctx": Context, "ctx.scheduler": Scheduler, "ctx.crons": Crons, "crons": crons}
+def test_what_bodies_ask_of_ctx_is_there_and_takes_what_it_is_given(block: Block):
     for node in ast.walk(ast.parse(block.text)):
-        if isinstance(node, ast.Attribute) and (home := homes.get(ast.unparse(node.value))):
+        if isinstance(node, ast.Attribute) and (home := HOMES.get(ast.unparse(node.value))):
             assert hasattr(home, node.attr), ast.unparse(node)
-
-
-@pytest.mark.parametrize("block", PYTHON, ids=str)
-def test_what_it_gives_a_decorator_is_taken(block: Block):
-    for node in ast.walk(ast.parse(block.text)):
-        for decorator in getattr(node, "decorator_list", []):
-            if isinstance(decorator, ast.Call) and (options := OPTIONS.get(ast.unparse(decorator.func))):
-                assert {keyword.arg for keyword in decorator.keywords} <= options
-
-
-@pytest.mark.parametrize("block", PYTHON, ids=str)
-def test_settings_are_valid(block: Block):
-    for node in ast.parse(block.text).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == conf.NAME:
-            configured = eval(ast.unparse(node.value), {"timedelta": timedelta})
-            for name, value in configured.items():
-                assert name in conf.NAMES
-                assert conf.invalid_value(name, value) is None
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            home = HOMES.get(ast.unparse(node.func.value))
+            if home and not any(isinstance(argument, ast.Starred) for argument in node.args):
+                itself = [None] if inspect.isclass(home) else []
+                keywords = {keyword.arg: None for keyword in node.keywords if keyword.arg}
+                inspect.signature(getattr(home, node.func.attr)).bind(*itself, *node.args, **keywords)
 
 
 def test_there_is_code():
-    assert len(PYTHON) >= 30
+    assert len(PYTHON) >= 40
+    assert len(RUN_HERE) >= 14
