@@ -1,5 +1,6 @@
 """The reference has every setting, option and page that there is, and none that there is not."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -7,10 +8,17 @@ from pathlib import Path
 
 import pytest
 from django.core.management import BaseCommand, get_commands, load_command_class
+from django.dispatch import Signal
+from prometheus_client import CollectorRegistry
 
 import django_scheduler
-from django_scheduler import conf
+from django_scheduler import conf, signals
+from django_scheduler.contrib.prometheus.metrics import Metrics, StatusCollector
+from django_scheduler.models import Failure
 from tests.docs.blocks import PAGES, ROOT
+
+PACKAGE = ROOT / "django_scheduler"
+MONITORING = (ROOT / "docs/monitoring.md").read_text()
 
 DJANGO_OPTIONS = set(re.findall(r"--[a-z][a-z-]*", BaseCommand().create_parser("manage.py", "any").format_usage()))
 COMMANDS = sorted(name for name, app in get_commands().items() if app == "django_scheduler")
@@ -62,3 +70,61 @@ def test_the_site_can_be_built(tmp_path):
     build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
     done = subprocess.run(build, cwd=ROOT, check=False, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stderr
+
+
+LOGGING_FUNCTIONS = {"log", "log_of_crons", "log_failure", "warn", "report"}
+LOGGED = sorted(
+    {
+        argument.value
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in LOGGING_FUNCTIONS
+        for argument in node.args[:2]
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    }
+)
+
+
+@pytest.mark.parametrize("message", LOGGED)
+def test_every_log_record_is_documented(message):
+    documented = re.findall(r"`([^`]+)`", (ROOT / "docs/logging.md").read_text())
+    assert any(is_shown_as(message, shown) for shown in documented)
+
+
+def is_shown_as(message: str, shown: str) -> bool:
+    """Whether they are the same word by word: a word with ``%s`` in one is any word in the other, up to an ellipsis."""
+    words, shown_words = message.split(), shown.removesuffix("…").split()
+    if shown.endswith("…"):
+        words = words[: max(3, len(shown_words))]
+    return len(words) == len(shown_words) and all(
+        "%" in word or word == other for word, other in zip(words, shown_words, strict=True)
+    )
+
+
+@pytest.mark.django_db
+def test_every_metric_is_documented():
+    registry = CollectorRegistry()
+    Metrics(registry)
+    metrics = [*registry.collect(), *StatusCollector(None).collect()]
+    names = {metric.name + "_total" * (metric.type == "counter") for metric in metrics}
+    assert names == set(re.findall(r"^\| `(django_scheduler_\w+)` \|", MONITORING, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", ["crons.md", "django-tasks.md"])
+def test_checks_of_other_parts_are_documented_where_they_are_explained(page):
+    parts = {"crons.md": ("crons/checks.py", "E1"), "django-tasks.md": ("tasks/backend.py", "E2")}
+    file, prefix = parts[page]
+    registered = set(re.findall(rf"\b{prefix}\d\d\b", (PACKAGE / file).read_text()))
+    assert registered
+    assert registered <= set(re.findall(r"E\d{3}", (ROOT / "docs" / page).read_text()))
+
+
+def test_every_signal_is_documented_with_its_arguments():
+    names = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
+    assert names == set(re.findall(r"^\| `(function_\w+)` \|", MONITORING, re.MULTILINE))
+
+
+def test_every_reason_of_failure_is_documented():
+    for page in (ROOT / "README.md", ROOT / "docs/logging.md"):
+        for failure in Failure.values:
+            assert f"`{failure}`" in page.read_text()
