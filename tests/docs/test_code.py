@@ -38,7 +38,8 @@ def reader(monkeypatch, db) -> dict[str, Any]:
     for module in ("definitions", "reconcile", "checks"):
         monkeypatch.setattr(f"django_scheduler.crons.{module}.definitions", Definitions())
     module = ModuleType("testproject.orders.documentation")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for name in (module.__name__, "orders.functions"):
+        monkeypatch.setitem(sys.modules, name, module)
     vars(module).update(
         BASE_DIR=ROOT,
         DATABASES={"default": {}},
