@@ -63,7 +63,6 @@ def test_make_has_the_targets(page: Path):
 @pytest.mark.parametrize("block", [block for page in PAGES for block in blocks(page, "ini")], ids=str)
 def test_units_of_systemd_can_be_parsed(block):
     unit = configparser.ConfigParser(interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment, method-assign]
     unit.read_string(block.text)
     assert "manage.py runscheduler" in unit["Service"]["ExecStart"]
     # Longer than executors may take to end.

@@ -35,8 +35,8 @@ def reader(monkeypatch, db) -> dict[str, Any]:
     for name in ("orders", "orders.models"):
         monkeypatch.setitem(sys.modules, name, import_module(f"testproject.{name}"))
     monkeypatch.setattr(registry, "_functions", {})
-    for module in ("definitions", "reconcile", "checks"):
-        monkeypatch.setattr(f"django_scheduler.crons.{module}.definitions", Definitions())
+    for user in ("definitions", "reconcile", "checks"):
+        monkeypatch.setattr(f"django_scheduler.crons.{user}.definitions", Definitions())
     module = ModuleType("testproject.orders.documentation")
     for name in (module.__name__, "orders.functions"):
         monkeypatch.setitem(sys.modules, name, module)

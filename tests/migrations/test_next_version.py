@@ -50,13 +50,12 @@ def migrate_to_next_version(transactional_db) -> Iterator[Callable[[], None]]:
     """Migrate as the next version may; afterwards that is undone."""
     loader = MigrationLoader(connection)
     (newest,) = loader.graph.leaf_nodes(APP)
-    migration = Migration("next_version", APP)
-    migration.operations = [
-        operation
-        for model in apps.get_app_config(APP).get_models()
-        if not model._meta.proxy
-        for operation in what_a_migration_may_do(model)
-    ]
+    models_of_app = [model for model in apps.get_app_config(APP).get_models() if not model._meta.proxy]
+
+    class NextVersion(Migration):
+        operations = [operation for model in models_of_app for operation in what_a_migration_may_do(model)]
+
+    migration = NextVersion("next_version", APP)
     migrated = False
 
     def migrate() -> None:
