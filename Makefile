@@ -87,7 +87,7 @@ format: $(VENV)/lint.installed ## Put all code into the form that check wants
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf .venv $(VENV) .venv-* .django-source .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist site
+	rm -rf .venv $(VENV) .venv-* .nox .django-source .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist site
 	rm -rf benchmarks/.environments benchmarks/.results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

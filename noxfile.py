@@ -1,7 +1,7 @@
 """The matrix: every Python with every Django and every database. What this machine lacks is skipped, and says so.
 
-``nox`` runs all of it, ``nox --list`` shows it, and ``nox -k "3.13 and 6.1 and sqlite"`` chooses. Arguments behind
-``--`` go to pytest.
+``nox`` runs all of it, ``nox --list`` shows it, and ``nox --python 3.13 -k "django61 and sqlite"`` chooses. Arguments
+behind ``--`` go to pytest.
 """
 
 import nox
@@ -16,8 +16,8 @@ DATABASES = ["sqlite", "postgresql", "mariadb"]
 
 
 @nox.session(python=PYTHONS)
-@nox.parametrize("django", list(DJANGOS))
-@nox.parametrize("database", DATABASES)
+@nox.parametrize("django", [nox.param(django, id=f"django{django.replace('.', '')}") for django in DJANGOS])
+@nox.parametrize("database", [nox.param(database, id=database) for database in DATABASES])
 def tests(session: nox.Session, django: str, database: str) -> None:
     """Run the suite with one Python, one Django and one database."""
     python = str(session.python)
