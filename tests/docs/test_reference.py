@@ -4,7 +4,9 @@ import ast
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import BaseCommand, get_commands, load_command_class
@@ -14,6 +16,9 @@ from prometheus_client import CollectorRegistry
 import django_scheduler
 from django_scheduler import conf, crons, signals, testing
 from django_scheduler.contrib.prometheus.metrics import Metrics, StatusCollector
+from django_scheduler.databases.mysql import MySQL
+from django_scheduler.databases.postgresql import POLL_INTERVAL_WITHOUT_WAKEUPS, PostgreSQL
+from django_scheduler.databases.sqlite import SQLite
 from django_scheduler.models import Failure
 from tests.docs.blocks import PAGES, ROOT
 
@@ -129,3 +134,39 @@ def test_every_reason_of_failure_is_documented():
     for page in (ROOT / "README.md", ROOT / "docs/logging.md"):
         for failure in Failure.values:
             assert f"`{failure}`" in page.read_text()
+
+
+UNITS: dict[str, Any] = {
+    "MiB": 1024 * 1024,
+    "s": timedelta(seconds=1),
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "days": timedelta(days=1),
+}
+
+
+def value_of(cell: str) -> object:
+    """The default that a table names: a literal, a number, a size or a duration."""
+    if literal := re.match(r"`([^`]+)`", cell):
+        return ast.literal_eval(literal[1])
+    number, _, unit = cell.replace(",", "").partition(" ")
+    return float(number) * UNITS[unit] if unit else int(number)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs/settings.md"], ids=lambda page: page.name)
+def test_defaults_are_those_of_the_code(page):
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]+) \|", page.read_text(), re.MULTILINE))
+    assert len(documented) >= 12
+    assert {name: value_of(cell) for name, cell in documented.items()} == {
+        name: getattr(conf.Settings(), name) for name in documented
+    }
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/settings.md"])
+def test_how_often_each_database_is_polled(page):
+    (row,) = re.findall(r"^\| `POLL_INTERVAL` .*", (ROOT / page).read_text(), re.MULTILINE)
+    assert f"{PostgreSQL.poll_interval:g} s on PostgreSQL" in row
+    assert f"{MySQL.poll_interval:g} s on MySQL and MariaDB" in row
+    assert f"{SQLite.poll_interval:g} s on SQLite" in row
+    assert MySQL.poll_interval == POLL_INTERVAL_WITHOUT_WAKEUPS
+    assert "behind a pooler" in row
