@@ -50,6 +50,6 @@ def test_the_sdist_has_them_too_and_can_be_tested(distributions):
 
 def test_the_wheel_is_what_is_imported(environment):
     python = environment.binaries / "python"
-    code = "import django_scheduler; print(django_scheduler.__file__)"
-    done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, cwd=environment.directory)
+    ask = [python, "-I", "-c", "import django_scheduler; print(django_scheduler.__file__)"]
+    done = subprocess.run(ask, check=True, capture_output=True, text=True, cwd=environment.directory)
     assert str(environment.directory) in done.stdout
