@@ -112,13 +112,15 @@ class Suite:
         that may have other things to do. What is broken fails twice.
         """
         start = time.monotonic()
-        verdicts = {pytest.ExitCode.OK: "passed"}
+        verdict = "passed"
         exit_code = self._run()
         if exit_code == pytest.ExitCode.TESTS_FAILED and "CI" in os.environ:
             self._say("A second try of what has failed")
-            verdicts = {pytest.ExitCode.OK: "passed at the second try"}
+            verdict = "passed at the second try"
             exit_code = self._run("--last-failed", "--last-failed-no-failures=none", "--maxfail=5")
-        return f"{verdicts.get(exit_code, 'FAILED')} after {time.monotonic() - start:.0f} s"
+        if exit_code != pytest.ExitCode.OK:
+            verdict = "FAILED"
+        return f"{verdict} after {time.monotonic() - start:.0f} s"
 
     def interrupt(self) -> None:
         """Have it end as with Ctrl-C: it drops its database."""
