@@ -61,6 +61,12 @@ def test_it_is_not_healthy_when_a_due_function_waits_for_too_long(max_lag, exit_
     assert ("and may wait for 50 s" in answer.errors) == bool(exit_code)
 
 
+def test_text_has_a_line_for_each_number():
+    lines = Answer().output.splitlines()
+
+    assert [line.split()[0] for line in lines] == ["pending", "lag", "running", "finished", "executors"]
+
+
 def test_text_shows_each_queue():
     ctx.scheduler.run_after_many(timedelta(hours=1), write, [{"label": "later"}] * 1_200)
     ctx.scheduler.run_after(0, write_with_priority, label="due")

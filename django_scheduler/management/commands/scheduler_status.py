@@ -49,7 +49,8 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps(_as_json(now, problems), default=str))
         else:
-            self.stdout.writelines(_as_text(now))
+            for line in _as_text(now):
+                self.stdout.write(line)
         for problem in problems:
             self.stderr.write(self.style.ERROR(problem))
         if problems:
