@@ -223,6 +223,7 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
 
         return make if body is None else make(body)
 
+    decorate.__name__ = decorate.__qualname__ = f"{'' if public else 'internal_'}{kind.value}"
     decorate.__doc__ = explanation
     return decorate
 

@@ -7,7 +7,7 @@ them sooner. What is executing ends as always, and scheduling goes on.
 
 from functools import partial
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from django_scheduler import wakeup
 from django_scheduler.databases import database_for
@@ -17,8 +17,9 @@ from django_scheduler.models import LONGEST_QUEUE_NAME, LONGEST_REASON, LONGEST_
 def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused_by: str = "") -> bool:
     """Pause a queue, or with ``Pause.EVERYTHING`` all of them; ``False`` if it is paused already.
 
-    Raises ``ValueError`` if no queue can have that name.
+    Raises ``ValueError`` if no queue can have that name, and if there is no such database.
     """
+    _check_database(using)
     if len(queue) > LONGEST_QUEUE_NAME:
         raise ValueError(f"No queue has a name of more than {LONGEST_QUEUE_NAME} characters.")
     with transaction.atomic(using=using):
@@ -35,11 +36,22 @@ def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused
 
 
 def resume(using: str, queue: str = Pause.EVERYTHING) -> bool:
-    """End the pause of a queue, or with ``Pause.EVERYTHING`` that of all together; ``False`` if there was none."""
+    """End the pause of a queue, or with ``Pause.EVERYTHING`` that of all together; ``False`` if there was none.
+
+    Raises ``ValueError`` if there is no such database.
+    """
+    _check_database(using)
     with transaction.atomic(using=using):
         deleted, _ = Pause.objects.using(using).filter(queue=queue).delete()
         _announce(using)
     return bool(deleted)
+
+
+def _check_database(using: str) -> None:
+    if using not in connections:
+        raise ValueError(
+            f"There is no database {using!r} in DATABASES. The queue comes second: pausing.pause('default', {using!r})."
+        )
 
 
 def _announce(using: str) -> None:

@@ -21,7 +21,7 @@ from django.db.models import Count
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Backlog, database_for
-from django_scheduler.models import Executor, ScheduledFunction, State
+from django_scheduler.models import Executor, Pause, ScheduledFunction, State
 
 #: Counts end here: a number as large as this means so many, or more.
 MOST_COUNTED = 100_000
@@ -38,6 +38,19 @@ class QueueStatus:
     due: int
     #: For how long the oldest due function has been waiting that nobody executes, in seconds.
     lag: float
+    #: Whether somebody has paused it, or everything.
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseStatus:
+    """A pause, and who wanted it."""
+
+    #: Empty: every queue.
+    queue: str
+    reason: str
+    paused_by: str
+    paused_time: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +101,8 @@ class Status:
 
     #: Every queue in which something is pending, by name.
     queues: tuple[QueueStatus, ...]
+    #: By queue.
+    pauses: tuple[PauseStatus, ...]
     #: How many functions are being executed.
     running: int
     ended_per_minute: Ended
@@ -108,6 +123,11 @@ class Status:
         return max((queue.lag for queue in self.queues), default=0.0)
 
     @property
+    def unwanted_lag(self) -> float:
+        """The lag, without what waits because somebody has paused it."""
+        return max((queue.lag for queue in self.queues if not queue.is_paused), default=0.0)
+
+    @property
     def living_executors(self) -> int:
         return sum(executor.is_alive for executor in self.executors)
 
@@ -125,10 +145,17 @@ def status(using: str | None = None) -> Status:
     using = using or router.db_for_read(ScheduledFunction)
     return Status(
         queues=queues(using),
+        pauses=pauses(using),
         running=running(using),
         ended_per_minute=ended_per_minute(using),
         executors=executors(using),
     )
+
+
+def pauses(using: str) -> tuple[PauseStatus, ...]:
+    """Every pause."""
+    rows = Pause.objects.using(using).order_by("queue")
+    return tuple(PauseStatus(**row) for row in rows.values("queue", "reason", "paused_by", "paused_time"))
 
 
 def queues(using: str) -> tuple[QueueStatus, ...]:
@@ -136,6 +163,7 @@ def queues(using: str) -> tuple[QueueStatus, ...]:
     database = database_for(using)
     backlogs: dict[str, list[Backlog]] = {}
     lanes = database.lanes()
+    paused = {lane.queue for lane in lanes if lane.is_paused}
     for lane, backlog in zip(lanes, database.backlogs(lanes, count_to=MOST_COUNTED), strict=True):
         backlogs.setdefault(lane.queue, []).append(backlog)
     return tuple(
@@ -144,6 +172,7 @@ def queues(using: str) -> tuple[QueueStatus, ...]:
             pending=_counted(backlog.pending for backlog in lanes),
             due=_counted(backlog.due for backlog in lanes),
             lag=max(backlog.lag for backlog in lanes),
+            is_paused=queue in paused,
         )
         for queue, lanes in sorted(backlogs.items())
     )

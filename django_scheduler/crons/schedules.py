@@ -198,7 +198,7 @@ class CronLine(Schedule):
         try:
             match = next(CronSim(line, datetime(2000, 1, 1)), None)  # noqa: DTZ001  (whether it can be at all)
         except CronSimError as error:
-            raise InvalidSchedule(f"The cron line {self.line!r} is not valid: {error}.") from error
+            raise InvalidSchedule(f"The cron line {self.line!r} is not valid, or matches no day: {error}") from error
         if match is None:
             raise InvalidSchedule(f"The cron line {self.line!r} matches no time, so it would never run.")
 

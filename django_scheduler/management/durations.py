@@ -12,6 +12,15 @@ LONGEST = timedelta(days=36_500)
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
+def written(duration: timedelta) -> str:
+    """As it is written on the command line: ``1d12h``."""
+    text, left = "", duration.total_seconds()
+    for unit, name in (("d", "days"), ("h", "hours"), ("m", "minutes")):
+        number, left = divmod(left, timedelta(**{name: 1}).total_seconds())
+        text += f"{number:g}{unit}" if number else ""
+    return text + (f"{left:g}s" if left or not text else "")
+
+
 def duration(text: str) -> timedelta:
     """For ``add_argument(type=duration)``; ``ArgumentTypeError`` if it is none."""
     parts = _PART.findall(text)

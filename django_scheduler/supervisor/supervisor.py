@@ -46,9 +46,9 @@ class Supervisor:
         """
         log(
             logging.INFO,
-            "The supervisor (process %d) keeps %d processes at work, with %d threads each",
+            "The supervisor (process %d) keeps %s at work, with %d threads each",
             os.getpid(),
-            len(self._posts),
+            "1 process" if len(self._posts) == 1 else f"{len(self._posts)} processes",
             self._assignment.concurrency,
         )
         while True:

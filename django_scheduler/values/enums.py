@@ -11,7 +11,8 @@ def encode_enum(value: Enum) -> JSONValue:
     cls = value.__class__
     class_name = name_of_class(cls)
     member_name = value._name_ or str(value._value_)  # a Flag without any known bit has no name
-    if member_named(cls, member_name) is not value:
+    found = member_named(cls, member_name)
+    if found is not value and found._value_ != value._value_:  # Python 3.11.2 makes combinations anew each time
         raise ValueProblem(f"{value!r} of {class_name} cannot be stored: it has no name")
     return {"$enum": [class_name, member_name]}
 
@@ -40,7 +41,10 @@ def member_named(cls: type[Enum], name: str) -> Enum:
 
 def combination_named(cls: type[Flag], name: str) -> Flag:
     """The combination that Python calls ``READ|WRITE``, or ``READ|8`` where a bit has no name."""
-    combination = cls(0)
+    bits = 0
     for part in name.split("|"):
-        combination |= cls.__members__[part] if part in cls.__members__ else cls(int(part, 0))
+        bits |= cls.__members__[part]._value_ if part in cls.__members__ else int(part, 0)
+    combination = cls(bits)
+    if not isinstance(combination, cls) or combination._value_ != bits:
+        raise ValueError(f"{cls.__qualname__} does not have all of the bits {bits:b}")
     return combination

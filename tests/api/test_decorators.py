@@ -8,6 +8,7 @@ import pytest
 from asgiref.sync import markcoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 
+import django_scheduler
 from django_scheduler import Context, action, ctx, internal_action, internal_mutation, mutation
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.models import Kind
@@ -168,9 +169,10 @@ def test_options_that_cannot_be_are_refused(decorator, options, message):
     refused(decorator(**options), plain, message)
 
 
-@every_decorator
-def test_an_unknown_option_is_a_type_error(decorator):
-    with pytest.raises(TypeError):
+@pytest.mark.parametrize("name", ["mutation", "internal_mutation", "action", "internal_action"])
+def test_an_unknown_option_is_a_type_error(name):
+    decorator = getattr(django_scheduler, name)
+    with pytest.raises(TypeError, match=rf"^{name}\(\) got an unexpected keyword argument 'retries'"):
         decorator(retries=3)
 
 

@@ -120,3 +120,9 @@ def test_who_paused_first_stays_on_record():
 def test_a_name_that_no_queue_can_have():
     with pytest.raises(ValueError, match="100 characters"):
         pausing.pause("default", "x" * 101)
+
+
+@pytest.mark.parametrize("change", [pausing.pause, pausing.resume])
+def test_a_queue_is_not_taken_for_a_database(change):
+    with pytest.raises(ValueError, match=r"no database 'email' .* pausing.pause\('default', 'email'\)"):
+        change("email")

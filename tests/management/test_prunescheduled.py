@@ -10,10 +10,12 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from django_scheduler import ctx
 from django_scheduler.executor.retention import ROWS_PER_TRANSACTION
-from django_scheduler.management.durations import duration
+from django_scheduler.management.durations import duration, written
 from django_scheduler.models import ScheduledFunction, State
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,7 +48,7 @@ def test_without_options_it_deletes_what_retention_has_passed_for():
 def test_older_than_says_how_long_ago():
     young = finish(ago=timedelta(hours=11))
     finish(State.CANCELED, ago=timedelta(hours=13))
-    assert "more than 12:00:00 ago" in prune("--older-than=12h")
+    assert "more than 12h ago" in prune("--older-than=12h")
     assert left() == young
 
 
@@ -98,6 +100,12 @@ def test_wrong_option_is_refused_with_the_reason(argument, complaint):
 )
 def test_durations(text, parts):
     assert duration(text) == timedelta(**parts)
+
+
+@given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=36_000)))
+def test_duration_is_written_as_it_is_read(value):
+    seconds = timedelta(seconds=round(value.total_seconds()))
+    assert duration(written(seconds)) == seconds
 
 
 def test_progress_is_shown_on_a_terminal(child_environment):

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_scheduler import ctx
+from django_scheduler.pausing import pause
 from tests.executor.in_process import executing
 from tests.functions import write, write_with_priority
 from tests.status.records import be_due_for, put_silent_executor_on_record
@@ -91,6 +92,24 @@ def test_json_says_the_same():
     assert told["problems"] == answer.errors.splitlines()
     assert [each["queue"] for each in told["queues"]] == ["default"]
     assert [(each["name"], each["is_alive"]) for each in told["executors"]] == [(executor.name, True)]
+
+
+def test_pause_is_shown_and_what_waits_for_it_is_not_late():
+    be_due_for(ctx.scheduler.run_after(0, write, label="due"), 100)
+    pause("default", "default", reason="the bank is closed", paused_by="ada")
+
+    with executing():
+        answer, as_json = Answer("--max-lag=50"), Answer("--json", "--max-lag=50")
+
+    assert (answer.exit_code, as_json.exit_code) == (0, 0)
+    head, pause_line = answer.output.split("\n\n")[2].splitlines()
+    assert head.split() == ["paused", "since", "by", "reason"]
+    assert pause_line.startswith("default  ")
+    assert pause_line.endswith("UTC  ada  the bank is closed")
+    told = json.loads(as_json.output)
+    assert told["lag"] >= 100
+    assert [(each["queue"], each["reason"]) for each in told["pauses"]] == [("default", "the bank is closed")]
+    assert [each["is_paused"] for each in told["queues"]] == [True]
 
 
 def test_unknown_database_is_refused():

@@ -10,7 +10,7 @@ from django.db import connections, router
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.executor.retention import completed_before, delete_completed_before
-from django_scheduler.management.durations import duration
+from django_scheduler.management.durations import duration, written
 from django_scheduler.management.progress import show_bar
 from django_scheduler.models import ScheduledFunction
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             )
         deleted = self._delete(using, ago, show_progress=verbosity > 0 and self.stderr.isatty())
         if verbosity:
-            self.stdout.write(f"Deleted {deleted:,} functions that had finished more than {ago} ago.")
+            self.stdout.write(f"Deleted {deleted:,} functions that had finished more than {written(ago)} ago.")
 
     def _delete(self, using: str, ago: timedelta, *, show_progress: bool) -> int:
         there = database_for(using)

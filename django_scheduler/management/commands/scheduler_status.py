@@ -18,7 +18,7 @@ from django_scheduler.status import MOST_COUNTED, ExecutorStatus, Status, status
 class Command(BaseCommand):
     help = (
         "Shows what is pending, due, running and finished, and which executors are alive. The exit code is 1 if no"
-        " executor is alive, or if a due function has been waiting for longer than --max-lag."
+        " executor is alive, or if a due function has waited longer than --max-lag in a queue that is not paused."
     )
     requires_system_checks = ()  # a health check is quick, and asked often
 
@@ -60,8 +60,8 @@ class Command(BaseCommand):
 def _problems(now: Status, max_lag: float | None) -> Iterable[str]:
     if not now.living_executors:
         yield "No executor is alive."
-    if max_lag is not None and now.lag > max_lag:
-        yield f"A due function has been waiting for {now.lag:.1f} s, and may wait for {max_lag:g} s."
+    if max_lag is not None and now.unwanted_lag > max_lag:
+        yield f"A due function has been waiting for {now.unwanted_lag:.1f} s, and may wait for {max_lag:g} s."
 
 
 def _as_json(now: Status, problems: list[str]) -> dict[str, Any]:
@@ -78,6 +78,7 @@ def _as_json(now: Status, problems: list[str]) -> dict[str, Any]:
         "living_executors": now.living_executors,
         "counted_at_most": MOST_COUNTED,
         "queues": [asdict(queue) for queue in now.queues],
+        "pauses": [asdict(pause) for pause in now.pauses],
         "executors": [asdict(executor) for executor in now.executors],
     }
 
@@ -94,6 +95,20 @@ def _as_text(now: Status) -> Iterable[str]:
         yield from _table(
             ("queue", "pending", "due", "lag"),
             [(queue.queue, _count(queue.pending), _count(queue.due), f"{queue.lag:.1f} s") for queue in now.queues],
+        )
+    if now.pauses:
+        yield ""
+        yield from _table(
+            ("paused", "since", "by", "reason"),
+            [
+                (
+                    pause.queue or "everything",
+                    f"{pause.paused_time:%Y-%m-%d %H:%M:%S} UTC",
+                    pause.paused_by,
+                    pause.reason,
+                )
+                for pause in now.pauses
+            ],
         )
     if now.executors:
         yield ""
