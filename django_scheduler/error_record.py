@@ -1,10 +1,14 @@
 """What is recorded of an exception: its type and message, and its traceback, storable and of bounded size."""
 
 import traceback
+from types import TracebackType
 from typing import Any
 
 LONGEST_ERROR = 10_000
 LONGEST_TRACEBACK = 50_000
+
+#: The modules through which every body is called.
+ON_THE_WAY = ("django_scheduler.", "asyncio.", "concurrent.futures.")
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -46,9 +50,17 @@ def _error_text(error: BaseException) -> str:
 
 def _traceback_text(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(error))
+        return "".join(traceback.format_exception(type(error), error, _from_the_body_on(error.__traceback__)))
     except BaseException:
         return "".join(traceback.format_tb(error.__traceback__))
+
+
+def _from_the_body_on(frames: TracebackType | None) -> TracebackType | None:
+    """Without the frames that lead to the body; all of them if there are no others."""
+    rest = frames
+    while rest and rest.tb_frame.f_globals.get("__name__", "").startswith(ON_THE_WAY):
+        rest = rest.tb_next
+    return rest or frames
 
 
 def _storable(text: str, longest: int) -> str:

@@ -143,3 +143,30 @@ def test_endless_recursion_fails(execute_due):
     execute_due()
 
     assert record(function_id).error.startswith("RecursionError")
+
+
+@action
+async def raise_in_an_event_loop(ctx: Context) -> None:
+    raise ValueError("from a coroutine")
+
+
+@action
+def raise_within_a_call(ctx: Context) -> None:
+    ctx.run_mutation(raise_at_length, characters="", length=0)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (raise_at_length, {"characters": "", "length": 0}),
+        (raise_in_an_event_loop, {}),
+        (raise_within_a_call, {}),
+    ],
+)
+def test_traceback_begins_in_the_function(execute_due, function, arguments):
+    function_id = ctx.scheduler.run_after(0, function, **arguments)
+
+    execute_due()
+
+    first_frame = record(function_id).traceback.splitlines()[1]
+    assert first_frame.endswith(f", in {function.body.__name__}")
