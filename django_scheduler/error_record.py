@@ -8,7 +8,7 @@ LONGEST_ERROR = 10_000
 LONGEST_TRACEBACK = 50_000
 
 #: The modules through which every body is called.
-ON_THE_WAY = ("django_scheduler.", "asyncio.", "concurrent.futures.")
+ON_THE_WAY = ("django_scheduler.", "asgiref.", "asyncio.", "concurrent.futures.")
 
 
 def describe(error: BaseException) -> dict[str, str]:
