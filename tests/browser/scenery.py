@@ -7,6 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from django_scheduler import crons, ctx
+from django_scheduler.crons.models import Cron, CronRun, CronRunState, Origin
 from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, State
 
 TRACEBACK = """Traceback (most recent call last):
@@ -48,6 +50,38 @@ def set_up(seed: int = 7) -> None:
             concurrency=8,
             version="0.1.0",
         )
+    _crons(now)
+
+
+def _crons(now: datetime) -> None:
+    for name, schedule, origin in (
+        ("archive old orders", crons.Daily(hour=3, timezone="Europe/Berlin"), Origin.CODE),
+        ("ask the courier", crons.Interval(minutes=5), Origin.CODE),
+        ("monthly invoices", crons.Monthly(day=1, hour=6, timezone="Europe/Berlin"), Origin.CODE),
+        ("newsletter", crons.CronLine("30 9 * * mon-fri", timezone="America/New_York"), Origin.RUN_TIME),
+    ):
+        cron = ctx.crons.register(name, schedule, "orders:archive_order", order_id=7)
+        _history(cron, now, every=timedelta(minutes=5) if name == "ask the courier" else timedelta(days=1))
+        Cron.objects.filter(pk=cron.pk).update(origin=origin, creation_time=now - timedelta(days=90))
+    ctx.crons.pause("newsletter", "Nothing to say before the sale")
+
+
+def _history(cron: Cron, now: datetime, *, every: timedelta) -> None:
+    """Twelve runs; in the middle of them two slots at which the previous run was unfinished."""
+    for number in range(12, 0, -1):
+        slot = now - number * every
+        is_skipped = number == 6
+        run = CronRun.objects.create(
+            cron=cron,
+            slot=slot,
+            last_slot=slot + every if is_skipped else slot,
+            slots=2 if is_skipped else 1,
+            state=CronRunState.SKIPPED if is_skipped else CronRunState.SUCCESS,
+            time=slot,
+            completed_time=None if is_skipped else slot + timedelta(seconds=1.4),
+        )
+    next_time = now + every * 0.6 if cron.every else cron.next_time
+    Cron.objects.filter(pk=cron.pk).update(last_run=run, last_slot=run.slot, next_time=next_time)
 
 
 def _functions(now: datetime, chance: random.Random) -> Iterator[ScheduledFunction]:

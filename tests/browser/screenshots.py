@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from django_scheduler import pausing
+from django_scheduler.crons.models import Cron
 from django_scheduler.models import ScheduledFunction, State
 from tests.browser import scenery
 
@@ -31,6 +32,8 @@ def test_pictures_are_taken(new_page, administrator, look, viewport, scheme):
     functions.filter(pk=order.pk).update(result=4711)
     for name, path in {
         "overview": "/overview/",
+        "crons": "/cron/",
+        "cron": f"/cron/{Cron.objects.get(name='ask the courier').pk}/change/",
         "detail-failed": f"/scheduledfunction/{failed.pk}/change/",
         "detail-success": f"/scheduledfunction/{order.pk}/change/",
     }.items():
