@@ -10,7 +10,7 @@ from django_scheduler.crons.schedules import Interval, Schedule
 PUNCTUAL = timedelta(minutes=1)
 
 #: Slots of a streak are counted up to here: a line that matches every minute has this many in a week.
-MOST_COUNTED = 10_000
+STREAK_COUNTED_TO = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +60,5 @@ def skip(schedule: Schedule, due: datetime, now: datetime, *, anchor: datetime) 
 def _streak(schedule: Schedule, first: datetime, last: datetime, anchor: datetime) -> Streak:
     if isinstance(schedule, Interval):
         return Streak(first, last, (last - first) // schedule.every + 1)
-    following = islice(schedule.slots(first, last, anchor=anchor), MOST_COUNTED - 1)
+    following = islice(schedule.slots(first, last, anchor=anchor), STREAK_COUNTED_TO - 1)
     return Streak(first, last, 1 + sum(1 for _ in following))
