@@ -18,9 +18,9 @@ from django_scheduler.errors import TimedOut
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.canceled import Canceled
 from django_scheduler.executor.flight_recorder import in_body
-from django_scheduler.executor.log import log
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
+from django_scheduler.log import log_of_executors as log
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.running import Running
 

@@ -14,9 +14,9 @@ from django.db import DatabaseError, InterfaceError, connections, router
 
 from django_scheduler.executor.errand import start_errand
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.log import show_log
 from django_scheduler.executor.lookout import Until
 from django_scheduler.executor.run import CUT_OFF, INTERVAL, end_process, run
+from django_scheduler.log import show_log
 from django_scheduler.management.progress import Progress
 from django_scheduler.management.reload import execute_and_reload
 from django_scheduler.models import Executor as ExecutorOnRecord
