@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from django_scheduler.crons.schedules import CronLine, Interval, Schedule
+from django_scheduler.crons.cron_lines import CronLine
+from django_scheduler.crons.intervals import Interval
+from django_scheduler.crons.schedules import Schedule
 
 
 def columns_of(schedule: Schedule) -> dict[str, Any]:
