@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django_scheduler import values
+from django_scheduler.crons.columns import stored_args
 from django_scheduler.crons.names import problem_with_name
 from django_scheduler.crons.schedules import Schedule
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule, SchedulerError
@@ -38,14 +37,12 @@ class Definition:
         """Raises ``FunctionNotFound``."""
         return resolve(self.function)
 
-    def dumped_args(self) -> dict[str, Any]:
+    def stored_args(self) -> dict[str, Any]:
         """The arguments as they are stored.
 
         Raises ``InvalidArguments``, ``FunctionNotFound``.
         """
-        target = self.target()
-        arguments: dict[str, Any] = json.loads(values.dump_arguments(target.name, target.bind(self.args, self.kwargs)))
-        return arguments
+        return stored_args(self.target(), self.args, self.kwargs)
 
     def problems(self) -> list[SchedulerError]:
         """What is wrong with it by itself."""
@@ -59,7 +56,7 @@ class Definition:
         try:
             if hidden := self.options & set(self.target().signature.parameters):
                 problems.append(_hidden(self.target(), hidden))
-            self.dumped_args()
+            self.stored_args()
         except (FunctionNotFound, InvalidArguments) as error:
             problems.append(error)
         return problems
