@@ -18,7 +18,8 @@ Its rooms:
   the next slot, ``clock_changes.py`` knows what a zone's clocks do, ``description.py`` says a schedule in words,
   ``columns.py`` stores it.
 * Which: code calls ``define.py``, ``definitions.py`` has what it defined, ``checks.py`` says what is wrong with them,
-  ``reconcile.py`` puts them on record; ``run_time.py`` is ``ctx.crons``; ``names.py`` says what a name may be.
+  ``reconcile.py`` says which version of the code is in force, ``changes.py`` puts its crons on record; ``run_time.py``
+  is ``ctx.crons``; ``names.py`` says what a name may be.
 * What becomes of a slot: ``firing.py`` schedules its function, ``catch_up.py`` decides which of several runs,
   ``locking.py`` lets only one process decide, ``history.py`` has what came of it, ``calendar.py`` what is ahead.
 * ``models.py`` has the tables. Who calls ``firing.py`` is ``executor/crons.py``.
