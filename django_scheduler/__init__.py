@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context, ctx
-    from django_scheduler.functions import action, internal_action, internal_mutation, mutation
+    from django_scheduler.decorators import action, internal_action, internal_mutation, mutation
     from django_scheduler.models import ScheduledFunctionId
     from django_scheduler.references import api, internal
 
@@ -30,13 +30,13 @@ __all__ = [
 _HOMES = {
     "Context": "context",
     "ScheduledFunctionId": "models",
-    "action": "functions",
+    "action": "decorators",
     "api": "references",
     "ctx": "context",
     "internal": "references",
-    "internal_action": "functions",
-    "internal_mutation": "functions",
-    "mutation": "functions",
+    "internal_action": "decorators",
+    "internal_mutation": "decorators",
+    "mutation": "decorators",
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from django_scheduler import commit_hook, scheduling
-from django_scheduler.commit_hook import BULK, Volume
+from django_scheduler.commit_hook import BULK, Scheduled, Volume
 from django_scheduler.conflicts import in_transaction
 from django_scheduler.databases import NewRow
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
@@ -65,6 +65,10 @@ def _write(using: str, rows: dict[int, NewRow]) -> None:
     ids = scheduling.insert(using, list(rows.values()))
     functions = ScheduledFunction.objects.using(using)
     functions.bulk_update(_linked(list(rows), ids), ["rerun_of"], batch_size=500)
+    for row, function_id in zip(rows.values(), ids, strict=True):
+        commit_hook.announce(
+            Scheduled(using=using, name=row.name, kind=str(row.kind), queue=row.queue, ids=[function_id])
+        )
 
 
 def _linked(old_ids: Sequence[int], new_ids: Sequence[int]) -> Iterator[ScheduledFunction]:

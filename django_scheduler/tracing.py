@@ -4,8 +4,9 @@ What it hands out for the first is stored with the function and handed back for 
 Without a tracer nothing is stored. A tracer that raises changes no outcome.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from django_scheduler.log import warn
@@ -40,20 +41,37 @@ def scheduling(*, name: str, kind: str, queue: str, number: int) -> AbstractCont
     """Surrounds the scheduling of so many functions; gives what is to be stored with them."""
     if _tracer is None:
         return nullcontext()
-    return _surviving(_tracer.scheduling(name=name, kind=kind, queue=queue, number=number))
+    return _surviving(partial(_tracer.scheduling, name=name, kind=kind, queue=queue, number=number))
 
 
 def executing(trace_context: str | None, function: Mapping[str, Any]) -> AbstractContextManager[object]:
     """Surrounds a body, given what was stored, and the arguments of ``function_started``."""
-    return nullcontext() if _tracer is None else _surviving(_tracer.executing(trace_context, function))
+    return nullcontext() if _tracer is None else _surviving(partial(_tracer.executing, trace_context, function))
 
 
 @contextmanager
-def _surviving(traced: AbstractContextManager[T]) -> Iterator[T | None]:
-    with ExitStack() as stack:
-        entered = None
-        try:
-            entered = stack.enter_context(traced)
-        except Exception as error:
-            warn("A tracer failed: %s", error, error=error)
+def _surviving(traced: Callable[[], AbstractContextManager[T]]) -> Iterator[T | None]:
+    span = ExitStack()
+    entered = None
+    try:
+        entered = span.enter_context(traced())
+    except Exception as error:
+        _warn(error)
+    try:
         yield entered
+    except BaseException as error:
+        _end(span, error)
+        raise
+    _end(span, None)
+
+
+def _end(span: ExitStack, error: BaseException | None) -> None:
+    try:
+        span.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+    except Exception as problem:
+        if problem is not error:
+            _warn(problem)
+
+
+def _warn(problem: Exception) -> None:
+    warn("A tracer failed: %r", problem, error=problem)

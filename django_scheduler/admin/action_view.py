@@ -23,7 +23,7 @@ from django_scheduler.admin.actions import ACTIONS, Action, counted
 from django_scheduler.admin.durations import to_the_second
 from django_scheduler.admin.permissions import may_act
 from django_scheduler.admin.rows import Row, for_list
-from django_scheduler.admin.selection import MOST_COUNTED, Selection, numbers, progress
+from django_scheduler.admin.selection import SELECTION_COUNTED_TO, Selection, numbers, progress
 from django_scheduler.databases import Database
 from django_scheduler.errors import SchedulerError
 from django_scheduler.models import Failure, State
@@ -98,8 +98,8 @@ class ActionView:
             selection,
             form=form,
             number=number,
-            is_more=(number.value or 0) > MOST_COUNTED,
-            most_counted=MOST_COUNTED,
+            is_more=(number.value or 0) > SELECTION_COUNTED_TO,
+            most_counted=SELECTION_COUNTED_TO,
             legal=legal,
             illegal=len(selection.ids) - legal,
             rows=[Row(function) for function in for_list(chosen.order_by("-pk"))[:SHOWN]],

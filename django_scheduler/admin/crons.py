@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -13,28 +11,23 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from django_scheduler.admin.cron_form import PREVIEW, PREVIEWED_RUNS, CronForm
-from django_scheduler.crons.calendar import next_runs
+from django_scheduler.admin.cron_form import PREVIEW, CronForm
+from django_scheduler.admin.cron_page import history, in_both_zones, next_runs_of, short
 from django_scheduler.crons.description import in_words
-from django_scheduler.crons.models import Cron, CronRun, CronRunState, CronState, Origin
+from django_scheduler.crons.models import Cron, CronRunState, CronState, Origin
 from django_scheduler.crons.run_time import Crons
-from django_scheduler.errors import InvalidSchedule, SchedulerError
+from django_scheduler.errors import SchedulerError
 from django_scheduler.masking import masked
-from django_scheduler.models import ScheduledFunction
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Cron]
 else:
     ModelAdmin = admin.ModelAdmin
-
-#: How many records of a cron's history are shown.
-SHOWN_RECORDS = 50
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -79,12 +72,12 @@ class CronAdmin(ModelAdmin):
 
     @admin.display(description=_("next run"), ordering="next_time")
     def next_run(self, cron: Cron) -> str:
-        return _short(cron.next_time)
+        return short(cron.next_time)
 
     @admin.display(description=_("last run"))
     def last_outcome(self, cron: Cron) -> str:
         run = cron.last_run
-        return f"{_short(run.slot or run.time)}, {CronRunState(run.state).label}" if run else "-"
+        return f"{short(run.slot or run.time)}, {CronRunState(run.state).label}" if run else "-"
 
     @admin.display(description=_("arguments"))
     def masked_args(self, cron: Cron) -> str:
@@ -113,17 +106,17 @@ class CronAdmin(ModelAdmin):
         obj: Cron | None = None,
     ) -> Any:
         form = context["adminform"].form
-        runs = form.preview or (_next_runs(obj) if obj else [])
+        runs = form.preview or (next_runs_of(obj) if obj else [])
         zone = (form.data.get("timezone") if form.preview else "") or (obj.timezone if obj else "")
         context |= {
-            "next_runs": _in_both_zones(runs, zone),
+            "next_runs": in_both_zones(runs, zone),
             "zone": zone,
             "viewers_zone": timezone.get_current_timezone_name(),
             "preview_button": PREVIEW,
         }
         if obj is not None:
             context |= {
-                "history": _history(obj),
+                "history": history(obj),
                 "may_pause": self.has_pause_permission(request),
                 "may_run": self.has_run_permission(request) and obj.state is not CronState.REMOVED,
                 "is_paused": obj.paused_time is not None,
@@ -232,48 +225,3 @@ class CronAdmin(ModelAdmin):
 def _has_permission(request: HttpRequest, codename: str) -> bool:
     user: Any = request.user
     return bool(user.has_perm(f"{Cron._meta.app_label}.{codename}"))
-
-
-def _next_runs(cron: Cron) -> list[datetime]:
-    if cron.next_time is None:
-        return []
-    try:
-        later = next_runs(cron.schedule, cron.next_time, PREVIEWED_RUNS - 1, anchor=cron.anchor)
-    except InvalidSchedule:
-        return []
-    return [cron.next_time, *later]
-
-
-def _in_both_zones(runs: list[datetime], zone: str) -> list[tuple[str, str]]:
-    try:
-        crons_zone = ZoneInfo(zone) if zone else None
-    except (LookupError, ValueError, OSError):
-        crons_zone = None
-    return [(_to_the_second(run, crons_zone), _to_the_second(run)) for run in runs]
-
-
-def _history(cron: Cron) -> list[dict[str, Any]]:
-    records = list(CronRun.objects.using(cron._state.db).filter(cron=cron).order_by("-pk")[:SHOWN_RECORDS])
-    functions = ScheduledFunction.objects.using(cron._state.db)
-    there = set(functions.filter(pk__in=[each.function_id for each in records]).values_list("pk", flat=True))
-    return [
-        {
-            "slot": _to_the_second(record.slot),
-            "last_slot": _to_the_second(record.last_slot) if record.slots > 1 else "",
-            "slots": record.slots,
-            "state": CronRunState(record.state).label,
-            "completed": _to_the_second(record.completed_time),
-            "function": record.function_id if record.function_id in there else None,
-            "error": record.error,
-        }
-        for record in records
-    ]
-
-
-def _short(time: datetime | None) -> str:
-    return date_format(timezone.localtime(time), "Y-m-d H:i:s") if time else "-"
-
-
-def _to_the_second(time: datetime | None, zone: ZoneInfo | None = None) -> str:
-    """Django's own formats leave the seconds and the offset out, and here they matter."""
-    return date_format(timezone.localtime(time, zone), "Y-m-d H:i:s O") if time else "-"

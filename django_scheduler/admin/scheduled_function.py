@@ -32,7 +32,7 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 #: Counting the functions in a state ends here.
-MOST_COUNTED = 1_000
+STATE_COUNTED_TO = 1_000
 
 STATES = (State.PENDING, State.IN_PROGRESS, State.SUCCESS, State.FAILED, State.CANCELED)
 
@@ -103,7 +103,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         after, before = request.GET.get("after", ""), request.GET.get("before", "")
         with Questions(self.database) as ask:
             answer = ask(lambda: functions.page(size=self.list_per_page, after=after, before=before))
-            counts = ask(lambda: self.database.count_states(STATES, at_most=MOST_COUNTED + 1))
+            counts = ask(lambda: self.database.count_states(STATES, at_most=STATE_COUNTED_TO + 1))
         page = answer.value or listing.Page([])
         context = {
             **self.page_context(request, _("Scheduled functions")),
@@ -180,6 +180,6 @@ def _state_tabs(filters: Filters, counts: dict[str, int]) -> Any:
             "label": label,
             "address": filters.address(state=value),
             "is_chosen": filters.state == value,
-            "count": None if number is None else min(number, MOST_COUNTED),
-            "is_more": number is not None and number > MOST_COUNTED,
+            "count": None if number is None else min(number, STATE_COUNTED_TO),
+            "is_more": number is not None and number > STATE_COUNTED_TO,
         }

@@ -26,7 +26,7 @@ BATCH = 500
 SPAN, PATIENCE = 20_000, 1.0
 
 #: Counting ends here.
-MOST_COUNTED = 10_000
+SELECTION_COUNTED_TO = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Selection:
         return replace(self, first=(oldest or 1) - 1, last=newest or 0)
 
     def count(self, database: Database, rows: QuerySet[ScheduledFunction]) -> Answer[int]:
-        """How many there are, counted up to ``MOST_COUNTED``; within the time limit of a query."""
+        """How many there are, counted up to ``SELECTION_COUNTED_TO``; within the time limit of a query."""
         if self.filters is None:
             return Answer(len(self.ids))
         if self.is_empty:
@@ -82,7 +82,7 @@ class Selection:
         if search is not None and search.function_id is None:
             return Answer(None)  # only comparing tells
         matching = matching.filter(filters.others(database)).order_by()
-        return ask(database, matching[: MOST_COUNTED + 1].count)
+        return ask(database, matching[: SELECTION_COUNTED_TO + 1].count)
 
     def next_batch(self, database: Database, rows: QuerySet[ScheduledFunction]) -> tuple[list[int], "Selection"]:
         """The ids of the next functions, and what is left of the selection."""

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from django.db import router
 
+from django_scheduler.crons.cron_lines import CronLine
+from django_scheduler.crons.intervals import Interval
 from django_scheduler.crons.models import Cron
-from django_scheduler.crons.schedules import CronLine, Interval, Schedule
+from django_scheduler.crons.schedules import Schedule
 from django_scheduler.errors import InvalidSchedule
 
 

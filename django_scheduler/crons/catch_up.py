@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from django_scheduler.crons.schedules import Interval, Schedule
+from django_scheduler.crons.intervals import Interval
+from django_scheduler.crons.schedules import Schedule
 
 #: With ``catch_up="none"`` a slot still runs when it is taken up so soon after its time.
 PUNCTUAL = timedelta(minutes=1)
 
 #: Slots of a streak are counted up to here: a line that matches every minute has this many in a week.
-MOST_COUNTED = 10_000
+STREAK_COUNTED_TO = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +61,5 @@ def skip(schedule: Schedule, due: datetime, now: datetime, *, anchor: datetime) 
 def _streak(schedule: Schedule, first: datetime, last: datetime, anchor: datetime) -> Streak:
     if isinstance(schedule, Interval):
         return Streak(first, last, (last - first) // schedule.every + 1)
-    following = islice(schedule.slots(first, last, anchor=anchor), MOST_COUNTED - 1)
+    following = islice(schedule.slots(first, last, anchor=anchor), STREAK_COUNTED_TO - 1)
     return Streak(first, last, 1 + sum(1 for _ in following))

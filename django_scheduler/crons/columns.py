@@ -1,8 +1,13 @@
-"""A schedule as columns of ``Cron``, which ``Cron.schedule`` reads."""
+"""A schedule and arguments as columns of ``Cron``, which ``Cron.schedule`` and a run of it read."""
 
+import json
 from typing import Any
 
-from django_scheduler.crons.schedules import CronLine, Interval, Schedule
+from django_scheduler import values
+from django_scheduler.crons.cron_lines import CronLine
+from django_scheduler.crons.intervals import Interval
+from django_scheduler.crons.schedules import Schedule
+from django_scheduler.functions import AnyFunction
 
 
 def columns_of(schedule: Schedule) -> dict[str, Any]:
@@ -14,3 +19,12 @@ def columns_of(schedule: Schedule) -> dict[str, Any]:
         "catch_up": schedule.catch_up,
         "pause_after_failures": schedule.pause_after_failures,
     }
+
+
+def stored_args(function: AnyFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a function as they are stored.
+
+    Raises ``InvalidArguments``.
+    """
+    arguments: dict[str, Any] = json.loads(values.dump_arguments(function.name, function.bind(args, kwargs)))
+    return arguments

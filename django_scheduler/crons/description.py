@@ -6,8 +6,9 @@ from cronsim import CronSim
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
+from django_scheduler.crons.cron_lines import CronLine
+from django_scheduler.crons.intervals import Interval
 from django_scheduler.crons.models import Cron
-from django_scheduler.crons.schedules import CronLine, Interval
 from django_scheduler.errors import InvalidSchedule
 
 DAY, HOUR, MINUTE, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)

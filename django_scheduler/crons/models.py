@@ -7,7 +7,9 @@ from here. Any code may read them; only this app writes them.
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from django_scheduler.crons.schedules import LONGEST_LINE, CronLine, Interval, Schedule
+from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
+from django_scheduler.crons.intervals import Interval
+from django_scheduler.crons.schedules import Schedule
 from django_scheduler.models import ScheduledFunction
 
 LONGEST_NAME = 150

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -15,7 +14,7 @@ from django.db import IntegrityError, router, transaction
 from django_scheduler import scheduling, values, wakeup
 from django_scheduler.crons import history
 from django_scheduler.crons.calendar import first_slot, next_slot
-from django_scheduler.crons.columns import columns_of
+from django_scheduler.crons.columns import columns_of, stored_args
 from django_scheduler.crons.locking import lock_patiently
 from django_scheduler.crons.models import Cron, CronRun, CronRunState, CronState, Origin
 from django_scheduler.crons.names import problem_with_name
@@ -277,8 +276,7 @@ class Crons:
 
 def _call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     target = resolve(function)
-    arguments = json.loads(values.dump_arguments(target.name, target.bind(args, kwargs)))
-    return {"function": target.name, "args": arguments}
+    return {"function": target.name, "args": stored_args(target, args, kwargs)}
 
 
 def _assign(cron: Cron, columns: dict[str, Any]) -> None:

@@ -8,7 +8,8 @@ and a line here. Its rooms:
   ``transactions.py``, ``failures.py``. ``alias.py`` is what they have in common, ``rows.py`` what they take and return,
   ``sql.py`` how they write it.
 * ``postgresql.py``, ``mysql.py`` and ``sqlite.py`` answer differently where they must. Of PostgreSQL,
-  ``interruption.py`` is how a cancel interrupts a mutation, and ``pooling.py`` notices a connection pooler.
+  ``interruption.py`` is how a cancel interrupts a mutation, ``listening.py`` hears wake-ups, and ``pooling.py`` notices
+  a connection pooler.
   ``silence.py`` is about connections whose other end is gone.
 * ``inspection.py`` is for the system checks.
 """

@@ -1,9 +1,7 @@
 """PostgreSQL: row locks that are skipped, NOTIFY, and executing mutations that can be interrupted."""
 
 import os
-import selectors
 import socket
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -11,9 +9,8 @@ from threading import Event
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
-from django_scheduler.databases import interruption, pooling, silence
+from django_scheduler.databases import interruption, listening, pooling, silence
 from django_scheduler.databases.base import Database
 from django_scheduler.databases.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
 from django_scheduler.databases.rows import Lane, Success
@@ -24,12 +21,6 @@ CHANNEL = "django_scheduler"
 
 #: How long a record waits for a transaction that is deciding about its function, in milliseconds.
 PATIENCE_WITH_HOLDER = 1000
-
-#: How often a listener looks whether it is to stop, in seconds.
-LISTEN_INTERVAL = 0.1
-
-#: How often it is looked whether its server is there at all, and how long the answer may take, in seconds.
-LISTENER_CHECK_INTERVAL, LISTENER_CHECK_PATIENCE = 30.0, 5.0
 
 #: How often an executor looks that cannot hear wake-ups, in seconds.
 POLL_INTERVAL_WITHOUT_WAKEUPS = 0.5
@@ -184,7 +175,7 @@ class PostgreSQL(Database):
                 cursor.execute("SELECT set_config('application_name', %s, false)", [f"{APPLICATION_NAME} listener"])
                 cursor.execute(f"LISTEN {CHANNEL}")
             ring()  # for what was committed before
-            _listen(connection, ring, stopping)
+            listening.ring_until(stopping, connection, ring)
         finally:
             connection.close()
 
@@ -247,30 +238,3 @@ class PostgreSQL(Database):
             # no state of its own, and would be met again.
             return "statement timeout" not in str(error)
         return state == "55P03" or state.startswith("53")  # lock not available, insufficient resources
-
-
-def _listen(connection: BaseDatabaseWrapper, ring: Callable[[], None], stopping: Event) -> None:
-    driver: Any = connection.connection
-    silence.keep_alive(driver.fileno())
-    next_check = time.monotonic() + LISTENER_CHECK_INTERVAL
-    with selectors.DefaultSelector() as selector:
-        selector.register(driver.fileno(), selectors.EVENT_READ)
-        while not stopping.is_set():
-            if selector.select(timeout=LISTEN_INTERVAL):
-                _drain_notifications(driver)
-                ring()
-            if time.monotonic() > next_check:
-                with silence.answering_within(LISTENER_CHECK_PATIENCE, driver.fileno()), connection.cursor() as cursor:
-                    cursor.execute("SELECT 1")
-                ring()  # what has arrived meanwhile is in no queue of ours
-                next_check = time.monotonic() + LISTENER_CHECK_INTERVAL
-
-
-def _drain_notifications(driver: Any) -> None:
-    if hasattr(driver, "pgconn"):  # psycopg 3
-        driver.pgconn.consume_input()
-        while driver.pgconn.notifies():
-            pass
-    else:
-        driver.poll()
-        driver.notifies.clear()

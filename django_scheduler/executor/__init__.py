@@ -8,11 +8,13 @@ rooms:
 * ``execution.py`` says what every kind of execution does, ``choice.py`` which one a function gets. The kinds:
   ``mutation.py``; ``group.py``, several mutations in one transaction (``group_size.py`` says how many,
   ``lone_names.py`` which not); ``action.py`` (``event_loop.py`` runs async ones); ``missing.py``; ``hand_over.py``.
-  ``backoff.py`` says when to retry, ``log.py`` logs the end.
-* While a body runs: ``budget.py`` is its time and ``watchdog.py`` looks at it, ``mutation_budget.py`` stops a mutation,
-  ``canceled.py`` is ``ctx.canceled``, ``flight_recorder.py`` tells the supervisor which body it was.
+  ``backoff.py`` says when to retry.
+* While a body runs, which ``function_execution.py`` calls: ``budget.py`` is its time and ``watchdog.py`` looks at it,
+  ``mutation_budget.py`` stops a mutation, ``canceled.py`` is ``ctx.canceled``, ``flight_recorder.py`` tells the
+  supervisor which body it was.
 * Beside the work, ``side_task.py`` repeats: ``registration.py`` (the executor's own row and its heartbeat),
-  ``recovery.py`` (actions whose executor is gone, which ``process.py`` can tell), ``retention.py`` (finished rows that
-  may go), ``crons.py``. ``errand.py`` does something once, in a thread that nobody has to wait for.
+  ``recovery.py`` (actions whose executor is gone, which ``process.py`` can tell; ``tell_failed.py`` announces their
+  end), ``retention.py`` (finished rows that may go), ``crons.py``. ``errand.py`` does something once, in a thread that
+  nobody has to wait for.
 * In a worker of somebody else's, ``by_id.py`` executes one function, and ``membership.py`` is its row.
 """

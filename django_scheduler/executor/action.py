@@ -32,7 +32,7 @@ from django_scheduler.error_record import describe
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.errand import start_errand
 from django_scheduler.executor.event_loop import AsyncBody
-from django_scheduler.executor.execution import FunctionExecution
+from django_scheduler.executor.function_execution import FunctionExecution
 from django_scheduler.executor.session import discard_connection, tidy_connections
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 

@@ -13,10 +13,11 @@ import time
 from threading import Event
 
 from django_scheduler.conf import get_settings
+from django_scheduler.crons.changes import Changes
 from django_scheduler.crons.firing import fire
 from django_scheduler.crons.history import delete_expired_history, settle_finished_runs
 from django_scheduler.crons.models import Cron
-from django_scheduler.crons.reconcile import Changes, adopt, is_in_force, sign
+from django_scheduler.crons.reconcile import adopt, is_in_force, sign
 from django_scheduler.databases import Database
 from django_scheduler.executor.session import executor_session
 from django_scheduler.log import log_of_crons as log

@@ -25,7 +25,6 @@ from django_scheduler.executor.crons import CronKeeper
 from django_scheduler.executor.errand import run_errand
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.flight_recorder import FlightRecorder
-from django_scheduler.executor.log import log
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout, Until
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
@@ -33,6 +32,7 @@ from django_scheduler.executor.registration import Registration
 from django_scheduler.executor.retention import delete_expired
 from django_scheduler.executor.side_task import SideTask
 from django_scheduler.executor.worker import Worker
+from django_scheduler.log import log_of_executors as log
 
 #: How often retention looks for what has expired, in seconds.
 RETENTION_INTERVAL = 60.0

@@ -1,4 +1,5 @@
-"""A fleet's worker process on record: an executor as any, from the first function that it executes by id.
+"""How a worker process of a fleet (``fleet.py``) is a member of the executors: it is on record as one of them, from
+the first function that it executes by id until its end.
 
 It has a row and a heartbeat, so whoever looks for lost actions sees when it is gone; and it looks for those of others.
 A process that was forked from one on record is another one, and registers by itself.

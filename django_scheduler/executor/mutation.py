@@ -40,7 +40,7 @@ from django_scheduler.error_record import clear_frames, describe
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.backoff import backoff
 from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.execution import FunctionExecution
+from django_scheduler.executor.function_execution import FunctionExecution
 from django_scheduler.executor.mutation_budget import MutationBudget
 from django_scheduler.executor.session import close_connection, tidy_connections
 from django_scheduler.models import Failure, Kind, State

@@ -10,6 +10,7 @@ opens no other one inside of ``atomic``.
 """
 
 import ctypes
+import logging
 import sys
 import threading
 import traceback
@@ -21,7 +22,7 @@ from django_scheduler.databases import Database
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.errand import start_errand
-from django_scheduler.executor.log import log_failure
+from django_scheduler.log import log_of_executors as log
 
 
 class MutationBudget(Budget):
@@ -48,7 +49,12 @@ class MutationBudget(Budget):
             self._database.interrupt_statement(self._session)
         except Exception as error:
             if not self.has_ended:
-                log_failure("A statement whose time is up could not be stopped, which is tried again: %s", error)
+                log(
+                    logging.ERROR,
+                    "A statement whose time is up could not be stopped, which is tried again: %s",
+                    error,
+                    error=error,
+                )
 
     def _cut_off(self) -> None:
         error = self.error
@@ -62,11 +68,21 @@ class MutationBudget(Budget):
             try:
                 self._database.end_session(self._session)
             except Exception as problem:
-                log_failure("The session of a mutation that does not end could not be ended: %s", problem)
+                log(
+                    logging.ERROR,
+                    "The session of a mutation that does not end could not be ended: %s",
+                    problem,
+                    error=problem,
+                )
             try:
                 self._record(error)
             except Exception as problem:
-                log_failure("The timeout of a mutation could not be recorded, which so will run again: %s", problem)
+                log(
+                    logging.ERROR,
+                    "The timeout of a mutation could not be recorded, which so will run again: %s",
+                    problem,
+                    error=problem,
+                )
 
         start_errand(run)
 

@@ -3,7 +3,7 @@
 import logging
 
 from django_scheduler.databases import Lane
-from django_scheduler.executor.log import log
+from django_scheduler.log import log_of_executors as log
 
 
 class PausedQueues:

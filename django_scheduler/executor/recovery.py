@@ -15,17 +15,13 @@ next heartbeat. What it claims in between belongs to nobody on record, so such a
 Mutations need none of this: their lock went with their executor's connection.
 """
 
-import logging
-from functools import partial
-
 from django.db import connections, transaction
 from django.db.models import QuerySet
 
-from django_scheduler import signals
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
-from django_scheduler.executor.log import log
 from django_scheduler.executor.process import is_alive, process_space
+from django_scheduler.executor.tell_failed import tell_failed
 from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, State
 
 
@@ -77,33 +73,16 @@ def _record_lost(database: Database, actions: QuerySet[ScheduledFunction], reaso
             completed_time=database.now(),
         )
         if changed:
-            log(
-                logging.ERROR,
-                "%s %s: failed (lost), because %s",
-                name,
+            tell_failed(
+                database,
                 pk,
-                reason,
-                function=name,
-                function_id=pk,
-                executor=worker,
-                state=State.FAILED.value,
-                failure=Failure.LOST.value,
-            )
-            tell = partial(
-                signals.send,
-                signals.function_finished,
-                function_id=pk,
                 name=name,
-                kind=Kind.ACTION.value,
+                kind=Kind.ACTION,
                 attempt=attempt,
-                lag=None,
                 executor=worker,
-                using=database.using,
-                state=State.FAILED.value,
-                failure=Failure.LOST.value,
-                duration=None,
+                failure=Failure.LOST,
+                reason=reason,
             )
-            transaction.on_commit(tell, using=database.using, robust=True)
 
 
 def _executors(database: Database) -> QuerySet[Executor]:

@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 
 from django_scheduler import __version__
 from django_scheduler.databases import Database
-from django_scheduler.executor.log import log
 from django_scheduler.executor.process import host, process_space, process_start
+from django_scheduler.log import log_of_executors as log
 from django_scheduler.models import Executor
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from django.db import connections
 
-from django_scheduler.executor.log import log
+from django_scheduler.log import log_of_executors as log
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
 

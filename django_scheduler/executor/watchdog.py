@@ -6,12 +6,13 @@ wakes when the earliest of those has come, mostly to find that what it was for h
 is once per time budget, however many functions run.
 """
 
+import logging
 import threading
 import time
 from functools import cache
 from typing import Protocol
 
-from django_scheduler.executor.log import log_failure
+from django_scheduler.log import log_of_executors as log
 
 
 class Watched(Protocol):
@@ -46,7 +47,7 @@ class Watchdog:
                 try:
                     watched.alarm()
                 except Exception as error:
-                    log_failure("The watchdog could not enforce a time budget: %s", error)
+                    log(logging.ERROR, "The watchdog could not enforce a time budget: %s", error, error=error)
                     watched.alarm_time = time.monotonic() + 1.0
             with self._change:
                 self._wakes_at = min((watched.alarm_time for watched in self._watched), default=float("inf"))

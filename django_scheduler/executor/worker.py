@@ -19,11 +19,11 @@ from django_scheduler.executor.choice import execution_or_hand_over
 from django_scheduler.executor.execution import Execution, SingleExecution
 from django_scheduler.executor.group import MutationGroup
 from django_scheduler.executor.group_size import GroupSize
-from django_scheduler.executor.log import log
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import discard_connection, executor_session, tidy_connections
+from django_scheduler.log import log_of_executors as log
 from django_scheduler.models import ScheduledFunctionId
 
 #: The waits after a failure to look or to claim, in seconds.

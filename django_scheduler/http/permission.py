@@ -19,7 +19,8 @@ from django_scheduler.log import report
 def require_csrf_token(request: HttpRequest) -> None:
     """Raises ``Refusal`` where a browser may have sent a user's session without the user knowing.
 
-    A request without a session's cookie has nothing that a browser adds by itself, and needs no token.
+    A request without a session's cookie needs no token. Whatever else a browser adds by itself, such as a client's
+    certificate, it adds to JSON from another site's page only if this site has allowed that page (CORS).
     """
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return

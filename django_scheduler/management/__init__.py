@@ -1,1 +1,3 @@
-"""The commands, in ``commands/``, and what only they need: ``durations.py``, ``progress.py``, ``reload.py``."""
+"""The commands, in ``commands/``, and what only they need: ``durations.py`` and ``numbers.py``, ``progress.py``,
+``reload.py``.
+"""

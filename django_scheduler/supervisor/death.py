@@ -19,11 +19,11 @@ from datetime import timedelta
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from django_scheduler import signals
 from django_scheduler.databases import NOW, Database
 from django_scheduler.executor.backoff import backoff
-from django_scheduler.executor.log import log
 from django_scheduler.executor.recovery import recover_lost_actions
+from django_scheduler.executor.tell_failed import tell_failed
+from django_scheduler.log import log_of_executors as log
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 
 #: A mutation in whose body so many processes have died is not run again.
@@ -104,31 +104,15 @@ def _fail(database: Database, function_id: int, count: int, executor_name: str, 
     if database.record(function_id, changes, only_if={"state": State.PENDING, "crashes": count}):
         rows = ScheduledFunction.objects.using(database.using)
         name, attempt = rows.values_list("name", "attempts").get(pk=function_id)
-        log(
-            logging.ERROR,
-            "%s %s: failed (crashed), because %d processes have died while they executed it, the last one by %s",
-            name,
+        tell_failed(
+            database,
             function_id,
-            count,
-            end,
-            function=name,
-            function_id=function_id,
-            executor=executor_name,
-            state=State.FAILED.value,
-            failure=Failure.CRASHED.value,
-        )
-        signals.send(
-            signals.function_finished,
-            function_id=function_id,
             name=name,
-            kind=Kind.MUTATION.value,
+            kind=Kind.MUTATION,
             attempt=attempt,
-            lag=None,
             executor=executor_name,
-            using=database.using,
-            state=State.FAILED.value,
-            failure=Failure.CRASHED.value,
-            duration=None,
+            failure=Failure.CRASHED,
+            reason=f"{count} processes have died while they executed it, the last one by {end}",
         )
 
 

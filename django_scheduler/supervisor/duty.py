@@ -54,9 +54,9 @@ def serve(assignment: Assignment, supervisor: Connection, slots: MutableSequence
 
     from django_scheduler.executor.executor import Executor
     from django_scheduler.executor.flight_recorder import FlightRecorder
-    from django_scheduler.executor.log import show_log
     from django_scheduler.executor.lookout import Until
     from django_scheduler.executor.run import run
+    from django_scheduler.log import show_log
     from django_scheduler.supervisor.limits import Limits
 
     show_log(assignment.verbosity)

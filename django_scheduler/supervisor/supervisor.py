@@ -10,8 +10,8 @@ from multiprocessing.connection import wait
 
 from django_scheduler.databases import database_for
 from django_scheduler.executor.errand import start_errand
-from django_scheduler.executor.log import log
 from django_scheduler.executor.lookout import Until
+from django_scheduler.log import log_of_executors as log
 from django_scheduler.supervisor.assignment import Assignment
 from django_scheduler.supervisor.death import record_death
 from django_scheduler.supervisor.post import Post

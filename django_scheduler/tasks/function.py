@@ -15,7 +15,9 @@ from functools import cached_property, lru_cache, update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import ImproperlyConfigured
 from django.tasks import Task, TaskContext
+from django.tasks.exceptions import InvalidTask
 from django.tasks.signals import task_started
 from django.utils.json import normalize_json
 from django.utils.module_loading import import_string
@@ -50,9 +52,13 @@ def find_task(name: str) -> AnyTask | None:
 
 
 def find_function(name: str, kind: str) -> TaskFunction | None:
-    """The function as which the task of that name is executed."""
+    """The function as which the task of that name is executed; ``None`` also if the task can be none any more."""
     task = find_task(name)
-    return function_of(task, Kind(kind)) if task else None
+    try:
+        return function_of(task, Kind(kind)) if task else None
+    except ImproperlyConfigured as error:
+        warn("The task %s cannot be executed as the %s that it was enqueued as: %s", name, kind, error)
+        return None
 
 
 @lru_cache(maxsize=1024)
@@ -67,7 +73,7 @@ class TaskFunction(Function[..., Any]):
     def __init__(self, task: AnyTask, kind: Kind) -> None:
         self.task = task
         super().__init__(
-            _async_body(task) if iscoroutinefunction(task.func) else _body(task),
+            _body_of(task, kind),
             kind=kind,
             public=False,
             name=None,
@@ -95,6 +101,22 @@ class TaskFunction(Function[..., Any]):
     @cached_property
     def _signature_of_task(self) -> inspect.Signature:
         return inspect.signature(self.task.func)
+
+
+def _body_of(task: AnyTask, kind: Kind) -> Any:
+    if not iscoroutinefunction(task.func):
+        return _body(task)
+    return _async_body(task) if kind is Kind.ACTION else _refusing_body(task)
+
+
+def _refusing_body(task: AnyTask) -> Any:
+    def refuse(ctx: Context, *, args: list[Any], kwargs: dict[str, Any], backend: str, run_after: Any = None) -> Any:
+        raise InvalidTask(
+            f"{task.module_path} is async now, and was enqueued as a mutation, which is a plain function because"
+            " Django's transactions are synchronous. Make it a plain function again, and run this again."
+        )
+
+    return refuse
 
 
 def _body(task: AnyTask) -> Any:

@@ -63,6 +63,16 @@ class Expectation:
         return text
 
 
+def refuse_ambiguous_options(function: AnyFunction, options: Mapping[str, object]) -> None:
+    """Raises ``InvalidArguments`` for an option that is given, and that may have been meant for an argument."""
+    for name, value in options.items():
+        if value is not None and name in function.signature.parameters:
+            raise InvalidArguments(
+                f"{function.name} has a parameter {name!r}, which is an option of assert_scheduled(). Leave it out, and"
+                " look at the args of what assert_scheduled() returns."
+            )
+
+
 def listing(rows: Sequence[ScheduledFunction]) -> str:
     """What is scheduled, for an error message."""
     if not rows:

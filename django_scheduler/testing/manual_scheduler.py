@@ -19,7 +19,7 @@ from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.references import Reference, resolve
 from django_scheduler.testing import clock
 from django_scheduler.testing.execution import execute
-from django_scheduler.testing.expectation import Expectation, listing
+from django_scheduler.testing.expectation import Expectation, listing, refuse_ambiguous_options
 from django_scheduler.times import parse_delay, parse_time
 
 
@@ -92,10 +92,10 @@ class ManualScheduler:
         The duration is a ``timedelta``, or what makes one: ``advance(hours=2)``. Raises ``TooManyRuns`` if more
         than ``max_runs`` become due.
         """
-        end = timezone.now() + duration + timedelta(**units)
-        if end < timezone.now():
+        duration += timedelta(**units)
+        if duration < timedelta(0):
             raise ValueError("Time only goes forward.")
-        return self._run_until(end, max_runs, raise_failures=raise_failures)
+        return self._run_until(timezone.now() + duration, max_runs, raise_failures=raise_failures)
 
     # Looking
 
@@ -118,9 +118,14 @@ class ManualScheduler:
 
         ``at``: for that time, as for ``run_at``. ``after``: with that delay, as for ``run_after``. ``times``: so
         many times; else at least once. ``args``: with these arguments, whatever the others are.
+
+        Raises ``InvalidArguments`` for an argument that the function does not have, and for an option that is also
+        the name of one that it has.
         """
+        target = resolve(function)
+        refuse_ambiguous_options(target, {"at": at, "after": after, "times": times})
         expected = Expectation(
-            function=resolve(function),
+            function=target,
             arguments=args,
             at=None if at is None else parse_time(at),
             after=None if after is None else parse_delay(after),

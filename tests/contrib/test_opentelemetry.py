@@ -1,6 +1,7 @@
 """Spans of what schedules and of what executes, linked across the stored row."""
 
 import asyncio
+from contextlib import contextmanager
 
 import pytest
 from django.test import modify_settings
@@ -115,6 +116,73 @@ def test_trace_that_cannot_be_continued_keeps_nothing_from_being_executed(export
     execute_due()
 
     assert record(function_id).state == State.SUCCESS
+
+
+class TracerThatFails:
+    """At the beginning of what it traces, or at its end."""
+
+    def __init__(self, moment):
+        self.moment = moment
+
+    @contextmanager
+    def scheduling(self, **arguments):
+        self.fail("beginning")
+        yield None
+        self.fail("end")
+
+    @contextmanager
+    def executing(self, trace_context, function):
+        self.fail("beginning")
+        try:
+            yield
+        finally:
+            self.fail("end")
+
+    def fail(self, moment):
+        if moment == self.moment:
+            raise RuntimeError("the collector is not there")
+
+
+class TracerThatFailsAtOnce:
+    def scheduling(self, **arguments):
+        raise RuntimeError("the collector is not there")
+
+    def executing(self, trace_context, function):
+        raise RuntimeError("the collector is not there")
+
+
+@pytest.mark.parametrize("tracer", [TracerThatFails("beginning"), TracerThatFails("end"), TracerThatFailsAtOnce()])
+def test_tracer_that_fails_changes_no_outcome(execute_due, tracer):
+    tracing.use(tracer)
+    try:
+        written = ctx.scheduler.run_after(0, write, label="written")
+        noted = ctx.scheduler.run_after(0, note, label="noted")
+        raised = ctx.scheduler.run_after(0, write_and_raise, label="it")
+        execute_due()
+    finally:
+        tracing.use(None)
+
+    assert record(written).state == State.SUCCESS
+    assert record(noted).state == State.SUCCESS
+    assert record(raised).error == "ValueError: it is not to be"
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@action
+def raise_what_cannot_be_told(ctx: Context) -> None:
+    raise UnspeakableError
+
+
+def test_error_that_no_span_can_tell_is_that_of_the_function(exporter, execute_due):
+    function_id = ctx.scheduler.run_after(0, raise_what_cannot_be_told)
+    execute_due()
+
+    assert record(function_id).error.startswith("UnspeakableError")
+    assert len(spans(exporter, "execute")) == 1
 
 
 def test_nothing_is_stored_without_a_tracer():

@@ -1,9 +1,11 @@
 """Metrics, as Prometheus reads them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from django.apps import apps
+from django.db import connection
 from django.test import modify_settings
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
@@ -37,6 +39,25 @@ def test_status_is_read_when_it_is_scraped(registry):
     assert 'django_scheduler_lag_seconds{queue="email"} 10' in text
     assert "django_scheduler_running 0.0" in text
     assert 'django_scheduler_executors{state="stale"} 1.0' in text
+
+
+def test_scrape_leaves_no_connection_open_in_a_thread_that_is_not_djangos(registry):
+    def scrape():
+        text = generate_latest(registry).decode()
+        return text, connection.connection
+
+    with ThreadPoolExecutor(1) as server:
+        text, left_open = server.submit(scrape).result()
+
+    assert "django_scheduler_running 0.0" in text
+    assert left_open is None
+
+
+def test_scrape_leaves_an_open_connection_open(registry):
+    connection.ensure_connection()
+    generate_latest(registry)
+
+    assert connection.connection is not None
 
 
 def test_what_this_process_schedules_and_finishes_is_counted(registry, execute_due):

@@ -28,7 +28,7 @@ def code(monkeypatch) -> Callable[[], None]:
 
     def another_version() -> None:
         fresh = Definitions()
-        for module in ("definitions", "reconcile", "checks"):
+        for module in ("definitions", "define", "changes", "checks"):
             monkeypatch.setattr(f"django_scheduler.crons.{module}.definitions", fresh)
 
     another_version()

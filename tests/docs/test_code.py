@@ -35,7 +35,7 @@ def reader(monkeypatch, db) -> dict[str, Any]:
     for name in ("orders", "orders.models"):
         monkeypatch.setitem(sys.modules, name, import_module(f"testproject.{name}"))
     monkeypatch.setattr(registry, "_functions", {})
-    for user in ("definitions", "reconcile", "checks"):
+    for user in ("definitions", "define", "changes", "checks"):
         monkeypatch.setattr(f"django_scheduler.crons.{user}.definitions", Definitions())
     module = ModuleType("testproject.orders.documentation")
     for name in (module.__name__, "orders.functions"):

@@ -13,6 +13,7 @@ from django_scheduler import Context, ctx, mutation
 from django_scheduler.databases import database_for
 from django_scheduler.executor.recovery import record_lost
 from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.rerun import run_again
 from django_scheduler.signals import function_finished, function_scheduled, function_started
 from django_scheduler.supervisor.death import record_death
 from tests.executor.in_process import record
@@ -63,6 +64,18 @@ def test_scheduled_is_sent_at_once_outside_of_a_transaction():
     with received(function_scheduled) as told:
         function_id = ctx.scheduler.run_after(0, write, label="first")
         assert ids(told) == [function_id]
+
+
+def test_scheduled_is_sent_of_what_runs_again(execute_due):
+    finished = [ctx.scheduler.run_after(0, write, label="once"), ctx.scheduler.run_after(0, note, label="once")]
+    execute_due()
+
+    with received(function_scheduled) as told, transaction.atomic():
+        run_again("default", finished)
+        assert told == []
+
+    assert ids(told) == list(ScheduledFunction.objects.filter(rerun_of__in=finished).values_list("pk", flat=True))
+    assert [each["name"] for each in told] == ["tests:write", "tests:note"]
 
 
 def test_nothing_is_sent_of_what_is_rolled_back():

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_scheduler import ctx
-from django_scheduler.management.commands.runscheduler import _memory
+from django_scheduler.management.numbers import size_of_memory
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
@@ -64,9 +64,9 @@ def test_process_is_replaced_when_it_uses_too_much_memory(supervise):
 def test_size_of_memory(text, size):
     if size is None:
         with pytest.raises(Exception, match="is not a size of memory"):
-            _memory(text)
+            size_of_memory(text)
     else:
-        assert _memory(text) == size
+        assert size_of_memory(text) == size
 
 
 @pytest.mark.parametrize(

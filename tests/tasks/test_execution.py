@@ -11,6 +11,7 @@ from django.utils import timezone
 from django_scheduler import ctx
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from django_scheduler.rerun import run_again
+from django_scheduler.tasks.task import with_values
 from tests.models import Entry
 from tests.tasks import jobs
 
@@ -158,6 +159,33 @@ def test_name_of_what_is_no_task_is_missing(execute_due, name):
     execute_due()
 
     assert row(result).failure == Failure.MISSING
+
+
+def test_task_that_has_become_async_since_it_was_enqueued_as_a_mutation_fails_and_holds_up_nobody(execute_due):
+    result = jobs.add_async.enqueue(1)
+    ScheduledFunction.objects.filter(pk=result.id).update(kind=Kind.MUTATION)
+    other = jobs.write.enqueue("other")
+
+    execute_due()
+
+    result.refresh()
+    other.refresh()
+    assert "add_async is async now, and was enqueued as a mutation" in result.errors[0].traceback
+    assert (row(result).state, row(result).failure) == (State.FAILED, Failure.ERROR)
+    assert other.status == TaskResultStatus.SUCCESSFUL
+    assert [entry.label for entry in Entry.objects.all()] == ["other"]
+
+
+def test_task_that_could_not_be_scheduled_any_more_is_missing_and_holds_up_nobody(execute_due, monkeypatch):
+    result = jobs.add.enqueue(1)
+    other = jobs.write.enqueue("other")
+    monkeypatch.setattr(jobs, "add", with_values(jobs.add, queue_name="q" * 101))
+
+    execute_due()
+
+    other.refresh()
+    assert (row(result).state, row(result).failure) == (State.FAILED, Failure.MISSING)
+    assert other.status == TaskResultStatus.SUCCESSFUL
 
 
 def test_arguments_that_no_longer_fit_fail_with_the_reason(execute_due):

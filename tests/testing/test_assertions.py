@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from django_scheduler import ctx
+from django_scheduler import Context, ctx, mutation
 from django_scheduler.errors import FunctionNotFound, InvalidArguments
 from tests.functions import note, write
 from tests.testing.functions import greet
@@ -31,6 +31,18 @@ def test_a_function_is_scheduled_with_these_arguments(scheduler):
     for unexpected in ({"name": "Bob"}, {"name": "Ada", "title": "Count"}, {"color": "red"}):
         with pytest.raises(AssertionError):
             scheduler.assert_scheduled(greet, **unexpected)
+
+
+@mutation
+def remind(ctx: Context, *, label: str, times: int) -> None: ...
+
+
+def test_an_argument_that_is_named_as_an_option_is_not_taken_for_the_option(scheduler):
+    ctx.scheduler.run_after(0, remind, label="rent", times=5)
+
+    with pytest.raises(InvalidArguments, match="remind has a parameter 'times'"):
+        scheduler.assert_scheduled(remind, times=1)
+    scheduler.assert_scheduled(remind, label="rent", after=0)
 
 
 def test_a_default_counts_as_an_argument(scheduler):

@@ -53,6 +53,13 @@ def test_the_time_is_moved_whoever_is_in_charge_of_it(scheduler, clock):
         assert labels() == ["in a week", "in nine days"]
 
 
+def test_no_time_can_pass_while_the_clock_goes_on(scheduler, clock):
+    with clock():
+        ctx.scheduler.run_after(0, write, label="at once")
+        scheduler.advance()
+        assert labels() == ["at once"]
+
+
 def test_it_does_not_matter_what_is_started_first(clock):
     with clock(), ManualScheduler() as scheduler:
         start = timezone.now()

@@ -6,10 +6,12 @@ A label is the name of a function, a queue, a state: something of which there ar
 from collections.abc import Iterable
 from typing import Any
 
+from django.db import connections, router
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from django_scheduler.models import ScheduledFunction
 from django_scheduler.signals import function_finished, function_scheduled
 from django_scheduler.status import Status, status
 
@@ -27,7 +29,7 @@ class StatusCollector(Collector):
         return []  # so that registering it does not ask the database
 
     def collect(self) -> Iterable[Metric]:
-        now = status(self._using)
+        now = _status(self._using or router.db_for_read(ScheduledFunction))
         yield _of_queues("pending", "Functions that have not ended (counted to 100,000).", now, "pending")
         yield _of_queues("due", "Pending functions that could start now (counted to 100,000).", now, "due")
         yield _of_queues("lag_seconds", "Age of the oldest due function that nobody executes.", now, "lag")
@@ -98,6 +100,17 @@ def register(registry: CollectorRegistry, using: str | None = None) -> Metrics:
     function_scheduled.connect(metrics.count_scheduled, weak=False)
     function_finished.connect(metrics.count_finished, weak=False)
     return metrics
+
+
+def _status(using: str) -> Status:
+    # The thread may be one of the library's own server, where nobody else closes what is opened.
+    connection = connections[using]
+    was_open = connection.connection is not None
+    try:
+        return status(using)
+    finally:
+        if not was_open:
+            connection.close()
 
 
 def _of_queues(name: str, documentation: str, now: Status, attribute: str) -> Metric:

@@ -1,7 +1,6 @@
 """``manage.py runscheduler``: execute what is due, until a signal says stop."""
 
-import re
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from contextlib import contextmanager
@@ -14,9 +13,10 @@ from django.db import DatabaseError, InterfaceError, connections, router
 
 from django_scheduler.executor.errand import start_errand
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.log import show_log
 from django_scheduler.executor.lookout import Until
 from django_scheduler.executor.run import CUT_OFF, INTERVAL, end_process, run
+from django_scheduler.log import show_log
+from django_scheduler.management.numbers import positive, size_of_memory, whole_from_0
 from django_scheduler.management.progress import Progress
 from django_scheduler.management.reload import execute_and_reload
 from django_scheduler.models import Executor as ExecutorOnRecord
@@ -36,14 +36,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--processes",
-            type=_at_least(0, int),
+            type=whole_from_0,
             metavar="N",
             help="how many processes to keep at work, restarting one that dies; 0: execute in this very process,"
             " unattended (default: 1, but 0 with --once, --drain and --reload)",
         )
         parser.add_argument(
             "--concurrency",
-            type=_positive(int),
+            type=positive(int),
             default=8,
             metavar="M",
             help="how many functions each process executes at a time, in as many threads (default: 8)",
@@ -59,20 +59,20 @@ class Command(BaseCommand):
         parser.add_argument("--database", metavar="ALIAS", help="the database to execute from")
         parser.add_argument(
             "--grace",
-            type=_positive(float),
+            type=positive(float),
             default=30.0,
             metavar="SECONDS",
             help="how long running functions may take to end after the first signal (default: 30)",
         )
         parser.add_argument(
             "--max-functions",
-            type=_positive(int),
+            type=positive(int),
             metavar="N",
             help="replace a process by a new one after it has executed N functions",
         )
         parser.add_argument(
             "--max-memory",
-            type=_memory,
+            type=size_of_memory,
             metavar="SIZE",
             help="replace a process by a new one when it uses so much memory, such as 512M or 2G",
         )
@@ -205,42 +205,6 @@ def _refusing_what_is_wrong() -> Iterator[None]:
             f"The executor cannot start: {str(error).strip()}. Can its database be reached, and has"
             " `manage.py migrate` been run?"
         ) from error
-
-
-def _positive(number: type[int] | type[float]) -> Any:
-    def parse(text: str) -> float:
-        try:
-            value = number(text)
-        except ValueError:
-            raise ArgumentTypeError(f"{text!r} is not a {'whole ' if number is int else ''}number") from None
-        if not value > 0:
-            raise ArgumentTypeError(f"{text} is not greater than 0")
-        return value
-
-    return parse
-
-
-def _at_least(least: int, number: type[int]) -> Any:
-    def parse(text: str) -> int:
-        try:
-            value = number(text)
-        except ValueError:
-            raise ArgumentTypeError(f"{text!r} is not a whole number") from None
-        if value < least:
-            raise ArgumentTypeError(f"{text} is less than {least}")
-        return value
-
-    return parse
-
-
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
-
-def _memory(text: str) -> int:
-    size = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)(?:iB|B)?", text.strip(), re.IGNORECASE)
-    if size is None or not (value := int(float(size[1]) * _UNITS[size[2].upper()])):
-        raise ArgumentTypeError(f"{text!r} is not a size of memory, such as 512M or 2G")
-    return value
 
 
 def _nothing() -> None:
