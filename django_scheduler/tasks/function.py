@@ -45,7 +45,7 @@ def find_task(name: str) -> AnyTask | None:
         return None
     try:
         task = import_string(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         warn("There is no task %s: %s: %s", name, type(error).__name__, error)
         return None
     return task if isinstance(task, Task) else None

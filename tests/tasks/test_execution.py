@@ -150,7 +150,8 @@ def test_task_that_is_gone_is_missing(execute_due):
 
 
 @pytest.mark.parametrize(
-    "name", ["tests.tasks.jobs.plain", "tests.no_such_module.add", "nonsense", "tests.tasks.broken.x"]
+    "name",
+    ["tests.tasks.jobs.plain", "tests.no_such_module.add", "nonsense", "tests.tasks.broken.x", "tests.tasks.script.x"],
 )
 def test_name_of_what_is_no_task_is_missing(execute_due, name):
     result = jobs.add.enqueue(1)
