@@ -4,17 +4,41 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.safestring import SafeString
 
 from django_scheduler.admin.cron_form import PREVIEWED_RUNS
 from django_scheduler.crons.calendar import next_runs
-from django_scheduler.crons.models import Cron, CronRun, CronRunState
+from django_scheduler.crons.models import Cron, CronRun, CronRunState, CronState
 from django_scheduler.errors import InvalidSchedule
 from django_scheduler.models import ScheduledFunction
 
 #: How many records of a cron's history are shown.
 SHOWN_RECORDS = 50
+
+
+#: The look of a badge is that of a function's state.
+LOOKS: dict[CronState | CronRunState, str] = {
+    CronState.ACTIVE: "success",
+    CronState.PAUSED: "paused",
+    CronState.REMOVED: "canceled",
+    CronRunState.SCHEDULED: "in_progress",
+    CronRunState.SUCCESS: "success",
+    CronRunState.FAILED: "failed",
+    CronRunState.REFUSED: "failed",
+    CronRunState.CANCELED: "canceled",
+    CronRunState.SKIPPED: "canceled",
+    CronRunState.MISSED: "canceled",
+    CronRunState.UNKNOWN: "pending",
+}
+
+
+def badge(state: CronState | CronRunState) -> SafeString:
+    """A state as an icon and a word."""
+    look = {"state": LOOKS[state], "label": state.label}
+    return render_to_string("admin/django_scheduler/includes/state.html", look)
 
 
 def next_runs_of(cron: Cron) -> list[datetime]:
@@ -44,17 +68,13 @@ def history(cron: Cron) -> list[dict[str, Any]]:
             "slot": _to_the_second(record.slot),
             "last_slot": _to_the_second(record.last_slot) if record.slots > 1 else "",
             "slots": record.slots,
-            "state": CronRunState(record.state).label,
-            "completed": _to_the_second(record.completed_time),
+            "state": badge(CronRunState(record.state)),
+            "completed": record.completed_time,
             "function": record.function_id if record.function_id in there else None,
             "error": record.error,
         }
         for record in records
     ]
-
-
-def short(time: datetime | None) -> str:
-    return date_format(timezone.localtime(time), "Y-m-d H:i:s") if time else "-"
 
 
 def _to_the_second(time: datetime | None, zone: ZoneInfo | None = None) -> str:

@@ -16,8 +16,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from django_scheduler.admin import extension
 from django_scheduler.admin.cron_form import PREVIEW, CronForm
-from django_scheduler.admin.cron_page import history, in_both_zones, next_runs_of, short
+from django_scheduler.admin.cron_page import badge, history, in_both_zones, next_runs_of
+from django_scheduler.admin.durations import NONE, moment
+from django_scheduler.admin.permissions import may_view
 from django_scheduler.crons.description import in_words
 from django_scheduler.crons.models import Cron, CronRunState, CronState, Origin
 from django_scheduler.crons.run_time import Crons
@@ -51,20 +54,21 @@ class StateFilter(admin.SimpleListFilter):
 @admin.register(Cron)
 class CronAdmin(ModelAdmin):
     form = CronForm
+    change_list_template = "admin/django_scheduler/cron/change_list.html"
     change_form_template = "admin/django_scheduler/cron/change_form.html"
-    list_display = ("name", "state_in_words", "when", "next_run", "last_outcome", "function", "origin")
+    list_display = ("name", "state_badge", "when", "next_run", "last_outcome", "function", "origin")
     list_filter = (StateFilter, "origin")
     search_fields = ("name", "function")
     ordering = ("name",)
     list_select_related = ("last_run",)
     actions = ("pause_selected", "resume_selected", "run_selected_now")
-    readonly_fields = ("state_in_words", "paused_reason", "when", "next_run", "failures", "creation_time")
+    readonly_fields = ("creation_time",)
 
     # What is shown
 
     @admin.display(description=_("state"))
-    def state_in_words(self, cron: Cron) -> Any:
-        return cron.state.label
+    def state_badge(self, cron: Cron) -> str:
+        return badge(cron.state)
 
     @admin.display(description=_("schedule"))
     def when(self, cron: Cron) -> str:
@@ -72,12 +76,12 @@ class CronAdmin(ModelAdmin):
 
     @admin.display(description=_("next run"), ordering="next_time")
     def next_run(self, cron: Cron) -> str:
-        return short(cron.next_time)
+        return moment(cron.next_time)
 
     @admin.display(description=_("last run"))
     def last_outcome(self, cron: Cron) -> str:
         run = cron.last_run
-        return f"{short(run.slot or run.time)}, {CronRunState(run.state).label}" if run else "-"
+        return format_html("{} {}", badge(CronRunState(run.state)), moment(run.slot or run.time)) if run else NONE
 
     @admin.display(description=_("arguments"))
     def masked_args(self, cron: Cron) -> str:
@@ -85,16 +89,19 @@ class CronAdmin(ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Cron | None = None) -> Any:
         args = "args" if self.has_change_permission(request, obj) else "masked_args"
-        entered = (None, {"fields": ("name", "function", args)})
+        name = ("name",) if obj is None else ()
+        entered = (None, {"fields": (*name, "function", args)})
         schedule = (_("Schedule"), {"fields": ("every", "line", "timezone", "catch_up", "pause_after_failures")})
-        state = (
-            _("State"),
-            {"fields": (("state_in_words", "paused_reason"), ("when", "next_run"), ("failures", "creation_time"))},
-        )
-        return (entered, schedule) if obj is None else (state, entered, schedule)
+        return entered, schedule
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Cron | None = None) -> Any:
-        return super().get_readonly_fields(request, obj) if obj is None else (*self.readonly_fields, "name")
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {**self._tabs(request), **(extra_context or {})})
+
+    def _tabs(self, request: HttpRequest) -> dict[str, Any]:
+        """For the way to the scheduler's other pages, if the user may go there."""
+        request.current_app = self.admin_site.name
+        tabs = extension.tabs_for(request) if may_view(request) else []
+        return {"tabs": tabs, "selected_tab": "admin:django_scheduler_cron_changelist"}
 
     def render_change_form(
         self,
@@ -108,7 +115,7 @@ class CronAdmin(ModelAdmin):
         form = context["adminform"].form
         runs = form.preview or (next_runs_of(obj) if obj else [])
         zone = (form.data.get("timezone") if form.preview else "") or (obj.timezone if obj else "")
-        context |= {
+        context |= self._tabs(request) | {
             "next_runs": in_both_zones(runs, zone),
             "zone": zone,
             "viewers_zone": timezone.get_current_timezone_name(),
@@ -116,6 +123,8 @@ class CronAdmin(ModelAdmin):
         }
         if obj is not None:
             context |= {
+                "state": badge(obj.state),
+                "schedule": self.when(obj),
                 "history": history(obj),
                 "may_pause": self.has_pause_permission(request),
                 "may_run": self.has_run_permission(request) and obj.state is not CronState.REMOVED,

@@ -4,9 +4,14 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+
+#: Where there is nothing to show.
+NONE = "\N{EN DASH}"
 
 
 def duration(length: timedelta | float | None) -> str:
@@ -46,6 +51,13 @@ def exact(moment: datetime) -> str:
 def to_the_second(moment: datetime) -> str:
     """In the project's time zone: Django's own formats leave the seconds out."""
     return date_format(timezone.localtime(moment), "Y-m-d H:i:s")
+
+
+def moment(time: datetime | None) -> SafeString:
+    """A time as seen from now; the exact one when one points at it."""
+    if time is None:
+        return mark_safe(NONE)
+    return format_html('<time datetime="{}" title="{}">{}</time>', time.isoformat(), exact(time), relative(time))
 
 
 def _coarse(seconds: float) -> str:

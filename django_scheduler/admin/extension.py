@@ -32,6 +32,12 @@ class Link:
 #: Pages beside the overview and the list.
 tabs: list[Tab] = []
 
+
+def tabs_for(request: HttpRequest) -> list[Tab]:
+    """The pages beside the overview and the list that this user may see."""
+    return [tab for tab in tabs if tab.is_permitted(request)]
+
+
 #: Given an alias, the two ends of a period and the width of its parts: how much is going to be scheduled in each part
 #: that has no row yet.
 upcoming_sources: list[Callable[[str, datetime, datetime, timedelta], Sequence[int]]] = []

@@ -72,7 +72,7 @@ class SchedulerAdmin(ModelAdmin):
             **self.admin_site.each_context(request),
             "title": title,
             "opts": ScheduledFunction._meta,
-            "tabs": [tab for tab in extension.tabs if tab.is_permitted(request)],
+            "tabs": extension.tabs_for(request),
         }
 
     def respond(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

@@ -5,8 +5,6 @@ from typing import Any
 
 from django import template
 from django.utils.formats import number_format
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from django_scheduler.admin import durations
 from django_scheduler.admin.readable import visible as visible_text
@@ -14,21 +12,13 @@ from django_scheduler.models import State
 
 register = template.Library()
 
+register.simple_tag(durations.moment)
+
 
 @register.inclusion_tag("admin/django_scheduler/includes/state.html")
 def state_badge(state: str) -> dict[str, Any]:
     """The state as an icon and a word."""
     return {"state": state, "label": State(state).label if state in State.values else state}
-
-
-@register.simple_tag
-def moment(time: datetime | None) -> SafeString | str:
-    """A time as seen from now; the exact one when one points at it."""
-    if time is None:
-        return "–"  # noqa: RUF001
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', time.isoformat(), durations.exact(time), durations.relative(time)
-    )
 
 
 @register.filter
