@@ -9,7 +9,6 @@ changes a table. So every error of a statement is noticed as it passes, and at t
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -38,13 +37,13 @@ class TransactionWatch:
         self._depth = len(self._database.connection.savepoint_ids)
         # On PostgreSQL a transaction begins with its first statement.
         self._begun = self._database.is_transaction_intact()
-        self._noticing = ExitStack()
-        self._noticing.enter_context(self._database.connection.execute_wrapper(self._notice))
+        self._wrappers = self._database.connection.execute_wrappers
+        self._wrappers.append(self._notice)
 
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._noticing.close()
+        self._wrappers.remove(self._notice)  # it need not be the last one, because a body may have left its own
         self._broken = not self._would_commit()
         if self._database.connection.closed_in_transaction:
             self._consequence = error

@@ -17,20 +17,30 @@ _this_thread = threading.local()
 
 @contextmanager
 def executor_session(database: Database) -> Iterator[None]:
-    """Within it, this thread's connection to the database is an executor's; at its end, all are closed."""
+    """Within it, this thread's connection to the database is an executor's; at its end, all are closed.
+
+    One may lie within another: an action may execute a function by its id, as a fleet does that executes at once.
+    """
+    outer = _this_database()
     connections[database.using].close()
     _this_thread.database = database
     try:
         yield
     finally:
-        del _this_thread.database
+        _this_thread.database = outer
         connections.close_all()
+
+
+def _this_database() -> Database | None:
+    """Whose executor's this thread's connections are, if they are."""
+    database: Database | None = getattr(_this_thread, "database", None)
+    return database
 
 
 @receiver(connection_created)
 def _prepare(connection: Any, **kwargs: object) -> None:
     # Also a connection that is made anew within a function, after a body or an error has closed the old one.
-    database: Database | None = getattr(_this_thread, "database", None)
+    database = _this_database()
     if database is not None and connection is connections[database.using]:
         connection.close_at = None  # whatever CONN_MAX_AGE says to web requests
         database.prepare_session()
@@ -38,7 +48,7 @@ def _prepare(connection: Any, **kwargs: object) -> None:
 
 def tidy_connections(using: str) -> None:
     """Leave nothing of one function to the next one, if this thread's connections are an executor's."""
-    if not hasattr(_this_thread, "database"):
+    if _this_database() is None:
         return  # a test's own, whose transaction would go with them
     reset_queries()
     connection = connections[using]
@@ -81,4 +91,11 @@ def discard_connection(alias: str) -> None:
     with suppress(Exception):  # it may be broken: that is why it goes
         connection._close()  # close() would keep it for the end of the transaction that it may be in
     connection.connection = None
-    connection.in_atomic_block = False  # connecting resets everything else
+    # As if it were new. Connecting resets some of this, but what a function has left could act before or meanwhile.
+    connection.in_atomic_block = False
+    connection.savepoint_ids = []
+    connection.atomic_blocks = []
+    connection.run_on_commit = []
+    connection.run_commit_hooks_on_set_autocommit_on = False
+    connection.rollback_exc = None
+    connection.execute_wrappers = []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import zip_longest
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from django.db import transaction
 
@@ -57,6 +57,8 @@ class Worker:
         #: How many functions it has locked last.
         self._claimed = 0
         self._wait_after_failure = FIRST_WAIT
+        #: What surrounded each statement before the function began, and again when it has ended.
+        self._execute_wrappers: list[Any] = []
         #: What it executes now.
         self.execution: Execution | None = None
 
@@ -108,6 +110,7 @@ class Worker:
             with transaction.atomic(using=self._database.using, durable=True):
                 execution = self.execution = claim()
                 if execution is not None:
+                    self._execute_wrappers = list(self._database.connection.execute_wrappers)
                     execution.let_go = hand_on_turn
                     if not self._database.has_one_writer:
                         hand_on_turn()
@@ -137,6 +140,7 @@ class Worker:
             self.execution = None
             self._lookout.function_ended()
             tidy_connections(self._database.using)
+            self._database.connection.execute_wrappers[:] = self._execute_wrappers
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
         """Of the best lane that has any: one function, or several mutations for a group."""

@@ -92,6 +92,61 @@ def test_state_of_the_connection_that_an_action_leaves_behind_does_not_matter(ex
     assert [entry.label for entry in Entry.objects.all()] == ["next"]
 
 
+def let_pass(execute: Any, *args: Any) -> Any:
+    return execute(*args)
+
+
+@mutation
+def leave_a_wrapper_in_a_mutation(ctx: Context) -> None:
+    connection.execute_wrappers.append(let_pass)
+
+
+@action
+def leave_a_wrapper_in_an_action(ctx: Context) -> None:
+    connection.execute_wrappers.append(let_pass)
+
+
+@action
+def tell_wrappers(ctx: Context) -> list[str]:
+    return [repr(wrapper) for wrapper in connection.execute_wrappers]
+
+
+@pytest.mark.parametrize("leave", [leave_a_wrapper_in_a_mutation, leave_a_wrapper_in_an_action])
+def test_wrapper_of_statements_that_a_function_leaves_behind_ends_with_it(execute_due, leave):
+    function_id = ctx.scheduler.run_after(0, leave)
+    written_id = ctx.scheduler.run_after(0, write, label="next")
+    told_id = ctx.scheduler.run_after(0, tell_wrappers)
+
+    execute_due()
+
+    assert [record(each).state for each in (function_id, written_id)] == [State.SUCCESS] * 2
+    assert record(told_id).decoded_result() == []
+
+
+hooks_that_ran: list[str] = []
+
+
+@action
+def leave_a_hook_of_a_transaction_that_is_not_committed(ctx: Context) -> None:
+    transaction.set_autocommit(False)
+    Entry.objects.create(label="committed")
+    transaction.commit()
+    Entry.objects.create(label="never committed")
+    with transaction.atomic():
+        transaction.on_commit(lambda: hooks_that_ran.append("never committed"))
+
+
+def test_hook_of_a_transaction_that_is_not_committed_never_runs(execute_due):
+    hooks_that_ran.clear()
+    ctx.scheduler.run_after(0, leave_a_hook_of_a_transaction_that_is_not_committed)
+    ctx.scheduler.run_after(0, write, label="next")
+
+    execute_due()
+
+    assert [entry.label for entry in Entry.objects.all()] == ["committed", "next"]
+    assert hooks_that_ran == []
+
+
 @mutation
 def start_a_thread(ctx: Context) -> list[Any]:
     told: list[Any] = []

@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import DatabaseError, connections, transaction
 
-from django_scheduler import Context, ctx, mutation
+from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.by_id import execute
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
@@ -86,6 +86,21 @@ def test_mutation_that_takes_too_long_is_recorded_and_its_session_is_closed():
     row = record(function_id)
     assert (row.state, row.failure) == (State.FAILED, Failure.TIMEOUT)
     session.close()  # by whoever has kept it
+
+
+@action
+def execute_another(ctx: Context, *, function_id: int) -> None:
+    assert execute(function_id)
+
+
+def test_action_may_execute_another_function_as_a_fleet_does_that_executes_at_once():
+    inner_id = ctx.scheduler.run_after(0, write, label="inner")
+    outer_id = ctx.scheduler.run_after(0, execute_another, function_id=inner_id)
+
+    assert execute(outer_id)
+
+    assert [record(each).state for each in (inner_id, outer_id)] == [State.SUCCESS] * 2
+    assert Entry.objects.get().label == "inner"
 
 
 def test_function_that_is_gone_is_missing():
