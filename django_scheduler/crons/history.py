@@ -43,11 +43,14 @@ def unfinished_run(database: Database, cron: Cron, now: datetime) -> CronRun | N
     """The run that is unfinished. If it has finished, it is settled. The cron is locked, and saved by the caller."""
     if cron.last_run_id is None:
         return None
-    run = CronRun.objects.using(database.using).filter(pk=cron.last_run_id, state=CronRunState.SCHEDULED).first()
+    # Locked, because a plain read would not see a run that is newer than the snapshot of the caller's transaction.
+    runs = CronRun.objects.using(database.using).select_for_update()
+    run = runs.filter(pk=cron.last_run_id, state=CronRunState.SCHEDULED).first()
     if run is None or run.function_id is None:
         return None
     functions = ScheduledFunction.objects.using(database.using).filter(pk=run.function_id)
-    function = functions.only("state", "error", "completed_time").first()
+    functions = functions.only("state", "error", "completed_time")
+    function = functions.first() or functions.select_for_update().first()  # gone, or newer than the snapshot
     if function is not None and function.state in UNFINISHED:
         return run
     outcome = _OUTCOMES[State(function.state)] if function else CronRunState.UNKNOWN

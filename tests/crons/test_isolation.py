@@ -1,0 +1,30 @@
+"""Callers of ``ctx.crons`` whose transactions see the database as it was when they began."""
+
+import pytest
+from django.db import OperationalError, connection
+
+from django_scheduler import crons, ctx
+from django_scheduler.errors import CronUnfinished
+from django_scheduler.models import ScheduledFunction
+from tests.cancel.conftest import new_session, session  # noqa: F401  (fixtures)
+from tests.crons.functions import tick
+from tests.models import Entry
+
+pytestmark = pytest.mark.only_on("postgresql", "mysql")
+
+
+def test_run_that_began_meanwhile_is_never_overlapped(session, clock, fire_due):  # noqa: F811
+    ctx.crons.register("a cron", crons.Interval(minutes=10), tick)
+    if connection.vendor == "postgresql":
+        session.open_transaction()
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    else:
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        session.open_transaction()
+    session.do(Entry.objects.count)
+    fire_due()
+    # PostgreSQL says that the transaction must be repeated, as it does of every row that is newer.
+    with pytest.raises((CronUnfinished, OperationalError)):
+        session.do(ctx.crons.run_now, "a cron")
+    session.roll_back()
+    assert ScheduledFunction.objects.count() == 1
