@@ -57,8 +57,6 @@ class Worker:
         #: How many functions it has locked last.
         self._claimed = 0
         self._wait_after_failure = FIRST_WAIT
-        #: What surrounded each statement before the function began, and again when it has ended.
-        self._execute_wrappers: list[Any] = []
         #: What it executes now.
         self.execution: Execution | None = None
 
@@ -106,11 +104,12 @@ class Worker:
     def _execute(self, claim: Callable[[], Execution | None], *, hand_on_turn: Callable[[], None]) -> bool:
         """Claim and execute, in one transaction; whether there was anything to claim."""
         execution = None
+        wrappers: list[Any] = []
         try:
             with transaction.atomic(using=self._database.using, durable=True):
                 execution = self.execution = claim()
                 if execution is not None:
-                    self._execute_wrappers = list(self._database.connection.execute_wrappers)
+                    wrappers = list(self._database.connection.execute_wrappers)
                     execution.let_go = hand_on_turn
                     if not self._database.has_one_writer:
                         hand_on_turn()
@@ -119,7 +118,7 @@ class Worker:
             if execution is None:
                 raise
             hand_on_turn()
-            with self._ending():
+            with self._ending(wrappers):
                 self._note_failure(execution)
                 execution.after_rollback(error)
             self._lookout.ring()  # for the time of the retry
@@ -127,20 +126,21 @@ class Worker:
             if execution is None:
                 return False
             hand_on_turn()
-            with self._ending():
+            with self._ending(wrappers):
                 self._note_success(execution)
                 execution.after_commit()
         return True
 
     @contextmanager
-    def _ending(self) -> Iterator[None]:
+    def _ending(self, wrappers: list[Any]) -> Iterator[None]:
+        """Leave nothing of the function; the statements' ``wrappers`` are those of before."""
         try:
             yield
         finally:
             self.execution = None
             self._lookout.function_ended()
             tidy_connections(self._database.using)
-            self._database.connection.execute_wrappers[:] = self._execute_wrappers
+            self._database.connection.execute_wrappers = wrappers
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
         """Of the best lane that has any: one function, or several mutations for a group."""
