@@ -38,16 +38,27 @@ class Claiming(Alias):
         chosen = f"state = 'pending' AND id = %s AND due_time <= {now.text}"
         return next(iter(self._claim(chosen, [function_id, *now.params])), None)
 
-    def claim_id(self, function_id: int, *, handed_over_within: timedelta) -> Claimable | None:
+    def claim_id(self, function_id: int, *, handed_over_within: timedelta, at_most: timedelta) -> Claimable | None:
         """Lock this function if it is pending, its time has come, and nobody else has locked it.
 
-        Its time has come as well if it has been handed over, for it is due again only after ``handed_over_within``.
+        Its time has come as well if it has been handed over, for it is due again only after ``handed_over_within``, or
+        after as long as it was late, but ``at_most`` so much. What is due clearly later, somebody has put off since;
+        not by a hair, because with Python's clock that of another host may have decided.
         """
-        now = self._now()
         due_again = self._scheduled_and_due(handed_over_within)[1]
+        at_last = self._scheduled_and_due(at_most + handed_over_within)[1]
+        due_in, asked_in = self._seconds_until("due_time"), self._seconds_until("scheduled_time")
         claimed = self._claim(
-            f"state = 'pending' AND id = %s AND (scheduled_time <= {now.text} OR due_time <= {due_again.text})",
-            [function_id, *now.params, *due_again.params],
+            f"state = 'pending' AND id = %s AND (due_time <= {due_again.text}"
+            f" OR due_time <= {at_last.text} AND {due_in.text} + {asked_in.text} <= %s)",
+            [
+                function_id,
+                *due_again.params,
+                *at_last.params,
+                *due_in.params,
+                *asked_in.params,
+                2 * handed_over_within.total_seconds(),
+            ],
         )
         return next(iter(claimed), None)
 

@@ -11,6 +11,7 @@ from contextvars import Context
 
 from django.db import connections, router, transaction
 
+from django_scheduler import fleet
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, database_for
 from django_scheduler.errors import SchedulerError
@@ -48,9 +49,10 @@ def _execute_in_session(function_id: int, database: Database) -> bool:
 
 def _execute(function_id: int, database: Database, executor_name: str) -> bool:
     execution: SingleExecution | None = None
+    timeout = get_settings().HAND_OVER_TIMEOUT
     try:
         with transaction.atomic(using=database.using, durable=True):
-            claimed = database.claim_id(function_id, handed_over_within=get_settings().HAND_OVER_TIMEOUT)
+            claimed = database.claim_id(function_id, handed_over_within=timeout, at_most=fleet.LONGEST_WAIT * timeout)
             if claimed is not None:
                 execution = execution_of(claimed, database, executor_name)
                 execution.in_transaction()

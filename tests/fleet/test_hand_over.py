@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.utils import timezone
 
 from django_scheduler import ctx, fleet
 from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.rescheduling import reschedule
 from django_scheduler.tasks.fleet import task_for
 from tests.executor.in_process import record
 from tests.fleet.backends import Memory
@@ -178,6 +180,16 @@ def test_canceled_function_is_not_executed_although_it_was_handed_over(messages)
 
     deliver()
 
+    assert not Entry.objects.exists()
+
+
+def test_function_that_somebody_puts_off_is_not_executed_by_a_message_that_was_on_its_way(messages):
+    function_id = ctx.scheduler.run_after(0, write, label="tomorrow")
+    reschedule("default", [function_id], timezone.now() + timedelta(days=1))
+
+    deliver()
+
+    assert record(function_id).state == State.PENDING
     assert not Entry.objects.exists()
 
 
