@@ -18,7 +18,7 @@ from django_scheduler.errors import SchedulerError
 from django_scheduler.executor import membership
 from django_scheduler.executor.choice import execution_of
 from django_scheduler.executor.execution import SingleExecution
-from django_scheduler.executor.session import executor_session
+from django_scheduler.executor.session import executor_session, is_in_transaction
 from django_scheduler.models import ScheduledFunction
 
 
@@ -35,7 +35,7 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
         execute(7)
     """
     using = using or router.db_for_write(ScheduledFunction)
-    if connections[using].in_atomic_block:
+    if is_in_transaction(connections[using]):
         raise SchedulerError(f"The scheduled function {function_id} cannot be executed inside of a transaction.")
     # Nothing of the caller's context reaches the function: not what runs there, nor an event loop that waits for us,
     # whose thread an async function would wait for in turn.

@@ -52,7 +52,7 @@ def tidy_connections(using: str) -> None:
         return  # a test's own, whose transaction would go with them
     reset_queries()
     connection = connections[using]
-    if _is_in_transaction(connection):
+    if is_in_transaction(connection):
         discard_connection(using)
     elif connection.errors_occurred:
         connection.close_if_unusable_or_obsolete()
@@ -64,14 +64,14 @@ def tidy_other_connections(using: str) -> None:
     for connection in connections.all(initialized_only=True):
         if connection.alias == using:
             continue
-        if _is_in_transaction(connection):
+        if is_in_transaction(connection):
             discard_connection(connection.alias)
         else:
             connection.close_if_unusable_or_obsolete()
 
 
-def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a body entered a transaction by hand and did not leave it."""
+def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a transaction is open, also one that a body has entered by hand and not left."""
     return connection.in_atomic_block or not (connection.connection is None or connection.get_autocommit())
 
 

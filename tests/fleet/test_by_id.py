@@ -130,6 +130,20 @@ def test_process_is_on_record_as_an_executor():
     assert record(function_id).worker == executor.name
 
 
+def test_it_is_refused_where_the_caller_commits_by_hand():
+    function_id = ctx.scheduler.run_after(0, write, label="x")
+    transaction.set_autocommit(False)
+    try:
+        Entry.objects.create(label="not yet committed")
+        with pytest.raises(SchedulerError, match="inside of a transaction"):
+            execute(function_id)
+        transaction.commit()
+    finally:
+        transaction.set_autocommit(True)
+
+    assert Entry.objects.get().label == "not yet committed"
+
+
 def test_it_is_refused_inside_of_a_transaction():
     function_id = ctx.scheduler.run_after(0, write, label="x")
 
