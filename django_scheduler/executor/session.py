@@ -22,13 +22,16 @@ def executor_session(database: Database) -> Iterator[None]:
     One may lie within another: an action may execute a function by its id, as a fleet does that executes at once.
     """
     outer = _this_database()
-    connections[database.using].close()
+    connection = connections[database.using]
+    wrappers = connection.execute_wrappers  # of whoever is about to pop them
+    connection.close()
     _this_thread.database = database
     try:
         yield
     finally:
         _this_thread.database = outer
         connections.close_all()
+        connection.execute_wrappers = wrappers
 
 
 def _this_database() -> Database | None:

@@ -79,9 +79,9 @@ def ask_without_end(ctx: Context) -> None:
 def test_mutation_that_takes_too_long_is_recorded_and_its_session_is_closed():
     function_id = ctx.scheduler.run_after(0, ask_without_end)
     session = connections["default"]
-    session.ensure_connection()
 
-    assert execute(function_id)
+    with session.execute_wrapper(lambda execute, *arguments: execute(*arguments)):
+        assert execute(function_id)
 
     row = record(function_id)
     assert (row.state, row.failure) == (State.FAILED, Failure.TIMEOUT)
