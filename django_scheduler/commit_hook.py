@@ -126,11 +126,13 @@ class CommitHook:
     announcement: Announcement
     savepoints: frozenset[str | None]
     volumes: dict[Limit, Volume] = field(default_factory=dict)
+    wakes: bool = False
     #: Only kept where somebody wants to be told.
     scheduled: list[Scheduled] = field(default_factory=list)
 
     def __call__(self) -> None:
-        self.announcement.send()
+        if self.wakes:
+            self.announcement.send()
         for scheduled in self.scheduled:
             scheduled.send()
 
@@ -156,7 +158,7 @@ def share_announcement(hooks: Iterable[object]) -> None:
         hook.announcement = ours[0].announcement
 
 
-def announce(scheduled: Scheduled, *, wake: bool = True) -> None:
+def announce(scheduled: Scheduled, *, wake: bool) -> None:
     """Wake the executors and send the signals now, unless a transaction is open: then its hook will.
 
     ``wake=False``: executors need not look.
@@ -164,8 +166,10 @@ def announce(scheduled: Scheduled, *, wake: bool = True) -> None:
     connection = connections[scheduled.using]
     is_told = bool(signals.function_scheduled.receivers)
     if connection.in_atomic_block:
+        hook = _hook_of_these_savepoints(connection, _hooks(connection))
+        hook.wakes |= wake
         if is_told:
-            _hook_of_these_savepoints(connection, _hooks(connection)).scheduled.append(scheduled)
+            hook.scheduled.append(scheduled)
     elif connection.get_autocommit():
         if wake:
             wakeup.send(scheduled.using)

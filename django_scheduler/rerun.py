@@ -67,7 +67,7 @@ def _write(using: str, rows: dict[int, NewRow]) -> None:
     functions.bulk_update(_linked(list(rows), ids), ["rerun_of"], batch_size=500)
     for row, function_id in zip(rows.values(), ids, strict=True):
         commit_hook.announce(
-            Scheduled(using=using, name=row.name, kind=str(row.kind), queue=row.queue, ids=[function_id])
+            Scheduled(using=using, name=row.name, kind=str(row.kind), queue=row.queue, ids=[function_id]), wake=True
         )
 
 

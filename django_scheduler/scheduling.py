@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from django_scheduler import commit_hook, fleet, tracing, values
 from django_scheduler.commit_hook import BULK, ONE_BY_ONE, Limit, Scheduled, Volume
+from django_scheduler.conf import get_settings
 from django_scheduler.databases import NewRow, database_for
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import AnyFunction
@@ -17,6 +18,10 @@ from django_scheduler.references import resolve
 from django_scheduler.running import Running
 
 ROWS_PER_STATEMENT = 1_000
+
+#: What is due later than that, and than the next poll, wakes nobody. It is far longer than executors sleep unless they
+#: are told to, and than the clocks of two hosts should differ by.
+SOON = timedelta(minutes=1)
 
 #: MariaDB takes no statement of over 16 MiB, unless it is configured to.
 BYTES_PER_STATEMENT = 4 * 1024 * 1024
@@ -93,7 +98,7 @@ def _write(
         ]
         ids = insert(using, rows)
     scheduled = Scheduled(using=using, name=function.name, kind=function.kind.value, queue=function.queue, ids=ids)
-    commit_hook.announce(scheduled, wake=hand_over is None)
+    commit_hook.announce(scheduled, wake=hand_over is None and _is_soon(time))
     if hand_over is not None:
         fleet.hand_over_after_commit(using, ids, function)
     return ids
@@ -123,6 +128,12 @@ def _in_statements(rows: list[NewRow]) -> Iterator[list[NewRow]]:
 
 def _is_due(time: timedelta | datetime) -> bool:
     return time <= timedelta(0) if isinstance(time, timedelta) else time <= timezone.now()
+
+
+def _is_soon(time: timedelta | datetime) -> bool:
+    """Whether it may be due before executors have looked by themselves."""
+    delay = time if isinstance(time, timedelta) else time - timezone.now()
+    return delay < SOON + (get_settings().POLL_INTERVAL or timedelta(0))
 
 
 def _is_canceled(caller: Running) -> bool:

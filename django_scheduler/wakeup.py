@@ -1,9 +1,9 @@
 """The wake-up: executors look at once for what a committed transaction has scheduled.
 
 NOTIFY inside the user's transaction would be simpler, and would serialise every commit of the whole server
-(measured with 32 writers: 3,590 commits a second became 402). So it is sent after the commit, once per
-transaction, in a statement of its own. It may be lost, when the process dies in between or nobody listens:
-executors poll all the same, so nothing depends on it but promptness.
+(measured with 32 writers: 3,590 commits a second became 402). So it is sent after the commit, once per transaction,
+in a statement of its own, and only if something is due soon. It may be lost, when the process dies in between or
+nobody listens: executors poll all the same, so nothing depends on it but promptness.
 """
 
 from collections.abc import Callable

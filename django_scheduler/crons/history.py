@@ -115,4 +115,5 @@ def delete_expired_history(database: Database) -> None:
     for cron_id in list(expired.order_by().values_list("cron", flat=True).distinct()):
         of_cron = records.filter(cron=cron_id)
         kept = list(of_cron.order_by("-pk").values_list("pk", flat=True)[:ALWAYS_KEPT])
-        expired.filter(cron=cron_id, pk__lt=kept[-1]).delete()
+        if kept:  # else somebody has just deleted the cron
+            expired.filter(cron=cron_id, pk__lt=kept[-1]).delete()

@@ -92,9 +92,7 @@ class Crons:
                     next_time=first_slot(schedule, now),
                     **columns,
                 )
-        except IntegrityError as error:
-            if not crons.filter(name=name).exists():
-                raise
+        except IntegrityError as error:  # somebody has just taken it: nothing else of a cron is unique
             raise _taken(name) from error
         self._announce()
         return cron

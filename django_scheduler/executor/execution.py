@@ -21,6 +21,9 @@ class Execution(ABC):
     #: Lets other workers go on, should a body never end; the worker sets it.
     let_go: Callable[[], None] = staticmethod(lambda: None)
 
+    #: For how long its worker keeps the turn once it has begun, in seconds, if it does not end it before.
+    keeps_turn_for = 0.0
+
     @property
     @abstractmethod
     def ids(self) -> Collection[ScheduledFunctionId]:

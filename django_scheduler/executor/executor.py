@@ -25,12 +25,14 @@ from django_scheduler.executor.crons import CronKeeper
 from django_scheduler.executor.errand import run_errand
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.flight_recorder import FlightRecorder
+from django_scheduler.executor.group_size import GroupSize
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout, Until
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
 from django_scheduler.executor.registration import Registration
 from django_scheduler.executor.retention import delete_expired
 from django_scheduler.executor.side_task import SideTask
+from django_scheduler.executor.turn import Turn
 from django_scheduler.executor.worker import Worker
 from django_scheduler.log import log_of_executors as log
 
@@ -79,8 +81,8 @@ class Executor:
             is_executing=lambda: bool(self._executing()),
         )
         self._crons = CronKeeper(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
-        turn = threading.Lock()
-        lone_names = LoneNames()
+        turn = Turn()
+        group_size, lone_names = GroupSize(), LoneNames()
         self._workers = [
             Worker(
                 database=self._database,
@@ -89,6 +91,7 @@ class Executor:
                 stopping=self._stopping,
                 executor_name=self.name,
                 executing=self._executing,
+                group_size=group_size,
                 lone_names=lone_names,
             )
             for _ in range(concurrency)

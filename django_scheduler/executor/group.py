@@ -52,6 +52,10 @@ from django_scheduler.transaction_watch import TransactionWatch
 #: For how long a group begins further bodies, in seconds.
 LONGEST = 0.05
 
+#: As groups grow only while there is time for all of their members, those of one so large are short: a few milliseconds
+#: each, which are rather spent computing than waiting.
+MANY = 16
+
 READS_OR_WRITES_ROWS = re.compile(
     r"[\s(]*(SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|REPLACE|MERGE|SAVEPOINT|RELEASE|ROLLBACK\s+TO|EXPLAIN|SHOW)\b"
     r"(?!.*\bset_config\s*\()(?!.*;\s*\S)",  # nor several statements in one
@@ -81,6 +85,7 @@ class MutationGroup(Execution):
         self._database = database
         self._executor_name = executor_name
         self._execute_alone = execute_alone
+        self.keeps_turn_for = LONGEST if len(members) >= MANY else 0.0
         self._began = time.perf_counter()
         self._begun: list[MutationExecution] = []
         self._is_committing = False
@@ -107,6 +112,8 @@ class MutationGroup(Execution):
                 if time.perf_counter() - self._began > LONGEST:
                     break
         self._members = self._begun  # the others go on to whoever claims them next, also while the hooks run here
+        if not self._database.has_one_writer:
+            self.let_go()  # what is left is to wait for the database
         if not self._database.record_successes(successes, worker=self._executor_name):
             raise GroupEnded("a member is no longer pending, or no longer due")
         self._is_committing = True

@@ -1,4 +1,7 @@
-"""How many functions a worker claims at a time: one, and twice as many each time that turned out well."""
+"""How many functions to claim at a time: one, and twice as many each time that turned out well.
+
+The workers of an executor share what they have learned, so that it is learned once.
+"""
 
 import time
 
@@ -16,10 +19,12 @@ class GroupSize:
         #: How many to claim next.
         self.next = 1
 
-    def went_well(self, executed: int) -> None:
-        """So many were executed: as many as were claimed, or as there was time for."""
-        grows = executed >= self.next and time.monotonic() >= self._grows_from
-        self.next = min(2 * executed, LARGEST) if grows else max(executed, 1)
+    def went_well(self, executed: int, *, asked_for: int) -> None:
+        """So many were executed: as many as were asked for, or as there were, or as there was time for."""
+        if executed < asked_for:
+            self.next = max(executed, 1)
+        elif time.monotonic() >= self._grows_from:
+            self.next = max(self.next, min(2 * executed, LARGEST))
 
     def went_wrong(self) -> None:
         """A group was rolled back, or what was due first cannot be part of one."""

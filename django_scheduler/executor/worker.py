@@ -1,13 +1,13 @@
 """A worker: one thread that claims a function, or a group of mutations, and executes it, again and again.
 
 Workers take turns in looking out and claiming: whoever has claimed hands the turn on and executes, while the next
-one looks. On SQLite, where one writer keeps the others waiting, the turn is handed on after the commit.
+one looks (``turn.py``). On SQLite, where one writer keeps the others waiting, the turn is handed on after the commit.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from itertools import zip_longest
 from typing import Any, TypeGuard
@@ -23,6 +23,7 @@ from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import discard_connection, executor_session, tidy_connections
+from django_scheduler.executor.turn import Hold, Turn
 from django_scheduler.log import log_of_executors as log
 from django_scheduler.models import ScheduledFunctionId
 
@@ -40,10 +41,11 @@ class Worker:
         *,
         database: Database,
         lookout: Lookout,
-        turn: threading.Lock,
+        turn: Turn,
         stopping: threading.Event,
         executor_name: str,
         executing: Callable[[], list[Execution]],
+        group_size: GroupSize,
         lone_names: LoneNames,
     ) -> None:
         self._database = database
@@ -53,9 +55,9 @@ class Worker:
         self._executor_name = executor_name
         self._executing = executing
         self._lone_names = lone_names
-        self._size = GroupSize()
-        #: How many functions it has locked last.
-        self._claimed = 0
+        self._size = group_size
+        #: How many functions it has asked for last, and how many it has locked.
+        self._asked_for = self._claimed = 0
         self._wait_after_failure = FIRST_WAIT
         #: What it executes now.
         self.execution: Execution | None = None
@@ -67,26 +69,25 @@ class Worker:
                 pass
 
     def _take_turn(self) -> bool:
-        with ExitStack() as turn:
-            turn.enter_context(self._turn)
+        with self._turn.taken() as turn:
             try:
                 lanes = self._lookout.due_lanes(besides=self._executing_ids)
                 if lanes is None:
                     return False
-                self._execute_next(lanes, hand_on_turn=turn.close)
+                self._execute_next(lanes, turn)
                 self._wait_after_failure = FIRST_WAIT
             except BaseException as error:
                 if not self._database.is_conflict(error):
                     self._recover_from(error)
         return True
 
-    def _execute_next(self, lanes: list[Lane], *, hand_on_turn: Callable[[], None]) -> None:
+    def _execute_next(self, lanes: list[Lane], turn: Hold) -> None:
         claim = partial(self._claim, lanes)
         try:
-            has_found_one = self._execute(claim, hand_on_turn=hand_on_turn)
+            has_found_one = self._execute(claim, turn)
         except ClaimedTooMany:
             self._size.went_wrong()
-            has_found_one = self._execute(claim, hand_on_turn=hand_on_turn)
+            has_found_one = self._execute(claim, turn)
         if not has_found_one:
             self._lookout.found_all_locked(lanes)
 
@@ -95,13 +96,13 @@ class Worker:
             return  # it is pending, and whoever comes next executes it
 
         def claim() -> Execution | None:
-            self._claimed = 1
+            self._asked_for = self._claimed = 1
             claimed = self._database.claim_again(function_id)
             return None if claimed is None else self._execution_of(claimed)
 
-        self._execute(claim, hand_on_turn=lambda: None)
+        self._execute(claim, Hold(self._turn))  # the turn itself is with somebody else by now
 
-    def _execute(self, claim: Callable[[], Execution | None], *, hand_on_turn: Callable[[], None]) -> bool:
+    def _execute(self, claim: Callable[[], Execution | None], turn: Hold) -> bool:
         """Claim and execute, in one transaction; whether there was anything to claim."""
         execution = None
         wrappers: list[Any] = []
@@ -110,14 +111,14 @@ class Worker:
                 execution = self.execution = claim()
                 if execution is not None:
                     wrappers = list(self._database.connection.execute_wrappers)
-                    execution.let_go = hand_on_turn
+                    execution.let_go = turn.hand_on
                     if not self._database.has_one_writer:
-                        hand_on_turn()
+                        turn.hand_on(after=execution.keeps_turn_for)
                     execution.in_transaction()
         except BaseException as error:
             if execution is None:
                 raise
-            hand_on_turn()
+            turn.hand_on()
             with self._ending(wrappers):
                 self._note_failure(execution)
                 execution.after_rollback(error)
@@ -125,7 +126,7 @@ class Worker:
         else:
             if execution is None:
                 return False
-            hand_on_turn()
+            turn.hand_on()
             with self._ending(wrappers):
                 self._note_success(execution)
                 execution.after_commit()
@@ -145,9 +146,10 @@ class Worker:
     def _claim(self, lanes: list[Lane]) -> Execution | None:
         """Of the best lane that has any: one function, or several mutations for a group."""
         executing = self._executing_ids()
+        self._asked_for = self._size.next
         for lane, next_lane in zip_longest(lanes, lanes[1:]):
             before = next_lane if next_lane and next_lane.priority == lane.priority else None
-            claimed = self._database.claim(lane, most=self._size.next, before=before, besides=executing)
+            claimed = self._database.claim(lane, most=self._asked_for, before=before, besides=executing)
             if claimed:
                 execution = self._group_of(claimed)
                 if len(claimed) > 1 and isinstance(execution, MutationExecution):
@@ -180,7 +182,7 @@ class Worker:
     def _note_success(self, execution: Execution) -> None:
         executed = execution.begun if isinstance(execution, MutationGroup) else [execution]
         if isinstance(execution, MutationGroup) or self._may_be_grouped(execution):
-            self._size.went_well(len(executed))
+            self._size.went_well(len(executed), asked_for=self._asked_for)
         else:
             self._size.went_wrong()
         for each in executed:

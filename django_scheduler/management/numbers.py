@@ -3,6 +3,7 @@
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from decimal import Decimal
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -32,7 +33,7 @@ def whole_from_0(text: str) -> float:
 def size_of_memory(text: str) -> int:
     """In bytes: ``512M``, ``2G`` or ``1.5GiB``."""
     size = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)(?:iB|B)?", text.strip(), re.IGNORECASE)
-    if size is None or not (value := int(float(size[1]) * _UNITS[size[2].upper()])):
+    if size is None or not (value := int(Decimal(size[1]) * _UNITS[size[2].upper()])):
         raise ArgumentTypeError(f"{text!r} is not a size of memory, such as 512M or 2G")
     return value
 

@@ -1,6 +1,7 @@
 """One wake-up per committed transaction, however much it scheduled, and none otherwise."""
 
 import os
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -101,6 +102,25 @@ def test_one_for_each_call_outside_of_a_transaction(rings):
     assert len(rings) == 1
     ctx.scheduler.run_after_many(0, write, [{"label": "a"}] * 1_500)
     assert len(rings) == 2
+
+
+@pytest.mark.parametrize("delay", [timedelta(minutes=2), timedelta(days=7)])
+def test_none_for_what_executors_see_in_time_by_themselves(rings, delay):
+    ctx.scheduler.run_after(delay, write, label="a")
+    ctx.scheduler.run_at(timezone.now() + delay, write, label="b")
+    with transaction.atomic():
+        ctx.scheduler.run_after_many(delay, write, [{"label": "c"}])
+    assert len(rings) == 0
+    with transaction.atomic():
+        ctx.scheduler.run_after(0, write, label="d")
+        ctx.scheduler.run_after(delay, write, label="e")
+    assert len(rings) == 1
+
+
+def test_one_for_what_is_due_before_a_poll_that_is_rare(rings, settings):
+    settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(minutes=10)}
+    ctx.scheduler.run_after(timedelta(minutes=5), write, label="a")
+    assert len(rings) == 1
 
 
 def test_one_when_a_savepoint_before_it_was_rolled_back(rings):

@@ -8,8 +8,10 @@ from django_scheduler import wakeup
 from django_scheduler.databases import database_for
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.executor import Executor
+from django_scheduler.executor.group_size import GroupSize
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout, Until
+from django_scheduler.executor.turn import Turn
 from django_scheduler.executor.worker import Worker
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 
@@ -44,10 +46,11 @@ def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
     worker = Worker(
         database=database,
         lookout=lookout,
-        turn=threading.Lock(),
+        turn=Turn(),
         stopping=stopping,
         executor_name="the worker of a test",
         executing=executing,
+        group_size=GroupSize(),
         lone_names=LoneNames(),
     )
     thread = threading.Thread(target=worker.run, name=WORKER, daemon=True)
