@@ -1,6 +1,7 @@
 """Mutations that share a transaction: each does exactly what it would have done alone."""
 
 import itertools
+import threading
 from datetime import timedelta
 
 import pytest
@@ -374,6 +375,25 @@ def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatc
         wait_until(lambda: others_have_succeeded, "the hook has seen the others succeed")
 
     assert groups[0][-3:] == [slow, *ids]
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups, monkeypatch):
+    monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
+    monkeypatch.setattr(group, "LONGEST", 0.1)
+    monkeypatch.setattr(group, "MANY", 2)
+    gate = threading.Event()
+    functions.interludes["waits"] = lambda: gate.wait(20) or pytest.fail("the gate stayed shut")
+    ids = enter("waits", "a")
+    other = ctx.scheduler.run_after(0, functions.enter_in["left"], label="in another queue")
+
+    with executing(concurrency=2):
+        wait_until(lambda: states([other]) == [State.SUCCESS], "the other worker has executed it")
+        assert states(ids) == [State.PENDING] * 2
+        gate.set()
+        wait_until(lambda: states(ids) == [State.SUCCESS] * 2, "the group went on")
+
+    assert ids == groups[0][-2:]
 
 
 def test_function_that_took_long_runs_alone_from_then_on(execute_as_group, groups, monkeypatch):
