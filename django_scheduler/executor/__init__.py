@@ -4,7 +4,7 @@
 rooms:
 
 * ``lookout.py`` sleeps until something is due, ``paused_queues.py`` tells what it passes over; ``worker.py`` is a
-  thread that claims and executes it; ``session.py`` is that thread's connection.
+  thread that claims and executes it, when it has the ``turn.py``; ``session.py`` is that thread's connection.
 * ``execution.py`` says what every kind of execution does, ``choice.py`` which one a function gets. The kinds:
   ``mutation.py``; ``group.py``, several mutations in one transaction (``group_size.py`` says how many,
   ``lone_names.py`` which not); ``action.py`` (``event_loop.py`` runs async ones); ``missing.py``; ``hand_over.py``.
