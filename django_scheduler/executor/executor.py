@@ -25,7 +25,7 @@ from django_scheduler.executor.crons import CronKeeper
 from django_scheduler.executor.errand import run_errand
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.flight_recorder import FlightRecorder
-from django_scheduler.executor.group_size import GroupSize
+from django_scheduler.executor.group_size import GroupSizes
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout, Until
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
@@ -82,7 +82,7 @@ class Executor:
         )
         self._crons = CronKeeper(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
         turn = Turn()
-        group_size, lone_names = GroupSize(), LoneNames()
+        group_sizes, lone_names = GroupSizes(), LoneNames()
         self._workers = [
             Worker(
                 database=self._database,
@@ -91,7 +91,7 @@ class Executor:
                 stopping=self._stopping,
                 executor_name=self.name,
                 executing=self._executing,
-                group_size=group_size,
+                group_sizes=group_sizes,
                 lone_names=lone_names,
             )
             for _ in range(concurrency)

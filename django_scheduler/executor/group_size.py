@@ -1,10 +1,13 @@
 """How many functions to claim at a time: one, and twice as many each time that turned out well.
 
-The workers of an executor share what they have learned, so that it is learned once.
+The workers of an executor share what they have learned of a lane, so that it is learned once; and a lane with a single
+function teaches nothing about one with a backlog.
 """
 
 import time
+from collections import defaultdict
 
+from django_scheduler.databases import Lane
 from django_scheduler.executor.lone_names import FOR_A_WHILE
 
 LARGEST = 100
@@ -34,3 +37,13 @@ class GroupSize:
         """Nothing can share a transaction in this database: it is not tried again for a while."""
         self.next = 1
         self._grows_from = time.monotonic() + FOR_A_WHILE
+
+
+class GroupSizes:
+    """Of every lane."""
+
+    def __init__(self) -> None:
+        self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)
+
+    def of(self, lane: Lane) -> GroupSize:
+        return self._sizes[lane.queue, lane.priority]

@@ -18,7 +18,7 @@ from django_scheduler.databases import Claimable, Database, Lane
 from django_scheduler.executor.choice import execution_or_hand_over
 from django_scheduler.executor.execution import Execution, SingleExecution
 from django_scheduler.executor.group import MutationGroup
-from django_scheduler.executor.group_size import GroupSize
+from django_scheduler.executor.group_size import GroupSize, GroupSizes
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout
 from django_scheduler.executor.mutation import MutationExecution
@@ -45,7 +45,7 @@ class Worker:
         stopping: threading.Event,
         executor_name: str,
         executing: Callable[[], list[Execution]],
-        group_size: GroupSize,
+        group_sizes: GroupSizes,
         lone_names: LoneNames,
     ) -> None:
         self._database = database
@@ -55,7 +55,9 @@ class Worker:
         self._executor_name = executor_name
         self._executing = executing
         self._lone_names = lone_names
-        self._size = group_size
+        self._sizes = group_sizes
+        #: That of the lane that it has claimed from last.
+        self._size = GroupSize()
         #: How many functions it has asked for last, and how many it has locked.
         self._asked_for = self._claimed = 0
         self._wait_after_failure = FIRST_WAIT
@@ -146,8 +148,9 @@ class Worker:
     def _claim(self, lanes: list[Lane]) -> Execution | None:
         """Of the best lane that has any: one function, or several mutations for a group."""
         executing = self._executing_ids()
-        self._asked_for = self._size.next
         for lane, next_lane in zip_longest(lanes, lanes[1:]):
+            self._size = self._sizes.of(lane)
+            self._asked_for = self._size.next
             before = next_lane if next_lane and next_lane.priority == lane.priority else None
             claimed = self._database.claim(lane, most=self._asked_for, before=before, besides=executing)
             if claimed:

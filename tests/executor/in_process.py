@@ -8,7 +8,7 @@ from django_scheduler import wakeup
 from django_scheduler.databases import database_for
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.group_size import GroupSize
+from django_scheduler.executor.group_size import GroupSizes
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout, Until
 from django_scheduler.executor.turn import Turn
@@ -50,7 +50,7 @@ def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
         stopping=stopping,
         executor_name="the worker of a test",
         executing=executing,
-        group_size=GroupSize(),
+        group_sizes=GroupSizes(),
         lone_names=LoneNames(),
     )
     thread = threading.Thread(target=worker.run, name=WORKER, daemon=True)
