@@ -207,7 +207,8 @@ class PostgreSQL(Database):
         return super().is_transaction_intact() and self._transaction_status() == IN_TRANSACTION
 
     def _transaction_status(self) -> int | None:
-        return self._driver.info.transaction_status if self._driver is not None else None
+        driver = self._driver  # asked before and after every statement of a body
+        return driver.pgconn.transaction_status if driver is not None else None
 
     @property
     def _driver(self) -> Any:

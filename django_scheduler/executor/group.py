@@ -52,10 +52,6 @@ from django_scheduler.transaction_watch import TransactionWatch
 #: For how long a group begins further bodies, in seconds.
 LONGEST = 0.05
 
-#: As groups grow only while there is time for all of their members, those of one so large are short: a few milliseconds
-#: each, which are rather spent computing than waiting.
-MANY = 16
-
 READS_OR_WRITES_ROWS = re.compile(
     r"[\s(]*(SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|REPLACE|MERGE|SAVEPOINT|RELEASE|ROLLBACK\s+TO|EXPLAIN|SHOW)\b"
     r"(?!.*\bset_config\s*\()(?!.*;\s*\S)",  # nor several statements in one
@@ -85,10 +81,11 @@ class MutationGroup(Execution):
         self._database = database
         self._executor_name = executor_name
         self._execute_alone = execute_alone
-        self.keeps_turn_for = LONGEST if len(members) >= MANY else 0.0
         self._began = time.perf_counter()
         self._begun: list[MutationExecution] = []
         self._is_committing = False
+        #: The part of their time in which the bodies have not waited, for the database or for anything else.
+        self.computing_share = 0.0
         #: The member that has ended the group.
         self.culprit: MutationExecution | None = None
 
@@ -106,11 +103,13 @@ class MutationGroup(Execution):
         successes = []
         watch = GroupWatch(self._database)
         self._database.check_constraints_early()
+        began_to_compute = time.thread_time()
         with watch:
             for member in self._members:
                 successes.append(self._run(member, watch))
                 if time.perf_counter() - self._began > LONGEST:
                     break
+        self.computing_share = (time.thread_time() - began_to_compute) / (time.perf_counter() - self._began)
         self._members = self._begun  # the others go on to whoever claims them next, also while the hooks run here
         if not self._database.has_one_writer:
             self.let_go()  # what is left is to wait for the database

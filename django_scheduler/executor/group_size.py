@@ -12,11 +12,22 @@ from django_scheduler.executor.lone_names import FOR_A_WHILE
 
 LARGEST = 100
 
+#: Groups grow only while there is time for all of their members, so those of one so large take a few milliseconds each.
+LARGE = 16
+
+#: Of their time, what bodies have to spend computing for a thread beside them to be more of a hindrance than a help.
+MUCH_COMPUTING = 1 / 3
+
+#: How many groups in a row have to wait: beside the first ones, those that were small are still at work.
+TRIES = 4
+
 
 class GroupSize:
     """Grows with a backlog of short mutations; shrinks without one, and when they are long or something goes wrong."""
 
     _grows_from = 0.0
+    _waits_until = 0.0
+    _waited = 0
 
     def __init__(self) -> None:
         #: How many to claim next.
@@ -37,6 +48,20 @@ class GroupSize:
         """Nothing can share a transaction in this database: it is not tried again for a while."""
         self.next = 1
         self._grows_from = time.monotonic() + FOR_A_WHILE
+
+    def keeps_turn(self, members: int) -> bool:
+        """Whether a group should compute without other threads beside it, because they share Python's lock.
+
+        It is found out by trying, every ten seconds, because with others beside it every thread waits.
+        """
+        return members >= LARGE and time.monotonic() >= self._waits_until
+
+    def kept_turn(self, computing_share: float) -> None:
+        """How much of their time the bodies of a group have spent computing that had the turn meanwhile."""
+        self._waited = self._waited + 1 if computing_share < MUCH_COMPUTING else 0
+        if self._waited == TRIES:
+            self._waited = 0
+            self._waits_until = time.monotonic() + FOR_A_WHILE
 
 
 class GroupSizes:

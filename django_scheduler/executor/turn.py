@@ -4,7 +4,8 @@ Whoever has claimed hands the turn on and executes. Only who has claimed a large
 moment more, because threads that run short bodies at once take Python's one lock from each other (measured on
 PostgreSQL with eight threads: 1,600 inserts a second, and 2,700 like this). So the next one begins when these bodies
 have run, and what is left is to wait for COMMIT. But one of them may wait as well, for whatever and for however long.
-So the turn is kept for so long only, and then whoever waits for it takes it without being given it.
+So the turn is kept for so long only, and then whoever waits for it takes it without being given it. (``group_size.py``
+knows when it is kept.)
 """
 
 import time

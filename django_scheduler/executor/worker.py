@@ -17,7 +17,7 @@ from django.db import transaction
 from django_scheduler.databases import Claimable, Database, Lane
 from django_scheduler.executor.choice import execution_or_hand_over
 from django_scheduler.executor.execution import Execution, SingleExecution
-from django_scheduler.executor.group import MutationGroup
+from django_scheduler.executor.group import LONGEST, MutationGroup
 from django_scheduler.executor.group_size import GroupSize, GroupSizes
 from django_scheduler.executor.lone_names import LoneNames
 from django_scheduler.executor.lookout import Lookout
@@ -171,7 +171,9 @@ class Worker:
             members.append(execution)
         if len(members) > 1:
             if self._database.may_group():
-                return MutationGroup(members, self._database, self._executor_name, self._execute_alone)
+                group = MutationGroup(members, self._database, self._executor_name, self._execute_alone)
+                group.keeps_turn_for = LONGEST if self._size.keeps_turn(len(members)) else 0.0
+                return group
             self._size.cannot_grow()
         return self._execution_of(claimed[0])
 
@@ -184,6 +186,8 @@ class Worker:
 
     def _note_success(self, execution: Execution) -> None:
         executed = execution.begun if isinstance(execution, MutationGroup) else [execution]
+        if isinstance(execution, MutationGroup) and execution.keeps_turn_for:
+            self._size.kept_turn(execution.computing_share)
         if isinstance(execution, MutationGroup) or self._may_be_grouped(execution):
             self._size.went_well(len(executed), asked_for=self._asked_for)
         else:

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from django.db import connection, transaction
 
 from django_scheduler import ctx, wakeup
 from django_scheduler.databases import Database, database_for
-from django_scheduler.executor import group, lone_names
+from django_scheduler.executor import group, group_size, lone_names, worker
 from django_scheduler.executor.group_size import GroupSize
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.in_process import execute_with_one_worker, executing, record
@@ -380,8 +381,7 @@ def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatc
 @pytest.mark.only_on("postgresql", "mysql")
 def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups, monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
-    monkeypatch.setattr(group, "LONGEST", 0.1)
-    monkeypatch.setattr(group, "MANY", 2)
+    monkeypatch.setattr(group_size, "LARGE", 2)
     gate = threading.Event()
 
     def wait() -> None:
@@ -398,6 +398,30 @@ def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups
         wait_until(lambda: states(ids) == [State.SUCCESS] * 2, "the group went on")
 
     assert ids == groups[0][-2:]
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(groups, monkeypatch):
+    monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
+    monkeypatch.setattr(group, "LONGEST", 0.05)
+    monkeypatch.setattr(group_size, "LARGE", 2)
+    monkeypatch.setattr(worker, "LONGEST", 20.0)  # so that only what was learned ends a turn
+    waiting: set[int] = set()
+    at_once: list[int] = []
+
+    def wait() -> None:
+        waiting.add(threading.get_ident())
+        time.sleep(0.001)
+        at_once.append(len(waiting))
+        waiting.remove(threading.get_ident())
+
+    functions.interludes["waits"] = wait
+    ids = enter(*["waits"] * 400)
+
+    with executing(concurrency=2):
+        wait_until(lambda: set(states(ids)) == {State.SUCCESS}, "all have run")
+
+    assert at_once.count(2) > 20
 
 
 def test_function_that_took_long_runs_alone_from_then_on(execute_as_group, groups, monkeypatch):
