@@ -208,7 +208,7 @@ class PostgreSQL(Database):
 
     def _transaction_status(self) -> int | None:
         driver = self._driver  # asked before and after every statement of a body
-        return driver.pgconn.transaction_status if driver is not None else None
+        return driver.info.transaction_status if driver is not None else None
 
     @property
     def _driver(self) -> Any:
