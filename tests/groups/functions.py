@@ -35,7 +35,7 @@ def enter(ctx: Context, *, label: str) -> int | None:
 
 
 #: The same in queues of their own, so that they are not in one group.
-enter_in = {queue: mutation(name=f"enter_{queue}", queue=queue)(enter.body) for queue in ("left", "right")}
+enter_in = {queue: mutation(name=f"enter_{queue}", queue=queue)(enter.body) for queue in ("beside", "left", "right")}
 nothing_in = {queue: mutation(name=f"nothing_{queue}", queue=queue)(nothing.body) for queue in ("left", "right")}
 
 
