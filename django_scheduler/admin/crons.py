@@ -62,7 +62,6 @@ class CronAdmin(ModelAdmin):
     ordering = ("name",)
     list_select_related = ("last_run",)
     actions = ("pause_selected", "resume_selected", "run_selected_now")
-    readonly_fields = ("creation_time",)
 
     # What is shown
 
