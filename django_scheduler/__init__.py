@@ -11,9 +11,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context, ctx
-    from django_scheduler.decorators import action, internal_action, internal_mutation, mutation
+    from django_scheduler.functions import action, api, internal, internal_action, internal_mutation, mutation
     from django_scheduler.models import ScheduledFunctionId
-    from django_scheduler.references import api, internal
 
 __all__ = [
     "Context",
@@ -30,13 +29,13 @@ __all__ = [
 _HOMES = {
     "Context": "context",
     "ScheduledFunctionId": "models",
-    "action": "decorators",
-    "api": "references",
+    "action": "functions.decorators",
+    "api": "functions.registry",
     "ctx": "context",
-    "internal": "references",
-    "internal_action": "decorators",
-    "internal_mutation": "decorators",
-    "mutation": "decorators",
+    "internal": "functions.registry",
+    "internal_action": "functions.decorators",
+    "internal_mutation": "functions.decorators",
+    "mutation": "functions.decorators",
 }
 
 

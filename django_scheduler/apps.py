@@ -18,8 +18,7 @@ class DjangoSchedulerConfig(AppConfig):
 
     def ready(self) -> None:
         from django_scheduler import checks, fleet  # noqa: F401  (registers the checks)
-        from django_scheduler.crons import checks as cron_checks  # noqa: F401
-        from django_scheduler.registry import registry
+        from django_scheduler.functions import registry
         from django_scheduler.signals import function_finished
         from django_scheduler.tasks import announce_end, find_task_function
 

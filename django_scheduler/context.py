@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from asgiref.sync import sync_to_async
 
-from django_scheduler import calls
-from django_scheduler.crons.run_time import Crons
-from django_scheduler.functions import Function
+from django_scheduler.crons import Crons
+from django_scheduler.functions import Function, Reference
 from django_scheduler.models import ScheduledFunctionId
-from django_scheduler.references import Reference
-from django_scheduler.running import Running, running
-from django_scheduler.scheduler import Scheduler
+from django_scheduler.scheduling import Running, Scheduler, calls, running
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser

@@ -9,9 +9,9 @@ from functools import partial
 
 from django.db import connections, transaction
 
-from django_scheduler import wakeup
 from django_scheduler.databases import database_for
 from django_scheduler.models import LONGEST_QUEUE_NAME, LONGEST_REASON, LONGEST_USER_NAME, Pause
+from django_scheduler.scheduling import wakeup
 
 
 def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused_by: str = "") -> bool:

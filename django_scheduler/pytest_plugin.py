@@ -28,7 +28,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     # Also for what other fixtures schedule, whichever of them comes first.
     if "scheduler" not in getattr(item, "fixturenames", ()):
         return (yield)
-    from django_scheduler.clock import pythons_clock
+    from django_scheduler.times import pythons_clock
 
     with pythons_clock():
         return (yield)

@@ -21,8 +21,8 @@ from typing import Any
 
 from django.dispatch import Signal
 
-from django_scheduler.log import warn
 from django_scheduler.models import ScheduledFunction
+from django_scheduler.telemetry import warn
 
 function_scheduled = Signal()
 function_started = Signal()

@@ -2,15 +2,20 @@
 
 The rules are Convex's: a delay is finite and not negative; a time may lie in the past, which means due at
 once; neither leads further than 5 x 366 days away. Numbers are milliseconds.
+
+Whose clock says what is due: the database's, which all hosts share, or ``timezone.now()``, which tests can move.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
+from django_scheduler.conf import get_settings
 from django_scheduler.errors import InvalidSchedule
-from django_scheduler.values.short_repr import short_repr
+from django_scheduler.values import short_repr
 
 FURTHEST = timedelta(days=5 * 366)
 
@@ -73,3 +78,22 @@ def _milliseconds(number: float, what: str) -> timedelta:
         raise InvalidSchedule(f"{what} must be finite, not {number!r}.")
     furthest_number = BEYOND_ALL_DATES // timedelta(milliseconds=1)
     return timedelta(milliseconds=min(max(number, -furthest_number), furthest_number))
+
+
+_tests = 0
+
+
+def is_pythons() -> bool:
+    """Whether nothing but ``django.utils.timezone.now()`` is asked."""
+    return _tests > 0 or get_settings().CLOCK == "python"
+
+
+@contextmanager
+def pythons_clock() -> Iterator[None]:
+    """Within it that is so, whatever ``DJANGO_SCHEDULER["CLOCK"]`` says: in all threads, for tests."""
+    global _tests
+    _tests += 1
+    try:
+        yield
+    finally:
+        _tests -= 1

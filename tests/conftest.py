@@ -10,7 +10,7 @@ from django.db import connection
 from hypothesis import settings as hypothesis
 
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.lookout import Until
+from django_scheduler.executor.poller import Until
 from tests.leaks import nothing_left_behind
 
 # Examples that talk to a database take as long as they take; CI tries the same ones every time.

@@ -1,4 +1,7 @@
-"""What a person may do with scheduled functions: cancel, run now, reschedule, run again."""
+"""What a person may do with scheduled functions: cancel, run now, reschedule, run again.
+
+Who may do what: a permission for seeing, and one of its own for each thing that can be done.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -6,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from django_scheduler import cancellation, rerun, rescheduling
 from django_scheduler.models import UNFINISHED, State
-from django_scheduler.outcomes import Outcome
+from django_scheduler.scheduling import Outcome, cancellation, interventions
 
 FINISHED = (State.SUCCESS, State.FAILED, State.CANCELED)
 
@@ -61,7 +64,7 @@ _NOT_DONE: dict[Outcome, Any] = {
 def _reschedule(using: str, ids: Sequence[int], when: datetime | None) -> dict[int, Outcome]:
     if when is None:
         raise ValueError("To reschedule, a time is needed.")
-    return rescheduling.reschedule(using, ids, when)
+    return interventions.reschedule(using, ids, when)
 
 
 ACTIONS = {
@@ -73,7 +76,7 @@ ACTIONS = {
             _("What is pending becomes due at once, and runs as soon as an executor is free."),
             ngettext_lazy("%(count)d is due now", "%(count)d are due now", "count"),
             (State.PENDING,),
-            lambda using, ids, when: rescheduling.run_now(using, ids),
+            lambda using, ids, when: interventions.run_now(using, ids),
         ),
         Action(
             "reschedule",
@@ -93,7 +96,7 @@ ACTIONS = {
             ),
             ngettext_lazy("%(count)d scheduled again", "%(count)d scheduled again", "count"),
             FINISHED,
-            lambda using, ids, when: rerun.run_again(using, ids),
+            lambda using, ids, when: interventions.run_again(using, ids),
         ),
         Action(
             "cancel",
@@ -114,3 +117,23 @@ ACTIONS = {
 def counted(outcomes: Mapping[int, Outcome]) -> Counter[Outcome]:
     """How many functions have met each outcome."""
     return Counter(outcomes.values())
+
+
+def may_view(request: HttpRequest) -> bool:
+    """Whether the user may see scheduled functions, and how the scheduler is doing."""
+    return _has(request, "django_scheduler.view_scheduledfunction")
+
+
+def may_act(request: HttpRequest, action: Action) -> bool:
+    """Whether the user may do this to functions: who may not see them may not."""
+    return may_view(request) and _has(request, action.permission)
+
+
+def may_pause(request: HttpRequest) -> bool:
+    """Whether the user may pause and resume queues."""
+    return may_view(request) and _has(request, "django_scheduler.pause_queue")
+
+
+def _has(request: HttpRequest, permission: str) -> bool:
+    user: Any = request.user  # of whatever model
+    return bool(user.has_perm(permission))

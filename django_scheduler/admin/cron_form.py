@@ -12,16 +12,11 @@ from django.db import router
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler import values
-from django_scheduler.crons.calendar import next_runs
-from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
-from django_scheduler.crons.intervals import Interval
-from django_scheduler.crons.models import Cron
-from django_scheduler.crons.names import problem_with_name
-from django_scheduler.crons.schedules import Schedule
+from django_scheduler.crons import LONGEST_LINE, Cron, CronLine, Interval, Schedule, next_runs, problem_with_name
 from django_scheduler.databases import database_for
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
+from django_scheduler.functions import registry
 from django_scheduler.masking import MASK, masked, unmasked
-from django_scheduler.registry import registry
 from django_scheduler.values import JSONValue
 
 if TYPE_CHECKING:

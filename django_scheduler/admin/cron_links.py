@@ -13,9 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler.admin.extension import Link, Tab, origin_sources, tabs, upcoming_sources
-from django_scheduler.crons.calendar import upcoming
-from django_scheduler.crons.history import cron_of
-from django_scheduler.crons.models import Cron
+from django_scheduler.crons import Cron, cron_of, upcoming
 from django_scheduler.models import ScheduledFunction
 
 

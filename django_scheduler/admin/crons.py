@@ -1,31 +1,104 @@
-"""The admin of crons: what recurs, when it runs next and how it went; paused, resumed, run and registered there too."""
+"""What the page of a cron shows: when it runs next, in its own zone and in the viewer's, and how it went.
+
+The admin of crons: what recurs, when it runs next and how it went; paused, resumed, run and registered there too.
+"""
 
 import json
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from django_scheduler.admin import extension
-from django_scheduler.admin.cron_form import PREVIEW, CronForm
-from django_scheduler.admin.cron_page import badge, history, in_both_zones, next_runs_of
-from django_scheduler.admin.durations import NONE, moment
-from django_scheduler.admin.permissions import may_view
-from django_scheduler.crons.description import in_words
-from django_scheduler.crons.models import Cron, CronRunState, CronState, Origin
-from django_scheduler.crons.run_time import Crons
-from django_scheduler.errors import SchedulerError
+from django_scheduler.admin.actions import may_view
+from django_scheduler.admin.cron_form import PREVIEW, PREVIEWED_RUNS, CronForm
+from django_scheduler.admin.readable import NONE, moment
+from django_scheduler.crons import Cron, CronRun, CronRunState, Crons, CronState, Origin, in_words, next_runs
+from django_scheduler.errors import InvalidSchedule, SchedulerError
 from django_scheduler.masking import masked
+from django_scheduler.models import ScheduledFunction
+
+#: How many records of a cron's history are shown.
+SHOWN_RECORDS = 50
+
+
+#: The look of a badge is that of a function's state.
+LOOKS: dict[CronState | CronRunState, str] = {
+    CronState.ACTIVE: "success",
+    CronState.PAUSED: "paused",
+    CronState.REMOVED: "canceled",
+    CronRunState.SCHEDULED: "in_progress",
+    CronRunState.SUCCESS: "success",
+    CronRunState.FAILED: "failed",
+    CronRunState.REFUSED: "failed",
+    CronRunState.CANCELED: "canceled",
+    CronRunState.SKIPPED: "canceled",
+    CronRunState.MISSED: "canceled",
+    CronRunState.UNKNOWN: "pending",
+}
+
+
+def badge(state: CronState | CronRunState) -> SafeString:
+    """A state as an icon and a word."""
+    look = {"state": LOOKS[state], "label": state.label}
+    return render_to_string("admin/django_scheduler/includes/state.html", look)
+
+
+def next_runs_of(cron: Cron) -> list[datetime]:
+    if cron.next_time is None:
+        return []
+    try:
+        later = next_runs(cron.schedule, cron.next_time, PREVIEWED_RUNS - 1, anchor=cron.anchor)
+    except InvalidSchedule:
+        return []
+    return [cron.next_time, *later]
+
+
+def in_both_zones(runs: list[datetime], zone: str) -> list[tuple[str, str]]:
+    try:
+        crons_zone = ZoneInfo(zone) if zone else None
+    except (LookupError, ValueError, OSError):
+        crons_zone = None
+    return [(_to_the_second(run, crons_zone), _to_the_second(run)) for run in runs]
+
+
+def history(cron: Cron) -> list[dict[str, Any]]:
+    records = list(CronRun.objects.using(cron._state.db).filter(cron=cron).order_by("-pk")[:SHOWN_RECORDS])
+    functions = ScheduledFunction.objects.using(cron._state.db)
+    there = set(functions.filter(pk__in=[each.function_id for each in records]).values_list("pk", flat=True))
+    return [
+        {
+            "slot": _to_the_second(record.slot),
+            "last_slot": _to_the_second(record.last_slot) if record.slots > 1 else "",
+            "slots": record.slots,
+            "state": badge(CronRunState(record.state)),
+            "completed": record.completed_time,
+            "function": record.function_id if record.function_id in there else None,
+            "error": record.error,
+        }
+        for record in records
+    ]
+
+
+def _to_the_second(time: datetime | None, zone: ZoneInfo | None = None) -> str:
+    """Django's own formats leave the seconds and the offset out, and here they matter."""
+    return date_format(timezone.localtime(time, zone), "Y-m-d H:i:s O") if time else "-"
+
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Cron]

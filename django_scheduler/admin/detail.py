@@ -10,8 +10,8 @@ from django.db.models import Case, F, JSONField, QuerySet, TextField, Value, Whe
 from django.db.models.functions import Cast, Left, Length
 from django.utils.translation import gettext as _
 
+from django_scheduler.admin.listing import Row, for_list
 from django_scheduler.admin.readable import readable
-from django_scheduler.admin.rows import Row, for_list
 from django_scheduler.masking import masked
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.values import JSONValue

@@ -1,4 +1,8 @@
-"""A page of the list, at whatever number of rows.
+"""What is read of a function for a list: nothing that may be large.
+
+The orders in which functions are listed, and places in them: a page begins behind the last row of another.
+
+A page of the list, at whatever number of rows.
 
 * Every list has the order in which an index gives it, and a page begins behind the last row of the one before. So the
   thousandth page costs as much as the first, and nothing is shown twice while rows are added.
@@ -8,15 +12,143 @@
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Case, F, JSONField, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Left, Length
 
-from django_scheduler.admin.filters import OVERDUE, Filters
-from django_scheduler.admin.positions import Order, Position, order_of
-from django_scheduler.admin.rows import for_comparison, for_list
-from django_scheduler.admin.search import matches
+from django_scheduler.admin.filters import OVERDUE, Filters, matches
+from django_scheduler.admin.readable import brief
 from django_scheduler.databases import Database
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.masking import masked
+from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.times import EPOCH
+from django_scheduler.values import JSONValue
+
+#: Arguments longer than this are not loaded for a list, and those longer than that are not searched.
+LONGEST_ARGUMENTS, LONGEST_SEARCHED = 4_000, 100_000
+
+LONGEST_ERROR = 300
+
+LARGE = ("args", "result", "error", "traceback")
+
+
+def for_list(rows: QuerySet[ScheduledFunction]) -> QuerySet[ScheduledFunction]:
+    """With what a list shows."""
+    length = Length(Cast("args", TextField()))
+    short = Case(
+        When(args_length__lte=LONGEST_ARGUMENTS, then=F("args")), default=Value(None), output_field=JSONField()
+    )
+    return rows.defer(*LARGE).annotate(args_length=length, short_args=short, error_start=Left("error", LONGEST_ERROR))
+
+
+def for_comparison(rows: QuerySet[ScheduledFunction]) -> QuerySet[ScheduledFunction]:
+    """With the arguments, to be compared with what is searched."""
+    text = Cast("args", TextField())
+    return (
+        rows.defer(*(column for column in LARGE if column != "args"))
+        .annotate(args_text=text, args_length=Length(text), error_start=Left("error", LONGEST_ERROR))
+        .filter(args_length__lte=LONGEST_SEARCHED)
+    )
+
+
+class Row:
+    """A function as a line of a list."""
+
+    def __init__(self, function: ScheduledFunction) -> None:
+        self.function = function
+
+    @property
+    def arguments(self) -> str | None:
+        """In brief; ``None`` if they are too large for that."""
+        args: JSONValue = getattr(self.function, "short_args", None)
+        if args is None and "args" in self.function.__dict__:
+            args = self.function.args
+        return None if args is None else brief(masked(self.function.name, args))
+
+    @property
+    def took(self) -> timedelta | None:
+        """From its start to its end."""
+        started, completed = self.function.started_time, self.function.completed_time
+        return completed - started if started and completed else None
+
+    @property
+    def arguments_length(self) -> int:
+        return int(getattr(self.function, "args_length", 0) or 0)
+
+    @property
+    def first_line_of_error(self) -> str:
+        return str(getattr(self.function, "error_start", "")).strip().partition("\n")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The place of a row."""
+
+    pk: int
+    #: By which rows are ordered first; ``None`` where that is the id.
+    time: datetime | None
+
+    def __str__(self) -> str:
+        if self.time is None:
+            return str(self.pk)
+        return f"{(self.time - EPOCH) // timedelta(microseconds=1)}.{self.pk}"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order that an index gives."""
+
+    field: str
+    is_descending: bool
+
+    def sorted(self, rows: QuerySet[ScheduledFunction]) -> QuerySet[ScheduledFunction]:
+        sign = "-" if self.is_descending else ""
+        return rows.order_by(*(f"{sign}{field}" for field in dict.fromkeys((self.field, "pk"))))
+
+    def beyond(self, position: Position) -> Q:
+        """What comes after the position."""
+        than = "lt" if self.is_descending else "gt"
+        if position.time is None:
+            return Q(**{f"pk__{than}": position.pk})
+        # The first condition is the one by which the index is entered.
+        return Q(**{f"{self.field}__{than}e": position.time}) & (
+            Q(**{f"{self.field}__{than}": position.time}) | Q(**{f"pk__{than}": position.pk})
+        )
+
+    def reversed(self) -> "Order":
+        return Order(self.field, not self.is_descending)
+
+    def position(self, row: ScheduledFunction) -> Position:
+        return Position(row.pk, None if self.field == "pk" else getattr(row, self.field))
+
+    def read(self, text: str) -> Position | None:
+        """A position from an address; ``None`` if it is none in this order."""
+        time, dot, pk = text.rpartition(".")
+        if bool(dot) is (self.field == "pk") or not _is_number(pk) or (dot and not _is_number(time)):
+            return None
+        try:
+            return Position(int(pk), EPOCH + timedelta(microseconds=int(time)) if dot else None)
+        except OverflowError:
+            return None
+
+
+def order_of(filters: Filters) -> Order:
+    """What is pending as it falls due, what has finished from the latest on, everything else by id."""
+    if filters.finds_by_reference:
+        return Order("pk", is_descending=True)
+    match filters.state:
+        case State.PENDING.value | "overdue":
+            return Order("due_time", is_descending=False)
+        case State.SUCCESS.value | State.FAILED.value | State.CANCELED.value:
+            return Order("completed_time", is_descending=True)
+        case _:
+            return Order("pk", is_descending=True)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) < 20
+
 
 #: How many rows are looked at for a page where no index finds what is looked for. On PostgreSQL 20 to 100 ms.
 LOOKED_AT = 25_000

@@ -1,12 +1,19 @@
-"""Stored JSON as people read it: ``Decimal("1.10")`` and not ``{"$decimal": "1.10"}``; inert and of bounded length."""
+"""Stored JSON as people read it: ``Decimal("1.10")`` and not ``{"$decimal": "1.10"}``; inert and of bounded length.
+
+Times and durations in few characters: "in 3 min", "2 s ago", "1.24 s"; exact where one looks closer.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import escape
 from typing import Any, TypeGuard
 
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from django_scheduler.values import JSONValue
 
@@ -191,3 +198,71 @@ def _timedelta(days: int, seconds: int, microseconds: int) -> str:
         return str(timedelta(days, seconds, microseconds))
     except OverflowError:
         return f"{days} d {seconds} s {microseconds} µs"
+
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+#: Where there is nothing to show.
+NONE = "\N{EN DASH}"
+
+
+def duration(length: timedelta | float | None) -> str:
+    """How long something takes: ``8 ms``, ``1.24 s``, ``3 min 5 s``, ``2 h 10 min``, ``5 d 3 h``."""
+    if length is None:
+        return ""
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    seconds = max(0.0, seconds)
+    if seconds < 1:
+        return _("%(number)s ms") % {"number": round(seconds * 1000)}
+    if seconds < MINUTE:
+        digits = 2 if seconds < 10 else 1
+        return _("%(number)s s") % {"number": number_format(round(seconds, digits), decimal_pos=digits)}
+    return _coarse(seconds)
+
+
+def age(length: timedelta | float) -> str:
+    """How long ago something was, or how far ahead it is: whole numbers only."""
+    seconds = abs(length.total_seconds() if isinstance(length, timedelta) else length)
+    return _("%(number)s s") % {"number": int(seconds)} if seconds < MINUTE else _coarse(seconds)
+
+
+def relative(moment: datetime, now: datetime | None = None) -> str:
+    """``in 3 min`` or ``2 s ago``."""
+    ahead = (moment - (now or timezone.now())).total_seconds()
+    if abs(ahead) < 1:
+        return _("now")
+    return (_("in %(time)s") if ahead > 0 else _("%(time)s ago")) % {"time": age(ahead)}
+
+
+def exact(moment: datetime) -> str:
+    """In the project's time zone, to the microsecond."""
+    local = timezone.localtime(moment)
+    return f"{date_format(local, 'Y-m-d H:i:s')}.{local:%f} {local:%Z}"
+
+
+def to_the_second(moment: datetime) -> str:
+    """In the project's time zone: Django's own formats leave the seconds out."""
+    return date_format(timezone.localtime(moment), "Y-m-d H:i:s")
+
+
+def moment(time: datetime | None) -> SafeString:
+    """A time as seen from now; the exact one when one points at it."""
+    if time is None:
+        return mark_safe(NONE)
+    return format_html('<time datetime="{}" title="{}">{}</time>', time.isoformat(), exact(time), relative(time))
+
+
+def _coarse(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < HOUR:
+        return _two(whole, MINUTE, _("%(number)s min"), 1, _("%(number)s s"))
+    if whole < DAY:
+        return _two(whole, HOUR, _("%(number)s h"), MINUTE, _("%(number)s min"))
+    return _two(whole, DAY, _("%(number)s d"), HOUR, _("%(number)s h"))
+
+
+def _two(seconds: int, large: int, large_text: str, small: int, small_text: str) -> str:
+    first, rest = divmod(seconds, large)
+    text = large_text % {"number": first}
+    # Ten of something are precise enough without its parts.
+    return f"{text} {small_text % {'number': rest // small}}" if first < 10 and rest // small else text

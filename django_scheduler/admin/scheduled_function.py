@@ -16,15 +16,14 @@ from django.views.decorators.http import require_POST
 
 from django_scheduler.admin import detail, extension, listing
 from django_scheduler.admin.action_view import ActionView
-from django_scheduler.admin.actions import ACTIONS
+from django_scheduler.admin.actions import ACTIONS, may_act, may_view
 from django_scheduler.admin.answers import Questions
 from django_scheduler.admin.filters import OVERDUE, Filters, menus
-from django_scheduler.admin.permissions import may_act, may_view
+from django_scheduler.admin.listing import Row
 from django_scheduler.admin.readable import visible
-from django_scheduler.admin.rows import Row
-from django_scheduler.cancellation import LARGEST_ID
 from django_scheduler.databases import Database, database_for
 from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.scheduling import LARGEST_ID
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[ScheduledFunction]

@@ -11,10 +11,9 @@ E: it cannot work, or a guarantee does not hold. W: it works, but not as it shou
 """
 
 from django_scheduler.checks import (  # noqa: F401  (registers them)
-    configuration,
+    crons,
     functions,
     operation,
-    overrides,
     routing,
     server,
     settings,

@@ -11,9 +11,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.db.models import Model
 from django.utils.functional import Promise
 
-from django_scheduler.functions import AnyFunction
-from django_scheduler.registry import registry
-from django_scheduler.values.codec import PLAIN_TYPES
+from django_scheduler.functions import AnyFunction, registry
+from django_scheduler.values import PLAIN_TYPES
 
 
 @register("django_scheduler")

@@ -7,7 +7,7 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import QuerySet
 
-from django_scheduler.checks.on_database import on_database
+from django_scheduler.checks.server import on_database
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.models import Executor, ScheduledFunction, State

@@ -13,9 +13,8 @@ from django.db import connections, router
 from django.db.models import Model
 
 from django_scheduler.databases import VENDORS
-from django_scheduler.functions import AnyFunction
+from django_scheduler.functions import AnyFunction, registry
 from django_scheduler.models import Kind, ScheduledFunction
-from django_scheduler.registry import registry
 
 
 @register("django_scheduler")

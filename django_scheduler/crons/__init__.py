@@ -25,25 +25,62 @@ Its rooms:
 * ``models.py`` has the tables. Who calls ``firing.py`` is ``executor/crons.py``.
 """
 
-from django_scheduler.crons.cron_lines import CronLine
-from django_scheduler.crons.define import cron, daily, hourly, interval, monthly, register, weekly
-from django_scheduler.crons.intervals import Interval
-from django_scheduler.crons.named_lines import Daily, Hourly, Monthly, Weekly
-from django_scheduler.crons.schedules import Schedule
+from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine, Daily, Hourly, Monthly, Weekly
+from django_scheduler.crons.definitions import (
+    Definition,
+    cron,
+    daily,
+    defined_crons,
+    hourly,
+    interval,
+    monthly,
+    problem_with_name,
+    register,
+    weekly,
+)
+from django_scheduler.crons.firing import fire
+from django_scheduler.crons.history import cron_of, delete_expired_history, settle_finished_runs
+from django_scheduler.crons.models import Cron, CronRun, CronRunState, CronState, Origin, in_words
+from django_scheduler.crons.preview import next_runs, upcoming
+from django_scheduler.crons.reconcile import Changes, adopt, impose, is_in_force, sign
+from django_scheduler.crons.run_time import Crons
+from django_scheduler.crons.schedules import Interval, Schedule
 
 __all__ = [
+    "LONGEST_LINE",
+    "Changes",
+    "Cron",
     "CronLine",
+    "CronRun",
+    "CronRunState",
+    "CronState",
+    "Crons",
     "Daily",
+    "Definition",
     "Hourly",
     "Interval",
     "Monthly",
+    "Origin",
     "Schedule",
     "Weekly",
+    "adopt",
     "cron",
+    "cron_of",
     "daily",
+    "defined_crons",
+    "delete_expired_history",
+    "fire",
     "hourly",
+    "impose",
+    "in_words",
     "interval",
+    "is_in_force",
     "monthly",
+    "next_runs",
+    "problem_with_name",
     "register",
+    "settle_finished_runs",
+    "sign",
+    "upcoming",
     "weekly",
 ]

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from django_scheduler.crons.intervals import Interval
-from django_scheduler.crons.schedules import Schedule
+from django_scheduler.crons.schedules import Interval, Schedule
 
 #: With ``catch_up="none"`` a slot still runs when it is taken up so soon after its time.
 PUNCTUAL = timedelta(minutes=1)

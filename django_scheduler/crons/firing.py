@@ -20,17 +20,17 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
-from django_scheduler import scheduling, values
-from django_scheduler.crons import catch_up, history
-from django_scheduler.crons.calendar import next_slot
-from django_scheduler.crons.catch_up import Decision
-from django_scheduler.crons.locking import lock
-from django_scheduler.crons.models import Cron, CronRun, CronRunState
+from django_scheduler import values
+from django_scheduler.crons import history
+from django_scheduler.crons.catch_up import Decision, decide, skip
+from django_scheduler.crons.models import Cron, CronRun, CronRunState, lock
+from django_scheduler.crons.preview import next_slot
 from django_scheduler.crons.reconcile import is_in_force
 from django_scheduler.databases import Database
-from django_scheduler.error_record import describe
 from django_scheduler.errors import InvalidSchedule, SchedulerError
-from django_scheduler.log import log_of_crons as log
+from django_scheduler.record import describe
+from django_scheduler.scheduling import enqueue
+from django_scheduler.telemetry import log_of_crons as log
 
 
 def fire(database: Database, cron_id: int) -> bool:
@@ -62,13 +62,13 @@ def _take_up(database: Database, cron_id: int) -> bool:
     elif cron.last_slot is not None and cron.next_time <= cron.last_slot:
         cron.next_time = next_slot(cron, now)
     elif unfinished is None:
-        decision = catch_up.decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
+        decision = decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
         _record_passed_over(database, cron, decision, CronRunState.MISSED, now)
         if decision.run is not None:
             schedule_run(database, cron, decision.run, now)
         _advance(cron, decision)
     elif cron.next_time > unfinished.time:
-        decision = catch_up.skip(cron.schedule, cron.next_time, now, anchor=cron.anchor)
+        decision = skip(cron.schedule, cron.next_time, now, anchor=cron.anchor)
         _record_passed_over(database, cron, decision, CronRunState.SKIPPED, now)
         _advance(cron, decision)
     else:
@@ -80,7 +80,7 @@ def _take_up(database: Database, cron_id: int) -> bool:
 def schedule_run(database: Database, cron: Cron, slot: datetime, now: datetime) -> None:
     """Schedule the function of a cron that is locked, as the run of a slot."""
     arguments = values.load_arguments(cron.function, cron.args)
-    function_id = scheduling.schedule(database.using, None, slot, cron.function, (), arguments)
+    function_id = enqueue.schedule(database.using, None, slot, cron.function, (), arguments)
     cron.last_run = CronRun.objects.using(database.using).create(
         cron=cron, slot=slot, last_slot=slot, state=CronRunState.SCHEDULED, function_id=function_id, time=now
     )
@@ -118,7 +118,7 @@ def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
         slot: datetime | None = cron.next_time
         try:
             if cron.paused_time is None:
-                decision = catch_up.decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
+                decision = decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
                 _record_passed_over(database, cron, decision, CronRunState.MISSED, now)
                 _advance(cron, decision)
                 slot = decision.run

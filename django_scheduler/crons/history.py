@@ -11,8 +11,7 @@ from django.db.models import QuerySet
 
 from django_scheduler.conf import get_settings
 from django_scheduler.crons.catch_up import Streak
-from django_scheduler.crons.locking import lock
-from django_scheduler.crons.models import LONGEST_REASON, Cron, CronRun, CronRunState
+from django_scheduler.crons.models import LONGEST_REASON, Cron, CronRun, CronRunState, lock
 from django_scheduler.databases import Database
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
 

@@ -1,16 +1,54 @@
-"""The record of crons: what recurs, each slot that came up, and which code has defined them.
+"""A schedule and arguments as columns of ``Cron``, which ``Cron.schedule`` and a run of it read.
+
+The record of crons: what recurs, each slot that came up, and which code has defined them.
 
 The tables are apart from that of scheduled functions, which stays as it is: a run is linked to its scheduled function
 from here. Any code may read them; only this app writes them.
+
+A schedule in words.
+
+A cron's row is locked by whoever decides about it: of several one decides, and the others see what it decided.
 """
 
-from django.db import models
+import json
+from datetime import timedelta
+from typing import Any
+
+from cronsim import CronSim
+from django.db import connections, models
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from django_scheduler import values
 from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
-from django_scheduler.crons.intervals import Interval
-from django_scheduler.crons.schedules import Schedule
+from django_scheduler.crons.schedules import Interval, Schedule
+from django_scheduler.databases import Database
+from django_scheduler.errors import InvalidSchedule
+from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
+
+
+def columns_of(schedule: Schedule) -> dict[str, Any]:
+    """Of a schedule that is a cron's: see ``Schedule.for_cron``."""
+    return {
+        "every": schedule.every if isinstance(schedule, Interval) else None,
+        "line": schedule.line if isinstance(schedule, CronLine) else "",
+        "timezone": schedule.timezone if isinstance(schedule, CronLine) else "",
+        "catch_up": schedule.catch_up,
+        "pause_after_failures": schedule.pause_after_failures,
+    }
+
+
+def stored_args(function: AnyFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a function as they are stored.
+
+    Raises ``InvalidArguments``.
+    """
+    arguments: dict[str, Any] = json.loads(values.dump_arguments(function.name, function.bind(args, kwargs)))
+    return arguments
+
 
 LONGEST_NAME = 150
 LONGEST_REASON = 1_000
@@ -161,3 +199,51 @@ class CronRelease(models.Model):
 
     def __str__(self) -> str:
         return self.fingerprint
+
+
+DAY, HOUR, MINUTE, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+
+
+def in_words(cron: Cron) -> str:
+    """As in "every 10 minutes", or "At 09:00 on Monday through Friday"; a cron line is described in English."""
+    try:
+        schedule = cron.schedule
+    except InvalidSchedule:
+        return cron.line
+    if isinstance(schedule, Interval):
+        return _every(schedule.every)
+    assert isinstance(schedule, CronLine)
+    return CronSim(schedule.line, timezone.now()).explain()
+
+
+def _every(every: timedelta) -> str:
+    if every % DAY == timedelta(0):
+        return ngettext("every %(count)d day", "every %(count)d days", every // DAY) % {"count": every // DAY}
+    if every % HOUR == timedelta(0):
+        return ngettext("every %(count)d hour", "every %(count)d hours", every // HOUR) % {"count": every // HOUR}
+    if every % MINUTE == timedelta(0):
+        return ngettext("every %(count)d minute", "every %(count)d minutes", every // MINUTE) % {
+            "count": every // MINUTE
+        }
+    if every % SECOND == timedelta(0):
+        return ngettext("every %(count)d second", "every %(count)d seconds", every // SECOND) % {
+            "count": every // SECOND
+        }
+    return gettext("every %(length)s") % {"length": every}
+
+
+def lock(database: Database, **conditions: Any) -> Cron | None:
+    """Lock a cron for the open transaction; ``None`` if there is none that meets them, or somebody else has it."""
+    features = connections[database.using].features
+    return _locking(database, skip_locked=features.has_select_for_update_skip_locked).filter(**conditions).first()
+
+
+def lock_patiently(database: Database, **conditions: Any) -> QuerySet[Cron]:
+    """Lock crons for the open transaction, and wait for whoever has them; in one order, so that two do not deadlock."""
+    return _locking(database, skip_locked=False).filter(**conditions).order_by("pk")
+
+
+def _locking(database: Database, *, skip_locked: bool) -> QuerySet[Cron]:
+    # NO KEY, where there is such a lock: a run that refers to the cron can be recorded meanwhile.
+    no_key = connections[database.using].features.has_select_for_no_key_update
+    return Cron.objects.using(database.using).select_for_update(skip_locked=skip_locked, no_key=no_key)

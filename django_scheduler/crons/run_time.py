@@ -11,20 +11,26 @@ from typing import Any, ParamSpec, overload
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, router, transaction
 
-from django_scheduler import scheduling, values, wakeup
+from django_scheduler import values
 from django_scheduler.crons import history
-from django_scheduler.crons.calendar import first_slot, next_slot
-from django_scheduler.crons.columns import columns_of, stored_args
-from django_scheduler.crons.locking import lock_patiently
-from django_scheduler.crons.models import Cron, CronRun, CronRunState, CronState, Origin
-from django_scheduler.crons.names import problem_with_name
+from django_scheduler.crons.definitions import problem_with_name
+from django_scheduler.crons.models import (
+    Cron,
+    CronRun,
+    CronRunState,
+    CronState,
+    Origin,
+    columns_of,
+    lock_patiently,
+    stored_args,
+)
+from django_scheduler.crons.preview import first_slot, next_slot
 from django_scheduler.crons.schedules import Schedule, checked_schedule
 from django_scheduler.databases import Database, database_for
 from django_scheduler.errors import CronDefinedInCode, CronExists, CronUnfinished, UnknownCron
-from django_scheduler.functions import Function
+from django_scheduler.functions import Function, Reference, resolve
 from django_scheduler.models import ScheduledFunctionId
-from django_scheduler.references import Reference, resolve
-from django_scheduler.running import Running
+from django_scheduler.scheduling import Running, enqueue, wakeup
 
 P = ParamSpec("P")
 
@@ -261,7 +267,7 @@ class Crons:
 
     def _schedule_run(self, cron: Cron, now: datetime) -> ScheduledFunctionId:
         arguments = values.load_arguments(cron.function, cron.args)
-        function_id = scheduling.schedule(self._alias, self._caller, now, cron.function, (), arguments)
+        function_id = enqueue.schedule(self._alias, self._caller, now, cron.function, (), arguments)
         cron.last_run = CronRun.objects.using(self._alias).create(
             cron=cron, slot=None, state=CronRunState.SCHEDULED, function_id=function_id, time=now
         )

@@ -19,14 +19,26 @@ from functools import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from django_scheduler.databases.base import Database
+from django_scheduler.databases.contract import Backlog, Claimable, Lane, NewRow, Success
+from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
-from django_scheduler.databases.postgresql import PostgreSQL
-from django_scheduler.databases.recording import NOW
-from django_scheduler.databases.rows import Backlog, Claimable, Lane, NewRow, Success
+from django_scheduler.databases.postgresql.database import PostgreSQL
+from django_scheduler.databases.queries import NOW, Database
 from django_scheduler.databases.sqlite import SQLite
 
-__all__ = ["NOW", "VENDORS", "Backlog", "Claimable", "Database", "Lane", "NewRow", "Success", "database_for"]
+__all__ = [
+    "NOW",
+    "VENDORS",
+    "Backlog",
+    "Claimable",
+    "Database",
+    "Lane",
+    "NewRow",
+    "Success",
+    "clock_difference",
+    "database_for",
+    "inspection_of",
+]
 
 _BY_VENDOR: dict[str, type[Database]] = {"postgresql": PostgreSQL, "mysql": MySQL, "sqlite": SQLite}
 

@@ -4,9 +4,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from django_scheduler.databases.alias import Alias
-from django_scheduler.databases.rows import Lane
-from django_scheduler.databases.sql import TABLE, Sql
+from django_scheduler.databases.contract import TABLE, Alias, Lane, Sql
 from django_scheduler.models import State
 
 

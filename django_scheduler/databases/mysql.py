@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from django_scheduler.databases.base import Database
+from django_scheduler.databases.contract import TABLE, Sql, is_paused
+from django_scheduler.databases.queries import Database
 from django_scheduler.databases.silence import keep_alive
-from django_scheduler.databases.sql import TABLE, Sql, is_paused
 from django_scheduler.models import ScheduledFunctionId
 
 #: Lock wait timeout, deadlock, record changed since it was read.

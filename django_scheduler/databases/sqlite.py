@@ -11,8 +11,8 @@ from typing import Any
 from django.db import connections
 from django.utils import timezone
 
-from django_scheduler.databases.base import Database
-from django_scheduler.databases.sql import Sql
+from django_scheduler.databases.contract import Sql
+from django_scheduler.databases.queries import Database
 
 #: How often a change by another process is looked for, in seconds. It takes some microseconds, and no statement
 #: that reads a table.

@@ -18,3 +18,34 @@ rooms:
   nobody has to wait for.
 * In a worker of somebody else's, ``by_id.py`` executes one function, and ``membership.py`` is its row.
 """
+
+from django_scheduler.executor.action import ActionExecution
+from django_scheduler.executor.budget import Budget
+from django_scheduler.executor.by_id import LONGEST_WAIT, execute
+from django_scheduler.executor.execution import MissingExecution, SingleExecution
+from django_scheduler.executor.executor import Executor
+from django_scheduler.executor.flight_recorder import NOTHING, FlightRecorder
+from django_scheduler.executor.mutation import MutationExecution
+from django_scheduler.executor.poller import Until
+from django_scheduler.executor.recovery import recover_lost_actions, tell_failed
+from django_scheduler.executor.threads import run_errand, start_errand
+from django_scheduler.executor.worker import execute_with
+
+__all__ = [
+    "LONGEST_WAIT",
+    "NOTHING",
+    "ActionExecution",
+    "Budget",
+    "Executor",
+    "FlightRecorder",
+    "MissingExecution",
+    "MutationExecution",
+    "SingleExecution",
+    "Until",
+    "execute",
+    "execute_with",
+    "recover_lost_actions",
+    "run_errand",
+    "start_errand",
+    "tell_failed",
+]

@@ -28,13 +28,12 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django_scheduler import values
 from django_scheduler.context import Context
 from django_scheduler.databases import NOW
-from django_scheduler.error_record import describe
 from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.errand import start_errand
-from django_scheduler.executor.event_loop import AsyncBody
-from django_scheduler.executor.function_execution import FunctionExecution
+from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import discard_connection, tidy_connections
+from django_scheduler.executor.threads import AsyncBody, start_errand
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
+from django_scheduler.record import describe
 
 #: The waits between attempts to reach the database, in seconds.
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0

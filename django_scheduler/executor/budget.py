@@ -1,4 +1,11 @@
-"""A time budget: how long a body may run, and what happens when it runs for longer.
+"""The watchdog: one thread of the process that calls whoever is watched when its time has come.
+
+It costs next to nothing while everything is in time, which is nearly always. Beginning to be watched and ceasing to
+are an entry in a set. The thread is woken only for an alarm that is earlier than all it knew of, and otherwise
+wakes when the earliest of those has come, mostly to find that what it was for has long ended: at a steady load that
+is once per time budget, however many functions run.
+
+A time budget: how long a body may run, and what happens when it runs for longer.
 
 The invariant: once the time is up, the outcome is ``timeout``, whatever the body makes of it; and nothing that enforces
 it reaches anything but the body.
@@ -13,19 +20,89 @@ it reaches anything but the body.
 * A body that has not ended ``GRACE`` after its time was up is given up: in a thread of their own its session is ended
   and its outcome recorded, as if the worker had died. When its thread returns at last, it finds the function decided,
   and its outcome is dropped as that of any other worker would be.
+
+How a mutation is stopped whose time is up.
+
+Its thread gets an exception, and its connection is told to stop the statement that it is executing: whichever of them
+it is in, Python or the database, it ends. The transaction is rolled back, and the connection is closed, because a
+command to stop that arrives late must not meet the next function.
+
+A body that waits in C code, as ``time.sleep`` does, cannot be stopped. Its session can: so that the locks go that it
+holds, first of all that of its own row. It can write nothing more then, because its transaction is gone and Django
+opens no other one inside of ``atomic``.
 """
 
+import ctypes
+import logging
+import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from threading import Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from django.utils import timezone
 
+from django_scheduler.databases import Database
 from django_scheduler.errors import TimedOut
-from django_scheduler.executor.watchdog import watchdog
+from django_scheduler.executor.threads import start_errand
+from django_scheduler.telemetry import log_of_executors as log
+
+
+class Watched(Protocol):
+    #: When to call ``alarm``, by ``time.monotonic()``.
+    alarm_time: float
+
+    def alarm(self) -> None:
+        """Called in the watchdog's thread, which must not be kept; sets the next ``alarm_time``."""
+
+
+class Watchdog:
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._watched: set[Watched] = set()
+        self._wakes_at = float("inf")
+        threading.Thread(target=self._run, name="django_scheduler watchdog", daemon=True).start()
+
+    def watch(self, watched: Watched) -> None:
+        with self._change:
+            self._watched.add(watched)
+            if watched.alarm_time < self._wakes_at:
+                self._wakes_at = watched.alarm_time
+                self._change.notify()
+
+    def forget(self, watched: Watched) -> None:
+        with self._change:
+            self._watched.discard(watched)
+
+    def _run(self) -> None:
+        while True:
+            for watched in self._due():
+                try:
+                    watched.alarm()
+                except Exception as error:
+                    log(logging.ERROR, "The watchdog could not enforce a time budget: %s", error, error=error)
+                    watched.alarm_time = time.monotonic() + 1.0
+            with self._change:
+                self._wakes_at = min((watched.alarm_time for watched in self._watched), default=float("inf"))
+                if (wait := self._wakes_at - time.monotonic()) > 0:
+                    self._change.wait(min(wait, threading.TIMEOUT_MAX))
+
+    def _due(self) -> list[Watched]:
+        now = time.monotonic()
+        with self._change:
+            return [watched for watched in self._watched if watched.alarm_time <= now]
+
+
+@cache
+def watchdog() -> Watchdog:
+    """The watchdog of this process."""
+    return Watchdog()
+
 
 T = TypeVar("T")
 
@@ -115,3 +192,75 @@ class Budget:
 
     def _take_back(self) -> None:
         """Take back an interruption that has not arrived yet."""
+
+
+class MutationBudget(Budget):
+    """Of the body that the current thread is about to run on its connection to the database.
+
+    ``record``: records the timeout of a body that does not end, on a connection of its own.
+    """
+
+    def __init__(self, timeout: timedelta | None, database: Database, record: Callable[[TimedOut], None]) -> None:
+        super().__init__(timeout, interrupt=self._stop, give_up=self._cut_off)
+        self._database = database
+        self._record = record
+        self._session = None if timeout is None else database.session()
+        self._thread_id = threading.get_ident()
+        self._interrupting: Future[None] | None = None
+
+    def _stop(self) -> None:
+        _raise_in(self._thread_id, TimedOut)
+        if self._interrupting is None or self._interrupting.done():
+            self._interrupting = start_errand(self._interrupt_statement)
+
+    def _interrupt_statement(self) -> None:
+        try:
+            self._database.interrupt_statement(self._session)
+        except Exception as error:
+            if not self.has_ended:
+                log(
+                    logging.ERROR,
+                    "A statement whose time is up could not be stopped, which is tried again: %s",
+                    error,
+                    error=error,
+                )
+
+    def _cut_off(self) -> None:
+        error = self.error
+        if frame := sys._current_frames().get(self._thread_id):
+            stack = "".join(traceback.format_stack(frame))
+            error.add_note(f"It does not react. Its thread stays where it is until it returns by itself:\n{stack}")
+
+        def run() -> None:
+            if self.has_ended:
+                return
+            try:
+                self._database.end_session(self._session)
+            except Exception as problem:
+                log(
+                    logging.ERROR,
+                    "The session of a mutation that does not end could not be ended: %s",
+                    problem,
+                    error=problem,
+                )
+            try:
+                self._record(error)
+            except Exception as problem:
+                log(
+                    logging.ERROR,
+                    "The timeout of a mutation could not be recorded, which so will run again: %s",
+                    problem,
+                    error=problem,
+                )
+
+        start_errand(run)
+
+    def _take_back(self) -> None:
+        _raise_in(self._thread_id, None)
+
+
+def _raise_in(thread_id: int, error: type[BaseException] | None) -> None:
+    """Have an exception raised in a thread, in place of one that has not arrived yet; ``None``: have none raised."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread_id), None if error is None else ctypes.py_object(error)
+    )

@@ -13,14 +13,19 @@ import time
 from threading import Event
 
 from django_scheduler.conf import get_settings
-from django_scheduler.crons.changes import Changes
-from django_scheduler.crons.firing import fire
-from django_scheduler.crons.history import delete_expired_history, settle_finished_runs
-from django_scheduler.crons.models import Cron
-from django_scheduler.crons.reconcile import adopt, is_in_force, sign
+from django_scheduler.crons import (
+    Changes,
+    Cron,
+    adopt,
+    delete_expired_history,
+    fire,
+    is_in_force,
+    settle_finished_runs,
+    sign,
+)
 from django_scheduler.databases import Database
 from django_scheduler.executor.session import executor_session
-from django_scheduler.log import log_of_crons as log
+from django_scheduler.telemetry import log_of_crons as log
 
 #: How often it looks although nothing woke it, in seconds.
 POLL_INTERVAL = 10.0

@@ -17,24 +17,21 @@ from collections.abc import Callable, Collection
 import django
 from django.db import connections
 
-from django_scheduler import __version__, wakeup
+from django_scheduler import __version__
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
-from django_scheduler.executor.canceled import process_is_ending
 from django_scheduler.executor.crons import CronKeeper
-from django_scheduler.executor.errand import run_errand
-from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.execution import Execution, process_is_ending
 from django_scheduler.executor.flight_recorder import FlightRecorder
-from django_scheduler.executor.group_size import GroupSizes
-from django_scheduler.executor.lone_names import LoneNames
-from django_scheduler.executor.lookout import Lookout, Until
+from django_scheduler.executor.grouping import GroupSizes, LoneNames
+from django_scheduler.executor.heartbeat import Registration
+from django_scheduler.executor.poller import Lookout, Turn, Until
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
-from django_scheduler.executor.registration import Registration
-from django_scheduler.executor.retention import delete_expired
-from django_scheduler.executor.side_task import SideTask
-from django_scheduler.executor.turn import Turn
+from django_scheduler.executor.threads import SideTask, run_errand
 from django_scheduler.executor.worker import Worker
-from django_scheduler.log import log_of_executors as log
+from django_scheduler.record import delete_expired
+from django_scheduler.scheduling import wakeup
+from django_scheduler.telemetry import log_of_executors as log
 
 #: How often retention looks for what has expired, in seconds.
 RETENTION_INTERVAL = 60.0

@@ -36,15 +36,13 @@ from typing import Any
 
 from django_scheduler import values
 from django_scheduler.databases import NOW
-from django_scheduler.error_record import clear_frames, describe
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
-from django_scheduler.executor.backoff import backoff
-from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.function_execution import FunctionExecution
-from django_scheduler.executor.mutation_budget import MutationBudget
+from django_scheduler.executor.budget import Budget, MutationBudget
+from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import close_connection, tidy_connections
 from django_scheduler.models import Failure, Kind, State
-from django_scheduler.transaction_watch import TransactionWatch
+from django_scheduler.record import clear_frames, describe
+from django_scheduler.transactions import TransactionWatch, backoff
 
 
 class MutationExecution(FunctionExecution):

@@ -1,4 +1,6 @@
-"""Actions whose executor is gone: recorded as ``failed``, ``lost``, and never started again by themselves.
+"""A function has failed that its executor cannot tell of, because it is gone: whoever has recorded it tells of it.
+
+Actions whose executor is gone: recorded as ``failed``, ``lost``, and never started again by themselves.
 
 The invariant: an action is recorded as lost only once its executor is known to be gone. Should that have been
 wrong, still only one of the two ends is recorded, because each of them asks for ``in_progress``.
@@ -15,14 +17,60 @@ next heartbeat. What it claims in between belongs to nobody on record, so such a
 Mutations need none of this: their lock went with their executor's connection.
 """
 
+import logging
+from functools import partial
+
 from django.db import connections, transaction
 from django.db.models import QuerySet
 
+from django_scheduler import signals
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
-from django_scheduler.executor.process import is_alive, process_space
-from django_scheduler.executor.tell_failed import tell_failed
-from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, State
+from django_scheduler.executor.heartbeat import is_alive, process_space
+from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.telemetry import log_of_executors as log
+
+
+def tell_failed(
+    database: Database,
+    function_id: ScheduledFunctionId | int,
+    *,
+    name: str,
+    kind: Kind,
+    attempt: int,
+    executor: str,
+    failure: Failure,
+    reason: str,
+) -> None:
+    """Log it now, and send the signal once the transaction that is open has committed."""
+    log(
+        logging.ERROR,
+        "%s %s: failed (%s), because %s",
+        name,
+        function_id,
+        failure.value,
+        reason,
+        function=name,
+        function_id=function_id,
+        executor=executor,
+        state=State.FAILED.value,
+        failure=failure.value,
+    )
+    tell = partial(
+        signals.send,
+        signals.function_finished,
+        function_id=function_id,
+        name=name,
+        kind=kind.value,
+        attempt=attempt,
+        lag=None,
+        executor=executor,
+        using=database.using,
+        state=State.FAILED.value,
+        failure=failure.value,
+        duration=None,
+    )
+    transaction.on_commit(tell, using=database.using, robust=True)
 
 
 def recover_lost_actions(database: Database) -> None:

@@ -1,4 +1,6 @@
-"""A worker: one thread that claims a function, or a group of mutations, and executes it, again and again.
+"""Which execution a claimed function gets: by its kind, or by being handed over.
+
+A worker: one thread that claims a function, or a group of mutations, and executes it, again and again.
 
 Workers take turns in looking out and claiming: whoever has claimed hands the turn on and executes, while the next
 one looks (``turn.py``). On SQLite, where one writer keeps the others waiting, the turn is handed on after the commit.
@@ -15,17 +17,37 @@ from typing import Any, TypeGuard
 from django.db import transaction
 
 from django_scheduler.databases import Claimable, Database, Lane
-from django_scheduler.executor.choice import execution_or_hand_over
-from django_scheduler.executor.execution import Execution, SingleExecution
-from django_scheduler.executor.group import LONGEST, MutationGroup
-from django_scheduler.executor.group_size import GroupSize, GroupSizes
-from django_scheduler.executor.lone_names import LoneNames
-from django_scheduler.executor.lookout import Lookout
+from django_scheduler.executor.action import ActionExecution
+from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
+from django_scheduler.executor.grouping import LONGEST, GroupSize, GroupSizes, LoneNames, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
+from django_scheduler.executor.poller import Hold, Lookout, Turn
 from django_scheduler.executor.session import discard_connection, executor_session, tidy_connections
-from django_scheduler.executor.turn import Hold, Turn
-from django_scheduler.log import log_of_executors as log
-from django_scheduler.models import ScheduledFunctionId
+from django_scheduler.functions import registry
+from django_scheduler.models import Kind, ScheduledFunctionId
+from django_scheduler.telemetry import log_of_executors as log
+
+
+def execution_of(claimed: Claimable, database: Database, executor_name: str) -> SingleExecution:
+    """What whoever is to execute it does."""
+    function = registry.find_recorded(claimed.name, claimed.kind)
+    if function is None:
+        return MissingExecution(claimed, database, executor_name)
+    kind = MutationExecution if function.kind is Kind.MUTATION else ActionExecution
+    return kind(claimed, database, executor_name, function)
+
+
+#: Makes the execution of what an executor has claimed.
+ExecutionMaker = Callable[[Claimable, Database, str], SingleExecution]
+
+_make_execution: ExecutionMaker = execution_of
+
+
+def execute_with(make_execution: ExecutionMaker | None) -> None:
+    """Have executors do something else with due functions from now on, or with ``None`` execute them."""
+    global _make_execution
+    _make_execution = make_execution or execution_of
+
 
 #: The waits after a failure to look or to claim, in seconds.
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
@@ -210,7 +232,7 @@ class Worker:
         return [function_id for execution in self._executing() for function_id in execution.ids]
 
     def _execution_of(self, claimed: Claimable) -> SingleExecution:
-        return execution_or_hand_over(claimed, self._database, self._executor_name)
+        return _make_execution(claimed, self._database, self._executor_name)
 
     def _recover_from(self, error: BaseException) -> None:
         log(

@@ -1,21 +1,75 @@
-"""A call from a client: finding the function, and running it as the request's user."""
+"""Whether a request may call a function: its CSRF token where it has a session, and the site's own rule.
+
+A call from a client: finding the function, and running it as the request's user.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.conf import settings
 from django.db import router
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.module_loading import import_string
 
-from django_scheduler import calls
+from django_scheduler.conf import get_settings
 from django_scheduler.context import Context
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions import AnyFunction
-from django_scheduler.http import answer
-from django_scheduler.http.answer import Refusal
-from django_scheduler.http.request import Call
-from django_scheduler.log import report
+from django_scheduler.functions import AnyFunction, registry
+from django_scheduler.http.request import Call, Refusal, failure, success
 from django_scheduler.models import Kind, ScheduledFunction
-from django_scheduler.registry import registry
-from django_scheduler.running import Running
+from django_scheduler.scheduling import Running, calls
+from django_scheduler.telemetry import report
+
+
+def require_csrf_token(request: HttpRequest) -> None:
+    """Raises ``Refusal`` where a browser may have sent a user's session without the user knowing.
+
+    A request without a session's cookie needs no token. Whatever else a browser adds by itself, such as a client's
+    certificate, it adds to JSON from another site's page only if this site has allowed that page (CORS).
+    """
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return
+    check = _CsrfCheck(_view)
+    check.process_request(request)
+    if reason := check.process_view(request, _view, (), {}):
+        raise Refusal(403, f"The request has a session, but no valid CSRF token: {reason}")
+
+
+def load_user(request: HttpRequest) -> None:
+    """Read the request's user from the database now, which async code could not."""
+    if (user := getattr(request, "user", None)) is not None:
+        _ = user.pk
+
+
+def require_permission(request: HttpRequest, function: AnyFunction) -> None:
+    """Raises ``Refusal`` unless the site's rule, if there is one, says ``True``."""
+    path = get_settings().HTTP_PERMISSION
+    if path is None:
+        return
+    try:
+        rule: Any = import_string(path)
+        verdict = async_to_sync(rule)(request, function) if iscoroutinefunction(rule) else rule(request, function)
+        if not isinstance(verdict, bool):
+            raise TypeError(f"it returned {type(verdict).__name__}, and must return True or False")
+    except Exception as error:
+        report(
+            "%s was refused to a client, because the permission %s failed: %r", function.name, path, error, error=error
+        )
+        verdict = False
+    if not verdict:
+        raise Refusal(403, "This function may not be called with this request.")
+
+
+def _view(request: HttpRequest) -> HttpResponse:
+    raise NotImplementedError  # the check does not call it
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> Any:
+        return reason  # instead of a page for people
 
 
 def find(path: str, kind: Kind) -> AnyFunction:
@@ -61,8 +115,8 @@ def run(function: AnyFunction, call: Call, request: HttpRequest) -> HttpResponse
         else:
             value = context.run_action(function, **call.args)
     except Exception as error:
-        return answer.failure(function.name, error)
-    return answer.success(function.name, value)
+        return failure(function.name, error)
+    return success(function.name, value)
 
 
 def _a(kind: Kind) -> str:

@@ -11,9 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from django_scheduler.http import call
-from django_scheduler.http.answer import Refusal
-from django_scheduler.http.permission import load_user, require_csrf_token, require_permission
-from django_scheduler.http.request import parse
+from django_scheduler.http.call import load_user, require_csrf_token, require_permission
+from django_scheduler.http.request import Refusal, parse
 from django_scheduler.models import Kind
 
 

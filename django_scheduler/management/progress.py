@@ -6,7 +6,7 @@ from collections.abc import Collection
 from django.core.management.base import OutputWrapper
 from django.db import DatabaseError, InterfaceError
 
-from django_scheduler.executor.errand import run_errand
+from django_scheduler.executor import run_errand
 from django_scheduler.models import UNFINISHED, ScheduledFunction
 
 #: How often it is drawn, in seconds: each time counts what is left.

@@ -5,7 +5,7 @@ from threading import Lock
 
 from django.utils import autoreload
 
-from django_scheduler.executor.executor import Executor
+from django_scheduler.executor import Executor
 
 
 def execute_and_reload(start: Callable[[], Executor], *, grace: float) -> None:

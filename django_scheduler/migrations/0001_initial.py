@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import django_scheduler.indexes
+import django_scheduler.models
 
 
 class Migration(migrations.Migration):
@@ -288,7 +288,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="scheduledfunction",
-            index=django_scheduler.indexes.PartialIndex(
+            index=django_scheduler.models.PartialIndex(
                 condition=models.Q(("state", "pending")),
                 fields=["queue", "priority", "due_time", "id"],
                 fields_in_mysql=["queue", "priority", "state", "due_time", "id"],
@@ -297,7 +297,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="scheduledfunction",
-            index=django_scheduler.indexes.PartialIndex(
+            index=django_scheduler.models.PartialIndex(
                 condition=models.Q(("state", "in_progress")),
                 fields=["worker"],
                 fields_in_mysql=["state", "worker"],
@@ -306,7 +306,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="scheduledfunction",
-            index=django_scheduler.indexes.PartialIndex(
+            index=django_scheduler.models.PartialIndex(
                 condition=models.Q(("completed_time__isnull", False)),
                 fields=["completed_time"],
                 fields_in_mysql=["completed_time"],
@@ -315,7 +315,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="scheduledfunction",
-            index=django_scheduler.indexes.PartialIndex(
+            index=django_scheduler.models.PartialIndex(
                 condition=models.Q(("state__in", ["failed", "canceled"])),
                 fields=["state", "completed_time", "id"],
                 fields_in_mysql=["state", "completed_time", "id"],
@@ -324,7 +324,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="scheduledfunction",
-            index=django_scheduler.indexes.PartialIndex(
+            index=django_scheduler.models.PartialIndex(
                 condition=models.Q(("parent__isnull", False)),
                 fields=["parent"],
                 fields_in_mysql=["parent"],
@@ -333,7 +333,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="scheduledfunction",
-            index=django_scheduler.indexes.PartialIndex(
+            index=django_scheduler.models.PartialIndex(
                 condition=models.Q(("rerun_of__isnull", False)),
                 fields=["rerun_of"],
                 fields_in_mysql=["rerun_of"],

@@ -20,11 +20,10 @@ from datetime import timedelta
 from django.db import DatabaseError, InterfaceError, connections
 
 from django_scheduler.databases import NOW, Database
-from django_scheduler.executor.backoff import backoff
-from django_scheduler.executor.recovery import recover_lost_actions
-from django_scheduler.executor.tell_failed import tell_failed
-from django_scheduler.log import log_of_executors as log
+from django_scheduler.executor import recover_lost_actions, tell_failed
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
+from django_scheduler.telemetry import log_of_executors as log
+from django_scheduler.transactions import backoff
 
 #: A mutation in whose body so many processes have died is not run again.
 TOO_MANY_CRASHES = 3

@@ -9,14 +9,12 @@ from concurrent.futures import wait as wait_for_futures
 from multiprocessing.connection import wait
 
 from django_scheduler.databases import database_for
-from django_scheduler.executor.errand import start_errand
-from django_scheduler.executor.lookout import Until
-from django_scheduler.log import log_of_executors as log
-from django_scheduler.supervisor.assignment import Assignment
+from django_scheduler.executor import Until, start_errand
+from django_scheduler.supervisor.child import Assignment
 from django_scheduler.supervisor.death import record_death
-from django_scheduler.supervisor.post import Post
+from django_scheduler.supervisor.process import Post, WorkerProcess
 from django_scheduler.supervisor.stop_signals import StopSignals
-from django_scheduler.supervisor.worker_process import WorkerProcess
+from django_scheduler.telemetry import log_of_executors as log
 
 #: For how long a process may take its leave when it is cut off, and the database may take to record what the dead
 #: have left behind when the supervisor ends, in seconds.

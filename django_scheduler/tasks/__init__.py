@@ -18,13 +18,13 @@ import django
 if TYPE_CHECKING:
     from django_scheduler.functions import AnyFunction
     from django_scheduler.tasks.backend import SchedulerBackend
-    from django_scheduler.tasks.task import SchedulerTask
+    from django_scheduler.tasks.function import SchedulerTask
 
 __all__ = ["SchedulerBackend", "SchedulerTask", "announce_end", "find_task_function"]
 
 HAS_TASKS = django.VERSION >= (6, 0)
 
-_HOMES = {"SchedulerBackend": "backend", "SchedulerTask": "task"}
+_HOMES = {"SchedulerBackend": "backend", "SchedulerTask": "function"}
 
 
 def find_task_function(name: str, kind: str) -> "AnyFunction | None":
@@ -40,7 +40,7 @@ def announce_end(name: str, function_id: int, using: str, **kwargs: object) -> N
     """Send Django's ``task_finished`` where it was a task that has ended."""
     if not HAS_TASKS or ":" in name:
         return
-    from django_scheduler.tasks.finish import announce_finish
+    from django_scheduler.tasks.announce import announce_finish
 
     announce_finish(name, function_id, using)
 

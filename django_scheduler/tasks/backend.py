@@ -15,13 +15,20 @@ from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
 from django.tasks.signals import task_enqueued
 
 from django_scheduler import ctx
-from django_scheduler.cancellation import LARGEST_ID
 from django_scheduler.models import Kind, ScheduledFunction
+from django_scheduler.scheduling import LARGEST_ID
 from django_scheduler.tasks.announce import announce
-from django_scheduler.tasks.arguments import as_plain
-from django_scheduler.tasks.function import LONGEST_NAME, find_task, function_of
+from django_scheduler.tasks.function import (
+    LONGEST_NAME,
+    AnyTask,
+    SchedulerTask,
+    as_plain,
+    find_task,
+    function_of,
+    kind_named,
+    with_values,
+)
 from django_scheduler.tasks.result import result_of
-from django_scheduler.tasks.task import AnyTask, SchedulerTask, kind_named, with_values
 
 OPTIONS = ("kind", "database")
 

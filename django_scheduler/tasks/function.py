@@ -1,4 +1,8 @@
-"""A task as a function: what an executor runs when a row bears the dotted name of a task.
+"""The arguments of a task: JSON, as Django has it.
+
+What ``@task`` makes where this backend is the task's: Django's task, and of which kind it is.
+
+A task as a function: what an executor runs when a row bears the dotted name of a task.
 
 Tasks are not registered. They are found as Django finds them, by importing what their name says; only what has been
 enqueued gets a row, so only a task's own module is ever imported. What cannot be found, or is no task any more, is
@@ -11,6 +15,8 @@ kind changes no promise that has been given.
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass, fields
+from enum import Enum
 from functools import cached_property, lru_cache, update_wrapper
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +32,73 @@ from django_scheduler import values
 from django_scheduler.databases import database_for
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import Function
-from django_scheduler.log import warn
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.tasks.announce import announce
-from django_scheduler.tasks.arguments import as_plain
 from django_scheduler.tasks.result import running_result
-from django_scheduler.tasks.task import AnyTask
+from django_scheduler.telemetry import warn
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context
+
+
+def as_plain(value: Any) -> Any:
+    """JSON in which no subclass of ``str``, ``int`` or ``float`` is left, such as a ``SafeString``.
+
+    They go into JSON as what they are subclasses of. An enum's member does not: it is stored as one, and comes back.
+    """
+    match value:
+        case None | bool() | Enum():
+            return value
+        case str():
+            return "".join(value)
+        case int():
+            return int(value)
+        case float():
+            return float(value)
+        case list():
+            return [as_plain(item) for item in value]
+        case dict():
+            return {as_plain(key): as_plain(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+if TYPE_CHECKING:
+    AnyTask = Task[..., Any]
+else:
+    AnyTask = Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerTask(AnyTask):
+    """A task of Django's that can be a mutation.
+
+    ``kind``: ``"action"`` (its body starts at most once) or ``"mutation"`` (its effects on the database happen
+    exactly once); default: what the backend's ``OPTIONS`` say.
+
+    Example, with Django 6.1 (6.0's decorator takes no further options: there the backend says it)::
+
+        @task(kind="mutation")
+        def settle(order_id): ...
+    """
+
+    kind: str | None = None
+
+
+def kind_named(name: object) -> Kind:
+    """Raises ``InvalidTask`` if there is no such kind."""
+    if name not in Kind.values:
+        raise InvalidTask(f"kind must be {' or '.join(map(repr, Kind.values))}, not {name!r}.")
+    return Kind(name)
+
+
+def with_values(task: AnyTask, **values: Any) -> AnyTask:
+    """The task with other values, not validated: what has been enqueued stays what it is, whatever settings now say."""
+    copy: AnyTask = object.__new__(type(task))
+    for field in fields(task):
+        object.__setattr__(copy, field.name, values.get(field.name, getattr(task, field.name)))
+    return copy
+
 
 LONGEST_NAME = 255
 

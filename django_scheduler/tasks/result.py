@@ -26,8 +26,8 @@ from django.tasks.base import TaskError
 
 from django_scheduler import errors
 from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.running import Running
-from django_scheduler.tasks.task import AnyTask, with_values
+from django_scheduler.scheduling import Running
+from django_scheduler.tasks.function import AnyTask, with_values
 
 _STATUS = {
     State.PENDING: TaskResultStatus.READY,

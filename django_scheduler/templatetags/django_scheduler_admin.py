@@ -6,13 +6,13 @@ from typing import Any
 from django import template
 from django.utils.formats import number_format
 
-from django_scheduler.admin import durations
+from django_scheduler.admin import readable
 from django_scheduler.admin.readable import visible as visible_text
 from django_scheduler.models import State
 
 register = template.Library()
 
-register.simple_tag(durations.moment)
+register.simple_tag(readable.moment)
 
 
 @register.inclusion_tag("admin/django_scheduler/includes/state.html")
@@ -23,17 +23,17 @@ def state_badge(state: str) -> dict[str, Any]:
 
 @register.filter
 def duration(length: timedelta | float | None) -> str:
-    return durations.duration(length)
+    return readable.duration(length)
 
 
 @register.filter
 def age(length: timedelta | float) -> str:
-    return durations.age(length)
+    return readable.age(length)
 
 
 @register.filter
 def exact(time: datetime) -> str:
-    return durations.exact(time)
+    return readable.exact(time)
 
 
 @register.filter

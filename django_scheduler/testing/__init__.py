@@ -10,7 +10,6 @@ brings it into a ``TestCase`` or a ``TransactionTestCase``, and the fixture ``sc
 * ``expectation.py`` is what ``assert_scheduled`` looks for.
 """
 
-from django_scheduler.testing.manual_scheduler import ManualScheduler, TooManyRuns
-from django_scheduler.testing.mixin import SchedulerTestMixin
+from django_scheduler.testing.manual_scheduler import ManualScheduler, SchedulerTestMixin, TooManyRuns
 
 __all__ = ["ManualScheduler", "SchedulerTestMixin", "TooManyRuns"]

@@ -9,17 +9,13 @@ from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils import timezone
 
-from django_scheduler.calls import run_async_body
 from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
 from django_scheduler.errors import FunctionNotFound
-from django_scheduler.executor.action import ActionExecution
-from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.execution import SingleExecution
-from django_scheduler.executor.missing import MissingExecution
-from django_scheduler.executor.mutation import MutationExecution
+from django_scheduler.executor import ActionExecution, Budget, MissingExecution, MutationExecution, SingleExecution
+from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunction
-from django_scheduler.registry import registry
+from django_scheduler.scheduling import run_async_body
 from django_scheduler.testing.transactions import real_transactions
 
 T = TypeVar("T")

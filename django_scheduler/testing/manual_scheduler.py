@@ -1,4 +1,7 @@
-"""The scheduler in the hand of a test."""
+"""The scheduler in the hand of a test.
+
+``self.scheduler`` for test cases: ``TestCase``, ``TransactionTestCase`` and their like.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,19 @@ from collections import Counter
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from django_scheduler.clock import pythons_clock
 from django_scheduler.databases import database_for
-from django_scheduler.functions import AnyFunction
+from django_scheduler.functions import AnyFunction, Reference, resolve
 from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.references import Reference, resolve
 from django_scheduler.testing import clock
 from django_scheduler.testing.execution import execute
 from django_scheduler.testing.expectation import Expectation, listing, refuse_ambiguous_options
-from django_scheduler.times import parse_delay, parse_time
+from django_scheduler.times import parse_delay, parse_time, pythons_clock
 
 
 class TooManyRuns(AssertionError):
@@ -232,3 +233,32 @@ class _Run:
 
 def _move_to(time: datetime) -> None:
     clock.move(max(time - timezone.now(), timedelta(0)))
+
+
+if TYPE_CHECKING:
+    from unittest import TestCase as Base
+else:
+    Base = object
+
+
+class SchedulerTestMixin(Base):
+    """Gives every test a ``ManualScheduler``, as ``self.scheduler``.
+
+    Example::
+
+        class OrderTests(SchedulerTestMixin, TestCase):
+            def test_an_order_is_confirmed(self):
+                place_order()
+                self.scheduler.run_all()
+    """
+
+    scheduler: ManualScheduler
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.enterClassContext(pythons_clock())  # for what setUpTestData schedules
+        super().setUpClass()
+
+    def setUp(self) -> None:
+        self.scheduler = self.enterContext(ManualScheduler())
+        super().setUp()

@@ -6,7 +6,7 @@ key that begins with ``$``::
     plain         None, bool, int of 64 bits, float of 15 digits, str, list, dict whose keys are plain names
     {"$int": "0xffffffffffffffff"}                              any other int
     {"$float": "1e+300"}                                        any other float
-    {"$str": "nul \\\\x00"}                                       text with NUL or lone surrogates
+    {"$str": "nul \\x00"}                                       text with NUL or lone surrogates
     {"$bytes": "base64"}  {"$decimal": "1.10"}  {"$uuid": "..."}
     {"$datetime": "2026-03-29T02:30:00+00:00"}                  naive, or at a fixed offset; $time likewise
     {"$datetime": ["2026-03-29T02:30:00", "Europe/Berlin", 0]}  local time, zone (or offset or null), fold
@@ -28,13 +28,14 @@ goes through what is nested. A kind of value is a file: ``scalars.py``, ``times.
 writes JSON. ``problem.py``, ``refusals.py`` and ``short_repr.py`` make the message where something cannot be stored.
 """
 
-from django_scheduler.values.arguments import dump_arguments, load_arguments
-from django_scheduler.values.codec import MAXIMUM_DEPTH, decode, encode
-from django_scheduler.values.json_text import JSONValue
-from django_scheduler.values.results import REPR, dump_result, load_result
+from django_scheduler.values.arguments import REPR, dump_arguments, dump_result, load_arguments, load_result
+from django_scheduler.values.codec import MAXIMUM_DEPTH, PLAIN_TYPES, decode, encode
+from django_scheduler.values.problem import short_repr
+from django_scheduler.values.scalars import JSONValue, to_json
 
 __all__ = [
     "MAXIMUM_DEPTH",
+    "PLAIN_TYPES",
     "REPR",
     "JSONValue",
     "decode",
@@ -43,4 +44,6 @@ __all__ = [
     "encode",
     "load_arguments",
     "load_result",
+    "short_repr",
+    "to_json",
 ]

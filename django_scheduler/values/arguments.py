@@ -1,4 +1,7 @@
-"""The arguments of one call, as one JSON object: parameter name -> encoded value."""
+"""The arguments of one call, as one JSON object: parameter name -> encoded value.
+
+What a function returned, as JSON. Whatever it is, it can be stored: if need be, as its ``repr``.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,9 +9,8 @@ from typing import Any
 
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.values.codec import decode, encode
-from django_scheduler.values.json_text import JSONValue, to_json
-from django_scheduler.values.problem import ValueProblem
-from django_scheduler.values.scalars import is_plain_text
+from django_scheduler.values.problem import ValueProblem, short_repr
+from django_scheduler.values.scalars import JSONValue, escaped, is_plain_text, to_json
 
 
 def dump_arguments(function_name: str, arguments: Mapping[str, object]) -> str:
@@ -64,3 +66,67 @@ def parsed(function_name: str, text: str) -> JSONValue:
 
 def invalid(function_name: str, name: str, problem: ValueProblem) -> InvalidArguments:
     return InvalidArguments(f"{function_name}: argument {name}{problem.path}: {problem.reason}")
+
+
+ONE_MEBIBYTE = 2**20
+
+#: How the text of a result begins that could not be stored as it was.
+REPR = '{"$repr":'
+
+
+def dump_result(value: object, max_bytes: int = ONE_MEBIBYTE) -> str:
+    """The result as JSON text; never raises.
+
+    A value that cannot be stored, or whose JSON is longer than ``max_bytes``, is stored as its ``repr``,
+    shortened to 1,000 characters::
+
+        >>> dump_result(7), dump_result(object())
+        ('7', '{"$repr":"<object object at 0x7f8c>"}')
+    """
+    try:
+        text = to_json(encode_result(value))
+    except Exception:
+        return to_json({"$repr": short_repr(value)})
+    return text if len(text) <= max_bytes else to_json({"$repr": short_repr(value)})
+
+
+def load_result(text_or_json: JSONValue) -> object:
+    """The result that ``dump_result`` was given, from its text or from that text already parsed.
+
+    What was stored as a ``repr`` comes back as that string. Raises ``InvalidArguments`` if the value cannot
+    be restored any more::
+
+        >>> load_result('{"$tuple":[1,2]}'), load_result({"$tuple": [1, 2]})
+        ((1, 2), (1, 2))
+    """
+    if isinstance(text_or_json, str):
+        return decode(_parsed_result(text_or_json))
+    return decode(text_or_json)
+
+
+def encode_result(value: object) -> JSONValue:
+    # A str handed to load_result() may be JSON text, or the str that a JSONField has made of it. This
+    # keeps one from being taken for the other: the str "7" for the text of the number 7.
+    if type(value) is str and is_json(value):
+        return escaped(value)
+    return encode(value)
+
+
+def is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    except RecursionError:
+        return True
+    return True
+
+
+def _parsed_result(text: str) -> JSONValue:
+    try:
+        _parsed_result: JSONValue = json.loads(text)
+    except ValueError:
+        return text
+    except RecursionError as error:
+        raise ValueProblem("nested too deeply") from error
+    return _parsed_result

@@ -12,18 +12,10 @@ from django.db import Error as DatabaseError
 from django.db.models import Model
 
 from django_scheduler.errors import SchedulerError
-from django_scheduler.values import (
-    containers,
-    dataclass_instances,
-    enums,
-    model_instances,
-    scalars,
-    times,
-)
+from django_scheduler.values import containers, instances, scalars
 from django_scheduler.values.containers import Decode, Encode
-from django_scheduler.values.json_text import JSONValue
-from django_scheduler.values.problem import ValueProblem, convert_items, convert_members
-from django_scheduler.values.refusals import refusal
+from django_scheduler.values.problem import ValueProblem, convert_items, convert_members, refusal
+from django_scheduler.values.scalars import JSONValue
 
 # How many arrays and objects may lie around a value. The value's own notation adds at most three to that;
 # MariaDB, the strictest, takes 31 (MySQL 100, SQLite 1,000, PostgreSQL some 13,000).
@@ -39,10 +31,10 @@ LEAVES: dict[type, Callable[[Any], JSONValue]] = {
     bytes: scalars.encode_bytes,
     Decimal: scalars.encode_decimal,
     UUID: scalars.encode_uuid,
-    datetime: times.encode_datetime,
-    date: times.encode_date,
-    time: times.encode_time,
-    timedelta: times.encode_timedelta,
+    datetime: scalars.encode_datetime,
+    date: scalars.encode_date,
+    time: scalars.encode_time,
+    timedelta: scalars.encode_timedelta,
 }
 CONTAINERS: dict[type, Callable[[Any, int, Encode], JSONValue]] = {
     list: containers.encode_list,
@@ -60,11 +52,11 @@ LEAF_DECODERS: dict[str, Callable[[JSONValue], object]] = {
     "$bytes": scalars.decode_bytes,
     "$decimal": scalars.decode_decimal,
     "$uuid": scalars.decode_uuid,
-    "$datetime": times.decode_datetime,
-    "$date": times.decode_date,
-    "$time": times.decode_time,
-    "$timedelta": times.decode_timedelta,
-    "$enum": enums.decode_enum,
+    "$datetime": scalars.decode_datetime,
+    "$date": scalars.decode_date,
+    "$time": scalars.decode_time,
+    "$timedelta": scalars.decode_timedelta,
+    "$enum": instances.decode_enum,
     "$repr": scalars.text,
 }
 CONTAINER_DECODERS: dict[str, Callable[[JSONValue, Decode], object]] = {
@@ -72,8 +64,8 @@ CONTAINER_DECODERS: dict[str, Callable[[JSONValue, Decode], object]] = {
     "$set": containers.decode_set,
     "$frozenset": containers.decode_frozenset,
     "$dict": containers.decode_dict,
-    "$dataclass": dataclass_instances.decode_dataclass,
-    "$model": model_instances.decode_model,
+    "$dataclass": instances.decode_dataclass,
+    "$model": instances.decode_model,
 }
 
 
@@ -101,16 +93,16 @@ def encode(value: object, depth: int = 0) -> JSONValue:
 def encode_by_kind(value: object, depth: int) -> JSONValue:
     match value:
         case Enum():
-            return enums.encode_enum(value)
+            return instances.encode_enum(value)
         case Model():
-            return model_instances.encode_model(value, depth, encode)
+            return instances.encode_model(value, depth, encode)
         # The only types whose subclasses come back as their base: freezegun makes one of every datetime.
         case datetime():
-            return times.encode_datetime(value)
+            return scalars.encode_datetime(value)
         case date():
-            return times.encode_date(value)
-        case _ if dataclass_instances.is_dataclass_instance(value) and not isinstance(value, PLAIN_TYPES):
-            return dataclass_instances.encode_dataclass(value, depth, encode)
+            return scalars.encode_date(value)
+        case _ if instances.is_dataclass_instance(value) and not isinstance(value, PLAIN_TYPES):
+            return instances.encode_dataclass(value, depth, encode)
         case _:
             raise refusal(value)
 

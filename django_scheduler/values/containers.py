@@ -8,9 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from django_scheduler.values.json_text import JSONValue
 from django_scheduler.values.problem import convert_items, convert_members, convert_pairs, malformed
-from django_scheduler.values.scalars import is_plain_text
+from django_scheduler.values.scalars import JSONValue, is_plain_text
 
 
 class Encode(Protocol):

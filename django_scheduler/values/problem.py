@@ -1,10 +1,60 @@
-"""Why a value cannot be stored or restored, and where in the argument it is."""
+"""A ``repr`` of bounded length that never raises and never touches the database.
 
-from collections.abc import Callable, Iterable, Mapping
+The ``repr`` of a QuerySet is a query, and that of a model instance may need one. Should it fail, it would
+take the function's transaction with it, and everything the function did.
+
+Why a value cannot be stored or restored, and where in the argument it is.
+
+What to say of a value that cannot be stored: what it is, and what to pass instead.
+"""
+
+import reprlib
+from collections import deque
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from datetime import time, timedelta
+from decimal import Decimal
+from functools import partial
+from io import IOBase
+from pathlib import PurePath
 from reprlib import repr as shortened
-from typing import TypeVar
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.core.files import File
+from django.db.models import Model, QuerySet
+from django.db.models.manager import BaseManager
+from django.db.models.query import RawQuerySet
+from django.utils.functional import Promise
 
 from django_scheduler.errors import InvalidArguments
+
+LONGEST = 1000
+
+
+class ShortRepr(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxlong = self.maxother = LONGEST
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 50
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        if isinstance(x, Model):
+            return f"<{x._meta.label} {x.pk}>"
+        if issubclass(type(x), QuerySet):
+            return f"<QuerySet of {x.model._meta.label}>"
+        return super().repr_instance(x, level)
+
+
+def short_repr(value: object) -> str:
+    try:
+        text = ShortRepr().repr(value)
+    except Exception:
+        text = f"<{type(value).__name__} whose repr raises>"
+    # Neither half of a surrogate pair nor NUL: no database would take them.
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return text[:LONGEST]
+
 
 Before = TypeVar("Before")
 After = TypeVar("After")
@@ -66,3 +116,37 @@ def convert_pairs(
             problem.within(f"[{shortened(key)}]")
             raise
     return converted
+
+
+# The first that fits. Where the name is None, the value's own type is named.
+REFUSALS: list[tuple[type | tuple[type, ...], str | None, str]] = [
+    (type, "a class", "pass its name"),
+    ((FunctionType, BuiltinFunctionType, MethodType, partial), "a function", "pass its name"),
+    ((QuerySet, RawQuerySet, BaseManager), None, "pass a list of primary keys"),
+    (Promise, "a lazy translation", "pass str(value)"),
+    ((File, IOBase), None, "pass its path, or its content as bytes"),
+    (PurePath, None, "pass str(value)"),
+    ((bytearray, memoryview), None, "pass bytes(value)"),
+    ((range, deque, KeysView, ValuesView, ItemsView, Iterator), None, "pass list(value)"),
+    # Subclasses of what can be stored. str(value) of a SafeString is that same SafeString.
+    (str, None, 'pass "" + value, which is a plain str'),
+    *(
+        (plain, None, f"pass {plain.__name__}(value)")
+        for plain in (int, float, bytes, tuple, list, dict, set, frozenset, Decimal)
+    ),
+    (UUID, None, "pass UUID(str(value))"),
+    ((time, timedelta), None, "pass a plain time or timedelta"),
+    (object, None, "pass what it can be found or made from, such as a primary key or a dataclass"),
+]
+
+
+def refusal(value: object) -> ValueProblem:
+    for kinds, name, advice in REFUSALS:
+        if isinstance(value, kinds):
+            return ValueProblem(f"{name or with_article(value)} cannot be stored; {advice}")
+    raise AssertionError("everything is an object")
+
+
+def with_article(value: object) -> str:
+    name = value.__class__.__name__
+    return f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_scheduler import ctx
-from django_scheduler.admin import selection
+from django_scheduler.admin import action_view
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from tests.admin.conftest import ACT, DETAIL, LIST, act, messages_of, record
 from tests.functions import write
@@ -141,7 +141,7 @@ def test_all_that_match_a_filter(admin_client, functions):
 
 
 def test_a_large_selection_goes_on_batch_by_batch(admin_client, monkeypatch):
-    monkeypatch.setattr(selection, "BATCH", 2)
+    monkeypatch.setattr(action_view, "BATCH", 2)
     for _ in range(5):
         record(State.FAILED)
     _, data = all_matching(admin_client, "run_again", "state=failed")
@@ -234,7 +234,7 @@ def another_connection():
 
 @pytest.mark.django_db(transaction=True)
 def test_executors_are_woken_for_what_becomes_due(admin_client, monkeypatch):
-    from django_scheduler import wakeup
+    from django_scheduler.scheduling import wakeup
 
     sent: list[str] = []
     monkeypatch.setattr(wakeup, "send", sent.append)

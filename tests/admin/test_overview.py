@@ -7,8 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_scheduler.admin import extension, statistics
-from django_scheduler.admin.charts import chart
-from django_scheduler.admin.statistics import percentile
+from django_scheduler.admin.statistics import chart, percentile
 from django_scheduler.models import Executor, Failure, State
 from tests.admin.conftest import DETAIL, LIST, OVERVIEW, act, page, record
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_scheduler import Context, action, ctx
 from django_scheduler.errors import AlreadyFinished, InvalidArguments, InvalidSchedule, UnknownScheduledFunction
 from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.scheduler import Scheduler
+from django_scheduler.scheduling.scheduler import Scheduler
 from tests.functions import note, note_async, write
 from tests.models import Entry
 

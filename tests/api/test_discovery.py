@@ -7,7 +7,7 @@ import pytest
 
 START = """
 import django; django.setup()
-from django_scheduler.registry import registry; print(*sorted(function.name for function in registry))
+from django_scheduler.functions import registry; print(*sorted(function.name for function in registry))
 """
 
 
@@ -60,7 +60,7 @@ def test_a_module_that_is_loaded_again_replaces_its_functions(start):
     process = start(
         "@mutation\ndef sell(ctx): ...",
         "import django; django.setup(); import importlib; from bakery import functions; before = functions.sell\n"
-        "importlib.reload(functions); from django_scheduler.registry import registry\n"
+        "importlib.reload(functions); from django_scheduler.functions.registry import registry\n"
         "print(functions.sell is not before, registry.get('bakery:sell') is functions.sell)",
     )
     assert process.stdout.split() == ["True", "True"], process.stderr

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _retry_at_once(monkeypatch):
-    monkeypatch.setattr("django_scheduler.calls.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("django_scheduler.scheduling.calls.FIRST_WAIT", 0.01)
 
 
 def kill_this_connection():

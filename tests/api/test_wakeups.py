@@ -7,8 +7,9 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from django_scheduler import ctx, wakeup
+from django_scheduler import ctx
 from django_scheduler.models import ScheduledFunction
+from django_scheduler.scheduling import wakeup
 from tests.api.elsewhere import elsewhere
 from tests.functions import note, write
 

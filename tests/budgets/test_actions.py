@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from django_scheduler import Context, action, ctx
-from django_scheduler.executor import canceled
+from django_scheduler.executor import execution
 from django_scheduler.models import Failure, State
 from tests.cancel.gates import Gate
 from tests.executor.in_process import executing, record
@@ -125,7 +125,7 @@ async def work_until_canceled_by_somebody_async(ctx: Context, *, gate: str) -> N
 
 @pytest.mark.parametrize("function", [work_until_canceled_by_somebody, work_until_canceled_by_somebody_async])
 def test_action_learns_from_ctx_that_it_was_canceled(monkeypatch, function):
-    monkeypatch.setattr(canceled, "INTERVAL", 0.05)
+    monkeypatch.setattr(execution, "INTERVAL", 0.05)
     gate = Gate()
     function_id = ctx.scheduler.run_after(0, function, gate=gate.name)
     with executing(concurrency=1):

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished, UnknownScheduledFunction
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.lookout import Until
+from django_scheduler.executor.poller import Until
 from django_scheduler.models import ScheduledFunction
 from tests.functions import note, write, write_and_raise, write_internally
 from tests.models import Entry

@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_scheduler.registry import registry
+from django_scheduler.functions.registry import registry
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,9 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from django_scheduler import Context, ctx, mutation, pending_calls
+from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import ScheduledFunction
+from django_scheduler.record import pending_calls
 from tests.functions import note, write, write_and_raise
 from tests.models import Entry
 from tests.testing.functions import greet

@@ -8,8 +8,8 @@ import pytest
 from django_scheduler.databases.silence import answering_within, keep_alive
 from tests.processes.waiting import wait_until
 
-CHECK_INTERVAL = "django_scheduler.databases.listening.CHECK_INTERVAL"
-CHECK_PATIENCE = "django_scheduler.databases.listening.CHECK_PATIENCE"
+CHECK_INTERVAL = "django_scheduler.databases.postgresql.listening.CHECK_INTERVAL"
+CHECK_PATIENCE = "django_scheduler.databases.postgresql.listening.CHECK_PATIENCE"
 
 
 @pytest.mark.only_on("postgresql")

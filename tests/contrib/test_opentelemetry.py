@@ -11,9 +11,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from django_scheduler import Context, action, ctx, mutation, tracing
+from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.contrib.opentelemetry.tracer import OpenTelemetryTracer
 from django_scheduler.models import Failure, ScheduledFunction, State
+from django_scheduler.telemetry import tracing
 from tests.executor.in_process import record
 from tests.functions import note, write, write_and_raise, write_then_schedule
 

@@ -98,7 +98,7 @@ HOW: dict[str, Callable[[], None]] = {"SIGKILL": _kill, "the end of its session"
 
 def install() -> None:
     """Wrap what an executor comes through."""
-    from django_scheduler.executor.function_execution import FunctionExecution
+    from django_scheduler.executor.execution import FunctionExecution
     from django_scheduler.models import Kind
 
     def call(execution: Any, call: Callable[[Any], Any]) -> Any:

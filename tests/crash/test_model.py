@@ -25,9 +25,9 @@ from hypothesis.stateful import (
 
 from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished, UnknownScheduledFunction
+from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.function_execution import FunctionExecution
-from django_scheduler.executor.lookout import Until
+from django_scheduler.executor.poller import Until
 from django_scheduler.models import Executor as ExecutorOnRecord
 from django_scheduler.models import ScheduledFunction
 from tests.functions import note, write, write_and_raise

@@ -28,8 +28,8 @@ def code(monkeypatch) -> Callable[[], None]:
 
     def another_version() -> None:
         fresh = Definitions()
-        for module in ("definitions", "define", "changes", "checks"):
-            monkeypatch.setattr(f"django_scheduler.crons.{module}.definitions", fresh)
+        for user in ("crons.definitions", "crons.reconcile", "checks.crons"):
+            monkeypatch.setattr(f"django_scheduler.{user}.defined_crons", fresh)
 
     another_version()
     return another_version

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_scheduler import crons, ctx
-from django_scheduler.crons.calendar import _grid_slots, next_runs, upcoming
 from django_scheduler.crons.models import Cron
+from django_scheduler.crons.preview import _grid_slots, next_runs, upcoming
 from tests.crons.conftest import NOON
 from tests.crons.functions import tick
 

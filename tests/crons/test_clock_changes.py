@@ -12,7 +12,7 @@ import pytest
 from freezegun import freeze_time
 
 from django_scheduler import crons
-from django_scheduler.crons.calendar import next_runs
+from django_scheduler.crons.preview import next_runs
 
 BERLIN = "Europe/Berlin"  # 29 March 2026 02:00 -> 03:00; 25 October 2026 03:00 -> 02:00
 NEW_YORK = "America/New_York"  # 8 March 2026 02:00 -> 03:00; 1 November 2026 02:00 -> 01:00

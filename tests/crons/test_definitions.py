@@ -14,8 +14,8 @@ pytestmark = pytest.mark.django_db  # some of Django's own checks ask the databa
 
 LIST = """
 import django; django.setup()
-from django_scheduler.crons.definitions import definitions
-print(*[f"{cron.name}={cron.target().name}" for cron in definitions])
+from django_scheduler.crons.definitions import defined_crons
+print(*[f"{cron.name}={cron.target().name}" for cron in defined_crons])
 """
 
 CHECK = """
@@ -105,4 +105,4 @@ def test_a_module_that_is_loaded_again_replaces_its_crons():
     for _ in range(2):
         crons.hourly("a cron", tick)
     assert problems() == []
-    assert len(list(module.definitions)) == 1
+    assert len(list(module.defined_crons)) == 1

@@ -16,7 +16,7 @@ from django_scheduler.crons.history import functions_of
 from django_scheduler.crons.models import Cron, CronRun
 from django_scheduler.databases import database_for
 from django_scheduler.executor.crons import CronKeeper
-from django_scheduler.executor.lookout import Until
+from django_scheduler.executor.poller import Until
 from django_scheduler.models import ScheduledFunction, State
 from tests.crons.functions import tick, tick_at_gate
 from tests.executor.in_process import executing

@@ -309,7 +309,7 @@ def test_a_slot_that_is_refused_does_not_hide_the_run_that_is_unfinished(clock, 
 
     clock.tick(TEN_MINUTES)
     with monkeypatch.context() as patch:
-        patch.setattr("django_scheduler.crons.catch_up.skip", fail)
+        patch.setattr("django_scheduler.crons.firing.skip", fail)
         fire_due()
     assert CronRun.objects.get(state="refused").slot == NOON + TEN_MINUTES
     clock.tick(TEN_MINUTES)

@@ -6,16 +6,11 @@ from datetime import timedelta
 import pytest
 
 from django_scheduler import crons, ctx
-from django_scheduler.crons.history import (
-    ALWAYS_KEPT,
-    delete_expired_history,
-    functions_of,
-    settle_finished_runs,
-)
+from django_scheduler.crons.history import ALWAYS_KEPT, delete_expired_history, functions_of, settle_finished_runs
 from django_scheduler.crons.models import CronRun, CronState
 from django_scheduler.databases import database_for
-from django_scheduler.executor.retention import delete_expired
 from django_scheduler.models import ScheduledFunction
+from django_scheduler.record.retention import delete_expired
 from tests.crons.conftest import NOON
 from tests.crons.functions import tick, tick_and_fail
 

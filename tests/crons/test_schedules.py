@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_scheduler import crons
-from django_scheduler.crons.calendar import next_runs
 from django_scheduler.crons.cron_lines import stable_minute
+from django_scheduler.crons.preview import next_runs
 from django_scheduler.errors import InvalidSchedule
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -17,8 +17,8 @@ from django.utils.module_loading import import_string
 from django_scheduler import Context, conf, crons, ctx
 from django_scheduler.crons.definitions import Definitions
 from django_scheduler.crons.run_time import Crons
-from django_scheduler.registry import registry
-from django_scheduler.scheduler import Scheduler
+from django_scheduler.functions.registry import registry
+from django_scheduler.scheduling.scheduler import Scheduler
 from tests.docs.blocks import PAGES, ROOT, Block, blocks
 
 #: Run word for word by tests of their own: as a project from nothing, and as tests.
@@ -35,8 +35,8 @@ def reader(monkeypatch, db) -> dict[str, Any]:
     for name in ("orders", "orders.models"):
         monkeypatch.setitem(sys.modules, name, import_module(f"testproject.{name}"))
     monkeypatch.setattr(registry, "_functions", {})
-    for user in ("definitions", "define", "changes", "checks"):
-        monkeypatch.setattr(f"django_scheduler.crons.{user}.definitions", Definitions())
+    for user in ("crons.definitions", "crons.reconcile", "checks.crons"):
+        monkeypatch.setattr(f"django_scheduler.{user}.defined_crons", Definitions())
     module = ModuleType("testproject.orders.documentation")
     for name in (module.__name__, "orders.functions"):
         monkeypatch.setitem(sys.modules, name, module)

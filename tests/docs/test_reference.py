@@ -17,7 +17,7 @@ import django_scheduler
 from django_scheduler import conf, crons, signals, testing
 from django_scheduler.contrib.prometheus.metrics import Metrics, StatusCollector
 from django_scheduler.databases.mysql import MySQL
-from django_scheduler.databases.postgresql import POLL_INTERVAL_WITHOUT_WAKEUPS, PostgreSQL
+from django_scheduler.databases.postgresql.database import POLL_INTERVAL_WITHOUT_WAKEUPS, PostgreSQL
 from django_scheduler.databases.sqlite import SQLite
 from django_scheduler.models import Failure
 from tests.docs.blocks import PAGES, ROOT

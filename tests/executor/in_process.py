@@ -4,16 +4,14 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from django_scheduler import wakeup
 from django_scheduler.databases import database_for
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.group_size import GroupSizes
-from django_scheduler.executor.lone_names import LoneNames
-from django_scheduler.executor.lookout import Lookout, Until
-from django_scheduler.executor.turn import Turn
+from django_scheduler.executor.grouping import GroupSizes, LoneNames
+from django_scheduler.executor.poller import Lookout, Turn, Until
 from django_scheduler.executor.worker import Worker
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
+from django_scheduler.scheduling import wakeup
 
 WORKER = "django_scheduler worker"
 

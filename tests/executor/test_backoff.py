@@ -6,7 +6,7 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_scheduler.executor.backoff import backoff
+from django_scheduler.transactions.backoff import backoff
 
 durations = st.timedeltas(min_value=timedelta(microseconds=1), max_value=timedelta(days=100_000))
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 
 from django_scheduler import Context, ctx, mutation
-from django_scheduler.executor.lookout import Until
+from django_scheduler.executor.poller import Until
 from django_scheduler.models import State
 from tests.executor.in_process import executing, record
 from tests.executor.rivals import in_a_connection_of_its_own

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.errors import TransientError
-from django_scheduler.executor.lookout import Until
+from django_scheduler.executor.poller import Until
 from django_scheduler.models import State
 from tests.executor.in_process import record
 from tests.executor.rivals import Deadlock, holding

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from django_scheduler.executor.turn import Turn
+from django_scheduler.executor.poller import Turn
 
 
 @pytest.fixture

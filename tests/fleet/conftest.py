@@ -1,7 +1,7 @@
 import django
 import pytest
 
-from django_scheduler.executor import membership
+from django_scheduler.executor import by_id
 from tests.processes.executor_processes import nothing_left_in_this_process
 
 if django.VERSION < (6, 0):
@@ -12,4 +12,4 @@ if django.VERSION < (6, 0):
 def _leaves_nothing(transactional_db):
     with nothing_left_in_this_process():
         yield
-        membership.leave()
+        by_id.leave()

@@ -8,10 +8,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils import timezone
 
-from django_scheduler import ctx, fleet
+from django_scheduler import ctx
+from django_scheduler.fleet import hand_over
+from django_scheduler.fleet.worker import task_for
 from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.rescheduling import reschedule
-from django_scheduler.tasks.fleet import task_for
+from django_scheduler.scheduling.interventions import reschedule
 from tests.executor.in_process import record
 from tests.fleet.backends import Memory
 from tests.functions import note, write, write_then_schedule, write_with_priority
@@ -112,7 +113,7 @@ def test_message_that_comes_late_or_twice_does_nothing(messages, execute_due):
 def test_wait_doubles_up_to_a_limit():
     minute = timedelta(minutes=1)
     ages = [timedelta(0), minute, 2 * minute, 4 * minute, 100 * minute, -minute]
-    assert [fleet.time_to_begin_again(age) // minute for age in ages] == [1, 1, 2, 4, 10, 1]
+    assert [hand_over.time_to_begin_again(age) // minute for age in ages] == [1, 1, 2, 4, 10, 1]
 
 
 def test_queue_and_priority_go_with_it(messages):

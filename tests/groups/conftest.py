@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from django_scheduler import ctx
-from django_scheduler.executor import group
-from django_scheduler.executor.group import MutationGroup
+from django_scheduler.executor import grouping
+from django_scheduler.executor.grouping import MutationGroup
 from django_scheduler.models import ScheduledFunctionId
 from tests.executor.in_process import execute_with_one_worker
 from tests.groups import functions
@@ -38,7 +38,7 @@ def execute_as_group(transactional_db, groups) -> Callable[[list[ScheduledFuncti
 @pytest.fixture
 def backlog(transactional_db, monkeypatch) -> None:
     """What lets a worker claim eight at a time: it has executed one, two and four, however busy the machine is."""
-    monkeypatch.setattr(group, "LONGEST", 20.0)
+    monkeypatch.setattr(grouping, "LONGEST", 20.0)
     functions.starts.clear()
     functions.hooks.clear()
     for _ in range(7):

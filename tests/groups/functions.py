@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from django_scheduler import Context, action, mutation
 from django_scheduler.errors import TransientError
-from django_scheduler.rescheduling import reschedule
+from django_scheduler.scheduling.interventions import reschedule
 from tests.models import Entry, Line
 
 starts: list[str] = []

@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from django_scheduler import ctx, wakeup
+from django_scheduler import ctx
 from django_scheduler.databases import Database, database_for
-from django_scheduler.executor import group, group_size, lone_names, worker
-from django_scheduler.executor.group_size import GroupSize
+from django_scheduler.executor import grouping, worker
+from django_scheduler.executor.grouping import GroupSize
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.scheduling import wakeup
 from tests.executor.in_process import execute_with_one_worker, executing, record
 from tests.executor.rivals import in_a_connection_of_its_own
 from tests.groups import functions
@@ -56,7 +57,7 @@ def test_members_are_recorded_as_if_alone(execute_as_group):
 def test_a_group_grows_with_the_backlog_and_ends_with_it(transactional_db, groups):
     execute_with_one_worker()
 
-    assert [len(group) for group in groups] == [2, 4]  # the first is alone
+    assert [len(grouping) for grouping in groups] == [2, 4]  # the first is alone
 
 
 def test_failing_member_fails_alone_once_and_its_neighbours_succeed_once(execute_as_group):
@@ -79,7 +80,7 @@ def test_function_that_has_failed_runs_alone_from_then_on(execute_as_group, grou
 
     execute_as_group(first + others)  # of eight
 
-    assert not any(set(others) & set(group) for group in groups[groups.index(first + others) + 1 :])
+    assert not any(set(others) & set(grouping) for grouping in groups[groups.index(first + others) + 1 :])
     assert states(others) == [State.FAILED] * 5
     assert starts.count("bad") == 2  # in the group, and alone
     assert [starts.count(str(number)) for number in range(5)] == [1] * 5
@@ -325,7 +326,7 @@ def test_member_that_leaves_a_block_open_fails_alone(execute_as_group):
 
 
 def test_a_group_lets_go_of_what_it_has_no_time_for(execute_as_group, groups, monkeypatch):
-    monkeypatch.setattr(group, "LONGEST", 1.0)
+    monkeypatch.setattr(grouping, "LONGEST", 1.0)
     slow = ctx.scheduler.run_after(0, functions.sleep, seconds=1.1)
     ids = enter("a", "b")
 
@@ -360,7 +361,7 @@ def test_function_that_asks_to_be_alone_holds_nobody_else_up(groups):
 @pytest.mark.only_on("postgresql", "mysql")
 def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))  # whichever worker is first
-    monkeypatch.setattr(group, "LONGEST", 1.0)
+    monkeypatch.setattr(grouping, "LONGEST", 1.0)
     others_have_succeeded: list[bool] = []
     ids: list[ScheduledFunctionId] = []
 
@@ -381,7 +382,7 @@ def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatc
 @pytest.mark.only_on("postgresql", "mysql")
 def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups, monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
-    monkeypatch.setattr(group_size, "LARGE", 2)
+    monkeypatch.setattr(grouping, "LARGE", 2)
     gate = threading.Event()
 
     def wait() -> None:
@@ -404,8 +405,8 @@ def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups
 @pytest.mark.only_on("postgresql", "mysql")
 def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(groups, monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
-    monkeypatch.setattr(group, "LONGEST", 0.05)
-    monkeypatch.setattr(group_size, "LARGE", 2)
+    monkeypatch.setattr(grouping, "LONGEST", 0.05)
+    monkeypatch.setattr(grouping, "LARGE", 2)
     monkeypatch.setattr(worker, "LONGEST", 20.0)  # so that only what was learned ends a turn
     waiting: set[int] = set()
     at_once: list[int] = []
@@ -426,14 +427,14 @@ def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(groups, mon
 
 
 def test_function_that_took_long_runs_alone_from_then_on(execute_as_group, groups, monkeypatch):
-    monkeypatch.setattr(lone_names, "LONG", 0.1)
+    monkeypatch.setattr(grouping, "LONG", 0.1)
     first = [*enter("a"), ctx.scheduler.run_after(0, functions.sleep, seconds=0.15), *enter("b")]
     others = [ctx.scheduler.run_after(0, functions.sleep, seconds=0) for _ in range(10)]
 
     execute_as_group(first + others[:5])  # of eight
 
     assert states(first + others) == [State.SUCCESS] * 13
-    assert not any(set(others) & set(group) for group in groups[groups.index(first + others[:5]) + 1 :])
+    assert not any(set(others) & set(grouping) for grouping in groups[groups.index(first + others[:5]) + 1 :])
 
 
 def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transactional_db, groups):
@@ -446,12 +447,12 @@ def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transaction
 
     assert states([*ids, alone, action, *later]) == [State.SUCCESS] * 7
     assert labels() == ["a", "b", "alone", "c", "d", "e"]
-    assert not any({alone, action} & set(group) for group in groups)
+    assert not any({alone, action} & set(grouping) for grouping in groups)
     assert ids in groups
 
 
 def test_what_a_group_lets_go_is_executed_at_once(transactional_db, settings, monkeypatch):
-    monkeypatch.setattr(group, "LONGEST", 0.05)
+    monkeypatch.setattr(grouping, "LONGEST", 0.05)
     settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(minutes=5)}
     ids = [ctx.scheduler.run_after(0, functions.sleep, seconds=0.02) for _ in range(30)]
     ids += [ctx.scheduler.run_after(0, functions.act) for _ in range(5)]

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_scheduler import ctx
-from django_scheduler.executor.retention import ROWS_PER_TRANSACTION
-from django_scheduler.management.durations import duration, written
+from django_scheduler.management.arguments import duration, written
 from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.record.retention import ROWS_PER_TRANSACTION
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,7 +17,7 @@ from django.db.migrations.operations.base import Operation
 
 from django_scheduler import crons, ctx
 from django_scheduler.crons.history import functions_of
-from django_scheduler.executor.lookout import Until
+from django_scheduler.executor.poller import Until
 from django_scheduler.models import ScheduledFunction, State
 from tests.crons.functions import tick
 from tests.executor.in_process import executing

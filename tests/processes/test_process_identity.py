@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from django_scheduler.executor.process import is_alive, process_space, process_start
+from django_scheduler.executor.heartbeat import is_alive, process_space, process_start
 from tests.processes.waiting import wait_until
 
 
@@ -48,7 +48,7 @@ def test_process_of_another_user_is_alive():
 
 
 def test_processes_of_one_host_share_a_process_space(child_environment):
-    source = "from django_scheduler.executor.process import process_space; print(process_space())"
+    source = "from django_scheduler.executor.heartbeat import process_space; print(process_space())"
     output = subprocess.run(
         [sys.executable, "-c", source], env=child_environment, capture_output=True, text=True, check=True
     )

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from django_scheduler import ctx, models
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.lookout import Lookout, Until
+from django_scheduler.executor.poller import Lookout, Until
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions

@@ -13,7 +13,7 @@ from django_scheduler import Context, ctx, mutation
 from django_scheduler.databases import database_for
 from django_scheduler.executor.recovery import record_lost
 from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.rerun import run_again
+from django_scheduler.scheduling.interventions import run_again
 from django_scheduler.signals import function_finished, function_scheduled, function_started
 from django_scheduler.supervisor.death import record_death
 from tests.executor.in_process import record

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_scheduler import ctx
-from django_scheduler.management.numbers import size_of_memory
+from django_scheduler.management.arguments import size_of_memory
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions

@@ -13,7 +13,7 @@ import pytest
 from django.db import connections
 from django.test import TransactionTestCase, override_settings
 
-from django_scheduler.executor import membership
+from django_scheduler.executor import by_id
 from tests.tasks.django_source import find_tests_of_this_django
 
 pytestmark = pytest.mark.timeout(200)  # for the download
@@ -75,7 +75,7 @@ class OnTheDatabase(TransactionTestCase):
 
     def tearDown(self):
         super().tearDown()
-        membership.leave()
+        by_id.leave()
 
 
 @override_settings(TASKS={"default": {**DUMMY, "QUEUES": []}})

@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from django_scheduler import ctx
 from django_scheduler.errors import InvalidArguments, InvalidSchedule, TooManyScheduled
 from django_scheduler.models import Kind, ScheduledFunction, State
-from django_scheduler.pending_calls import check_pending_calls
+from django_scheduler.record.pending_calls import check_pending_calls
 from django_scheduler.tasks import SchedulerBackend, SchedulerTask
 from tests.tasks import jobs
 

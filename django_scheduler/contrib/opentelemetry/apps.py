@@ -8,7 +8,7 @@ class OpenTelemetryConfig(AppConfig):
     verbose_name = _("Scheduler tracing")
 
     def ready(self) -> None:
-        from django_scheduler import tracing
         from django_scheduler.contrib.opentelemetry.tracer import OpenTelemetryTracer
+        from django_scheduler.telemetry import tracing
 
         tracing.use(OpenTelemetryTracer())

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections, router
 
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.pending_calls import check_pending_calls
+from django_scheduler.record import check_pending_calls
 
 
 class Command(BaseCommand):

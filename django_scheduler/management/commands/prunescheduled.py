@@ -9,10 +9,10 @@ from django.db import connections, router
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
-from django_scheduler.executor.retention import completed_before, delete_completed_before
-from django_scheduler.management.durations import duration, written
+from django_scheduler.management.arguments import duration, written
 from django_scheduler.management.progress import show_bar
 from django_scheduler.models import ScheduledFunction
+from django_scheduler.record import completed_before, delete_completed_before
 
 
 class Command(BaseCommand):

@@ -11,19 +11,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, connections, router
 
-from django_scheduler.executor.errand import start_errand
-from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.lookout import Until
-from django_scheduler.executor.run import CUT_OFF, INTERVAL, end_process, run
-from django_scheduler.log import show_log
-from django_scheduler.management.numbers import positive, size_of_memory, whole_from_0
+from django_scheduler.executor import Executor, Until, start_errand
+from django_scheduler.management.arguments import positive, size_of_memory, whole_from_0
 from django_scheduler.management.progress import Progress
 from django_scheduler.management.reload import execute_and_reload
 from django_scheduler.models import Executor as ExecutorOnRecord
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.supervisor.assignment import Assignment
+from django_scheduler.supervisor.child import CUT_OFF, INTERVAL, Assignment, end_process, run
 from django_scheduler.supervisor.stop_signals import StopSignals
 from django_scheduler.supervisor.supervisor import Supervisor
+from django_scheduler.telemetry import show_log
 
 
 class Command(BaseCommand):

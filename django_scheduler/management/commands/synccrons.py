@@ -7,8 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections, router
 
 from django_scheduler.conf import get_settings
-from django_scheduler.crons.models import Cron
-from django_scheduler.crons.reconcile import impose
+from django_scheduler.crons import Cron, impose
 from django_scheduler.databases import database_for
 
 

@@ -1,0 +1,52 @@
+"""System checks of the crons that are defined in code: what is wrong with one is told before anything runs."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, register
+
+from django_scheduler.crons import Definition, defined_crons
+from django_scheduler.errors import FunctionNotFound, InvalidArguments, SchedulerError
+
+
+@register("django_scheduler")
+def check_crons(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E101: a name or schedule that cannot be. E102: no such function. E103: arguments that do not fit."""
+    return [
+        Error(f"The cron {definition.name!r} ({definition.source}): {problem}", hint=hint, id=check_id)
+        for definition in defined_crons
+        for problem in definition.problems()
+        for check_id, hint in [_of(problem)]
+    ]
+
+
+@register("django_scheduler")
+def check_names(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E104: two crons of one name, also if only the case of letters differs, which not every database tells apart."""
+    return [
+        Error(
+            f"Several crons are named {same[0].name!r}: {', '.join(each.source for each in same)}.",
+            hint="Rename all but one of them. Names that differ only in upper and lower case are the same.",
+            id="django_scheduler.E104",
+        )
+        for same in _of_one_name()
+    ]
+
+
+def _of(problem: SchedulerError) -> tuple[str, str]:
+    match problem:
+        case FunctionNotFound():
+            return "django_scheduler.E102", "Pass the decorated function itself, or correct its name."
+        case InvalidArguments():
+            return "django_scheduler.E103", "The arguments after the schedule are those of the function without ctx."
+        case _:
+            return "django_scheduler.E101", "Correct the name or the schedule: see docs/crons.md."
+
+
+def _of_one_name() -> Iterator[list[Definition]]:
+    by_name: dict[str, list[Definition]] = defaultdict(list)
+    for definition in defined_crons:
+        by_name[str(definition.name).casefold()].append(definition)
+    return (same for same in by_name.values() if len(same) > 1)

@@ -1,0 +1,256 @@
+"""Fragments of SQL that several questions have in common.
+
+What is written into a database and read from it, as far as it is more than a value.
+
+One database alias: its connection, its clock, and how it takes JSON.
+
+Failures: what the error of a statement means, and whether the same again may succeed.
+
+Transactions: whether the one in which mutations execute is still there, and what it lets notice.
+
+Sessions: the connections of executors, what other threads do to them, and what they hear from other processes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Any, ClassVar
+
+from django.db import DatabaseError, InterfaceError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import DateTimeField
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+
+from django_scheduler import times
+from django_scheduler.errors import TransientError
+from django_scheduler.models import Pause, ScheduledFunction, ScheduledFunctionId
+
+TABLE = ScheduledFunction._meta.db_table
+PAUSES = Pause._meta.db_table
+
+
+class Sql:
+    """A fragment of SQL with its parameters."""
+
+    __slots__ = ("params", "text")
+
+    def __init__(self, text: str, *params: Any) -> None:
+        self.text = text
+        self.params = params
+
+
+def is_paused(lane: str) -> str:
+    """Whether the queue of a lane is paused, as SQL."""
+    return f"EXISTS (SELECT 1 FROM {PAUSES} pause WHERE pause.queue IN ('', {lane}.queue))"
+
+
+def passing_over(ids: Collection[int]) -> Sql:
+    return Sql(f" AND id NOT IN ({', '.join(['%s'] * len(ids))})" if ids else "", *ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRow:
+    """A function to be scheduled, after a delay or at a time."""
+
+    name: str
+    kind: str
+    args: str
+    state: str
+    queue: str
+    priority: int
+    time: timedelta | datetime
+    parent_id: int | None
+    #: It is due at once and is being handed over: how long that may take before it is due again.
+    hand_over: timedelta | None = None
+    #: By which a tracer links the execution to the call that has scheduled it.
+    trace_context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The pending functions of one queue and one priority, and how soon the first of them is due."""
+
+    queue: str
+    priority: int
+    #: In seconds; zero or less: it is due.
+    due_in: float
+    #: Of the first of them, as the driver gives it; and its id. Nothing before it is looked for.
+    due_time: Any
+    first_id: int
+    #: Whether its queue is paused, or everything is.
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claimable:
+    """What an executor needs to know of a row that it has locked."""
+
+    id: ScheduledFunctionId
+    name: str
+    kind: str
+    args: str
+    attempts: int
+    #: When it was claimed, as the driver gives and takes it.
+    claim_time: Any
+    #: How long it had been due then, in seconds.
+    lag: float
+    #: When it was due, as the driver gives it.
+    due_time: Any
+    trace_context: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Success:
+    """What is recorded of a mutation that has succeeded in a group."""
+
+    id: ScheduledFunctionId
+    attempts: int
+    #: As the driver takes them.
+    started_time: Any
+    completed_time: Any
+    #: As JSON.
+    result: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in a lane."""
+
+    pending: int
+    due: int
+    #: For how long the first function has been due that nobody is executing, in seconds; 0.0 if there is none.
+    lag: float
+
+
+#: Stands for the present in ``Database.record``.
+
+
+class Alias(ABC):
+    """What every question needs."""
+
+    #: The database's clock, as SQL; the same throughout a statement.
+    clock: ClassVar[str]
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """The connection of the current thread."""
+        return connections[self.using]
+
+    def now(self) -> RawSQL:
+        """The present, by the clock that decides what is due, for the ORM."""
+        now = self._now()
+        return RawSQL(now.text, now.params, output_field=DateTimeField())
+
+    def _now(self) -> Sql:
+        if times.is_pythons():
+            return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
+        return Sql(self.clock)
+
+    def current_time(self) -> datetime:
+        """The present, by the same clock."""
+        return timezone.now() if times.is_pythons() else self._current_time()
+
+    def _current_time(self) -> datetime:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {self.clock}")
+            time: datetime = cursor.fetchone()[0]
+        return time if timezone.is_aware(time) else time.replace(tzinfo=UTC)
+
+    @abstractmethod
+    def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
+        """When a function was asked to run, and when it is due: not before now."""
+
+    @abstractmethod
+    def _seconds_until(self, column: str) -> Sql:
+        """How far a column lies ahead of now, in seconds."""
+
+    def _json(self, text: str) -> str:
+        """Text as a JSON value."""
+        return text
+
+    def _text(self, column: str) -> str:
+        """A JSON column as text."""
+        return column
+
+
+class Failures(Alias):
+    def ends_transaction(self, error: BaseException) -> bool:
+        """Whether the error of a statement has also undone what the transaction had done before."""
+        return self.is_lost(error)
+
+    def is_transient(self, error: BaseException | None) -> bool:
+        """Whether the same again may succeed: a conflict, a timeout, a lost connection."""
+        if isinstance(error, TransientError):
+            return True
+        return isinstance(error, DatabaseError | InterfaceError) and (
+            self.is_lost(error) or self.is_conflict(error) or self._is_passing(error)
+        )
+
+    def is_interruption(self, error: BaseException) -> bool:
+        """Whether somebody has stopped the statement or the session, as a cancel does."""
+        return False
+
+    @abstractmethod
+    def is_conflict(self, error: BaseException) -> bool:
+        """Whether the database has rolled the transaction back because it conflicted with another one."""
+
+    @abstractmethod
+    def is_lost(self, error: BaseException) -> bool:
+        """Whether the connection is gone, or can no longer be used."""
+
+    def _is_passing(self, error: BaseException) -> bool:
+        """Whether another error will have passed after a while: a lock timeout, a full disk."""
+        return False
+
+
+class Transactions(Alias):
+    #: Whether the error of one statement leaves its transaction nothing but to be rolled back.
+    an_error_breaks_the_transaction: ClassVar[bool] = False
+
+    def is_transaction_open(self) -> bool:
+        """Whether nothing has ended the transaction that has begun, as far as that is known without asking."""
+        return self.connection.in_atomic_block
+
+    def is_transaction_intact(self) -> bool:
+        """Whether no error has broken it either."""
+        return self.is_transaction_open() and not self.connection.needs_rollback
+
+    def mark_transaction(self) -> None:
+        """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""
+
+    def is_transaction_marked(self) -> bool:
+        """Whether this is still the transaction that was marked; its mark goes."""
+        return True
+
+    def check_constraints_early(self) -> None:
+        """Have deferred constraints checked by each statement of the open transaction, where there are any."""
+
+    def may_group(self) -> bool:
+        """Whether nothing in this database would notice that several mutations share a transaction."""
+        return True
+
+
+class Sessions(Alias):
+    def prepare_session(self) -> None:
+        """Set up a new connection of an executor."""
+
+    def session(self) -> Any:
+        """What the two methods below need to know of the current thread's session. Asks nothing of the database."""
+        return self.connection.connection
+
+    @abstractmethod
+    def interrupt_statement(self, session: Any) -> None:
+        """Stop the statement that another thread's session is executing, if it is."""
+
+    @abstractmethod
+    def end_session(self, session: Any) -> None:
+        """End another thread's session, so that its transaction vanishes, wherever that thread is."""
+
+    def listen(self, ring: Callable[[], None], stopping: Event) -> None:
+        """Call ``ring`` for the wake-ups of other processes until ``stopping``; where there are none, return."""

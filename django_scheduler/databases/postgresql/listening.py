@@ -1,0 +1,86 @@
+"""PostgreSQL: whether a connection has a session of its own, in which a LISTEN would last.
+
+Behind PgBouncer in transaction mode it has a server's session for the time of a transaction only. LISTEN is no error
+there: it listens in the session of somebody else, and nothing ever arrives. So it is tried: listen on a channel that
+nobody else knows, have another connection notify it, and wait while no transaction is open. To be tried only where
+there is a pooler at all: it gives its clients process ids that are not those of the server's sessions.
+
+Hearing what PostgreSQL notifies, by either driver, and noticing when its server is no longer there.
+"""
+
+import selectors
+import time
+import uuid
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from django_scheduler.databases import silence
+
+#: How long a notification may take, in seconds.
+PATIENCE = 1.0
+
+
+def shares_sessions(using: str, connection: BaseDatabaseWrapper) -> bool:
+    """Whether what ``connection`` listens for is not heard."""
+    driver: Any = connection.connection
+    channel = f"django_scheduler_{uuid.uuid4().hex}"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        if cursor.fetchone() == (driver.info.backend_pid,):
+            return False
+        cursor.execute(f"LISTEN {channel}")
+    other = connections.create_connection(using)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [channel])
+    finally:
+        other.close()
+    with selectors.DefaultSelector() as selector:
+        selector.register(driver.fileno(), selectors.EVENT_READ)
+        if not selector.select(PATIENCE):
+            return True
+    with connection.cursor() as cursor:
+        cursor.execute(f"UNLISTEN {channel}")
+    return False
+
+
+#: How often a listener looks whether it is to stop, in seconds.
+LISTEN_INTERVAL = 0.1
+
+#: How often it is looked whether its server is there at all, and how long the answer may take, in seconds.
+CHECK_INTERVAL, CHECK_PATIENCE = 30.0, 5.0
+
+
+def ring_until(stopping: Event, connection: BaseDatabaseWrapper, ring: Callable[[], None]) -> None:
+    """Ring for whatever arrives at a connection that listens, until it is to stop.
+
+    Raises the database's error if the connection has been lost.
+    """
+    driver: Any = connection.connection
+    silence.keep_alive(driver.fileno())
+    next_check = time.monotonic() + CHECK_INTERVAL
+    with selectors.DefaultSelector() as selector:
+        selector.register(driver.fileno(), selectors.EVENT_READ)
+        while not stopping.is_set():
+            if selector.select(timeout=LISTEN_INTERVAL):
+                _drain_notifications(driver)
+                ring()
+            if time.monotonic() > next_check:
+                with silence.answering_within(CHECK_PATIENCE, driver.fileno()), connection.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+                ring()  # what has arrived meanwhile is in no queue of ours
+                next_check = time.monotonic() + CHECK_INTERVAL
+
+
+def _drain_notifications(driver: Any) -> None:
+    if hasattr(driver, "pgconn"):  # psycopg 3
+        driver.pgconn.consume_input()
+        while driver.pgconn.notifies():
+            pass
+    else:
+        driver.poll()
+        driver.notifies.clear()

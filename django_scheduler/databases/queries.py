@@ -1,0 +1,331 @@
+"""Scheduling: how functions get into the table, and how the time at which they are due is changed.
+
+Lanes: in which queues and priorities something is pending, when it is due, and how much of it there is.
+
+Claiming: the rows of due functions are locked, and those that are locked are passed over.
+
+Recording: what became of a function is written into its row, if nobody else has decided meanwhile.
+
+What a database can be asked: each kind of question is a file beside this one, with the SQL that all understand.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django_scheduler.databases.browsing import Browsing
+from django_scheduler.databases.contract import (
+    TABLE,
+    Alias,
+    Backlog,
+    Claimable,
+    Failures,
+    Lane,
+    NewRow,
+    Sessions,
+    Sql,
+    Success,
+    Transactions,
+    is_paused,
+    passing_over,
+)
+from django_scheduler.models import ScheduledFunctionId, State
+
+
+class Scheduling(Alias):
+    def insert(self, rows: Sequence[NewRow]) -> list[ScheduledFunctionId]:
+        """Write the rows, in one statement, and return their ids in the same order."""
+        placeholders, params = [], []
+        for row in rows:
+            now = self._now()
+            scheduled, due = self._scheduled_and_due(row.time)
+            if row.hand_over is not None:
+                due = self._scheduled_and_due(row.hand_over)[1]
+            completed = now if row.state == State.CANCELED else Sql("NULL")
+            placeholders.append(
+                f"(%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
+                f" {completed.text}, 0, '', '', '', %s, '', %s)"
+            )
+            params += [row.name, row.kind, row.args, row.state, row.queue, row.priority]
+            params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id, row.trace_context]
+        return self._insert(
+            f"INSERT INTO {TABLE} (name, kind, args, state, queue, priority, scheduled_time, due_time, creation_time,"
+            " completed_time, attempts, failure, error, traceback, parent_id, worker, trace_context)"
+            f" VALUES {', '.join(placeholders)}",
+            params,
+        )
+
+    def _insert(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"{statement} RETURNING id", params)
+            return [row[0] for row in cursor.fetchall()]
+
+    def send_wakeup(self) -> None:
+        """Tell the executors of other processes to look; nothing where the database cannot."""
+
+    def reschedule(self, ids: Collection[int], time: timedelta | datetime) -> None:
+        """Make pending functions due after a delay or at a time, but not before now."""
+        if ids:
+            due = self._scheduled_and_due(time)[1]
+            with self.connection.cursor() as cursor:
+                cursor.execute(
+                    f"UPDATE {TABLE} SET due_time = {due.text} WHERE state = 'pending'"
+                    f" AND id IN ({', '.join(['%s'] * len(ids))})",
+                    [*due.params, *ids],
+                )
+
+
+#: Databases take only so many parts of a UNION.
+LANES_PER_STATEMENT = 100
+
+
+class Lanes(Alias):
+    #: A condition that a row does not meet while a mutation is executing that has locked it, where that can be seen.
+    not_executing: ClassVar[str] = "TRUE"
+
+    def lanes(self, *, besides: Collection[int] = ()) -> list[Lane]:
+        """Every queue and priority that has pending functions. ``besides``: ids to pass over."""
+        with self.connection.cursor() as cursor:
+            lanes = self._lanes(passing_over(besides))
+            cursor.execute(lanes.text, lanes.params)
+            return [
+                Lane(queue, priority, float(due_in), due_time, first_id, bool(is_paused))
+                for queue, priority, due_in, due_time, first_id, is_paused in cursor.fetchall()
+            ]
+
+    def _lanes(self, besides: Sql) -> Sql:
+        # From the first entry of one lane the index is entered anew at the first entry of the next one, so the
+        # cost grows with the number of lanes and not with that of the pending functions. (A comparison of rows,
+        # (queue, priority) > (...), would read the whole lane.)
+        first = f"SELECT id FROM {TABLE} WHERE state = 'pending'{besides.text}"
+        order = "ORDER BY queue, priority, due_time, id LIMIT 1"
+        due_in = self._seconds_until("due_time")
+        return Sql(
+            f"WITH RECURSIVE lanes (queue, priority, due_time, id) AS ("
+            f" SELECT queue, priority, due_time, id FROM {TABLE} WHERE id = ({first} {order})"
+            f" UNION ALL"
+            f" SELECT head.queue, head.priority, head.due_time, head.id FROM lanes JOIN {TABLE} head ON head.id ="
+            f" COALESCE(({first} AND queue = lanes.queue AND priority > lanes.priority {order}),"
+            f" ({first} AND queue > lanes.queue {order})))"
+            f" SELECT queue, priority, {due_in.text}, due_time, id, {is_paused('lanes')} FROM lanes",
+            *besides.params,
+            *besides.params,
+            *besides.params,
+            *due_in.params,
+        )
+
+    def look_again(self, lanes: Collection[Lane], *, besides: Collection[int] = ()) -> list[Lane]:
+        """Those of the lanes that have pending functions from where they began, and where they begin now.
+
+        Cheaper than ``lanes`` where the index has many entries of functions that have finished since.
+        """
+        return self.lanes(besides=besides)
+
+    def next_due_in(self, lane: Lane) -> float | None:
+        """Seconds until the next function of a lane is due that is not due yet; ``None`` if there is none."""
+        now = self._now()
+        due_in = self._seconds_until("due_time")
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {due_in.text} FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s"
+                f" AND due_time > {now.text} ORDER BY due_time LIMIT 1",
+                [*due_in.params, lane.queue, lane.priority, *now.params],
+            )
+            row = cursor.fetchone()
+        return None if row is None else float(row[0])
+
+    def backlog(self, lane: Lane, *, besides: Collection[int] = (), count_to: int) -> Backlog:
+        """What waits in a lane, in one statement that locks nothing.
+
+        ``besides``: ids that are known to be executing. ``count_to``: where to stop counting.
+        """
+        return self.backlogs([lane], besides=besides, count_to=count_to)[0]
+
+    def backlogs(self, lanes: Sequence[Lane], *, besides: Collection[int] = (), count_to: int) -> list[Backlog]:
+        """``backlog`` of each lane, a hundred of them in a statement."""
+        if len(lanes) > LANES_PER_STATEMENT:
+            first, others = lanes[:LANES_PER_STATEMENT], lanes[LANES_PER_STATEMENT:]
+            return [
+                backlog
+                for part in (first, others)
+                for backlog in self.backlogs(part, besides=besides, count_to=count_to)
+            ]
+        each = [self._backlog(number, lane, passing_over(besides), count_to) for number, lane in enumerate(lanes)]
+        if not each:
+            return []
+        with self.connection.cursor() as cursor:
+            statement = " UNION ALL ".join(sql.text for sql in each)
+            cursor.execute(statement, [param for sql in each for param in sql.params])
+            return [
+                Backlog(pending, due, max(0.0, -float(due_in or 0.0)))
+                for _, pending, due, due_in in sorted(cursor.fetchall(), key=lambda row: int(row[0]))
+            ]
+
+    def _backlog(self, number: int, lane: Lane, passed_over: Sql, count_to: int) -> Sql:
+        now = self._now()
+        due_in = self._seconds_until("due_time")
+        rows = f"FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s"
+        in_lane: list[Any] = [lane.queue, lane.priority]
+        return Sql(
+            f"SELECT {number:d}, (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} LIMIT {count_to}) pending),"
+            f" (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} AND due_time <= {now.text} LIMIT {count_to}) due),"
+            f" (SELECT {due_in.text} {rows} AND due_time <= {now.text} AND {self.not_executing}{passed_over.text}"
+            " ORDER BY due_time, id LIMIT 1)",
+            *in_lane,
+            *in_lane,
+            *now.params,
+            *due_in.params,
+            *in_lane,
+            *now.params,
+            *passed_over.params,
+        )
+
+
+class Claiming(Alias):
+    #: Locks the rows that a SELECT returns and passes over those that are locked.
+    skip_locked: ClassVar[str]
+    #: What a claim selects besides, to let a cancel know that this transaction executes a function.
+    mark_executing: ClassVar[str] = "NULL"
+
+    def claim(
+        self, lane: Lane, *, most: int = 1, before: Lane | None = None, besides: Collection[int] = ()
+    ) -> list[Claimable]:
+        """Lock the first functions of a lane that are due and that nobody else has locked.
+
+        ``most``: how many. ``before``: only what comes before the first function of that lane. ``besides``: ids to
+        pass over. The locks last as long as the transaction, in which this must be called.
+        """
+        now = self._now()
+        passed_over = passing_over(besides)
+        earlier = _earlier_than(before)
+        return self._claim(
+            f"state = 'pending' AND queue = %s AND priority = %s AND due_time >= %s AND due_time <= {now.text}"
+            f"{earlier.text}{passed_over.text} ORDER BY due_time, id LIMIT {most:d}",
+            [lane.queue, lane.priority, lane.due_time, *now.params, *earlier.params, *passed_over.params],
+        )
+
+    def claim_again(self, function_id: int) -> Claimable | None:
+        """Lock this function, if it is still pending and due, and nobody else has locked it."""
+        now = self._now()
+        chosen = f"state = 'pending' AND id = %s AND due_time <= {now.text}"
+        return next(iter(self._claim(chosen, [function_id, *now.params])), None)
+
+    def claim_id(self, function_id: int, *, handed_over_within: timedelta, at_most: timedelta) -> Claimable | None:
+        """Lock this function if it is pending, its time has come, and nobody else has locked it.
+
+        Its time has come as well if it has been handed over, for it is due again only after ``handed_over_within``, or
+        after as long as it was late, but ``at_most`` so much. What is due clearly later, somebody has put off since;
+        not by a hair, because with Python's clock that of another host may have decided.
+        """
+        due_again = self._scheduled_and_due(handed_over_within)[1]
+        at_last = self._scheduled_and_due(at_most + handed_over_within)[1]
+        due_in, asked_in = self._seconds_until("due_time"), self._seconds_until("scheduled_time")
+        claimed = self._claim(
+            f"state = 'pending' AND id = %s AND (due_time <= {due_again.text}"
+            f" OR due_time <= {at_last.text} AND {due_in.text} + {asked_in.text} <= %s)",
+            [
+                function_id,
+                *due_again.params,
+                *at_last.params,
+                *due_in.params,
+                *asked_in.params,
+                2 * handed_over_within.total_seconds(),
+            ],
+        )
+        return next(iter(claimed), None)
+
+    def _claim(self, chosen: str, params: list[Any]) -> list[Claimable]:
+        now = self._now()
+        due_in = self._seconds_until("due_time")
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT id, name, kind, {self._text('args')}, attempts, {now.text}, {due_in.text},"
+                f" {self.mark_executing}, due_time, trace_context FROM {TABLE} WHERE {chosen} {self.skip_locked}",
+                [*now.params, *due_in.params, *params],
+            )
+            return [
+                Claimable(
+                    function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), due_time, trace
+                )
+                for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, trace in cursor.fetchall()
+            ]
+
+
+def _earlier_than(lane: Lane | None) -> Sql:
+    if lane is None:
+        return Sql("")
+    # The first comparison is what an index understands.
+    return Sql(" AND due_time <= %s AND (due_time < %s OR id < %s)", lane.due_time, lane.due_time, lane.first_id)
+
+
+#: Stands for the present in ``Database.record``.
+NOW = object()
+
+
+class Recording(Alias):
+    def record(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
+        """Change a row if it still is as expected, and return whether it was.
+
+        A changed value may be ``NOW`` or, for ``due_time``, the ``timedelta`` from now.
+        """
+        assignments: list[str] = []
+        params: list[Any] = []
+        for column, value in changes.items():
+            change = self._change(column, value)
+            assignments.append(f"{column} = {change.text}")
+            params += change.params
+        conditions = " AND ".join(f"{column} = %s" for column in only_if)
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {TABLE} SET {', '.join(assignments)} WHERE id = %s AND {conditions}",
+                [*params, function_id, *only_if.values()],
+            )
+            return bool(cursor.rowcount)
+
+    def record_unless_held(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
+        """``record``, but without waiting for long for somebody who has locked the row, where that can be told."""
+        return self.record(function_id, changes, only_if=only_if)
+
+    def record_successes(self, successes: Sequence[Success], *, worker: str) -> bool:
+        """Record that these mutations have succeeded, in one statement; whether all were pending and due."""
+        placeholders = ", ".join(["%s"] * len(successes))
+        assignments, params = [], []
+        for column in ("attempts", "started_time", "completed_time", "result"):
+            values = [(success.id, getattr(success, column)) for success in successes]
+            if any(value is not None for _, value in values):
+                value_of_row = self._json("%s") if column == "result" else "%s"
+                assignments.append(f"{column} = CASE id {f'WHEN %s THEN {value_of_row} ' * len(values)}END")
+                params += [each for value in values for each in value]
+        now = self._now()
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {TABLE} SET state = 'success', kind = 'mutation', error = '', traceback = '', worker = %s,"
+                f" {', '.join(assignments)} WHERE id IN ({placeholders}) AND state = 'pending'"
+                f" AND due_time <= {now.text}",
+                [worker, *params, *(success.id for success in successes), *now.params],
+            )
+            return bool(cursor.rowcount == len(successes))
+
+    def later(self, time: Any, seconds: float) -> Any:
+        """So many seconds after a time that the driver has given, as the driver takes it."""
+        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
+        return moment + timedelta(seconds=seconds)
+
+    def _change(self, column: str, value: Any) -> Sql:
+        if value is NOW:
+            return self._now()
+        if isinstance(value, timedelta):
+            return self._scheduled_and_due(value)[1]
+        return Sql(self._json("%s") if column == "result" else "%s", value)
+
+
+class Database(Scheduling, Lanes, Claiming, Recording, Browsing, Sessions, Transactions, Failures):
+    """One database alias, and what its vendor can do."""
+
+    #: Whether one executing mutation keeps every other writer waiting.
+    has_one_writer: ClassVar[bool] = False
+    #: How long an idle executor sleeps when nothing wakes it, in seconds.
+    poll_interval: float = 1.0
+
+    def lock_rows(self, ids: Collection[int]) -> None:
+        """Lock rows, interrupting the mutations that hold them where the database can; else do nothing."""

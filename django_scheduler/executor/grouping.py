@@ -1,0 +1,279 @@
+"""Functions that run alone for a while.
+
+Because they failed or ended a group: trying again costs a group each time. Or because they took long: that is how long
+a group would keep the rows of its other members from everybody else.
+
+How many functions to claim at a time: one, and twice as many each time that turned out well.
+
+The workers of an executor share what they have learned of a lane, so that it is learned once; and a lane with a single
+function teaches nothing about one with a backlog.
+
+A group: several due mutations that share one transaction, because round trips are what a mutation costs.
+
+The invariant is that of a mutation alone: the effects of each member, what it schedules and cancels, and its
+``success`` are one transaction, which holds the locks of all members' rows. The group commits only what each member
+would have committed by itself, one after the other. It is formed in the hope that nothing special happens; whatever
+else happens rolls all of it back, and those that had begun run alone, as if there had been no group. Nothing had
+committed, so this is one more retry, and it is not counted as an attempt.
+
+What is special:
+
+* An exception, an interruption by a cancel, a broken transaction: of a body, or at COMMIT.
+* Any error of the database, also one that the body catches: alone, the body decides what that means.
+* A constraint that is violated. Deferred ones are checked by each statement here, so that no member repairs what
+  another one has left. A body that needs the deferral meets an error in a group, and runs alone. (SQLite cannot check
+  them early: there, two members may repair each other's reference within a group.)
+* A statement that does more than read and write rows: a setting stays for the rest of the transaction, as that of
+  row-level security does, and COMMIT, or on MySQL anything that changes a table, would commit the others' effects
+  without their ``success``, and they would run once more. So it is refused before it is executed. What goes past
+  Django's cursor (``callproc``, ``executescript``, the driver itself) cannot be seen: who ends the transaction in such
+  a way has to declare ``alone=True``.
+* A member that another one has canceled, put off, or whose record it has changed: the record of success then misses
+  a row.
+
+A member whose time is up has used up its budget: it fails, and only the others run alone. If its body does not end,
+all of them lose their session and their locks, and others run them.
+
+A function that has ended a group, failed alone, or took long runs alone for a while; one that is declared
+``@mutation(alone=True)`` always does.
+
+A cancel from outside finds the locks of all members held by this transaction. Held for longer than it is patient, the
+group is interrupted as a mutation alone is: all of it vanishes, the cancel has its row, and the others run again.
+The locks are not held for long: a group begins no further body once ``LONGEST`` has passed, and lets go of the rows
+that it has not come to.
+
+COMMIT lost on the way: the members have all committed or all vanished, so one row tells it for all.
+"""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from django_scheduler.databases import Database, Lane, Success
+from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.mutation import MutationExecution
+from django_scheduler.executor.session import tidy_connections, tidy_other_connections
+from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.scheduling import share_announcement
+from django_scheduler.transactions import TransactionWatch, in_transaction
+
+#: In seconds.
+FOR_A_WHILE = 10.0
+
+#: How long a body takes that takes long, in seconds: longer than a machine that is busy makes a short one take.
+LONG = 0.5
+
+
+class LoneNames:
+    """Shared by the workers of a process."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def add(self, name: str) -> None:
+        self._until[name] = time.monotonic() + FOR_A_WHILE
+
+    def add_if_long(self, name: str, duration: float) -> None:
+        if duration > LONG:
+            self.add(name)
+
+    def __contains__(self, name: str) -> bool:
+        until = self._until.get(name)
+        return until is not None and time.monotonic() < until
+
+
+LARGEST = 100
+
+#: Groups grow only while there is time for all of their members, so those of one so large take a few milliseconds each.
+LARGE = 16
+
+#: Of their time, what bodies have to spend computing for a thread beside them to be more of a hindrance than a help.
+MUCH_COMPUTING = 1 / 3
+
+#: How many groups in a row have to wait: beside the first ones, those that were small are still at work.
+TRIES = 4
+
+
+class GroupSize:
+    """Grows with a backlog of short mutations; shrinks without one, and when they are long or something goes wrong."""
+
+    _grows_from = 0.0
+    _waits_until = 0.0
+    _waited = 0
+
+    def __init__(self) -> None:
+        #: How many to claim next.
+        self.next = 1
+
+    def went_well(self, executed: int, *, asked_for: int) -> None:
+        """So many were executed: as many as were asked for, or as there were, or as there was time for."""
+        if executed < asked_for:
+            self.next = max(executed, 1)
+        elif time.monotonic() >= self._grows_from:
+            self.next = max(self.next, min(2 * executed, LARGEST))
+
+    def went_wrong(self) -> None:
+        """A group was rolled back, or what was due first cannot be part of one."""
+        self.next = 1
+
+    def cannot_grow(self) -> None:
+        """Nothing can share a transaction in this database: it is not tried again for a while."""
+        self.next = 1
+        self._grows_from = time.monotonic() + FOR_A_WHILE
+
+    def keeps_turn(self, members: int) -> bool:
+        """Whether a group should compute without other threads beside it, because they share Python's lock.
+
+        It is found out by trying, every ten seconds, because with others beside it every thread waits.
+        """
+        return members >= LARGE and time.monotonic() >= self._waits_until
+
+    def kept_turn(self, computing_share: float) -> None:
+        """How much of their time the bodies of a group have spent computing that had the turn meanwhile."""
+        self._waited = self._waited + 1 if computing_share < MUCH_COMPUTING else 0
+        if self._waited == TRIES:
+            self._waited = 0
+            self._waits_until = time.monotonic() + FOR_A_WHILE
+
+
+class GroupSizes:
+    """Of every lane."""
+
+    def __init__(self) -> None:
+        self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)
+
+    def of(self, lane: Lane) -> GroupSize:
+        return self._sizes[lane.queue, lane.priority]
+
+
+#: For how long a group begins further bodies, in seconds.
+LONGEST = 0.05
+
+READS_OR_WRITES_ROWS = re.compile(
+    r"[\s(]*(SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|REPLACE|MERGE|SAVEPOINT|RELEASE|ROLLBACK\s+TO|EXPLAIN|SHOW)\b"
+    r"(?!.*\bset_config\s*\()(?!.*;\s*\S)",  # nor several statements in one
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class GroupEnded(Exception):
+    """The members have to run alone."""
+
+
+class MutationGroup(Execution):
+    """The execution of several mutations in one transaction.
+
+    ``execute_alone``: what to do with each of those that had begun, if the group does not work out.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[MutationExecution],
+        database: Database,
+        executor_name: str,
+        execute_alone: Callable[[ScheduledFunctionId], None],
+    ) -> None:
+        #: Those whose rows it keeps from others.
+        self._members = members
+        self._database = database
+        self._executor_name = executor_name
+        self._execute_alone = execute_alone
+        self._began = time.perf_counter()
+        self._begun: list[MutationExecution] = []
+        self._is_committing = False
+        #: The part of their time in which the bodies have not waited, for the database or for anything else.
+        self.computing_share = 0.0
+        #: The member that has ended the group.
+        self.culprit: MutationExecution | None = None
+
+    @property
+    def ids(self) -> Collection[ScheduledFunctionId]:
+        members = [self.culprit] if self.culprit and self.culprit.is_given_up else self._members
+        return [member.id for member in members]
+
+    @property
+    def begun(self) -> Sequence[MutationExecution]:
+        """Those of the members that it has come to."""
+        return self._begun
+
+    def in_transaction(self) -> None:
+        successes = []
+        watch = GroupWatch(self._database)
+        self._database.check_constraints_early()
+        began_to_compute = time.thread_time()
+        with watch:
+            for member in self._members:
+                successes.append(self._run(member, watch))
+                if time.perf_counter() - self._began > LONGEST:
+                    break
+        self.computing_share = (time.thread_time() - began_to_compute) / (time.perf_counter() - self._began)
+        self._members = self._begun  # the others go on to whoever claims them next, also while the hooks run here
+        if not self._database.has_one_writer:
+            self.let_go()  # what is left is to wait for the database
+        if not self._database.record_successes(successes, worker=self._executor_name):
+            raise GroupEnded("a member is no longer pending, or no longer due")
+        self._is_committing = True
+
+    def after_commit(self) -> None:
+        share_announcement([hook for member in self._begun for hook in member.commit_hooks])
+        for member in self._begun:
+            member.after_commit()
+
+    def after_rollback(self, error: BaseException) -> None:
+        if self.culprit and self.culprit.timed_out:
+            self.culprit.after_rollback(error)
+            self._begun.remove(self.culprit)
+        tidy_connections(self._database.using)
+        if self._is_committing and self._has_committed():
+            self.after_commit()
+            return
+        for member in self._begun:
+            self._execute_alone(member.id)
+
+    def _run(self, member: MutationExecution, watch: "GroupWatch") -> Success:
+        self._begun.append(member)
+        self.culprit = member
+        member.let_go = self.let_go
+        member.begin()
+        result = member.run()
+        member.end()
+        watch.refuse_what_is_special()
+        tidy_other_connections(self._database.using)
+        self.culprit = None
+        return Success(
+            id=member.id,
+            attempts=member.attempt,
+            started_time=self._time(member.began - self._began, member),
+            completed_time=self._time(time.perf_counter() - self._began, member),
+            result=result,
+        )
+
+    def _time(self, seconds: float, member: MutationExecution) -> Any:
+        return self._database.later(member.claimed.claim_time, seconds)
+
+    def _has_committed(self) -> bool:
+        # Locked, so that a server that is still committing is waited for; which is a conflict where a transaction
+        # sees nothing that is committed after its beginning.
+        rows = ScheduledFunction.objects.using(self._database.using).select_for_update()
+        first = rows.filter(pk=self._begun[0].id).values("state", "worker")
+        row = in_transaction(self._database.using, first.first)
+        return row == {"state": State.SUCCESS, "worker": self._executor_name}
+
+
+class GroupWatch(TransactionWatch):
+    """Notices what a mutation of a group may not do."""
+
+    _has_refused = False
+
+    def refuse_what_is_special(self) -> None:
+        """Raises ``GroupEnded`` unless the last body has only done what ends with it."""
+        if self.has_seen_errors or self._has_refused or not self.would_commit_so_far():
+            raise GroupEnded("the body has done what concerns the whole transaction")
+
+    def _notice(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+        if not (isinstance(sql, str) and READS_OR_WRITES_ROWS.match(sql)):
+            self._has_refused = True  # whatever the body makes of it
+            raise GroupEnded("the statement concerns the whole transaction")
+        return super()._notice(execute, sql, params, many, context)

@@ -1,0 +1,154 @@
+"""An errand: something done once, in a thread of its own, so with connections of its own.
+
+The caller's connection stays as it is, whatever happens, and the caller decides for how long to wait.
+
+A side task: what an executor does beside its work, repeatedly, in a thread of its own.
+
+Whatever happens in it is logged and tried again with backoff. It never stops the work, nor another side task. It
+is done at least once, however soon the executor stops.
+
+Async actions: all of a process run on one event loop, so that what belongs to a loop can be shared.
+
+The worker waits for its action, so the concurrency is that of the workers. Synchronous code that an action calls
+through ``sync_to_async``, the ORM's async methods among it, gets a thread of its own per action, as a request has
+in Django's ASGI handler: its connections are its own, and are closed when the action ends.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
+
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.db import connections
+
+from django_scheduler.context import Context
+from django_scheduler.functions import AnyFunction
+from django_scheduler.scheduling import run_async_body
+from django_scheduler.telemetry import log_of_executors as log
+
+
+def start_errand(task: Callable[[], None]) -> Future[None]:
+    """Start it; its future has what becomes of it."""
+    outcome: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            try:
+                task()
+            finally:
+                connections.close_all()
+        except BaseException as error:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    threading.Thread(target=run, name="django_scheduler errand", daemon=True).start()
+    return outcome
+
+
+def run_errand(task: Callable[[], None], *, timeout: float) -> None:
+    """Run it and wait for its end, for so many seconds at most.
+
+    Raises what it raises, and ``TimeoutError`` when it takes longer; then it goes on.
+    """
+    start_errand(task).result(timeout)
+
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
+
+
+class SideTask(threading.Thread):
+    def __init__(self, name: str, task: Callable[[], None], *, interval: float, stopping: threading.Event) -> None:
+        super().__init__(name=f"django_scheduler {name}", daemon=True)
+        self._task_name = name
+        self._task = task
+        self._interval = interval
+        self._stopping = stopping
+
+    def run(self) -> None:
+        wait_after_failure = FIRST_WAIT
+        while True:
+            try:
+                self._run_once()
+                wait = self._interval
+                wait_after_failure = FIRST_WAIT
+            except BaseException as error:
+                wait = wait_after_failure
+                wait_after_failure = min(wait_after_failure * 2, LONGEST_WAIT)
+                self._log_failure(error, wait)
+            if self._stopping.wait(wait):
+                return
+
+    def _run_once(self) -> None:
+        try:
+            self._task()
+        finally:
+            connections.close_all()
+
+    def _log_failure(self, error: BaseException, wait: float) -> None:
+        log(
+            logging.WARNING,
+            "The executor's %s failed and is repeated in %.1f s; its work goes on: %s",
+            self._task_name,
+            wait,
+            error,
+            error=error,
+        )
+
+
+class AsyncBody:
+    """An async body on the process's loop, on which it can be canceled."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._is_canceled = False
+
+    def run(self, function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+        """Run it, and wait for what it returns or raises."""
+        return asyncio.run_coroutine_threadsafe(self._run(function, arguments, context), _event_loop()).result()
+
+    def cancel(self) -> None:
+        """Cancel it, from any thread and once: what it does about that is not disturbed again."""
+        if not self._is_canceled:
+            self._is_canceled = True
+            _event_loop().call_soon_threadsafe(self._cancel_task)
+
+    async def _run(self, function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+        async with ThreadSensitiveContext():
+            try:
+                # A task of its own: what is canceled is the body, and not what has to be done after it.
+                self._task = asyncio.create_task(run_async_body(function, arguments, context))
+                if self._is_canceled:
+                    self._cancel_task()
+                return await self._task
+            finally:
+                await sync_to_async(connections.close_all)()
+
+    def _cancel_task(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+_making = threading.Lock()
+_made: asyncio.AbstractEventLoop | None = None
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    global _made
+    with _making:
+        if _made is None:
+            _made = asyncio.new_event_loop()
+            threading.Thread(target=_run_forever, args=[_made], name="django_scheduler event loop", daemon=True).start()
+        return _made
+
+
+def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
+    # SystemExit in a task is passed on by the loop as well, and ends it; so does a body that calls stop(). The
+    # others' actions go on.
+    while True:
+        with suppress(BaseException):
+            loop.run_forever()

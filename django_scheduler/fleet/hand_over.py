@@ -1,0 +1,162 @@
+"""Handing due functions over to the workers that a site already has: ``EXECUTOR = "tasks:<alias>"``.
+
+The fleet is any backend of Django's tasks: Celery, RQ, dramatiq, or another machine's workers. What it is sent is one
+small task with the id of a function. It may be sent twice, late or never, and neither promise depends on it:
+
+* The record decides. A worker claims the function by its id, only while it is pending, and executes it as an executor
+  does (``executor/by_id.py``). So of two messages one finds nothing to do. A mutation whose worker dies is pending
+  again; an action whose worker dies is recorded as lost, because its process is on record.
+* What was handed over is due again after a while, ``HAND_OVER_TIMEOUT``: its ``due_time`` is moved ahead, in the
+  transaction that schedules it or that claims it for the hand-over, before the message goes out. Should the message get
+  lost, or a process die, ``runscheduler`` finds it due once more and hands it over once more. The longer that goes on,
+  the longer the next wait, so that a fleet that is merely slow is not buried under messages.
+
+Who hands over: what is due at once, the process that schedules it, after its transaction has committed (``Fleet``).
+Everything else, ``runscheduler``: it claims what is due as ever, and instead of executing it hands it over
+(``HandOver``). Without it nothing happens later than at once, and nothing that got lost comes back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.db import connections, transaction
+
+from django_scheduler import conf
+from django_scheduler.conf import get_settings
+from django_scheduler.executor import LONGEST_WAIT, SingleExecution, execute_with
+from django_scheduler.functions import AnyFunction
+from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.scheduling import hand_over_to
+from django_scheduler.telemetry import report
+
+PREFIX = "tasks:"
+
+
+def alias() -> str | None:
+    """Return the alias in ``TASKS`` of the fleet that executes, or ``None`` where executors do it themselves."""
+    executor = get_settings().EXECUTOR
+    return executor.removeprefix(PREFIX) if executor else None
+
+
+def register() -> None:
+    """Hand due functions over from now on if ``EXECUTOR`` names a fleet, and make its task known.
+
+    Called when Django starts, and again when a test changes the setting.
+
+    Raises ``ImproperlyConfigured`` if there cannot be such a fleet.
+    """
+    try:
+        name = alias()
+    except ImproperlyConfigured:
+        return  # which the checks explain better
+    hand_over_to(None if name is None else Fleet())
+    execute_with(None if name is None else HandOver)
+    if name is not None:
+        if django.VERSION < (6, 0):
+            raise ImproperlyConfigured(
+                f"DJANGO_SCHEDULER['EXECUTOR'] is 'tasks:{name}', and django.tasks came with Django 6.0; this is Django"
+                f" {django.get_version()}. Leave it out, and let runscheduler execute."
+            )
+        from django_scheduler.fleet import worker  # noqa: F401
+
+
+def _register_again(setting: str, **kwargs: object) -> None:
+    if setting == conf.NAME:
+        register()
+
+
+setting_changed.connect(_register_again)
+
+
+class Fleet:
+    """Executes what is due at once: ``scheduling/enqueue.py`` hands it over."""
+
+    def time_to_begin(self) -> timedelta:
+        """Return for how long a function may take to begin until it is handed over again."""
+        return get_settings().HAND_OVER_TIMEOUT
+
+    def hand_over_after_commit(self, using: str, ids: Iterable[int], function: AnyFunction) -> None:
+        """Hand over what has just been scheduled, once its transaction has committed."""
+        connection = connections[using]
+        if connection.in_atomic_block or connection.get_autocommit():
+            for function_id in ids:
+                hand = partial(
+                    hand_over, using, function_id, name=function.name, queue=function.queue, priority=function.priority
+                )
+                transaction.on_commit(hand, using=using, robust=True)
+
+
+def time_to_begin_again(age: timedelta) -> timedelta:
+    """Return the next wait of a function that has been due for so long: it doubles each time, up to a limit."""
+    timeout = get_settings().HAND_OVER_TIMEOUT
+    return min(max(timeout, age), LONGEST_WAIT * timeout)
+
+
+def hand_over(using: str, function_id: int, *, name: str, queue: str, priority: int) -> None:
+    """Send a function to the fleet. If that fails it is logged, and the function is handed over again in time."""
+    try:
+        _send(using, function_id, queue, priority)
+    except Exception as error:
+        report(
+            "%s %s could not be handed over to %s, which is tried again: %s: %s",
+            name,
+            function_id,
+            get_settings().EXECUTOR,
+            type(error).__name__,
+            error,
+            error=error,
+            function=name,
+            function_id=function_id,
+        )
+
+
+def _send(using: str, function_id: int, queue: str, priority: int) -> None:
+    from django.tasks.base import TASK_MAX_PRIORITY, TASK_MIN_PRIORITY
+
+    from django_scheduler.fleet.worker import task_for
+
+    backend_alias = alias()
+    assert backend_alias is not None
+    task: Any = task_for(backend_alias)
+    values: dict[str, Any] = {"queue_name": queue}
+    if task.get_backend().supports_priority:
+        values["priority"] = min(max(priority, TASK_MIN_PRIORITY), TASK_MAX_PRIORITY)
+    task.using(**values).enqueue(function_id, using)
+
+
+class HandOver(SingleExecution):
+    """Hands a claimed function over instead of executing it."""
+
+    def in_transaction(self) -> None:
+        rows = ScheduledFunction.objects.using(self.database.using).annotate(now=self.database.now())
+        self._queue, self._priority, asked, now = rows.values_list("queue", "priority", "scheduled_time", "now").get(
+            pk=self.id
+        )
+        self._age = now - asked
+        self._wait = time_to_begin_again(self._age)
+        self.database.record(self.id, {"due_time": self._wait}, only_if={"state": State.PENDING})
+
+    def after_commit(self) -> None:
+        hand_over(self.database.using, self.id, name=self.name, queue=self._queue, priority=self._priority)
+        if self._age >= get_settings().HAND_OVER_TIMEOUT and not self.claimed.attempts:
+            self.log(
+                logging.WARNING,
+                "%s %s: was handed over before and has not begun, %.0f s after its time; it is handed over again, and"
+                " once more in %.0f s. Do the fleet's workers run, and serve the queue %r?",
+                self.name,
+                self.id,
+                self._age.total_seconds(),
+                self._wait.total_seconds(),
+                self._queue,
+            )
+
+    def after_rollback(self, error: BaseException) -> None:
+        raise error

@@ -1,0 +1,49 @@
+"""The task that a fleet's workers are sent: execute the scheduled function with this id.
+
+It is imported when Django starts, if ``EXECUTOR`` names a fleet, because most workers must know their tasks by then.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.core.exceptions import ImproperlyConfigured
+from django.tasks import DEFAULT_TASK_QUEUE_NAME, task_backends
+from django.tasks.exceptions import InvalidTaskBackend
+
+from django_scheduler.executor import execute
+from django_scheduler.fleet import hand_over
+from django_scheduler.tasks.backend import SchedulerBackend
+from django_scheduler.tasks.function import AnyTask
+
+
+def _execute(function_id: int, using: str) -> None:
+    execute(function_id, using=using)
+
+
+_execute.__name__ = _execute.__qualname__ = "execute_function"
+
+
+@cache
+def task_for(alias: str) -> AnyTask:
+    """The task, for a backend of that alias."""
+    where = f"DJANGO_SCHEDULER['EXECUTOR'] is '{hand_over.PREFIX}{alias}'"
+    try:
+        backend = task_backends[alias]
+    except InvalidTaskBackend as error:
+        raise ImproperlyConfigured(f"{where}, and there is no such backend in TASKS: {error}") from error
+    if isinstance(backend, SchedulerBackend):
+        raise ImproperlyConfigured(f"{where}, which is a backend of django_scheduler: it would hand over to itself.")
+    queues = backend.queues
+    return backend.task_class(
+        func=_execute,
+        priority=0,
+        backend=alias,
+        queue_name=DEFAULT_TASK_QUEUE_NAME if not queues or DEFAULT_TASK_QUEUE_NAME in queues else min(queues),
+        run_after=None,
+        takes_context=False,
+    )
+
+
+#: Found by its dotted name, as a worker finds its tasks.
+execute_function = task_for(alias) if (alias := hand_over.alias()) else None

@@ -1,0 +1,141 @@
+"""Direct calls, ``ctx.run_mutation`` and ``ctx.run_action``: now, here, with the result for the caller.
+
+A mutation that conflicts with another transaction is repeated only while its own transaction is known to be
+gone: after an error before COMMIT, or one by which COMMIT itself reports a conflict. When the connection is
+lost during COMMIT, nobody knows whether it took effect, and the error goes to the caller. (A scheduled
+mutation has its record to look at, and is resolved: see ``executor/mutation.py``.) After COMMIT, Django runs the
+hooks of ``on_commit``, whose errors go to the caller too, whatever they look like.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import connections, router, transaction
+
+from django_scheduler.databases import database_for
+from django_scheduler.errors import FunctionNotFound, SchedulerError
+from django_scheduler.functions import AnyFunction, resolve
+from django_scheduler.models import Kind, ScheduledFunction
+from django_scheduler.scheduling.running import Running, running
+from django_scheduler.transactions import Attempt
+
+if TYPE_CHECKING:
+    from django_scheduler.context import Context
+
+
+#: Convex's numbers for a mutation that a client called.
+CONFLICT_RETRIES = 4
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
+
+
+def run_mutation(caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    mutation = _resolve(function, Kind.MUTATION)
+    arguments = mutation.bind(args, kwargs)
+    using, callee = _callee(caller, Kind.MUTATION)
+    if connections[using].in_atomic_block:
+        with transaction.atomic(using=using):
+            return run_body(mutation, arguments, callee)
+    result, hook_error = commit_mutation(caller, mutation, arguments)
+    if hook_error is not None:
+        raise hook_error
+    return result
+
+
+def commit_mutation(
+    caller: Context, mutation: AnyFunction, arguments: dict[str, object]
+) -> tuple[Any, Exception | None]:
+    """Run a mutation in a transaction of its own: what it returned, and what a hook has raised since it committed.
+
+    Raises what the mutation raises.
+    """
+    using, callee = _callee(caller, Kind.MUTATION)
+    database = database_for(using)
+    retries = 0
+    while True:
+        attempt = Attempt(database)
+        result = None
+        try:
+            with attempt.transaction():
+                result = run_body(mutation, arguments, callee)
+        except Exception as error:
+            if attempt.has_committed:
+                return result, error
+            if retries == CONFLICT_RETRIES or not attempt.may_be_repeated(error):
+                raise
+            if database.is_lost(error):
+                connections[using].close()
+        else:
+            return result, None
+        retries += 1
+        time.sleep(min(FIRST_WAIT * 2**retries, LONGEST_WAIT) * random.random())
+
+
+def run_action(caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    action, arguments, callee = _prepare_action(caller, function, args, kwargs)
+    if action.is_async:
+        return async_to_sync(run_async_body)(action, arguments, callee)
+    return run_body(action, arguments, callee)
+
+
+async def arun_mutation(caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return await sync_to_async(run_mutation)(caller, function, args, kwargs)
+
+
+async def arun_action(caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    action, arguments, callee = _prepare_action(caller, function, args, kwargs)
+    if action.is_async:
+        return await run_async_body(action, arguments, callee)
+    return await sync_to_async(run_body)(action, arguments, callee)
+
+
+def run_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+    """Call the function, and let the imported ``ctx`` know of it meanwhile."""
+    token = running.set(context.running)
+    try:
+        return function.body(context, **arguments)
+    finally:
+        running.reset(token)
+
+
+async def run_async_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+    """``run_body`` for a coroutine function."""
+    token = running.set(context.running)
+    try:
+        return await function.body(context, **arguments)
+    finally:
+        running.reset(token)
+
+
+def _resolve(function: Any, kind: Kind) -> AnyFunction:
+    resolved = resolve(function)
+    if resolved.kind is not kind:
+        raise FunctionNotFound(
+            f"{resolved.name} is no {kind.value} but a scheduled {resolved.kind.value}: call it with"
+            f" run_{resolved.kind.value}."
+        )
+    return resolved
+
+
+def _callee(caller: Context, kind: Kind) -> tuple[str, Context]:
+    current = caller.running
+    if current is None:
+        current = Running(kind=kind, using=router.db_for_write(ScheduledFunction))
+    return current.using, caller.bound_to(replace(current, kind=kind))
+
+
+def _prepare_action(
+    caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[AnyFunction, dict[str, object], Context]:
+    action = _resolve(function, Kind.ACTION)
+    if caller.running is not None and caller.running.kind is Kind.MUTATION:
+        raise SchedulerError(
+            f"The action {action.name} cannot run inside a mutation, whose transaction would wait for it. Schedule"
+            f" it to run once the mutation has committed: ctx.scheduler.run_after(0, {action.last_name}, ...)."
+        )
+    _, callee = _callee(caller, Kind.ACTION)
+    return action, action.bind(args, kwargs), callee

@@ -1,0 +1,141 @@
+"""Cancel: of whatever state, all or nothing, as part of the caller's transaction.
+
+The invariant: a function is canceled exactly if the one conditional update from ``pending`` or
+``in_progress`` to ``canceled`` finds its row. Every completion is such an update too, so of a cancel and a
+completion one wins, and the other finds nothing to change.
+
+* Pending: the update takes the row's lock; executors skip locked rows, and a committed cancel is no longer
+  pending. A rolled-back cancel leaves it as it was.
+* An action in progress holds no lock: the update wins at once, and the action's own end, which asks for
+  ``in_progress``, finds nothing.
+* A mutation that is executing holds its row's lock until it has committed or vanished, so the update has to
+  wait. On PostgreSQL we do not let it: the executor is interrupted, its transaction vanishes, and the lock is
+  free (see ``databases/interruption.py``). An interrupted mutation that we then do not cancel after all,
+  because our own transaction rolls back, is pending with one more attempt: its executor took the interruption
+  for a transient error, waited for our lock to record that, and found the row as it was.
+* Elsewhere the update waits for the mutation's end, and the database's own lock timeout applies.
+
+Two cancels of one row: the second waits for the first one's transaction and then sees ``canceled``.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connections
+from django.db.models import QuerySet
+
+from django_scheduler.databases import database_for
+from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
+from django_scheduler.functions import resolve
+from django_scheduler.models import UNFINISHED, ScheduledFunction, State
+from django_scheduler.scheduling.interventions import Outcome
+from django_scheduler.scheduling.running import Running
+from django_scheduler.transactions import in_transaction
+
+ROWS_PER_STATEMENT = 1_000
+
+LARGEST_ID = 2**63 - 1
+
+_CANCEL_OUTCOMES = {
+    **{state.value: Outcome.DONE for state in UNFINISHED},
+    State.CANCELED.value: Outcome.CANCELED,
+}
+
+
+def cancel(using: str, function_id: int, caller: Running | None) -> None:
+    """``Scheduler.cancel``."""
+    if isinstance(function_id, bool) or not isinstance(function_id, int):
+        raise TypeError(f"The id of a scheduled function is an int, not {type(function_id).__name__}.")
+    if caller is not None and caller.using == using and caller.function_id == function_id:
+        raise CannotCancelSelf(
+            f"The scheduled function {function_id} cannot cancel itself: return to end early, or raise to fail."
+        )
+    if not 0 < function_id <= LARGEST_ID:
+        raise _unknown(function_id)
+
+    def cancel_it() -> None:
+        database_for(using).lock_rows([function_id])
+        if not _mark_canceled(using, [function_id]):
+            _explain_why_not(using, function_id)
+
+    in_transaction(using, cancel_it)
+
+
+def cancel_all(
+    using: str,
+    caller: Running | None,
+    *,
+    function: Any = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> int:
+    """``Scheduler.cancel_all``: in ascending order, so that two of them do not wait for each other."""
+    chosen = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED).order_by("pk")
+    if caller is not None and caller.using == using and caller.function_id is not None:
+        chosen = chosen.exclude(pk=caller.function_id)
+    if function is not None:
+        # A name is taken as it is, so that what is left of a function that is gone can be canceled.
+        chosen = chosen.filter(name=function if isinstance(function, str) else resolve(function).name)
+    if start is not None:
+        chosen = chosen.filter(due_time__gte=start)
+    if end is not None:
+        chosen = chosen.filter(due_time__lt=end)
+
+    def cancel_them() -> int:
+        canceled = 0
+        for ids in _portions(list(chosen.values_list("pk", flat=True))):
+            database_for(using).lock_rows(ids)
+            canceled += _mark_canceled(using, ids)
+        return canceled
+
+    return in_transaction(using, cancel_them)
+
+
+def cancel_each(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
+    """Cancel those of the functions that have not finished; what became of each."""
+
+    def cancel_them() -> dict[int, Outcome]:
+        outcomes = dict.fromkeys(ids, Outcome.GONE)
+        database_for(using).lock_rows(ids)
+        for pk, state in _current_rows(using).filter(pk__in=ids).order_by("pk").values_list("pk", "state"):
+            outcomes[pk] = _CANCEL_OUTCOMES.get(state, Outcome.FINISHED)
+        _mark_canceled(using, [pk for pk, outcome in outcomes.items() if outcome is Outcome.DONE])
+        return outcomes
+
+    return in_transaction(using, cancel_them)
+
+
+def _portions(ids: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), ROWS_PER_STATEMENT):
+        yield ids[start : start + ROWS_PER_STATEMENT]
+
+
+def _mark_canceled(using: str, ids: Sequence[int]) -> int:
+    rows = ScheduledFunction.objects.using(using).filter(pk__in=ids, state__in=UNFINISHED)
+    return rows.update(state=State.CANCELED, completed_time=database_for(using).now())
+
+
+def _explain_why_not(using: str, function_id: int) -> None:
+    row = _current_rows(using).filter(pk=function_id).values_list("name", "state").first()
+    if row is None:
+        raise _unknown(function_id)
+    name, state = row
+    if state != State.CANCELED:
+        raise AlreadyFinished(f"{name} {function_id} cannot be canceled: it has finished ({state}).")
+
+
+def _current_rows(using: str) -> QuerySet[ScheduledFunction]:
+    """Rows as they are now: a plain read could show the snapshot of a transaction that began earlier.
+
+    Not with the strongest lock, which would wait for somebody who inserts a row that refers to one of them.
+    """
+    no_key = connections[using].features.has_select_for_no_key_update
+    return ScheduledFunction.objects.using(using).select_for_update(no_key=no_key)
+
+
+def _unknown(function_id: int) -> UnknownScheduledFunction:
+    return UnknownScheduledFunction(
+        f"There is no scheduled function {function_id} to cancel: it never existed, was rolled back, or"
+        " finished so long ago that its record has been deleted."
+    )

@@ -1,0 +1,168 @@
+"""How a function is scheduled: checked, bound, encoded and counted first, and only then written."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from django.db import transaction
+from django.utils import timezone
+
+from django_scheduler import values
+from django_scheduler.conf import get_settings
+from django_scheduler.databases import NewRow, database_for
+from django_scheduler.errors import InvalidArguments
+from django_scheduler.functions import AnyFunction, resolve
+from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.scheduling import commit_hook
+from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, Limit, Scheduled, Volume
+from django_scheduler.scheduling.running import Running
+from django_scheduler.telemetry import tracing
+
+ROWS_PER_STATEMENT = 1_000
+
+#: What is due later than that, and than the next poll, wakes nobody. It is far longer than executors sleep unless they
+#: are told to, and than the clocks of two hosts should differ by.
+SOON = timedelta(minutes=1)
+
+#: MariaDB takes no statement of over 16 MiB, unless it is configured to.
+BYTES_PER_STATEMENT = 4 * 1024 * 1024
+
+
+class Fleet(Protocol):
+    """Workers of another system, to which what is due at once is handed over."""
+
+    def time_to_begin(self) -> timedelta:
+        """Return for how long a function may take to begin until it is due again."""
+
+    def hand_over_after_commit(self, using: str, ids: Iterable[int], function: AnyFunction) -> None:
+        """Hand functions over once the transaction that is open has committed."""
+
+
+_fleet: Fleet | None = None
+
+
+def hand_over_to(fleet: Fleet | None) -> None:
+    """Have functions that are due at once executed by a fleet from now on, or with ``None`` by executors."""
+    global _fleet
+    _fleet = fleet
+
+
+def schedule(
+    using: str,
+    caller: Running | None,
+    time: timedelta | datetime,
+    function: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> ScheduledFunctionId:
+    """Schedule one function after a delay or at a time."""
+    target = resolve(function)
+    arguments = values.dump_arguments(target.name, target.bind(args, kwargs))
+    (function_id,) = _write(using, caller, time, target, [arguments], ONE_BY_ONE)
+    return function_id
+
+
+def schedule_many(
+    using: str,
+    caller: Running | None,
+    time: timedelta | datetime,
+    function: Any,
+    arguments: Iterable[Mapping[str, Any]],
+) -> list[ScheduledFunctionId]:
+    """Schedule a function once for each mapping of arguments, all of them or none."""
+    target = resolve(function)
+    texts = []
+    for position, keywords in enumerate(arguments):
+        if not isinstance(keywords, Mapping):
+            raise InvalidArguments(
+                f"{target.name} is scheduled in bulk with one dict of arguments each, not with"
+                f" {type(keywords).__name__} (at position {position})."
+            )
+        try:
+            texts.append(values.dump_arguments(target.name, target.bind((), dict(keywords))))
+        except InvalidArguments as error:
+            raise InvalidArguments(f"{error} (at position {position})") from error
+    return _write(using, caller, time, target, texts, BULK) if texts else []
+
+
+def _write(
+    using: str,
+    caller: Running | None,
+    time: timedelta | datetime,
+    function: AnyFunction,
+    arguments: list[str],
+    limit: Limit,
+) -> list[ScheduledFunctionId]:
+    volume = Volume(len(arguments), sum(map(len, arguments)))
+    commit_hook.count(using, limit, volume, function.name)
+    parent = caller.function_id if caller and caller.using == using else None
+    state = State.CANCELED if caller and _is_canceled(caller) else State.PENDING
+    fleet = _fleet if _fleet and state is State.PENDING and limit is ONE_BY_ONE and _is_due(time) else None
+    with tracing.scheduling(
+        name=function.name, kind=function.kind.value, queue=function.queue, number=len(arguments)
+    ) as trace_context:
+        rows = [
+            NewRow(
+                name=function.name,
+                kind=function.kind,
+                args=text,
+                state=state,
+                queue=function.queue,
+                priority=function.priority,
+                time=time,
+                parent_id=parent,
+                hand_over=fleet.time_to_begin() if fleet else None,
+                trace_context=trace_context,
+            )
+            for text in arguments
+        ]
+        ids = insert(using, rows)
+    scheduled = Scheduled(using=using, name=function.name, kind=function.kind.value, queue=function.queue, ids=ids)
+    commit_hook.announce(scheduled, wake=fleet is None and _is_soon(time))
+    if fleet is not None:
+        fleet.hand_over_after_commit(using, ids, function)
+    return ids
+
+
+def insert(using: str, rows: list[NewRow]) -> list[ScheduledFunctionId]:
+    """Write rows, of whatever number and size: all of them or none."""
+    database = database_for(using)
+    first, *others = _in_statements(rows)
+    if not others:
+        return database.insert(first)
+    with transaction.atomic(using=using):
+        return [function_id for statement in (first, *others) for function_id in database.insert(statement)]
+
+
+def _in_statements(rows: list[NewRow]) -> Iterator[list[NewRow]]:
+    statement: list[NewRow] = []
+    size = 0
+    for row in rows:
+        if statement and (len(statement) == ROWS_PER_STATEMENT or size + len(row.args) > BYTES_PER_STATEMENT):
+            yield statement
+            statement, size = [], 0
+        statement.append(row)
+        size += len(row.args)
+    yield statement
+
+
+def _is_due(time: timedelta | datetime) -> bool:
+    return time <= timedelta(0) if isinstance(time, timedelta) else time <= timezone.now()
+
+
+def _is_soon(time: timedelta | datetime) -> bool:
+    """Whether it may be due before executors have looked by themselves."""
+    delay = time if isinstance(time, timedelta) else time - timezone.now()
+    return delay < SOON + (get_settings().POLL_INTERVAL or timedelta(0))
+
+
+def _is_canceled(caller: Running) -> bool:
+    """Whether the scheduled function that is executing has been canceled meanwhile.
+
+    Only an action can be: the row of a mutation that executes is locked by it, so a cancel either waits until
+    the mutation has committed or interrupts it, and what it had scheduled vanishes with it.
+    """
+    if caller.function_id is None or caller.scheduled_kind is Kind.MUTATION:
+        return False
+    rows = ScheduledFunction.objects.using(caller.using)
+    return rows.filter(pk=caller.function_id, state=State.CANCELED).exists()

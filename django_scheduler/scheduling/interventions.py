@@ -1,0 +1,148 @@
+"""What became of each scheduled function of a selection that somebody wanted to change.
+
+Run now and reschedule: a pending function is due at another time.
+
+The invariant: only a row that is pending, and that nobody else has locked, is moved. An executing mutation holds
+the lock of its row, so it is neither moved nor waited for, which could take as long as its body: it is reported as
+running. The same is true of an action in the moment in which it is claimed, and of a row that is being canceled.
+(SQLite locks no rows. There the update waits for the only writer, as every write does.)
+
+``scheduled_time``, which is what was asked for at first, stays; ``due_time`` moves. A mutation that met a transient
+error just before may still record its own retry time over it.
+
+Run again: a finished function is scheduled once more, as a new one that refers to it.
+
+The old record stays as it is, so an action whose outcome is unknown stays ``lost``. The new one has the same
+arguments, in the form in which they were stored, and whatever queue, priority and kind its function has by now.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import partial
+
+from django.db import connections, transaction
+
+from django_scheduler.databases import NewRow, database_for
+from django_scheduler.functions import registry
+from django_scheduler.models import UNFINISHED, ScheduledFunction, State
+from django_scheduler.scheduling import commit_hook, enqueue, wakeup
+from django_scheduler.scheduling.commit_hook import BULK, Scheduled, Volume
+from django_scheduler.times import parse_time
+from django_scheduler.transactions import in_transaction
+from django_scheduler.values import to_json
+
+
+class Outcome(Enum):
+    DONE = "done"
+    #: A mutation that executes right now, or an action that begins to: it is too late.
+    RUNNING = "running"
+    #: An action in progress: there is nothing left to move.
+    IN_PROGRESS = "in progress"
+    #: It has not finished yet, so it cannot run again.
+    UNFINISHED = "unfinished"
+    FINISHED = "finished"
+    CANCELED = "canceled"
+    #: The code no longer has a function of that name.
+    MISSING = "missing"
+    #: The record does not have it: it never existed, or its retention has passed.
+    GONE = "gone"
+
+
+_OUTCOMES = {
+    State.PENDING.value: Outcome.RUNNING,
+    State.IN_PROGRESS.value: Outcome.IN_PROGRESS,
+    State.CANCELED.value: Outcome.CANCELED,
+}
+
+
+def run_now(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
+    """Make pending functions due at once; what became of each."""
+    return _move(using, ids, timedelta(0))
+
+
+def reschedule(using: str, ids: Sequence[int], when: datetime | float) -> dict[int, Outcome]:
+    """Make pending functions due at another time; in the past: at once. What became of each.
+
+    ``when`` is an aware ``datetime`` or a number of milliseconds since the epoch. Raises ``InvalidSchedule``.
+    """
+    return _move(using, ids, parse_time(when))
+
+
+def _move(using: str, ids: Sequence[int], time: timedelta | datetime) -> dict[int, Outcome]:
+    def move() -> dict[int, Outcome]:
+        movable = _lock_pending(using, ids)
+        database_for(using).reschedule(movable, time)
+        transaction.on_commit(partial(wakeup.send, using), using=using, robust=True)
+        rows = ScheduledFunction.objects.using(using).filter(pk__in=set(ids) - set(movable))
+        others = {pk: _OUTCOMES.get(state, Outcome.FINISHED) for pk, state in rows.values_list("pk", "state")}
+        return dict.fromkeys(ids, Outcome.GONE) | others | dict.fromkeys(movable, Outcome.DONE)
+
+    return in_transaction(using, move)
+
+
+def _lock_pending(using: str, ids: Sequence[int]) -> list[int]:
+    features = connections[using].features
+    rows = ScheduledFunction.objects.using(using).select_for_update(
+        skip_locked=features.has_select_for_update_skip_locked, no_key=features.has_select_for_no_key_update
+    )
+    return list(rows.filter(pk__in=ids, state=State.PENDING).order_by("pk").values_list("pk", flat=True))
+
+
+def run_again(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
+    """Schedule finished functions again, due at once; what became of each.
+
+    Raises ``TooManyScheduled`` or ``ArgumentsTooLarge`` if one transaction may not schedule so much in bulk.
+    """
+
+    def schedule() -> dict[int, Outcome]:
+        outcomes = dict.fromkeys(ids, Outcome.GONE)
+        rows = ScheduledFunction.objects.using(using).filter(pk__in=ids).order_by("pk")
+        finished: dict[int, NewRow] = {}
+        for pk, name, kind, state, args in rows.values_list("pk", "name", "kind", "state", "args"):
+            if state in UNFINISHED:
+                outcomes[pk] = Outcome.UNFINISHED
+            elif row := _row(name, kind, to_json(args)):
+                outcomes[pk] = Outcome.DONE
+                finished[pk] = row
+            else:
+                outcomes[pk] = Outcome.MISSING
+        _write(using, finished)
+        return outcomes
+
+    return in_transaction(using, schedule)
+
+
+def _row(name: str, kind: str, args: str) -> NewRow | None:
+    function = registry.find_recorded(name, kind)
+    if function is None:
+        return None
+    return NewRow(
+        name=name,
+        kind=function.kind,
+        args=args,
+        state=State.PENDING,
+        queue=function.queue,
+        priority=function.priority,
+        time=timedelta(0),
+        parent_id=None,
+    )
+
+
+def _write(using: str, rows: dict[int, NewRow]) -> None:
+    if not rows:
+        return
+    volume = Volume(len(rows), sum(len(row.args) for row in rows.values()))
+    commit_hook.count(using, BULK, volume, "what is to run again")
+    ids = enqueue.insert(using, list(rows.values()))
+    functions = ScheduledFunction.objects.using(using)
+    functions.bulk_update(_linked(list(rows), ids), ["rerun_of"], batch_size=500)
+    for row, function_id in zip(rows.values(), ids, strict=True):
+        commit_hook.announce(
+            Scheduled(using=using, name=row.name, kind=str(row.kind), queue=row.queue, ids=[function_id]), wake=True
+        )
+
+
+def _linked(old_ids: Sequence[int], new_ids: Sequence[int]) -> Iterator[ScheduledFunction]:
+    for old, new in zip(old_ids, new_ids, strict=True):
+        yield ScheduledFunction(pk=new, rerun_of_id=old)

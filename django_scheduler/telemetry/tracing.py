@@ -1,0 +1,77 @@
+"""Where a tracer is plugged in: around each call that schedules, and around each body that is executed.
+
+What it hands out for the first is stored with the function and handed back for the second, in whatever process that is.
+Without a tracer nothing is stored. A tracer that raises changes no outcome.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from django_scheduler.telemetry.log import warn
+
+T = TypeVar("T")
+
+
+class Tracer(Protocol):
+    def scheduling(self, *, name: str, kind: str, queue: str, number: int) -> AbstractContextManager[str | None]:
+        """Surrounds the scheduling of so many functions; gives what is to be stored with them."""
+        ...
+
+    def executing(self, trace_context: str | None, function: Mapping[str, Any]) -> AbstractContextManager[object]:
+        """Surrounds a body, given what was stored, and the arguments of ``function_started``."""
+        ...
+
+
+_tracer: Tracer | None = None
+
+
+def use(tracer: Tracer | None) -> None:
+    """Have everything traced by this tracer from now on."""
+    global _tracer
+    _tracer = tracer
+
+
+def is_active() -> bool:
+    return _tracer is not None
+
+
+def scheduling(*, name: str, kind: str, queue: str, number: int) -> AbstractContextManager[str | None]:
+    """Surrounds the scheduling of so many functions; gives what is to be stored with them."""
+    if _tracer is None:
+        return nullcontext()
+    return _surviving(partial(_tracer.scheduling, name=name, kind=kind, queue=queue, number=number))
+
+
+def executing(trace_context: str | None, function: Mapping[str, Any]) -> AbstractContextManager[object]:
+    """Surrounds a body, given what was stored, and the arguments of ``function_started``."""
+    return nullcontext() if _tracer is None else _surviving(partial(_tracer.executing, trace_context, function))
+
+
+@contextmanager
+def _surviving(traced: Callable[[], AbstractContextManager[T]]) -> Iterator[T | None]:
+    span = ExitStack()
+    entered = None
+    try:
+        entered = span.enter_context(traced())
+    except Exception as error:
+        _warn(error)
+    try:
+        yield entered
+    except BaseException as error:
+        _end(span, error)
+        raise
+    _end(span, None)
+
+
+def _end(span: ExitStack, error: BaseException | None) -> None:
+    try:
+        span.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+    except Exception as problem:
+        if problem is not error:
+            _warn(problem)
+
+
+def _warn(problem: Exception) -> None:
+    warn("A tracer failed: %r", problem, error=problem)

@@ -1,0 +1,12 @@
+"""TODO."""
+
+from django_scheduler.transactions.attempt import Attempt, in_transaction
+from django_scheduler.transactions.backoff import backoff
+from django_scheduler.transactions.watch import TransactionWatch
+
+__all__ = [
+    "Attempt",
+    "TransactionWatch",
+    "backoff",
+    "in_transaction",
+]

@@ -1,0 +1,75 @@
+"""One attempt to run a mutation in a transaction of its own, and whether another one may follow.
+
+A change that is part of the caller's transaction, or has one of its own, which is repeated after a conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from typing import TypeVar
+
+from django.db import DatabaseError, connections, transaction
+
+from django_scheduler.databases import Database, database_for
+from django_scheduler.transactions.watch import TransactionWatch
+
+
+class Stage(Enum):
+    BODY = auto()
+    COMMIT = auto()
+    COMMITTED = auto()
+
+
+class Attempt:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watch = TransactionWatch(database)
+        self._stage = Stage.BODY
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """The transaction in which the body runs."""
+        with transaction.atomic(using=self._database.using):
+            # The first hook: it has been called before one of the body's raises.
+            transaction.on_commit(self._note_commit, using=self._database.using)
+            with self._watch:
+                yield
+            self._stage = Stage.COMMIT
+
+    def may_be_repeated(self, error: BaseException) -> bool:
+        """Whether the attempt that ``error`` ended has left nothing behind, and another one may succeed."""
+        if self._stage is Stage.COMMITTED:
+            return False
+        if self._stage is Stage.COMMIT:
+            return self._database.is_conflict(error)
+        return self._watch.is_transient(error)
+
+    @property
+    def has_committed(self) -> bool:
+        """Whether whatever is raised from now on comes from a hook of ``on_commit``."""
+        return self._stage is Stage.COMMITTED
+
+    def _note_commit(self) -> None:
+        self._stage = Stage.COMMITTED
+
+
+T = TypeVar("T")
+
+#: How often a transaction of its own is repeated because it conflicted with another one.
+CONFLICT_RETRIES = 4
+
+
+def in_transaction(using: str, change: Callable[[], T]) -> T:
+    """Make the change as part of the open transaction; or in one of its own, again if that conflicted."""
+    conflicts = 0
+    while True:
+        try:
+            with transaction.atomic(using=using):
+                return change()
+        except DatabaseError as error:
+            conflicts += 1
+            is_callers = connections[using].in_atomic_block
+            if is_callers or conflicts > CONFLICT_RETRIES or not database_for(using).is_conflict(error):
+                raise

@@ -1,0 +1,198 @@
+"""Classes by name: ``orders.models:Order.Status``.
+
+Enum members by name: what a value means can change with the code, its name says it.
+
+Dataclass instances by their fields, rebuilt through their constructor.
+
+Model instances by primary key: what comes back is the row as it is then, from the database it was in.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from enum import Enum, Flag
+from functools import cache, partial
+from importlib import import_module
+from inspect import unwrap
+from types import ModuleType
+from typing import Any, TypeGuard
+
+from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import router
+from django.db.models import Model
+
+from django_scheduler.values.containers import Decode, Encode
+from django_scheduler.values.problem import ValueProblem, convert_members, malformed
+from django_scheduler.values.scalars import JSONValue
+
+
+def name_of_class(cls: type) -> str:
+    """The name by which every process finds this class; it is an error if there is none."""
+    name = f"{cls.__module__}:{cls.__qualname__}"
+    try:
+        found = class_named(name)
+    except ValueProblem:
+        found = None
+    if found is not cls:
+        raise ValueProblem(
+            f"{name} cannot be stored: no other process can find the class under this name;"
+            " define it at the top level of a module"
+        )
+    return name
+
+
+def class_named(name: str) -> type:
+    """The class of that name. Nothing is called or looked up on the way but modules and classes."""
+    module_name, _, path = name.partition(":")
+    if module_name.rpartition(".")[2] in ("__main__", "__mp_main__"):
+        raise ValueProblem(f"{name} belongs to a program, not to a module that others can import")
+    try:
+        found: object = import_module(module_name)
+        for step in path.split("."):
+            found = contents(found)[step]
+    except Exception as error:
+        raise ValueProblem(f"{name} cannot be found any more") from error
+    if not isinstance(found, type):
+        raise ValueProblem(f"{name} is not a class")
+    return found
+
+
+def contents(holder: object) -> dict[str, object]:
+    # vars() of a module or a class and not getattr(), which may run a property or a lazy object.
+    if issubclass(type(holder), (ModuleType, type)):
+        return vars(holder)
+    raise TypeError(f"{type(holder).__qualname__} is neither a module nor a class")
+
+
+def encode_enum(value: Enum) -> JSONValue:
+    cls = value.__class__
+    class_name = name_of_class(cls)
+    member_name = value._name_ or str(value._value_)  # a Flag without any known bit has no name
+    found = member_named(cls, member_name)
+    if found is not value and found._value_ != value._value_:  # Python 3.11.2 makes combinations anew each time
+        raise ValueProblem(f"{value!r} of {class_name} cannot be stored: it has no name")
+    return {"$enum": [class_name, member_name]}
+
+
+def decode_enum(content: JSONValue) -> Enum:
+    match content:
+        case [str(class_name), str(member_name)]:
+            cls = class_named(class_name)
+        case _:
+            raise malformed(content)
+    if not issubclass(cls, Enum):
+        raise ValueProblem(f"{class_name} is not an Enum")
+    return member_named(cls, member_name)
+
+
+def member_named(cls: type[Enum], name: str) -> Enum:
+    if name in cls.__members__:
+        return cls.__members__[name]
+    try:
+        if issubclass(cls, Flag):
+            return combination_named(cls, name)
+    except ValueError:
+        pass  # the same problem
+    raise ValueProblem(f"{cls.__module__}:{cls.__qualname__} has no member {name!r}")
+
+
+def combination_named(cls: type[Flag], name: str) -> Flag:
+    """The combination that Python calls ``READ|WRITE``, or ``READ|8`` where a bit has no name."""
+    bits = 0
+    for part in name.split("|"):
+        bits |= cls.__members__[part]._value_ if part in cls.__members__ else int(part, 0)
+    combination = cls(bits)
+    if not isinstance(combination, cls) or combination._value_ != bits:
+        raise ValueError(f"{cls.__qualname__} does not have all of the bits {bits:b}")
+    return combination
+
+
+def is_dataclass_instance(value: object) -> TypeGuard[Any]:
+    return is_dataclass(value) and not isinstance(value, type)
+
+
+def encode_dataclass(value: Any, depth: int, encode: Encode) -> JSONValue:
+    cls = value.__class__
+    class_name = name_of_class(cls)
+    check_that_its_fields_make_it(cls)
+    # A field that is not in the constructor need not have been set.
+    state = {
+        field.name: getattr(value, field.name) for field in fields(cls) if field.init or hasattr(value, field.name)
+    }
+    return {"$dataclass": [class_name, convert_members(partial(encode, depth=depth + 3), state)]}
+
+
+def decode_dataclass(content: JSONValue, decode: Decode) -> object:
+    match content:
+        case [str(class_name), dict(stored)]:
+            cls = class_named(class_name)
+        case _:
+            raise malformed(content)
+    if not is_own_dataclass(cls):
+        raise ValueProblem(f"{class_name} is not a dataclass")
+    in_constructor = {field.name: field.init for field in fields(cls)}
+    if removed := stored.keys() - in_constructor:
+        raise ValueProblem(f"{class_name} has no field {', '.join(sorted(removed))} any more")
+    state = convert_members(decode, stored)
+    instance = cls(**{name: item for name, item in state.items() if in_constructor[name]})
+    # All of them, because __post_init__ may have changed again what it had changed before.
+    for name, item in state.items():
+        object.__setattr__(instance, name, item)
+    return instance
+
+
+def is_own_dataclass(cls: type) -> TypeGuard[Any]:
+    """Whether the class itself is decorated. If only its base is, the fields are not all of it."""
+    return "__dataclass_fields__" in vars(cls)
+
+
+@cache
+def check_that_its_fields_make_it(cls: type) -> None:
+    if not is_own_dataclass(cls):
+        raise ValueProblem(f"{cls.__qualname__} cannot be stored: only its base is a dataclass; decorate it")
+    in_constructor = {field.name for field in fields(cls) if field.init}
+    if in_constructor != parameters_of(cls.__init__):
+        raise ValueProblem(
+            f"{cls.__qualname__} cannot be stored: its constructor takes other arguments than its fields,"
+            " such as an InitVar; pass what it was made from"
+        )
+
+
+def parameters_of(method: Callable[..., object]) -> set[str]:
+    # Not inspect.signature(): from Python 3.14 on it evaluates annotations, and those may name what is only
+    # imported for type checkers.
+    code = getattr(unwrap(method), "__code__", None)
+    return set(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]) if code else set()
+
+
+def encode_model(instance: Model, depth: int, encode: Encode) -> JSONValue:
+    model = instance._meta.model  # not type(instance): request.user is a SimpleLazyObject
+    label = model._meta.label_lower
+    if model_labelled(label) is not model:
+        raise ValueProblem(f"{label} cannot be stored: its model is not, or no longer, the installed one")
+    if instance._state.adding or instance.pk is None:
+        raise ValueProblem(f"an unsaved {label} cannot be stored; save it first")
+    key = convert_members(partial(encode, depth=depth + 2), {"pk": instance.pk})
+    return {"$model": [label, key["pk"], router.db_for_write(model, instance=instance)]}
+
+
+def decode_model(content: JSONValue, decode: Decode) -> Model:
+    match content:
+        case [str(label), encoded_key, str(alias)]:
+            model = model_labelled(label)
+        case _:
+            raise malformed(content)
+    if model is None:
+        raise ValueProblem(f"model {label} no longer exists")
+    key = decode(encoded_key)
+    try:
+        return model._base_manager.using(alias).get(pk=key)
+    except ObjectDoesNotExist:
+        raise ValueProblem(f"{label} {key} no longer exists") from None
+
+
+def model_labelled(label: str) -> type[Model] | None:
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError):
+        return None
