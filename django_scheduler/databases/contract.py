@@ -25,6 +25,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from django_scheduler import times
+from django_scheduler.databases import connection_state
 from django_scheduler.errors import TransientError
 from django_scheduler.models import Pause, ScheduledFunction, ScheduledFunctionId
 
@@ -215,11 +216,11 @@ class Transactions(Alias):
 
     def is_transaction_open(self) -> bool:
         """Whether nothing has ended the transaction that has begun, as far as that is known without asking."""
-        return self.connection.in_atomic_block
+        return connection_state.is_in_atomic_block(self.connection)
 
     def is_transaction_intact(self) -> bool:
         """Whether no error has broken it either."""
-        return self.is_transaction_open() and not self.connection.needs_rollback
+        return self.is_transaction_open() and not connection_state.is_marked_for_rollback(self.connection)
 
     def mark_transaction(self) -> None:
         """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""
@@ -242,7 +243,7 @@ class Sessions(Alias):
 
     def session(self) -> Any:
         """What the two methods below need to know of the current thread's session. Asks nothing of the database."""
-        return self.connection.connection
+        return connection_state.driver_of(self.connection)
 
     @abstractmethod
     def interrupt_statement(self, session: Any) -> None:

@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from django.db import connections, router, transaction
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Database, database_for
+from django_scheduler.databases import Database, connection_state, database_for
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.heartbeat import Registration
 from django_scheduler.executor.recovery import recover_lost_actions
-from django_scheduler.executor.session import executor_session, is_in_transaction
+from django_scheduler.executor.session import executor_session
 from django_scheduler.executor.threads import SideTask, run_errand
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import ScheduledFunction
@@ -116,7 +116,7 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
         execute(7)
     """
     using = using or router.db_for_write(ScheduledFunction)
-    if is_in_transaction(connections[using]):
+    if connection_state.is_in_transaction(connections[using]):
         raise SchedulerError(f"The scheduled function {function_id} cannot be executed inside of a transaction.")
     # Nothing of the caller's context reaches the function: not what runs there, nor an event loop that waits for us,
     # whose thread an async function would wait for in turn.

@@ -35,7 +35,7 @@ from contextvars import copy_context
 from typing import Any
 
 from django_scheduler import values
-from django_scheduler.databases import NOW
+from django_scheduler.databases import NOW, connection_state
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution
@@ -50,7 +50,7 @@ class MutationExecution(FunctionExecution):
     _error: BaseException | None = None
 
     #: The hooks of ``on_commit`` that the body has registered.
-    commit_hooks: Sequence[Callable[[], None]] = ()
+    commit_hooks: Sequence[Callable[[], object]] = ()
 
     def in_transaction(self) -> None:
         self._watch = TransactionWatch(self.database)
@@ -77,7 +77,7 @@ class MutationExecution(FunctionExecution):
     def run(self) -> str | None:
         """Run the body in the open transaction; what it has returned, as it is recorded."""
         result = self.call()
-        self.commit_hooks = self._take_commit_hooks()
+        self.commit_hooks = connection_state.take_commit_hooks(self.database.connection)
         return None if result is None else values.dump_result(result)
 
     def after_commit(self) -> None:
@@ -124,14 +124,12 @@ class MutationExecution(FunctionExecution):
     def send_started(self) -> None:
         # An error of a receiver's statement would break the transaction, and what it writes would be part of it.
         with self.database.connection.execute_wrapper(_refuse_statement):
-            self._savepoints = list(self.database.connection.savepoint_ids)
+            self._blocks = connection_state.Blocks.of(self.database.connection)
             super().send_started()
 
     def tidy_after_receivers(self) -> None:
         # They have executed nothing, but Django thinks that what was refused has failed in the transaction.
-        connection = self.database.connection
-        connection.savepoint_ids = self._savepoints
-        connection.needs_rollback = False
+        self._blocks.restore(self.database.connection)
 
     def make_budget(self) -> Budget:
         return MutationBudget(self.function.timeout, self.database, self._give_up)
@@ -172,12 +170,6 @@ class MutationExecution(FunctionExecution):
         else:
             self.log_dropped(f"the error of attempt {self.attempt} ({changes['error']})")
         return False
-
-    def _take_commit_hooks(self) -> list[Callable[[], None]]:
-        connection = self.database.connection
-        hooks = [hook for _, hook, *_ in connection.run_on_commit]
-        connection.run_on_commit = []
-        return hooks
 
 
 def _refuse_statement(*args: Any) -> Any:

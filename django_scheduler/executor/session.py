@@ -6,11 +6,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import connections, reset_queries
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
-from django_scheduler.databases import Database
+from django_scheduler.databases import Database, connection_state
 
 _this_thread = threading.local()
 
@@ -23,7 +22,7 @@ def executor_session(database: Database) -> Iterator[None]:
     """
     outer = _this_database()
     connection = connections[database.using]
-    wrappers = connection.execute_wrappers  # of whoever is about to pop them
+    wrappers = connection_state.statement_wrappers(connection)  # of whoever is about to pop them
     connection.close()
     _this_thread.database = database
     try:
@@ -31,7 +30,7 @@ def executor_session(database: Database) -> Iterator[None]:
     finally:
         _this_thread.database = outer
         connections.close_all()
-        connection.execute_wrappers = wrappers
+        connection_state.set_statement_wrappers(connection, wrappers)
 
 
 def _this_database() -> Database | None:
@@ -45,7 +44,7 @@ def _prepare(connection: Any, **kwargs: object) -> None:
     # Also a connection that is made anew within a function, after a body or an error has closed the old one.
     database = _this_database()
     if database is not None and connection is connections[database.using]:
-        connection.close_at = None  # whatever CONN_MAX_AGE says to web requests
+        connection_state.keep_open(connection)
         database.prepare_session()
 
 
@@ -55,9 +54,9 @@ def tidy_connections(using: str) -> None:
         return  # a test's own, whose transaction would go with them
     reset_queries()
     connection = connections[using]
-    if is_in_transaction(connection):
+    if connection_state.is_in_transaction(connection):
         discard_connection(using)
-    elif connection.errors_occurred:
+    elif connection_state.has_seen_errors(connection):
         connection.close_if_unusable_or_obsolete()
     tidy_other_connections(using)
 
@@ -67,20 +66,15 @@ def tidy_other_connections(using: str) -> None:
     for connection in connections.all(initialized_only=True):
         if connection.alias == using:
             continue
-        if is_in_transaction(connection):
+        if connection_state.is_in_transaction(connection):
             discard_connection(connection.alias)
         else:
             connection.close_if_unusable_or_obsolete()
 
 
-def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a transaction is open, also one that a body has entered by hand and not left."""
-    return connection.in_atomic_block or not (connection.connection is None or connection.get_autocommit())
-
-
 def close_connection(alias: str) -> None:
     """Close a connection for good, also one that a pool would keep; the next use makes a new one."""
-    driver = connections[alias].connection
+    driver = connection_state.driver_of(connections[alias])
     with suppress(Exception):
         driver.rollback()  # SQLite's close keeps the transaction of a statement that was not read to its end
     with suppress(Exception):
@@ -90,15 +84,4 @@ def close_connection(alias: str) -> None:
 
 def discard_connection(alias: str) -> None:
     """Close a connection, whatever state it is in; the next use makes a new one."""
-    connection: Any = connections[alias]
-    with suppress(Exception):  # it may be broken: that is why it goes
-        connection._close()  # close() would keep it for the end of the transaction that it may be in
-    connection.connection = None
-    # As if it were new. Connecting resets some of this, but what a function has left could act before or meanwhile.
-    connection.in_atomic_block = False
-    connection.savepoint_ids = []
-    connection.atomic_blocks = []
-    connection.run_on_commit = []
-    connection.run_commit_hooks_on_set_autocommit_on = False
-    connection.rollback_exc = None
-    connection.execute_wrappers = []
+    connection_state.discard(connections[alias])

@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 
 from django.db import transaction
 
-from django_scheduler.databases import Claimable, Database, Lane
+from django_scheduler.databases import Claimable, Database, Lane, connection_state
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
 from django_scheduler.executor.grouping import LONGEST, GroupSize, GroupSizes, LoneNames, MutationGroup
@@ -134,7 +134,7 @@ class Worker:
             with transaction.atomic(using=self._database.using, durable=True):
                 execution = self.execution = claim()
                 if execution is not None:
-                    wrappers = list(self._database.connection.execute_wrappers)
+                    wrappers = list(connection_state.statement_wrappers(self._database.connection))
                     execution.let_go = turn.hand_on
                     if not self._database.has_one_writer:
                         turn.hand_on(after=execution.keeps_turn_for)
@@ -165,7 +165,7 @@ class Worker:
             self.execution = None
             self._lookout.function_ended()
             tidy_connections(self._database.using)
-            self._database.connection.execute_wrappers = wrappers
+            connection_state.set_statement_wrappers(self._database.connection, wrappers)
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
         """Of the best lane that has any: one function, or several mutations for a group."""

@@ -31,6 +31,7 @@ from django.db import connections, transaction
 
 from django_scheduler import conf
 from django_scheduler.conf import get_settings
+from django_scheduler.databases import connection_state
 from django_scheduler.executor import LONGEST_WAIT, SingleExecution, execute_with
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction, State
@@ -86,7 +87,7 @@ class Fleet:
     def hand_over_after_commit(self, using: str, ids: Iterable[int], function: AnyFunction) -> None:
         """Hand over what has just been scheduled, once its transaction has committed."""
         connection = connections[using]
-        if connection.in_atomic_block or connection.get_autocommit():
+        if connection_state.is_in_atomic_block(connection) or connection.get_autocommit():
             for function_id in ids:
                 hand = partial(
                     hand_over, using, function_id, name=function.name, queue=function.queue, priority=function.priority

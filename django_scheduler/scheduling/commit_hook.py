@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler import signals
 from django_scheduler.conf import get_settings
+from django_scheduler.databases import connection_state
 from django_scheduler.errors import ArgumentsTooLarge, TooManyScheduled
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.scheduling import wakeup
@@ -147,7 +148,7 @@ def count(using: str, limit: Limit, added: Volume, function_name: str) -> None:
     hooks = _hooks(connection)
     before = sum((hook.volumes.get(limit, Volume()) for hook in hooks), Volume())
     limit.check(before, added, function_name)
-    if connection.in_atomic_block:
+    if connection_state.is_in_atomic_block(connection):
         hook = _hook_of_these_savepoints(connection, hooks)
         hook.volumes[limit] = hook.volumes.get(limit, Volume()) + added
 
@@ -166,7 +167,7 @@ def announce(scheduled: Scheduled, *, wake: bool) -> None:
     """
     connection = connections[scheduled.using]
     is_told = bool(signals.function_scheduled.receivers)
-    if connection.in_atomic_block:
+    if connection_state.is_in_atomic_block(connection):
         hook = _hook_of_these_savepoints(connection, _hooks(connection))
         hook.wakes |= wake
         if is_told:
@@ -179,11 +180,11 @@ def announce(scheduled: Scheduled, *, wake: bool) -> None:
 
 
 def _hooks(connection: BaseDatabaseWrapper) -> list[CommitHook]:
-    return [hook for _, hook, *_ in connection.run_on_commit if isinstance(hook, CommitHook)]
+    return [hook for hook in connection_state.commit_hooks(connection) if isinstance(hook, CommitHook)]
 
 
 def _hook_of_these_savepoints(connection: BaseDatabaseWrapper, hooks: list[CommitHook]) -> CommitHook:
-    savepoints = frozenset(connection.savepoint_ids)
+    savepoints = frozenset(connection_state.savepoints(connection))
     for hook in hooks:
         if hook.savepoints == savepoints:
             return hook

@@ -17,6 +17,7 @@ from django.dispatch import Signal
 from django.tasks import TaskResult, task_backends
 from django.tasks.signals import task_finished
 
+from django_scheduler.databases import connection_state
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.tasks.function import find_task
 from django_scheduler.tasks.result import result_of
@@ -27,7 +28,7 @@ def announce(signal: Signal, result: TaskResult[..., Any], using: str) -> None:
     """Tell the signal's receivers of the task that ``result`` is about."""
     try:
         with ExitStack() as savepoint:
-            if connections[using].in_atomic_block and not _only_django_listens(signal):
+            if connection_state.is_in_atomic_block(connections[using]) and not _only_django_listens(signal):
                 savepoint.enter_context(transaction.atomic(using=using))
             signal.send_robust(_sender(result), task_result=result)  # which logs what receivers raise
     except BaseException as error:

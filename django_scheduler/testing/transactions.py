@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connections
 
-from django_scheduler.databases import VENDORS, database_for
+from django_scheduler.databases import VENDORS, connection_state, database_for
 
 TRANSACTION = "django_scheduler_transaction"
 STATEMENT = "django_scheduler_statement"
@@ -26,7 +26,7 @@ def real_transactions() -> Iterator[None]:
     """Within it, the outermost ``atomic`` is a transaction, on every connection of this thread."""
     with ExitStack() as pretending:
         for connection in connections.all(initialized_only=True):
-            if connection.in_atomic_block and connection.vendor in VENDORS:
+            if connection_state.is_in_atomic_block(connection) and connection.vendor in VENDORS:
                 pretending.enter_context(_pretended_on(connection))
         yield
 
@@ -34,15 +34,6 @@ def real_transactions() -> Iterator[None]:
 @contextmanager
 def _pretended_on(connection: Any) -> Iterator[None]:
     savepoints = _Savepoints(connection)
-    outside_of_any_transaction = {
-        "in_atomic_block": False,
-        "autocommit": True,
-        "atomic_blocks": [],
-        "savepoint_ids": [],
-        "run_on_commit": [],
-        "needs_rollback": False,
-        "close_at": None,
-    }
     methods = {
         "_set_autocommit": savepoints.set_autocommit,
         "_start_transaction_under_autocommit": savepoints.begin,
@@ -50,17 +41,12 @@ def _pretended_on(connection: Any) -> Iterator[None]:
         "_rollback": savepoints.roll_back,
         "close": lambda: None,  # the test's transaction would be gone
     }
-    attributes = vars(connection)
-    before = {name: attributes[name] for name in outside_of_any_transaction}
-    attributes.update(outside_of_any_transaction, **methods)
-    try:
-        with connection.execute_wrapper(savepoints.around_statement):
-            yield
-    finally:
-        savepoints.roll_back()  # what a body has begun by hand, and not ended
-        for name in methods:
-            del attributes[name]
-        attributes.update(before)
+    with connection_state.pretending_to_be_new(connection, methods):
+        try:
+            with connection.execute_wrapper(savepoints.around_statement):
+                yield
+        finally:
+            savepoints.roll_back()  # what a body has begun by hand, and not ended
 
 
 class _Savepoints:
@@ -117,5 +103,8 @@ class _Savepoints:
 
     def _execute(self, sql: str) -> None:
         # Straight to the driver: no wrapper sees it, and assertNumQueries does not count it.
-        with self._connection.wrap_database_errors, closing(self._connection.connection.cursor()) as cursor:
+        with (
+            self._connection.wrap_database_errors,
+            closing(connection_state.driver_of(self._connection).cursor()) as cursor,
+        ):
             cursor.execute(sql)

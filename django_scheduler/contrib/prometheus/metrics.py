@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from django_scheduler.databases import connection_state
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.signals import function_finished, function_scheduled
 from django_scheduler.status import Status, status
@@ -105,7 +106,7 @@ def register(registry: CollectorRegistry, using: str | None = None) -> Metrics:
 def _status(using: str) -> Status:
     # The thread may be one of the library's own server, where nobody else closes what is opened.
     connection = connections[using]
-    was_open = connection.connection is not None
+    was_open = connection_state.driver_of(connection) is not None
     try:
         return status(using)
     finally:

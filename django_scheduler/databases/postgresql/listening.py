@@ -18,7 +18,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from django_scheduler.databases import silence
+from django_scheduler.databases import connection_state, silence
 
 #: How long a notification may take, in seconds.
 PATIENCE = 1.0
@@ -26,7 +26,7 @@ PATIENCE = 1.0
 
 def shares_sessions(using: str, connection: BaseDatabaseWrapper) -> bool:
     """Whether what ``connection`` listens for is not heard."""
-    driver: Any = connection.connection
+    driver: Any = connection_state.driver_of(connection)
     channel = f"django_scheduler_{uuid.uuid4().hex}"
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -60,7 +60,7 @@ def ring_until(stopping: Event, connection: BaseDatabaseWrapper, ring: Callable[
 
     Raises the database's error if the connection has been lost.
     """
-    driver: Any = connection.connection
+    driver: Any = connection_state.driver_of(connection)
     silence.keep_alive(driver.fileno())
     next_check = time.monotonic() + CHECK_INTERVAL
     with selectors.DefaultSelector() as selector:

@@ -1,0 +1,145 @@
+"""The state of Django's connections that Django does not document: read and written here, and nowhere else.
+
+Executors keep their connections between functions, so they have to see what a function has left on one, and to undo it.
+Django offers no way to do that but the attributes of ``BaseDatabaseWrapper``. ``test_connection_state.py`` says for each
+of them what we rely on, and fails clearly with a Django that has changed it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+#: What ``connection.execute_wrapper`` takes.
+StatementWrapper = Callable[..., Any]
+
+#: What a connection is that is new, and in no transaction.
+_NEW: dict[str, Callable[[], Any]] = {
+    "in_atomic_block": bool,
+    "savepoint_ids": list,
+    "atomic_blocks": list,
+    "run_on_commit": list,
+    "needs_rollback": bool,
+}
+
+
+def driver_of(connection: BaseDatabaseWrapper) -> Any:
+    """Return the driver's own connection, or ``None`` while there is none."""
+    return connection.connection
+
+
+def is_in_atomic_block(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether an ``atomic`` block is open."""
+    return connection.in_atomic_block
+
+
+def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a transaction is open, also one that was begun by hand (``set_autocommit(False)``)."""
+    return connection.in_atomic_block or not (connection.connection is None or connection.get_autocommit())
+
+
+def savepoints(connection: BaseDatabaseWrapper) -> tuple[str | None, ...]:
+    """Return the savepoints of the ``atomic`` blocks that are open, from the outside to the inside."""
+    return tuple(connection.savepoint_ids)
+
+
+def is_marked_for_rollback(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether Django will roll the innermost block back, and refuses statements until then."""
+    return connection.needs_rollback
+
+
+def refuse_statements(connection: BaseDatabaseWrapper) -> None:
+    """Have Django refuse every statement until the innermost block has been rolled back."""
+    connection.needs_rollback = True
+
+
+def was_closed_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether somebody has closed the connection inside of the transaction that is open."""
+    return connection.closed_in_transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The ``atomic`` blocks that were open at some moment, none of them broken."""
+
+    savepoints: tuple[str | None, ...]
+
+    @classmethod
+    def of(cls, connection: BaseDatabaseWrapper) -> "Blocks":
+        """Return those that are open now."""
+        return cls(savepoints(connection))
+
+    def restore(self, connection: BaseDatabaseWrapper) -> None:
+        """Make Django believe that nothing has happened since, because nothing has reached the database."""
+        wrapper: Any = connection
+        wrapper.savepoint_ids = list(self.savepoints)
+        wrapper.needs_rollback = False
+
+
+def commit_hooks(connection: BaseDatabaseWrapper) -> list[Callable[[], object]]:
+    """Return the hooks of ``on_commit`` that the open transaction has, in the order in which they run."""
+    return [hook for _, hook, *_ in connection.run_on_commit]
+
+
+def take_commit_hooks(connection: BaseDatabaseWrapper) -> list[Callable[[], object]]:
+    """Return the hooks of ``on_commit``, and have Django run none of them."""
+    hooks = commit_hooks(connection)
+    connection.run_on_commit = []
+    return hooks
+
+
+def statement_wrappers(connection: BaseDatabaseWrapper) -> list[StatementWrapper]:
+    """Return the wrappers through which every statement goes, as the list that Django itself uses."""
+    return connection.execute_wrappers
+
+
+def set_statement_wrappers(connection: BaseDatabaseWrapper, wrappers: Sequence[StatementWrapper]) -> None:
+    """Have every statement go through these wrappers, and no others.
+
+    A list is used as it is, so that whoever has added to it can remove what was added.
+    """
+    connection.execute_wrappers = wrappers if isinstance(wrappers, list) else list(wrappers)
+
+
+def has_seen_errors(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a statement has failed since the connection was last found to be usable."""
+    return connection.errors_occurred
+
+
+def keep_open(connection: BaseDatabaseWrapper) -> None:
+    """Keep a connection for as long as it works, whatever ``CONN_MAX_AGE`` says to web requests."""
+    connection.close_at = None
+
+
+def discard(connection: BaseDatabaseWrapper) -> None:
+    """Close a connection, whatever state it is in. The next use makes a new one, and nothing of this one is left."""
+    wrapper: Any = connection
+    with suppress(Exception):  # it may be broken: that is why it goes
+        wrapper._close()  # close() would keep it for the end of the transaction that it may be in
+    wrapper.connection = None
+    # Connecting resets some of this, but what a function has left could act before or meanwhile.
+    for name, new in _NEW.items():
+        setattr(wrapper, name, new())
+    wrapper.run_commit_hooks_on_set_autocommit_on = False
+    wrapper.rollback_exc = None
+    wrapper.execute_wrappers = []
+
+
+@contextmanager
+def pretending_to_be_new(connection: BaseDatabaseWrapper, methods: Mapping[str, Any]) -> Iterator[None]:
+    """Make Django believe within the block that the connection is in no transaction; afterwards all is as before.
+
+    ``methods`` replace those of the connection meanwhile.
+    """
+    attributes = vars(connection)
+    pretended = {**{name: new() for name, new in _NEW.items()}, "autocommit": True, "close_at": None}
+    before = {name: attributes[name] for name in pretended}
+    attributes.update({**pretended, **methods})
+    try:
+        yield
+    finally:
+        for name in methods:
+            del attributes[name]
+        attributes.update(before)
