@@ -27,7 +27,7 @@ from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.flight_recorder import NOTHING, FlightRecorder
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
-from django_scheduler.executor.recovery import recover_lost_actions, tell_failed
+from django_scheduler.executor.recovery import recover_lost_actions
 from django_scheduler.executor.threads import run_errand, start_errand
 from django_scheduler.executor.worker import execute_with
 
@@ -47,5 +47,4 @@ __all__ = [
     "recover_lost_actions",
     "run_errand",
     "start_errand",
-    "tell_failed",
 ]
