@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 
-from django_scheduler.crons import Definition, defined_crons
+from django_scheduler.crons import definitions
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, SchedulerError
 
 
@@ -16,7 +16,7 @@ def check_crons(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -
     """E101: a name or schedule that cannot be. E102: no such function. E103: arguments that do not fit."""
     return [
         Error(f"The cron {definition.name!r} ({definition.source}): {problem}", hint=hint, id=check_id)
-        for definition in defined_crons
+        for definition in definitions.defined_crons
         for problem in definition.problems()
         for check_id, hint in [_of(problem)]
     ]
@@ -45,8 +45,8 @@ def _of(problem: SchedulerError) -> tuple[str, str]:
             return "django_scheduler.E101", "Correct the name or the schedule: see docs/crons.md."
 
 
-def _of_one_name() -> Iterator[list[Definition]]:
-    by_name: dict[str, list[Definition]] = defaultdict(list)
-    for definition in defined_crons:
+def _of_one_name() -> Iterator[list[definitions.Definition]]:
+    by_name: dict[str, list[definitions.Definition]] = defaultdict(list)
+    for definition in definitions.defined_crons:
         by_name[str(definition.name).casefold()].append(definition)
     return (same for same in by_name.values() if len(same) > 1)
