@@ -1,4 +1,4 @@
-"""System checks of the crons that are defined in code: what is wrong with one is told before anything runs."""
+"""Crons that are defined in code: their names, functions and arguments."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from django_scheduler.errors import FunctionNotFound, InvalidArguments, Schedule
 
 @register("django_scheduler")
 def check_crons(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E101: a name or schedule that cannot be. E102: no such function. E103: arguments that do not fit."""
+    """E101: the name or schedule is invalid. E102: there is no such function. E103: the arguments do not fit it."""
     return [
         Error(f"The cron {definition.name!r} ({definition.source}): {problem}", hint=hint, id=check_id)
         for definition in definitions.defined_crons
@@ -24,7 +24,7 @@ def check_crons(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -
 
 @register("django_scheduler")
 def check_names(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E104: two crons of one name, also if only the case of letters differs, which not every database tells apart."""
+    """E104: several crons have the same name, regardless of case, which not every database tells apart."""
     return [
         Error(
             f"Several crons are named {same[0].name!r}: {', '.join(each.source for each in same)}.",

@@ -41,7 +41,7 @@ def fire(database: Database, cron_id: int) -> bool:
     """
     try:
         with transaction.atomic(using=database.using, durable=True):
-            return _decide(database, cron_id)
+            return _decide_about_slot(database, cron_id)
     except Exception as error:
         if database.is_transient(error):
             raise
@@ -50,7 +50,7 @@ def fire(database: Database, cron_id: int) -> bool:
         return _refuse(database, cron_id, error)
 
 
-def _decide(database: Database, cron_id: int) -> bool:
+def _decide_about_slot(database: Database, cron_id: int) -> bool:
     cron = lock_if_free(database, pk=cron_id, next_time__lte=database.now())
     if cron is None:
         return False
