@@ -20,7 +20,7 @@ from django.db import connections
 from django_scheduler import __version__
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
-from django_scheduler.executor.crons import CronKeeper
+from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import Execution, process_is_ending
 from django_scheduler.executor.flight_recorder import FlightRecorder
 from django_scheduler.executor.grouping import GroupSizes, LoneNames
@@ -77,7 +77,7 @@ class Executor:
             stopping=self._stopping,
             is_executing=lambda: bool(self._executing()),
         )
-        self._crons = CronKeeper(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
+        self._crons = CronPoller(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
         turn = Turn()
         group_sizes, lone_names = GroupSizes(), LoneNames()
         self._workers = [
@@ -121,7 +121,7 @@ class Executor:
         wakeup.subscribe(self._database.using, self._ring)
         for side_task in self._side_tasks:
             side_task.start()
-        self._crons.wait_for_beginning()
+        self._crons.wait_until_started()
         for thread in self._threads:
             thread.start()
 
@@ -194,7 +194,7 @@ class Executor:
     def _ring(self) -> None:
         """Something may be due, or it is time to stop."""
         self._lookout.ring()
-        self._crons.ring()
+        self._crons.wake_up()
 
     def _record_lost(self) -> None:
         record_lost(self._database, self.name, "its executor was stopped before it ended")
@@ -224,7 +224,7 @@ class Executor:
                 interval=RETENTION_INTERVAL,
                 stopping=self._stopped,
             ),
-            SideTask("crons", self._crons.keep, interval=RETENTION_INTERVAL, stopping=self._stopping),
+            SideTask("crons", self._crons.run, interval=RETENTION_INTERVAL, stopping=self._stopping),
         ]
 
     def _log_start(self) -> None:
