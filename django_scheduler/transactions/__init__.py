@@ -1,12 +1,11 @@
-"""TODO."""
+"""Transactions: would what a body has done be committed, and may it be tried again?
+
+``watch.py`` watches the transaction in which a body runs, ``attempt.py`` repeats one that has conflicted with another,
+and ``backoff.py`` says how long to wait before trying again.
+"""
 
 from django_scheduler.transactions.attempt import Attempt, in_transaction
 from django_scheduler.transactions.backoff import backoff
 from django_scheduler.transactions.watch import TransactionWatch
 
-__all__ = [
-    "Attempt",
-    "TransactionWatch",
-    "backoff",
-    "in_transaction",
-]
+__all__ = ["Attempt", "TransactionWatch", "backoff", "in_transaction"]

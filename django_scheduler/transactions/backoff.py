@@ -1,4 +1,4 @@
-"""How long to wait before a retry."""
+"""Backoff: how long to wait before trying again."""
 
 import random
 from datetime import timedelta
@@ -7,7 +7,7 @@ from django_scheduler.conf import get_settings
 
 
 def backoff(attempts: int) -> timedelta:
-    """The wait after so many failed attempts: doubling from the first, with a ceiling, and with full jitter.
+    """Return the wait after so many failed attempts: it doubles up to a ceiling, and has full jitter.
 
     Full jitter (anything from nothing to the whole) spreads best what failed together; see Marc Brooker,
     "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
