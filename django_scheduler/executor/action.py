@@ -34,9 +34,7 @@ from django_scheduler.executor.session import discard_connection, tidy_connectio
 from django_scheduler.executor.threads import AsyncBody, start_errand
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from django_scheduler.record import describe
-
-#: The waits between attempts to reach the database, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
+from django_scheduler.transactions import DoublingWait
 
 
 class ActionExecution(FunctionExecution):
@@ -127,11 +125,12 @@ class ActionExecution(FunctionExecution):
 
     def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
         """Ask the database until it answers, on a new connection after each failure."""
-        wait = FIRST_WAIT
+        waits = DoublingWait(first=0.1, longest=2.0)
         while True:
             try:
                 return ask()
             except (DatabaseError, InterfaceError) as error:
+                wait = waits.next()
                 self.log(
                     logging.WARNING,
                     "%s %s: %s, trying again in %.1f s: %s",
@@ -143,4 +142,3 @@ class ActionExecution(FunctionExecution):
                 )
                 discard_connection(self.database.using)
             time.sleep(wait)
-            wait = min(wait * 2, LONGEST_WAIT)

@@ -29,6 +29,7 @@ from django_scheduler.context import Context
 from django_scheduler.functions import AnyFunction
 from django_scheduler.scheduling import run_async_body
 from django_scheduler.telemetry import log_of_executors as log
+from django_scheduler.transactions import DoublingWait
 
 
 def start_errand(task: Callable[[], None]) -> Future[None]:
@@ -58,9 +59,6 @@ def run_errand(task: Callable[[], None], *, timeout: float) -> None:
     start_errand(task).result(timeout)
 
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
-
-
 class SideTask(threading.Thread):
     def __init__(self, name: str, task: Callable[[], None], *, interval: float, stopping: threading.Event) -> None:
         super().__init__(name=f"django_scheduler {name}", daemon=True)
@@ -70,15 +68,14 @@ class SideTask(threading.Thread):
         self._stopping = stopping
 
     def run(self) -> None:
-        wait_after_failure = FIRST_WAIT
+        waits_after_failure = DoublingWait(first=0.5, longest=5.0)
         while True:
             try:
                 self._run_once()
                 wait = self._interval
-                wait_after_failure = FIRST_WAIT
+                waits_after_failure.reset()
             except BaseException as error:
-                wait = wait_after_failure
-                wait_after_failure = min(wait_after_failure * 2, LONGEST_WAIT)
+                wait = waits_after_failure.next()
                 self._log_failure(error, wait)
             if self._stopping.wait(wait):
                 return

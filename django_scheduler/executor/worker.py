@@ -26,6 +26,7 @@ from django_scheduler.executor.session import discard_connection, executor_sessi
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId
 from django_scheduler.telemetry import log_of_executors as log
+from django_scheduler.transactions import DoublingWait
 
 
 def execution_of(claimed: Claimable, database: Database, executor_name: str) -> SingleExecution:
@@ -47,10 +48,6 @@ def execute_with(make_execution: ExecutionMaker | None) -> None:
     """Have executors do something else with due functions from now on, or with ``None`` execute them."""
     global _make_execution
     _make_execution = make_execution or execution_of
-
-
-#: The waits after a failure to look or to claim, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 
 
 class ClaimedTooMany(Exception):
@@ -82,7 +79,7 @@ class Worker:
         self._size = GroupSize()
         #: How many functions it has asked for last, and how many it has locked.
         self._asked_for = self._claimed = 0
-        self._wait_after_failure = FIRST_WAIT
+        self._waits_after_failure = DoublingWait(first=0.1, longest=2.0)
         #: What it executes now.
         self.execution: Execution | None = None
 
@@ -99,7 +96,7 @@ class Worker:
                 if lanes is None:
                     return False
                 self._execute_next(lanes, turn)
-                self._wait_after_failure = FIRST_WAIT
+                self._waits_after_failure.reset()
             except BaseException as error:
                 if not self._database.is_conflict(error):
                     self._recover_from(error)
@@ -235,14 +232,14 @@ class Worker:
         return _make_execution(claimed, self._database, self._executor_name)
 
     def _recover_from(self, error: BaseException) -> None:
+        wait = self._waits_after_failure.next()
         log(
             logging.ERROR,
             "The executor could not work and tries again in %.1f s: %s",
-            self._wait_after_failure,
+            wait,
             error,
             error=error,
             executor=self._executor_name,
         )
         discard_connection(self._database.using)
-        self._stopping.wait(self._wait_after_failure)
-        self._wait_after_failure = min(self._wait_after_failure * 2, LONGEST_WAIT)
+        self._stopping.wait(wait)

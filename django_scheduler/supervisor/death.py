@@ -23,20 +23,17 @@ from django_scheduler.databases import NOW, Database
 from django_scheduler.executor import recover_lost_actions, tell_failed
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from django_scheduler.telemetry import log_of_executors as log
-from django_scheduler.transactions import backoff
+from django_scheduler.transactions import DoublingWait, backoff
 
 #: A mutation in whose body so many processes have died is not run again.
 TOO_MANY_CRASHES = 3
-
-#: The waits between attempts to reach the database, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 0.2, 2.0
 
 
 def record_death(database: Database, executor_name: str, in_body: Collection[int], end: str) -> None:
     """Record it, however long the database takes to be there. ``end``: how the process ended."""
     uncounted = set(in_body)
     crashes: dict[int, int] = {}
-    wait = FIRST_WAIT
+    waits = DoublingWait(first=0.2, longest=2.0)
     while True:
         try:
             recover_lost_actions(database)
@@ -48,6 +45,7 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
                 _fail(database, culprit, crashes[culprit], executor_name, end)
             return
         except (DatabaseError, InterfaceError) as error:
+            wait = waits.next()
             log(
                 logging.WARNING,
                 "What the dead executor %s has left behind could not be recorded yet, trying again in %.1f s: %s",
@@ -59,7 +57,6 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
         finally:
             connections.close_all()
         time.sleep(wait)
-        wait = min(wait * 2, LONGEST_WAIT)
 
 
 def _count_crash(database: Database, function_id: int, executor_name: str, end: str) -> int:

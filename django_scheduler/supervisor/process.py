@@ -18,6 +18,7 @@ from typing import Any
 from django_scheduler.executor import NOTHING
 from django_scheduler.supervisor.child import Assignment, Report, serve
 from django_scheduler.supervisor.stop_signals import masked_in_child
+from django_scheduler.transactions import DoublingWait
 
 _spawn = get_context("spawn")
 
@@ -119,9 +120,6 @@ class WorkerProcess:
 #: Who has lived for so many seconds had not died of his start.
 LONG_ENOUGH = 10.0
 
-#: The waits before another start, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
-
 
 class Post:
     def __init__(self, start: Callable[[], WorkerProcess]) -> None:
@@ -129,7 +127,7 @@ class Post:
         self._serving: WorkerProcess | None = None
         self._successor: WorkerProcess | None = None
         self._retired: list[WorkerProcess] = []
-        self._wait = 0.0
+        self._waits = DoublingWait(first=0.25, longest=30.0)
         self._not_before = 0.0
         self._is_closed = False
 
@@ -172,8 +170,9 @@ class Post:
         else:
             self._successor = None
         if process.ended_well or process.age >= LONG_ENOUGH:
-            self._wait = 0.0
+            self._waits.reset()
+            wait = 0.0
         else:
-            self._wait = min(self._wait * 2, LONGEST_WAIT) if self._wait else FIRST_WAIT
-        self._not_before = time.monotonic() + self._wait
-        return self._wait
+            wait = self._waits.next()
+        self._not_before = time.monotonic() + wait
+        return wait
