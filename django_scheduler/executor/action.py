@@ -31,7 +31,7 @@ from django_scheduler.databases import NOW
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import discard_connection, tidy_connections
-from django_scheduler.executor.threads import AsyncBody, start_errand
+from django_scheduler.executor.threads import AsyncBody, start_in_background
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from django_scheduler.record import describe
 from django_scheduler.transactions import DoublingWait
@@ -67,7 +67,7 @@ class ActionExecution(FunctionExecution):
         return Budget(
             self.function.timeout,
             interrupt=self._async_body.cancel if self.function.is_async else lambda: None,
-            give_up=lambda: start_errand(self._give_up),
+            give_up=lambda: start_in_background(self._give_up),
         )
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
