@@ -11,21 +11,20 @@
 
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.by_id import LONGEST_WAIT, execute
+from django_scheduler.executor.by_id import LONGEST_HAND_OVER, execute
 from django_scheduler.executor.execution import MissingExecution, SingleExecution
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.flight_recorder import NOTHING, FlightRecorder
+from django_scheduler.executor.flight_recorder import FlightRecorder
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
 from django_scheduler.executor.recovery import recover_lost_actions, tell_failed
-from django_scheduler.executor.run import CUT_OFF, StopRequests, run_or_end_process, run_until_ended, start_executor
+from django_scheduler.executor.run import CUT_OFF, run_or_end_process, run_until_ended, start_executor
 from django_scheduler.executor.threads import run_in_background, start_in_background
 from django_scheduler.executor.worker import execute_with
 
 __all__ = [
     "CUT_OFF",
-    "LONGEST_WAIT",
-    "NOTHING",
+    "LONGEST_HAND_OVER",
     "ActionExecution",
     "Budget",
     "Executor",
@@ -33,7 +32,6 @@ __all__ = [
     "MissingExecution",
     "MutationExecution",
     "SingleExecution",
-    "StopRequests",
     "Until",
     "execute",
     "execute_with",

@@ -38,7 +38,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from django.utils import timezone
 
@@ -76,6 +76,7 @@ class Budget:
         #: By the clock of this host; ``None``: never.
         self.deadline: datetime | None = None if timeout is None else timezone.now() + timeout
         self._ends_at = float("inf") if timeout is None else time.monotonic() + timeout.total_seconds()
+        #: When the watchdog calls ``alarm`` next, by ``time.monotonic()``.
         self.alarm_time = self._ends_at
 
     def call(self, body: Callable[[], T]) -> T:
@@ -115,6 +116,7 @@ class Budget:
         return TimedOut(f"its body ran for longer than the {self.timeout.total_seconds():g} s that it may.")
 
     def alarm(self) -> None:
+        """Enforce the budget now that its time has come. Called in the watchdog's thread."""
         with self._lock:
             if self._has_ended:
                 self.alarm_time = float("inf")
@@ -209,53 +211,43 @@ def _raise_in(thread_id: int, error: type[BaseException] | None) -> None:
     )
 
 
-class Watched(Protocol):
-    """What the watchdog watches: in this package, a budget."""
-
-    #: When to call ``alarm``, by ``time.monotonic()``.
-    alarm_time: float
-
-    def alarm(self) -> None:
-        """Act now that the time has come, and set the next ``alarm_time``. Do not keep the watchdog's thread."""
-
-
 class Watchdog:
-    """Calls ``alarm`` of each that it watches when its ``alarm_time`` has come."""
+    """Calls ``alarm`` of each budget that it watches when its ``alarm_time`` has come."""
 
     def __init__(self) -> None:
         self._change = threading.Condition()
-        self._watched: set[Watched] = set()
+        self._watched: set[Budget] = set()
         self._wakes_at = float("inf")
         threading.Thread(target=self._run, name="django_scheduler watchdog", daemon=True).start()
 
-    def watch(self, watched: Watched) -> None:
+    def watch(self, budget: Budget) -> None:
         with self._change:
-            self._watched.add(watched)
-            if watched.alarm_time < self._wakes_at:
-                self._wakes_at = watched.alarm_time
+            self._watched.add(budget)
+            if budget.alarm_time < self._wakes_at:
+                self._wakes_at = budget.alarm_time
                 self._change.notify()
 
-    def forget(self, watched: Watched) -> None:
+    def forget(self, budget: Budget) -> None:
         with self._change:
-            self._watched.discard(watched)
+            self._watched.discard(budget)
 
     def _run(self) -> None:
         while True:
-            for watched in self._due():
+            for budget in self._due():
                 try:
-                    watched.alarm()
+                    budget.alarm()
                 except Exception as error:
                     log(logging.ERROR, "The watchdog could not enforce a time budget: %s", error, error=error)
-                    watched.alarm_time = time.monotonic() + 1.0
+                    budget.alarm_time = time.monotonic() + 1.0
             with self._change:
-                self._wakes_at = min((watched.alarm_time for watched in self._watched), default=float("inf"))
+                self._wakes_at = min((budget.alarm_time for budget in self._watched), default=float("inf"))
                 if (wait := self._wakes_at - time.monotonic()) > 0:
                     self._change.wait(min(wait, threading.TIMEOUT_MAX))
 
-    def _due(self) -> list[Watched]:
+    def _due(self) -> list[Budget]:
         now = time.monotonic()
         with self._change:
-            return [watched for watched in self._watched if watched.alarm_time <= now]
+            return [budget for budget in self._watched if budget.alarm_time <= now]
 
 
 @cache

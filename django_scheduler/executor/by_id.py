@@ -30,7 +30,7 @@ from django_scheduler.models import ScheduledFunction
 from django_scheduler.telemetry import warn
 
 #: A function that was handed over is left to its fleet for so many times ``HAND_OVER_TIMEOUT`` at most.
-LONGEST_WAIT = 10
+LONGEST_HAND_OVER = 10
 
 #: For how long the end of a process waits for the database, in seconds.
 PATIENCE = 2.0
@@ -66,7 +66,7 @@ def _execute(function_id: int, database: Database, executor_name: str) -> bool:
     timeout = get_settings().HAND_OVER_TIMEOUT
     try:
         with transaction.atomic(using=database.using, durable=True):
-            claimed = database.claim_id(function_id, handed_over_within=timeout, at_most=LONGEST_WAIT * timeout)
+            claimed = database.claim_id(function_id, handed_over_within=timeout, at_most=LONGEST_HAND_OVER * timeout)
             if claimed is not None:
                 execution = execution_of(claimed, database, executor_name)
                 execution.in_transaction()

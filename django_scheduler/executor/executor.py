@@ -33,7 +33,8 @@ from django_scheduler.record import delete_expired
 from django_scheduler.scheduling import wakeup
 from django_scheduler.telemetry import log_of_executors as log
 
-#: How often retention looks for what has expired, in seconds.
+#: How often retention looks for what has expired, and how soon the listener and the crons begin again should they end,
+#: in seconds.
 RETENTION_INTERVAL = 60.0
 
 #: For how long an end waits for the side tasks, and for how long for the database, in seconds.
@@ -154,7 +155,10 @@ class Executor:
         self.stop()
         process_is_ending.set()
         self._stopped.set()
-        self._make_last_records(self._record_lost, self._registration.unregister)
+        self._make_last_records(
+            lambda: record_lost(self._database, self.name, "its executor was stopped before it ended"),
+            self._registration.unregister,
+        )
 
     def _work(self, number: int, worker: Worker) -> None:
         with self._flight_recorder.recording(number):
@@ -171,12 +175,12 @@ class Executor:
                 side_task.join(max(0.0, deadline - time.monotonic()))
             self._make_last_records(self._registration.unregister)
 
-    def _make_last_records(self, *last_tasks: Callable[[], None]) -> None:
-        """Do what is left to do in the database, if it answers in time."""
+    def _make_last_records(self, *records: Callable[[], None]) -> None:
+        """Record what is left to record, if the database answers in time."""
 
         def run() -> None:
-            for task in last_tasks:
-                task()
+            for record in records:
+                record()
 
         try:
             run_in_background(run, timeout=PATIENCE)
@@ -195,9 +199,6 @@ class Executor:
         self._poller.wake_up()
         self._crons.ring()
 
-    def _record_lost(self) -> None:
-        record_lost(self._database, self.name, "its executor was stopped before it ended")
-
     def _executing_ids(self) -> list[int]:
         # What a worker of this process executes is locked, except for the moment between its rollback and the
         # record of why. Others may run it once more in that moment, to no effect; we need not.
@@ -205,28 +206,14 @@ class Executor:
         return [function_id for execution in executions for function_id in execution.ids]
 
     def _make_side_tasks(self) -> list[SideTask]:
-        heartbeat_interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
+        database, stopped = self._database, self._stopped
+        often, seldom = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL
         return [
-            SideTask("heartbeat", self._registration.beat, interval=heartbeat_interval, stopping=self._stopped),
-            SideTask(
-                "recovery",
-                lambda: recover_lost_actions(self._database),
-                interval=heartbeat_interval,
-                stopping=self._stopped,
-            ),
-            SideTask(
-                "retention",
-                lambda: delete_expired(self._database, self._stopped),
-                interval=RETENTION_INTERVAL,
-                stopping=self._stopped,
-            ),
-            SideTask(
-                "listener",
-                lambda: self._database.listen(self._wake_up, self._stopped),
-                interval=RETENTION_INTERVAL,
-                stopping=self._stopped,
-            ),
-            SideTask("crons", self._crons.keep, interval=RETENTION_INTERVAL, stopping=self._stopping),
+            SideTask("heartbeat", self._registration.beat, interval=often, stopping=stopped),
+            SideTask("recovery", lambda: recover_lost_actions(database), interval=often, stopping=stopped),
+            SideTask("retention", lambda: delete_expired(database, stopped), interval=seldom, stopping=stopped),
+            SideTask("listener", lambda: database.listen(self._wake_up, stopped), interval=seldom, stopping=stopped),
+            SideTask("crons", self._crons.keep, interval=seldom, stopping=self._stopping),
         ]
 
     def _log_start(self) -> None:

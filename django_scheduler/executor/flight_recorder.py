@@ -14,14 +14,11 @@ from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
 from typing import Any
 
-#: The entry of a worker that is in no body.
-NOTHING = 0
-
 _this_thread = threading.local()
 
 
 class FlightRecorder:
-    """``running_ids`` has one entry for each worker: the id of the function whose body it is in."""
+    """``running_ids`` has one entry for each worker: the id of the function whose body it is in, or else 0."""
 
     def __init__(self, running_ids: MutableSequence[int]) -> None:
         self._running_ids = running_ids
@@ -39,7 +36,7 @@ class FlightRecorder:
         return [
             {"id": function_id, "name": name}
             for function_id, name in zip(self._running_ids, self._names, strict=True)
-            if function_id != NOTHING
+            if function_id
         ]
 
     @contextmanager
@@ -56,7 +53,7 @@ class FlightRecorder:
         self._running_ids[number] = function_id
 
     def leave(self, number: int) -> None:
-        self._running_ids[number] = NOTHING
+        self._running_ids[number] = 0
         self._bodies[number] += 1
 
 

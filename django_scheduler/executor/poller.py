@@ -83,8 +83,8 @@ class Poller:
         self._trusted_until = 0.0
         self._has_looked = False
         self._not_due: list[Lane] = []
-        self._known: list[Lane] = []
-        self._familiar_until = 0.0
+        self._known_lanes: list[Lane] = []
+        self._only_known_until = 0.0
 
     def wake_up(self) -> None:
         """Look again: something may be due, or it is time to stop. Called by any thread."""
@@ -125,7 +125,7 @@ class Poller:
     def found_all_locked(self, due: list[Lane]) -> None:
         """Sleep, because every due function is locked by somebody: others execute them, or cancel them."""
         self._only_lane = None
-        self._familiar_until = 0.0
+        self._only_known_until = 0.0
         if not self._has_looked:
             return  # not before having looked elsewhere
         if self._until is Until.NOTHING_DUE and not self._executing_ids():
@@ -142,15 +142,15 @@ class Poller:
     def _look(self, executing_ids: Collection[int]) -> list[Lane]:
         self._database.connection.ensure_connection()  # which is not what makes a look long
         began = time.monotonic()
-        if began < self._familiar_until:
-            lanes = self._served(self._database.look_again(self._known, besides=executing_ids))
+        if began < self._only_known_until:
+            lanes = self._served(self._database.look_again(self._known_lanes, besides=executing_ids))
             if _due(lanes):
                 return lanes
-        self._known = self._served(self._database.lanes(besides=executing_ids))
+        self._known_lanes = self._served(self._database.lanes(besides=executing_ids))
         ended = time.monotonic()
         if ended - began > LONG_LOOK:
-            self._familiar_until = ended + min(10 * (ended - began), LONGEST_REST)
-        return self._known
+            self._only_known_until = ended + min(10 * (ended - began), LONGEST_REST)
+        return self._known_lanes
 
     def _served(self, lanes: list[Lane]) -> list[Lane]:
         """Return the lanes that this executor serves: those of its queues that are not paused."""

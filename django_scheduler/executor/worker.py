@@ -101,7 +101,7 @@ class Worker:
             claimed = self._database.claim_again(function_id)
             return None if claimed is None else self._execution_of(claimed)
 
-        self._execute(claim, Holding(self._claim_lock))  # which somebody else has by now
+        self._execute(claim, Holding(self._claim_lock))  # releases nothing: somebody else has the lock by now
 
     def _execute(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
         """Claim and execute, in one transaction, and return whether there was anything to claim."""

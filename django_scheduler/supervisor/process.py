@@ -11,7 +11,6 @@ from contextlib import suppress
 from multiprocessing import get_context
 from typing import Any
 
-from django_scheduler.executor import NOTHING
 from django_scheduler.supervisor.child import ChildOptions, Message, run_child
 from django_scheduler.supervisor.stop_signals import blocked_in_child
 
@@ -90,7 +89,7 @@ class ChildProcess:
     @property
     def running_ids(self) -> list[int]:
         """The functions whose bodies are running, or were when it ended."""
-        return sorted({function_id for function_id in self._running_ids if function_id != NOTHING})
+        return sorted({function_id for function_id in self._running_ids if function_id})
 
     @property
     def ended_well(self) -> bool:

@@ -14,7 +14,6 @@ from django.utils import autoreload
 from django_scheduler.executor import (
     CUT_OFF,
     Executor,
-    StopRequests,
     Until,
     run_or_end_process,
     run_until_ended,
@@ -200,14 +199,14 @@ def _supervise(child_options: ChildOptions, processes: int, progress: Progress |
         raise SystemExit(CUT_OFF)
 
 
-def _try_database(using: str, requests: StopRequests) -> None:
+def _try_database(using: str, signals: StopSignals) -> None:
     """Raise the database's error if it cannot be reached, or is not migrated: better here than in every process."""
 
     def look() -> None:
         for model in (ScheduledFunction, ExecutorOnRecord):
             model._default_manager.using(using).first()
 
-    run_or_end_process(look, lambda: requests.count > 0)
+    run_or_end_process(look, lambda: signals.count > 0)
 
 
 @contextmanager
