@@ -5,11 +5,9 @@ A duration is written ``90s``, ``30m``, ``12h``, ``7d``, ``2w``, or as several o
 The functions for ``add_argument(type=...)`` raise ``ArgumentTypeError``.
 """
 
-import math
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
@@ -65,7 +63,7 @@ def positive(number: Number) -> Callable[[str], float]:
 
     def read(text: str) -> float:
         value = _read(text, number)
-        if value <= 0:
+        if not value > 0:
             raise ArgumentTypeError(f"{text} is not greater than 0")
         return value
 
@@ -77,7 +75,7 @@ def at_least_0(number: Number) -> Callable[[str], float]:
 
     def read(text: str) -> float:
         value = _read(text, number)
-        if value < 0:
+        if not value >= 0:
             raise ArgumentTypeError(f"{text} is less than 0")
         return value
 
@@ -96,8 +94,7 @@ def size_of_memory(text: str) -> int:
 
 
 def _read(text: str, number: Number) -> float:
-    with suppress(ValueError):
-        value = number(text)
-        if not math.isnan(value):
-            return value
-    raise ArgumentTypeError(f"{text!r} is not a {'whole ' if number is int else ''}number")
+    try:
+        return number(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a {'whole ' if number is int else ''}number") from None
