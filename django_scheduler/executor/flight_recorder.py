@@ -12,7 +12,6 @@ runs again.
 import threading
 from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
-from typing import Any
 
 _this_thread = threading.local()
 
@@ -31,7 +30,7 @@ class FlightRecorder:
         return sum(self._bodies)
 
     @property
-    def running(self) -> list[dict[str, Any]]:
+    def running(self) -> list[dict[str, int | str]]:
         """The ids and names of the functions whose bodies run now."""
         return [
             {"id": function_id, "name": name}

@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import django
 from django.db.models import QuerySet
@@ -33,7 +32,7 @@ class Registration:
         *,
         queues: list[str],
         concurrency: int,
-        running: Callable[[], list[dict[str, Any]]],
+        running: Callable[[], list[dict[str, int | str]]],
     ) -> None:
         self._database = database
         self._queues = queues

@@ -27,7 +27,6 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from enum import Enum
 from threading import Condition, Event
 from typing import Any
@@ -134,7 +133,7 @@ class Poller:
         later = [self._database.next_due_in(lane) for lane in due]
         self._sleep(LOCKED_INTERVAL, *(seconds for seconds in later if seconds is not None))
 
-    def claimed_up_to(self, lane: Lane, due_time: datetime) -> None:
+    def claimed_up_to(self, lane: Lane, due_time: Any) -> None:
         """Begin here in this lane until the next look: what was due before is claimed."""
         if self._only_lane is not None and _is_same(self._only_lane, lane):
             self._only_lane = replace(self._only_lane, due_time=due_time)

@@ -5,9 +5,9 @@ kept open between functions; one function leaves nothing in them to the next.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from django.db import connections, reset_queries
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
@@ -43,7 +43,7 @@ def _this_database() -> Database | None:
 
 
 @receiver(connection_created)
-def _prepare(connection: Any, **kwargs: object) -> None:
+def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     # Also a connection that is made anew within a function, after a body or an error has closed the old one.
     database = _this_database()
     if database is not None and connection is connections[database.using]:

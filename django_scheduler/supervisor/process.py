@@ -9,7 +9,7 @@ import signal
 import time
 from contextlib import suppress
 from multiprocessing import get_context
-from typing import Any
+from multiprocessing.connection import Connection
 
 from django_scheduler.supervisor.child import ChildOptions, Message, run_child
 from django_scheduler.supervisor.stop_signals import blocked_in_child
@@ -39,7 +39,7 @@ class ChildProcess:
         self.replacement_reason = ""
 
     @property
-    def waitables(self) -> list[Any]:
+    def waitables(self) -> list[Connection | int]:
         """What becomes readable when it sends a message or ends, for ``multiprocessing.connection.wait``."""
         return [self._process.sentinel, *([self._pipe] if self._is_pipe_open else [])]
 
