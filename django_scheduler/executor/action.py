@@ -30,12 +30,10 @@ from django_scheduler.context import Context
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import discard_connection, tidy_connections
-from django_scheduler.executor.threads import AsyncBody, start_errand
+from django_scheduler.executor.threads import AsyncBody, start_in_background
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import BEGIN, END, END_FAILED, Transition, describe
-
-#: The waits between attempts to reach the database, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
+from django_scheduler.transactions import DoublingWait
 
 
 class ActionExecution(FunctionExecution):
@@ -68,7 +66,7 @@ class ActionExecution(FunctionExecution):
         return Budget(
             self.function.timeout,
             interrupt=self._async_body.cancel if self.function.is_async else lambda: None,
-            give_up=lambda: start_errand(self._give_up),
+            give_up=lambda: start_in_background(self._give_up),
         )
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
@@ -126,11 +124,12 @@ class ActionExecution(FunctionExecution):
 
     def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
         """Ask the database until it answers, on a new connection after each failure."""
-        wait = FIRST_WAIT
+        waits = DoublingWait(first=0.1, longest=2.0)
         while True:
             try:
                 return ask()
             except (DatabaseError, InterfaceError) as error:
+                wait = waits.next()
                 self.log(
                     logging.WARNING,
                     "%s %s: %s, trying again in %.1f s: %s",
@@ -142,4 +141,3 @@ class ActionExecution(FunctionExecution):
                 )
                 discard_connection(self.database.using)
             time.sleep(wait)
-            wait = min(wait * 2, LONGEST_WAIT)

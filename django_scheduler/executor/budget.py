@@ -1,35 +1,30 @@
-"""The watchdog: one thread of the process that calls whoever is watched when its time has come.
-
-It costs next to nothing while everything is in time, which is nearly always. Beginning to be watched and ceasing to
-are an entry in a set. The thread is woken only for an alarm that is earlier than all it knew of, and otherwise
-wakes when the earliest of those has come, mostly to find that what it was for has long ended: at a steady load that
-is once per time budget, however many functions run.
-
-A time budget: how long a body may run, and what happens when it runs for longer.
+"""A time budget: how long a body may run, and what happens when it runs for longer.
 
 The invariant: once the time is up, the outcome is ``timeout``, whatever the body makes of it; and nothing that enforces
 it reaches anything but the body.
 
 * ``is_exceeded`` is set under the budget's lock, only as long as the body has not ended, and never unset. ``call``
   raises ``TimedOut`` at its end if it is set, also if the body has caught everything and returned.
-* How a body is stopped depends on what it is: see ``mutation_budget.py`` for a mutation. An async action is canceled. A
-  synchronous action cannot be stopped, because nobody knows what it is doing: it asks ``ctx.canceled``.
+* How a body is stopped depends on what it is. A mutation: see below. An async action is canceled. A synchronous action
+  cannot be stopped, because nobody knows what it is doing: it asks ``ctx.canceled``.
 * An exception that is raised in a thread from outside arrives at the thread's next instruction, or after the next hour
   if it is in C code. So that it never arrives in our own code, ``_leave`` first forbids, under the lock, that another
   one is raised, and then takes back one that has not arrived. Should it arrive in ``_leave``, that begins again.
 * A body that has not ended ``GRACE`` after its time was up is given up: in a thread of their own its session is ended
-  and its outcome recorded, as if the worker had died. When its thread returns at last, it finds the function decided,
-  and its outcome is dropped as that of any other worker would be.
+  and its outcome recorded, as if the executor had died. When the body returns at last, it finds the function decided,
+  and its outcome is dropped as that of any other executor would be.
 
-How a mutation is stopped whose time is up.
+The thread of a mutation whose time is up gets an exception, and its connection is told to stop the statement that it is
+executing: whichever of them it is in, Python or the database, it ends. The transaction is rolled back, and the
+connection is closed, because a command to stop that arrives late must not meet the next function. A body that waits
+in C code, as ``time.sleep`` does, cannot be stopped. So its session is ended, and with it the locks that it holds go,
+first of all that of its own row. It can write nothing more then, because its transaction is gone and Django opens no
+other one inside of ``atomic``.
 
-Its thread gets an exception, and its connection is told to stop the statement that it is executing: whichever of them
-it is in, Python or the database, it ends. The transaction is rolled back, and the connection is closed, because a
-command to stop that arrives late must not meet the next function.
-
-A body that waits in C code, as ``time.sleep`` does, cannot be stopped. Its session can: so that the locks go that it
-holds, first of all that of its own row. It can write nothing more then, because its transaction is gone and Django
-opens no other one inside of ``atomic``.
+The watchdog is one thread of the process that calls each budget when its time has come. It costs next to nothing while
+everything is in time, which is nearly always. To begin to be watched and to cease is an entry in a set. The thread is
+woken only for an alarm that is earlier than all it knew of. Otherwise it wakes when the earliest of those has come,
+mostly to find that its body has long ended: at a steady load that is once per time budget, however many functions run.
 """
 
 import ctypes
@@ -43,66 +38,14 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from django.utils import timezone
 
 from django_scheduler.databases import Database
 from django_scheduler.errors import TimedOut
-from django_scheduler.executor.threads import start_errand
+from django_scheduler.executor.threads import start_in_background
 from django_scheduler.telemetry import log_of_executors as log
-
-
-class Watched(Protocol):
-    #: When to call ``alarm``, by ``time.monotonic()``.
-    alarm_time: float
-
-    def alarm(self) -> None:
-        """Called in the watchdog's thread, which must not be kept; sets the next ``alarm_time``."""
-
-
-class Watchdog:
-    def __init__(self) -> None:
-        self._change = threading.Condition()
-        self._watched: set[Watched] = set()
-        self._wakes_at = float("inf")
-        threading.Thread(target=self._run, name="django_scheduler watchdog", daemon=True).start()
-
-    def watch(self, watched: Watched) -> None:
-        with self._change:
-            self._watched.add(watched)
-            if watched.alarm_time < self._wakes_at:
-                self._wakes_at = watched.alarm_time
-                self._change.notify()
-
-    def forget(self, watched: Watched) -> None:
-        with self._change:
-            self._watched.discard(watched)
-
-    def _run(self) -> None:
-        while True:
-            for watched in self._due():
-                try:
-                    watched.alarm()
-                except Exception as error:
-                    log(logging.ERROR, "The watchdog could not enforce a time budget: %s", error, error=error)
-                    watched.alarm_time = time.monotonic() + 1.0
-            with self._change:
-                self._wakes_at = min((watched.alarm_time for watched in self._watched), default=float("inf"))
-                if (wait := self._wakes_at - time.monotonic()) > 0:
-                    self._change.wait(min(wait, threading.TIMEOUT_MAX))
-
-    def _due(self) -> list[Watched]:
-        now = time.monotonic()
-        with self._change:
-            return [watched for watched in self._watched if watched.alarm_time <= now]
-
-
-@cache
-def watchdog() -> Watchdog:
-    """The watchdog of this process."""
-    return Watchdog()
-
 
 T = TypeVar("T")
 
@@ -114,7 +57,7 @@ REPEAT = 0.5
 
 
 class Budget:
-    """Of one call of one body; each attempt has a new one.
+    """The time budget of one call of one body; each attempt has a new one.
 
     ``interrupt`` and ``give_up`` are called in the watchdog's thread, and must not keep it: the first again and again
     once the time is up, the second once, after the grace.
@@ -133,6 +76,7 @@ class Budget:
         #: By the clock of this host; ``None``: never.
         self.deadline: datetime | None = None if timeout is None else timezone.now() + timeout
         self._ends_at = float("inf") if timeout is None else time.monotonic() + timeout.total_seconds()
+        #: When the watchdog calls ``alarm`` next, by ``time.monotonic()``.
         self.alarm_time = self._ends_at
 
     def call(self, body: Callable[[], T]) -> T:
@@ -162,16 +106,17 @@ class Budget:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the body has."""
+        """Whether the body has ended."""
         return self._has_ended
 
     @cached_property
     def error(self) -> TimedOut:
-        """What is recorded."""
+        """The error that is recorded once the time is up."""
         assert self.timeout is not None
         return TimedOut(f"its body ran for longer than the {self.timeout.total_seconds():g} s that it may.")
 
     def alarm(self) -> None:
+        """Enforce the budget now that its time has come. Called in the watchdog's thread."""
         with self._lock:
             if self._has_ended:
                 self.alarm_time = float("inf")
@@ -195,7 +140,7 @@ class Budget:
 
 
 class MutationBudget(Budget):
-    """Of the body that the current thread is about to run on its connection to the database.
+    """The time budget of the mutation that this thread is about to run on its connection to the database.
 
     ``record``: records the timeout of a body that does not end, on a connection of its own.
     """
@@ -211,7 +156,7 @@ class MutationBudget(Budget):
     def _stop(self) -> None:
         _raise_in(self._thread_id, TimedOut)
         if self._interrupting is None or self._interrupting.done():
-            self._interrupting = start_errand(self._interrupt_statement)
+            self._interrupting = start_in_background(self._interrupt_statement)
 
     def _interrupt_statement(self) -> None:
         try:
@@ -253,7 +198,7 @@ class MutationBudget(Budget):
                     error=problem,
                 )
 
-        start_errand(run)
+        start_in_background(run)
 
     def _take_back(self) -> None:
         _raise_in(self._thread_id, None)
@@ -264,3 +209,48 @@ def _raise_in(thread_id: int, error: type[BaseException] | None) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread_id), None if error is None else ctypes.py_object(error)
     )
+
+
+class Watchdog:
+    """Calls ``alarm`` of each budget that it watches when its ``alarm_time`` has come."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._watched: set[Budget] = set()
+        self._wakes_at = float("inf")
+        threading.Thread(target=self._run, name="django_scheduler watchdog", daemon=True).start()
+
+    def watch(self, budget: Budget) -> None:
+        with self._change:
+            self._watched.add(budget)
+            if budget.alarm_time < self._wakes_at:
+                self._wakes_at = budget.alarm_time
+                self._change.notify()
+
+    def forget(self, budget: Budget) -> None:
+        with self._change:
+            self._watched.discard(budget)
+
+    def _run(self) -> None:
+        while True:
+            for budget in self._due():
+                try:
+                    budget.alarm()
+                except Exception as error:
+                    log(logging.ERROR, "The watchdog could not enforce a time budget: %s", error, error=error)
+                    budget.alarm_time = time.monotonic() + 1.0
+            with self._change:
+                self._wakes_at = min((budget.alarm_time for budget in self._watched), default=float("inf"))
+                if (wait := self._wakes_at - time.monotonic()) > 0:
+                    self._change.wait(min(wait, threading.TIMEOUT_MAX))
+
+    def _due(self) -> list[Budget]:
+        now = time.monotonic()
+        with self._change:
+            return [budget for budget in self._watched if budget.alarm_time <= now]
+
+
+@cache
+def watchdog() -> Watchdog:
+    """Return the watchdog of this process, which starts when it is first needed."""
+    return Watchdog()

@@ -4,9 +4,9 @@ It ends in one of three ways. By itself, when it was started ``until`` something
 ``stop``: no new work, and what is being executed ends. At once, by ``abandon``: for a process that is about to
 end; its mutations then vanish with their connections, and its actions are recorded as lost.
 
-An end waits for nothing that may not come: not for a database that is gone, nor for SQLite's only lock, which a
-mutation may hold that is about to be cut off. What could not be recorded then, the next executor records that sees
-that this process has ended.
+An end waits for nothing that may not come: not for a database that is gone, nor for SQLite's only lock, which may be
+held by a mutation that is about to be cut off. What could not be recorded then is recorded by the next executor that
+sees that this process has ended.
 """
 
 import logging
@@ -21,19 +21,20 @@ from django_scheduler import __version__
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.executor.crons import CronPoller
-from django_scheduler.executor.execution import Execution, process_is_ending
+from django_scheduler.executor.execution import process_is_ending
 from django_scheduler.executor.flight_recorder import FlightRecorder
 from django_scheduler.executor.grouping import GroupSizes, LoneNames
 from django_scheduler.executor.heartbeat import Registration
-from django_scheduler.executor.poller import Lookout, Turn, Until
+from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
-from django_scheduler.executor.threads import SideTask, run_errand
+from django_scheduler.executor.threads import SideTask, run_in_background
 from django_scheduler.executor.worker import Worker
 from django_scheduler.record import delete_expired
 from django_scheduler.scheduling import wakeup
 from django_scheduler.telemetry import log_of_executors as log
 
-#: How often retention looks for what has expired, in seconds.
+#: How often retention looks for what has expired, and how soon the listener and the crons begin again should they end,
+#: in seconds.
 RETENTION_INTERVAL = 60.0
 
 #: For how long an end waits for the side tasks, and for how long for the database, in seconds.
@@ -43,7 +44,7 @@ PATIENCE = 2.0
 class Executor:
     """Executes due functions in ``concurrency`` threads of this process.
 
-    ``queues``: serve only these; none: all. ``until``: when to stop by itself. ``flight_recorder``: with a slot for
+    ``queues``: serve only these; none: all. ``until``: when to stop by itself. ``flight_recorder``: has an entry for
     each thread.
     """
 
@@ -70,24 +71,23 @@ class Executor:
             concurrency=concurrency,
             running=lambda: self._flight_recorder.running,
         )
-        self._lookout = Lookout(
+        self._poller = Poller(
             self._database,
             queues=self._queues,
             until=until,
             stopping=self._stopping,
-            is_executing=lambda: bool(self._executing()),
+            executing_ids=self._executing_ids,
         )
         self._crons = CronPoller(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
-        turn = Turn()
-        group_sizes, lone_names = GroupSizes(), LoneNames()
+        claim_lock, group_sizes, lone_names = ClaimLock(), GroupSizes(), LoneNames()
         self._workers = [
             Worker(
                 database=self._database,
-                lookout=self._lookout,
-                turn=turn,
+                poller=self._poller,
+                claim_lock=claim_lock,
                 stopping=self._stopping,
                 executor_name=self.name,
-                executing=self._executing,
+                executing_ids=self._executing_ids,
                 group_sizes=group_sizes,
                 lone_names=lone_names,
             )
@@ -95,20 +95,20 @@ class Executor:
         ]
         self._threads = [
             threading.Thread(
-                target=self._work, args=[slot, worker], name=f"django_scheduler worker {slot + 1}", daemon=True
+                target=self._work, args=[number, worker], name=f"django_scheduler worker {number + 1}", daemon=True
             )
-            for slot, worker in enumerate(self._workers)
+            for number, worker in enumerate(self._workers)
         ]
         self._side_tasks = self._make_side_tasks()
 
     @property
     def name(self) -> str:
-        """Under which it is on record, and which every function that it executes bears."""
+        """The name of its row, which the rows of the functions that it executes bear too."""
         return self._registration.name
 
     @property
     def bodies(self) -> int:
-        """How many bodies have ended in it."""
+        """How many bodies have ended in this executor."""
         return self._flight_recorder.bodies
 
     def start(self) -> None:
@@ -118,7 +118,7 @@ class Executor:
         """
         self._registration.register()
         self._log_start()
-        wakeup.subscribe(self._database.using, self._ring)
+        wakeup.subscribe(self._database.using, self._wake_up)
         for side_task in self._side_tasks:
             side_task.start()
         self._crons.wait_until_started()
@@ -126,23 +126,23 @@ class Executor:
             thread.start()
 
     def stop(self) -> None:
-        """Begin nothing new. What is being executed goes on: see ``wait``."""
+        """Begin nothing new. What is being executed goes on; ``wait`` for it."""
         if not self._stopping.is_set():
             self._stopping.set()
-            self._ring()
+            self._wake_up()
             log(
                 logging.INFO,
                 "Executor %s is stopping: it begins nothing new, and is executing %d functions",
                 self.name,
-                len(self._executing()),
+                len(self._executing_ids()),
                 executor=self.name,
             )
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until everything has ended, for so many seconds at most; whether it has."""
+        """Wait until everything has ended, for ``timeout`` seconds at most, and return whether it has."""
         deadline = None if timeout is None else time.monotonic() + timeout
         if self._stopping.is_set():
-            self._lookout.ring()  # once more: a worker that was about to look may have missed it
+            self._poller.wake_up()  # once more: a worker that was about to look may have missed it
         for thread in self._threads:
             thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
@@ -155,76 +155,65 @@ class Executor:
         self.stop()
         process_is_ending.set()
         self._stopped.set()
-        self._leave(self._record_lost, self._registration.unregister)
+        self._make_last_records(
+            lambda: record_lost(self._database, self.name, "its executor was stopped before it ended"),
+            self._registration.unregister,
+        )
 
-    def _work(self, slot: int, worker: Worker) -> None:
-        with self._flight_recorder.slot(slot):
+    def _work(self, number: int, worker: Worker) -> None:
+        with self._flight_recorder.recording(number):
             worker.run()
 
     def _end(self) -> None:
         if not self._stopped.is_set():
             self._stopping.set()
             self._stopped.set()
-            wakeup.unsubscribe(self._database.using, self._ring)
-            self._ring()
+            wakeup.unsubscribe(self._database.using, self._wake_up)
+            self._wake_up()
             deadline = time.monotonic() + PATIENCE
             for side_task in self._side_tasks:
                 side_task.join(max(0.0, deadline - time.monotonic()))
-            self._leave(self._registration.unregister)
+            self._make_last_records(self._registration.unregister)
 
-    def _leave(self, *last_tasks: Callable[[], None]) -> None:
-        """Leave the database: whether or not it answers."""
+    def _make_last_records(self, *records: Callable[[], None]) -> None:
+        """Record what is left to record, if the database answers in time."""
 
         def run() -> None:
-            for task in last_tasks:
-                task()
+            for record in records:
+                record()
 
         try:
-            run_errand(run, timeout=PATIENCE)
+            run_in_background(run, timeout=PATIENCE)
         except Exception as error:
             log(
                 logging.WARNING,
-                "Executor %s could not take its leave of the database, which the next executor will do for it: %r",
+                "Executor %s could not remove its row from the database, which the next executor will do: %r",
                 self.name,
                 error,
                 executor=self.name,
             )
         log(logging.INFO, "Executor %s has stopped", self.name, executor=self.name)
 
-    def _ring(self) -> None:
-        """Something may be due, or it is time to stop."""
-        self._lookout.ring()
+    def _wake_up(self) -> None:
+        """Look again: something may be due, or it is time to stop."""
+        self._poller.wake_up()
         self._crons.wake_up()
 
-    def _record_lost(self) -> None:
-        record_lost(self._database, self.name, "its executor was stopped before it ended")
-
-    def _executing(self) -> list[Execution]:
-        return [execution for worker in self._workers if (execution := worker.execution)]
+    def _executing_ids(self) -> list[int]:
+        # What a worker of this process executes is locked, except for the moment between its rollback and the
+        # record of why. Others may run it once more in that moment, to no effect; we need not.
+        executions = [execution for worker in self._workers if (execution := worker.execution)]
+        return [function_id for execution in executions for function_id in execution.ids]
 
     def _make_side_tasks(self) -> list[SideTask]:
-        heartbeat_interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
+        database, stopped = self._database, self._stopped
+        often, seldom = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL
         return [
-            SideTask("heartbeat", self._registration.beat, interval=heartbeat_interval, stopping=self._stopped),
-            SideTask(
-                "recovery",
-                lambda: recover_lost_actions(self._database),
-                interval=heartbeat_interval,
-                stopping=self._stopped,
-            ),
-            SideTask(
-                "retention",
-                lambda: delete_expired(self._database, self._stopped),
-                interval=RETENTION_INTERVAL,
-                stopping=self._stopped,
-            ),
-            SideTask(
-                "listener",
-                lambda: self._database.listen(self._ring, self._stopped),
-                interval=RETENTION_INTERVAL,
-                stopping=self._stopped,
-            ),
-            SideTask("crons", self._crons.run, interval=RETENTION_INTERVAL, stopping=self._stopping),
+            SideTask("heartbeat", self._registration.beat, interval=often, stopping=stopped),
+            SideTask("recovery", lambda: recover_lost_actions(database), interval=often, stopping=stopped),
+            SideTask("retention", lambda: delete_expired(database, stopped), interval=seldom, stopping=stopped),
+            SideTask("listener", lambda: database.listen(self._wake_up, stopped), interval=seldom, stopping=stopped),
+            SideTask("crons", self._crons.run, interval=seldom, stopping=self._stopping),
         ]
 
     def _log_start(self) -> None:

@@ -1,6 +1,8 @@
-"""Which process this is, and whether another one on this host is still there.
+"""The executor's own row and its heartbeat: others see by them that it is alive.
 
-The executor's own row: others see by it that it is alive, and its actions are lost once it is not.
+The row also says which process it is, so that an executor in the same process space sees at once when that has
+ended, and need not wait until its heartbeat has been silent for ``HEARTBEAT_TIMEOUT``; and so that a process which
+can be seen alive is not taken for gone, however silent it is. ``recovery.py`` judges.
 """
 
 import logging
@@ -11,7 +13,6 @@ import uuid
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import django
 from django.db.models import QuerySet
@@ -22,59 +23,8 @@ from django_scheduler.models import Executor
 from django_scheduler.telemetry import log_of_executors as log
 
 
-@cache
-def host() -> str:
-    """The host's name, for people."""
-    return socket.gethostname()
-
-
-@cache
-def process_space() -> str:
-    """What two processes share if they can see each other's process ids: one kernel, and one namespace of ids.
-
-    The host's name is not enough: two containers may have the same one, and each its own process 7.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return f"{host()} {uuid.getnode():x}"
-
-
-def process_start(process_id: int) -> str:
-    """When a process was started, in the kernel's ticks; empty where that cannot be known."""
-    status = _status(process_id)
-    return status[19] if status else ""
-
-
-def is_alive(process_id: int, start: str) -> bool:
-    """Whether the process with that id and that start still runs. Where that cannot be known: yes."""
-    if platform.system() == "Windows":
-        return True  # there os.kill would end it
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    status = _status(process_id)
-    if status is None:
-        return True
-    is_zombie = status[0] in "ZX"
-    return not is_zombie and (not start or status[19] == start)
-
-
-def _status(process_id: int) -> list[str] | None:
-    """The fields of ``/proc/<id>/stat`` from the process's state on."""
-    try:
-        text = Path(f"/proc/{process_id}/stat").read_text()
-    except OSError:
-        return None
-    return text.rpartition(")")[2].split()
-
-
 class Registration:
-    """``running``: what is being executed now, as it goes on record with each heartbeat."""
+    """The row of one executor. ``running`` returns what is being executed now, which each heartbeat records."""
 
     def __init__(
         self,
@@ -82,17 +32,17 @@ class Registration:
         *,
         queues: list[str],
         concurrency: int,
-        running: Callable[[], list[dict[str, Any]]],
+        running: Callable[[], list[dict[str, int | str]]],
     ) -> None:
         self._database = database
         self._queues = queues
         self._concurrency = concurrency
         self._running = running
-        #: Never used before: what bears it was done by this process, since it started.
+        #: Used by no other executor before or after: what bears it was done by this one.
         self.name = f"{host()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def register(self) -> None:
-        """Begin to be on record."""
+        """Insert the row."""
         now = self._database.now()
         Executor.objects.using(self._database.using).create(
             name=self.name,
@@ -111,7 +61,7 @@ class Registration:
         )
 
     def beat(self) -> None:
-        """Say that it is alive, and what it executes."""
+        """Record that the executor is alive, and what it executes."""
         if not self._rows().update(heartbeat_time=self._database.now(), running=self._running()):
             log(
                 logging.WARNING,
@@ -123,8 +73,59 @@ class Registration:
             self.register()
 
     def unregister(self) -> None:
-        """Be gone, and nothing left behind."""
+        """Delete the row."""
         self._rows().delete()
 
     def _rows(self) -> QuerySet[Executor]:
         return Executor.objects.using(self._database.using).filter(pk=self.name)
+
+
+@cache
+def host() -> str:
+    """Return the host's name, for people."""
+    return socket.gethostname()
+
+
+@cache
+def process_space() -> str:
+    """Return what two processes share if they see each other's process ids: one kernel, and one namespace of ids.
+
+    The host's name is not enough: two containers may have the same one, and each its own process 7.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return f"{host()} {uuid.getnode():x}"
+
+
+def process_start(process_id: int) -> str:
+    """Return when a process was started, in the kernel's ticks; empty where that cannot be known."""
+    status = _status(process_id)
+    return status[19] if status else ""
+
+
+def is_alive(process_id: int, start: str) -> bool:
+    """Return whether the process with that id and that start still runs; true where that cannot be known."""
+    if platform.system() == "Windows":
+        return True  # there os.kill would end it
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    status = _status(process_id)
+    if status is None:
+        return True
+    is_zombie = status[0] in "ZX"
+    return not is_zombie and (not start or status[19] == start)
+
+
+def _status(process_id: int) -> list[str] | None:
+    """Return the fields of ``/proc/<id>/stat`` from the process's state on."""
+    try:
+        text = Path(f"/proc/{process_id}/stat").read_text()
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()

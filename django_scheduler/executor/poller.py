@@ -1,18 +1,8 @@
-"""The turn: which worker of an executor looks out and claims. The others wait for it, or execute.
+"""The poller: an executor sleeps until functions are due, and learns in which lanes.
 
-Whoever has claimed hands the turn on and executes. Only who has claimed a large group of mutations keeps it for a
-moment more, because threads that run short bodies at once take Python's one lock from each other (measured on
-PostgreSQL with eight threads: 1,600 inserts a second, and 2,700 like this). So the next one begins when these bodies
-have run, and what is left is to wait for COMMIT. But one of them may wait as well, for whatever and for however long.
-So the turn is kept for so long only, and then whoever waits for it takes it without being given it. (``group_size.py``
-knows when it is kept.)
-
-Paused queues: an executor passes over what is due in them, and says so once.
-
-The lookout: sleeps until something may be due, and says where.
-
-Only the worker whose turn it is stands here; the others wait for the turn. So an idle executor asks the
-database with one thread however many it has, and threads never compete for the same row.
+One thread of an executor at a time looks for due functions and claims: the one that has the claim lock. The others
+wait for the lock, or execute. So an idle executor asks the database with one thread however many it has, and its
+threads never compete for the same row.
 
 A look at everything enters the index of pending functions once for each lane. Whatever has finished since stays in
 that index while somebody's snapshot may still see it pending, and then such a look takes long. For a while after one
@@ -20,9 +10,16 @@ that did, only the lanes that are known are looked at again, each from where it 
 What that cannot see (a lane that is new; a function that was scheduled earlier, but has been committed later) is seen
 by the next look at everything, which also comes before every sleep.
 
-It sleeps until the next due time it knows of, until the bell rings (something was scheduled), or for the poll
-interval, whichever comes first. Everything that it decides is read afresh from the database: a bell that rings
-for nothing costs one statement, and one that fails to ring costs at most a poll interval.
+The poller sleeps until the next due time it knows of, until it is woken (something was scheduled), or for the poll
+interval, whichever comes first. Everything that it decides is read afresh from the database: a wake-up for nothing
+costs one statement, and one that gets lost costs at most a poll interval.
+
+A thread that has claimed releases the lock and executes. Only after it has claimed a large group of mutations it keeps
+the lock for a moment more, because threads that run short bodies at the same time take Python's one lock from each
+other (measured on PostgreSQL with eight threads: 1,600 inserts a second, and 2,700 like this). So the next thread
+begins when these bodies have run, and what is left is to wait for COMMIT. But one of the bodies may wait as well, for
+whatever and for however long. So the lock is kept for so long only, and then whoever waits for it takes it.
+(``GroupSize`` in ``grouping.py`` knows when it is kept.)
 """
 
 import logging
@@ -38,86 +35,15 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, Lane
 from django_scheduler.telemetry import log_of_executors as log
 
-NEVER = float("inf")
-
-
-class Turn:
-    def __init__(self) -> None:
-        self._changed = Condition()
-        self._hold: Hold | None = None
-
-    @contextmanager
-    def taken(self) -> Iterator["Hold"]:
-        """Wait for the turn, and have it until it is handed on, or at most to the end of the block."""
-        hold = self._take()
-        try:
-            yield hold
-        finally:
-            hold.hand_on()
-
-    def _take(self) -> "Hold":
-        with self._changed:
-            while self._hold and (left := self._hold.ends_at - time.monotonic()) > 0:
-                self._changed.wait(None if left == NEVER else left)
-            self._hold = Hold(self)
-            return self._hold
-
-    def end(self, hold: "Hold", *, after: float) -> None:
-        """Nothing if somebody else has the turn by now."""
-        with self._changed:
-            if self._hold is not hold:
-                return
-            if after:
-                hold.ends_at = time.monotonic() + after
-            else:
-                self._hold = None
-            self._changed.notify()  # one of those who wait takes it, or learns until when to wait
-
-
-class Hold:
-    """Somebody's turn."""
-
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
-        self.ends_at = NEVER
-
-    def hand_on(self, *, after: float = 0.0) -> None:
-        """Let another worker have the turn, now or once so many seconds have passed; again, to no effect."""
-        self._turn.end(self, after=after)
-
-
-class PausedQueues:
-    """What an executor has been told of pauses so far."""
-
-    def __init__(self) -> None:
-        self._paused: set[str] = set()
-
-    def pass_over(self, lanes: list[Lane]) -> list[Lane]:
-        """The lanes that may be served."""
-        for lane in lanes:
-            if lane.is_paused and lane.queue not in self._paused:
-                self._paused.add(lane.queue)
-                log(
-                    logging.WARNING,
-                    "The queue %r is paused: what is due in it waits until it is resumed",
-                    lane.queue,
-                    queue=lane.queue,
-                )
-            elif lane.queue in self._paused and not lane.is_paused:
-                self._paused.remove(lane.queue)
-                log(logging.INFO, "The queue %r is served again", lane.queue, queue=lane.queue)
-        return [lane for lane in lanes if not lane.is_paused]
-
-
-#: For how long a lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so, in
-#: seconds. A pause, which is seen when looking, takes effect within it at the latest.
+#: A lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so for so many seconds,
+#: and not looked at. A pause takes effect within that time at the latest.
 TRUST = 0.5
 
 #: A look at everything that took longer is repeated only after ten times as long, but at least twice a second.
 LONG_LOOK, LONGEST_REST = 0.02, 0.5
 
-#: How often due functions that others hold are looked at again, in seconds. Nobody tells when an executor elsewhere
-#: dies and lets go of one.
+#: How often due functions that others have locked are looked at again, in seconds. Nobody tells when an executor
+#: elsewhere dies and its locks go.
 LOCKED_INTERVAL = 0.5
 
 
@@ -129,7 +55,12 @@ class Until(Enum):
     NOTHING_PENDING = "when nothing is pending and nothing is running"
 
 
-class Lookout:
+class Poller:
+    """Finds the lanes that have due functions. Only the thread that has the claim lock uses it.
+
+    ``queues``: look only at these; none: at all. ``executing_ids`` returns what the executor is executing.
+    """
+
     def __init__(
         self,
         database: Database,
@@ -137,97 +68,115 @@ class Lookout:
         queues: Collection[str],
         until: Until,
         stopping: Event,
-        is_executing: Callable[[], bool],
+        executing_ids: Callable[[], Collection[int]],
     ) -> None:
         self._database = database
         self._queues = frozenset(queues)
         self._until = until
         self._stopping = stopping
-        self._is_executing = is_executing
-        self._paused_queues = PausedQueues()
-        self._rung = Event()
+        self._executing_ids = executing_ids
+        self._paused_queues: set[str] = set()
+        self._woken = Event()
         self._has_news = False
         self._only_lane: Lane | None = None
         self._trusted_until = 0.0
         self._has_looked = False
         self._not_due: list[Lane] = []
-        self._known: list[Lane] = []
-        self._familiar_until = 0.0
+        self._known_lanes: list[Lane] = []
+        self._only_known_until = 0.0
 
-    def ring(self) -> None:
-        """Something may be due, or it is time to stop."""
+    def wake_up(self) -> None:
+        """Look again: something may be due, or it is time to stop. Called by any thread."""
         self._has_news = True
-        self._rung.set()
+        self._woken.set()
 
     def function_ended(self) -> None:
-        """A function has ended: perhaps it was the last one."""
+        """Look again if the executor stops by itself: a function has ended, and perhaps it was the last one."""
         if self._until is not Until.STOPPED:
-            self._rung.set()
+            self._woken.set()
 
-    def due_lanes(self, *, besides: Callable[[], Collection[int]]) -> list[Lane] | None:
-        """Sleep until something is due; the lanes with due functions, in the order in which to serve them.
+    def due_lanes(self) -> list[Lane] | None:
+        """Sleep until something is due, and return the lanes with due functions in the order in which to serve them.
 
-        ``besides``: the ids to pass over. ``None``: there is nothing left to do.
+        What is executing is passed over. Return ``None`` if there is nothing left to do.
         """
         while not self._stopping.is_set():
             if self._only_lane and not self._has_news and time.monotonic() < self._trusted_until:
                 self._has_looked = False
                 return [self._only_lane]
-            # Before looking, so that what is scheduled from now on rings again.
+            # Before looking, so that what is scheduled from now on wakes it again.
             self._has_news = False
-            self._rung.clear()
+            self._woken.clear()
             # Likewise: what is executed now may schedule more and end while we look.
-            was_executing = self._is_executing()
-            lanes = self._lanes(besides())
+            executing_ids = self._executing_ids()
+            lanes = self._look(executing_ids)
             due = _due(lanes)
             self._not_due = [lane for lane in lanes if lane.due_in > 0]
             self._has_looked = True
             self._trust(due)
             if due:
                 return due
-            if not was_executing and self._is_finished(lanes):
+            if not executing_ids and self._is_finished(lanes):
                 return None
             self._sleep()
         return None
 
     def found_all_locked(self, due: list[Lane]) -> None:
-        """Sleep, because every due function is held by somebody: others execute them, or cancel them."""
+        """Sleep, because every due function is locked by somebody: others execute them, or cancel them."""
         self._only_lane = None
-        self._familiar_until = 0.0
+        self._only_known_until = 0.0
         if not self._has_looked:
             return  # not before having looked elsewhere
-        if self._until is Until.NOTHING_DUE and not self._is_executing():
+        if self._until is Until.NOTHING_DUE and not self._executing_ids():
             self._stopping.set()
             return
         later = [self._database.next_due_in(lane) for lane in due]
         self._sleep(LOCKED_INTERVAL, *(seconds for seconds in later if seconds is not None))
 
     def claimed_up_to(self, lane: Lane, due_time: Any) -> None:
-        """What was due in this lane before that is taken: until the next look it begins here."""
-        if self._only_lane is not None and _same(self._only_lane, lane):
+        """Begin here in this lane until the next look: what was due before is claimed."""
+        if self._only_lane is not None and _is_same(self._only_lane, lane):
             self._only_lane = replace(self._only_lane, due_time=due_time)
 
-    def _lanes(self, besides: Collection[int]) -> list[Lane]:
+    def _look(self, executing_ids: Collection[int]) -> list[Lane]:
         self._database.connection.ensure_connection()  # which is not what makes a look long
         began = time.monotonic()
-        if began < self._familiar_until:
-            lanes = self._served(self._database.look_again(self._known, besides=besides))
+        if began < self._only_known_until:
+            lanes = self._served(self._database.look_again(self._known_lanes, besides=executing_ids))
             if _due(lanes):
                 return lanes
-        self._known = self._served(self._database.lanes(besides=besides))
+        self._known_lanes = self._served(self._database.lanes(besides=executing_ids))
         ended = time.monotonic()
         if ended - began > LONG_LOOK:
-            self._familiar_until = ended + min(10 * (ended - began), LONGEST_REST)
-        return self._known
+            self._only_known_until = ended + min(10 * (ended - began), LONGEST_REST)
+        return self._known_lanes
 
     def _served(self, lanes: list[Lane]) -> list[Lane]:
+        """Return the lanes that this executor serves: those of its queues that are not paused."""
         if self._queues:
             lanes = [lane for lane in lanes if lane.queue in self._queues]
-        return self._paused_queues.pass_over(lanes)
+        for lane in lanes:
+            if lane.is_paused != (lane.queue in self._paused_queues):
+                self._note_pause(lane)
+        return [lane for lane in lanes if not lane.is_paused]
+
+    def _note_pause(self, lane: Lane) -> None:
+        """Log, once, that the queue has been paused or resumed."""
+        if lane.is_paused:
+            self._paused_queues.add(lane.queue)
+            log(
+                logging.WARNING,
+                "The queue %r is paused: what is due in it waits until it is resumed",
+                lane.queue,
+                queue=lane.queue,
+            )
+        else:
+            self._paused_queues.remove(lane.queue)
+            log(logging.INFO, "The queue %r is served again", lane.queue, queue=lane.queue)
 
     def _trust(self, due: list[Lane]) -> None:
         before, self._only_lane = self._only_lane, due[0] if len(due) == 1 else None
-        again = before and self._only_lane and _same(before, self._only_lane)
+        again = before and self._only_lane and _is_same(before, self._only_lane)
         trust = min([TRUST, *(lane.due_in for lane in self._not_due)]) if again else 0.0
         self._trusted_until = time.monotonic() + trust
 
@@ -238,8 +187,8 @@ class Lookout:
 
     def _sleep(self, *at_most: float) -> None:
         due_in = [lane.due_in for lane in self._not_due]
-        if not self._stopping.is_set():  # whose ring may have been cleared
-            self._rung.wait(min([self._poll_interval(), *at_most, *due_in]))
+        if not self._stopping.is_set():  # whose wake-up may have been cleared
+            self._woken.wait(min([self._poll_interval(), *at_most, *due_in]))
 
     def _poll_interval(self) -> float:
         configured = get_settings().POLL_INTERVAL
@@ -247,13 +196,63 @@ class Lookout:
 
 
 def _due(lanes: list[Lane]) -> list[Lane]:
-    """Those that are due, in the order in which to serve them."""
+    """Return the lanes that are due, in the order in which to serve them."""
     return sorted((lane for lane in lanes if lane.due_in <= 0), key=_order)
 
 
-def _same(one: Lane, other: Lane) -> bool:
+def _is_same(one: Lane, other: Lane) -> bool:
     return (one.queue, one.priority) == (other.queue, other.priority)
 
 
 def _order(lane: Lane) -> tuple[Any, ...]:
     return -lane.priority, lane.due_time, lane.first_id
+
+
+NEVER = float("inf")
+
+
+class ClaimLock:
+    """The lock that a worker has while it looks for due functions and claims."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._holding: Holding | None = None
+
+    @contextmanager
+    def held(self) -> Iterator["Holding"]:
+        """Wait for the lock, and hold it until it is released, or at most to the end of the block."""
+        holding = self._acquire()
+        try:
+            yield holding
+        finally:
+            holding.release()
+
+    def _acquire(self) -> "Holding":
+        with self._changed:
+            while self._holding and (left := self._holding.ends_at - time.monotonic()) > 0:
+                self._changed.wait(None if left == NEVER else left)
+            self._holding = Holding(self)
+            return self._holding
+
+    def end(self, holding: "Holding", *, after: float) -> None:
+        """Do nothing if somebody else holds the lock by now."""
+        with self._changed:
+            if self._holding is not holding:
+                return
+            if after:
+                holding.ends_at = time.monotonic() + after
+            else:
+                self._holding = None
+            self._changed.notify()  # one of those who wait takes it, or learns until when to wait
+
+
+class Holding:
+    """One worker's time with the claim lock."""
+
+    def __init__(self, lock: ClaimLock) -> None:
+        self._lock = lock
+        self.ends_at = NEVER
+
+    def release(self, *, after: float = 0.0) -> None:
+        """Let another worker take the lock, now or once ``after`` seconds have passed. A second call has no effect."""
+        self._lock.end(self, after=after)

@@ -1,11 +1,13 @@
-"""The connection of an executor's thread: prepared whenever it is made, and kept open between functions."""
+"""The connections of an executor's thread: the one to the executor's database is prepared whenever it is made, and
+kept open between functions; one function leaves nothing in them to the next.
+"""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from django.db import connections, reset_queries
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
@@ -16,9 +18,10 @@ _this_thread = threading.local()
 
 @contextmanager
 def executor_session(database: Database) -> Iterator[None]:
-    """Within it, this thread's connection to the database is an executor's; at its end, all are closed.
+    """Make this thread's connection to the database an executor's within the block, and close all at its end.
 
-    One may lie within another: an action may execute a function by its id, as a fleet does that executes at once.
+    One session may lie within another: an action may execute a function by its id, as a fleet does that executes at
+    once.
     """
     outer = _this_database()
     connection = connections[database.using]
@@ -34,13 +37,13 @@ def executor_session(database: Database) -> Iterator[None]:
 
 
 def _this_database() -> Database | None:
-    """Whose executor's this thread's connections are, if they are."""
+    """Return the database of the session that this thread is in, if it is in one."""
     database: Database | None = getattr(_this_thread, "database", None)
     return database
 
 
 @receiver(connection_created)
-def _prepare(connection: Any, **kwargs: object) -> None:
+def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     # Also a connection that is made anew within a function, after a body or an error has closed the old one.
     database = _this_database()
     if database is not None and connection is connections[database.using]:
@@ -49,7 +52,7 @@ def _prepare(connection: Any, **kwargs: object) -> None:
 
 
 def tidy_connections(using: str) -> None:
-    """Leave nothing of one function to the next one, if this thread's connections are an executor's."""
+    """Leave nothing of one function to the next one, if this thread is in an executor's session."""
     if _this_database() is None:
         return  # a test's own, whose transaction would go with them
     reset_queries()
@@ -62,7 +65,7 @@ def tidy_connections(using: str) -> None:
 
 
 def tidy_other_connections(using: str) -> None:
-    """Leave nothing to the next one in other databases."""
+    """Leave nothing of one function to the next one in the other databases."""
     for connection in connections.all(initialized_only=True):
         if connection.alias == using:
             continue

@@ -1,17 +1,13 @@
-"""An errand: something done once, in a thread of its own, so with connections of its own.
+"""The threads of an executor beside its workers. Each has connections of its own, which it closes at its end.
 
-The caller's connection stays as it is, whatever happens, and the caller decides for how long to wait.
-
-A side task: what an executor does beside its work, repeatedly, in a thread of its own.
-
-Whatever happens in it is logged and tried again with backoff. It never stops the work, nor another side task. It
-is done at least once, however soon the executor stops.
-
-Async actions: all of a process run on one event loop, so that what belongs to a loop can be shared.
-
-The worker waits for its action, so the concurrency is that of the workers. Synchronous code that an action calls
-through ``sync_to_async``, the ORM's async methods among it, gets a thread of its own per action, as a request has
-in Django's ASGI handler: its connections are its own, and are closed when the action ends.
+* A background call does something once. The caller's connection stays as it is, whatever happens, and the caller
+  decides for how long to wait.
+* A side task is repeated. Whatever happens in it is logged, and it is tried again after a wait that doubles. It never
+  stops the work, nor another side task. It runs at least once, however soon the executor stops.
+* One event loop runs all async actions of the process, so that what belongs to a loop can be shared. The worker waits
+  for its action, so the concurrency is that of the workers. Synchronous code that an action calls through
+  ``sync_to_async``, the ORM's async methods among it, gets a thread of its own per action, as a request has in
+  Django's ASGI handler.
 """
 
 import asyncio
@@ -29,10 +25,11 @@ from django_scheduler.context import Context
 from django_scheduler.functions import AnyFunction
 from django_scheduler.scheduling import run_async_body
 from django_scheduler.telemetry import log_of_executors as log
+from django_scheduler.transactions import DoublingWait
 
 
-def start_errand(task: Callable[[], None]) -> Future[None]:
-    """Start it; its future has what becomes of it."""
+def start_in_background(task: Callable[[], None]) -> Future[None]:
+    """Start a task in a thread of its own, and return a future that ends as the task does."""
     outcome: Future[None] = Future()
 
     def run() -> None:
@@ -46,22 +43,21 @@ def start_errand(task: Callable[[], None]) -> Future[None]:
         else:
             outcome.set_result(None)
 
-    threading.Thread(target=run, name="django_scheduler errand", daemon=True).start()
+    threading.Thread(target=run, name="django_scheduler background call", daemon=True).start()
     return outcome
 
 
-def run_errand(task: Callable[[], None], *, timeout: float) -> None:
-    """Run it and wait for its end, for so many seconds at most.
+def run_in_background(task: Callable[[], None], *, timeout: float) -> None:
+    """Run a task in a thread of its own, and wait for its end, for ``timeout`` seconds at most.
 
-    Raises what it raises, and ``TimeoutError`` when it takes longer; then it goes on.
+    Raises what the task raises, and ``TimeoutError`` when it takes longer; then it goes on.
     """
-    start_errand(task).result(timeout)
-
-
-FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
+    start_in_background(task).result(timeout)
 
 
 class SideTask(threading.Thread):
+    """Runs ``task`` every ``interval`` seconds until ``stopping`` is set, at least once."""
+
     def __init__(self, name: str, task: Callable[[], None], *, interval: float, stopping: threading.Event) -> None:
         super().__init__(name=f"django_scheduler {name}", daemon=True)
         self._task_name = name
@@ -70,15 +66,14 @@ class SideTask(threading.Thread):
         self._stopping = stopping
 
     def run(self) -> None:
-        wait_after_failure = FIRST_WAIT
+        waits_after_failure = DoublingWait(first=0.5, longest=5.0)
         while True:
             try:
                 self._run_once()
                 wait = self._interval
-                wait_after_failure = FIRST_WAIT
+                waits_after_failure.reset()
             except BaseException as error:
-                wait = wait_after_failure
-                wait_after_failure = min(wait_after_failure * 2, LONGEST_WAIT)
+                wait = waits_after_failure.next()
                 self._log_failure(error, wait)
             if self._stopping.wait(wait):
                 return
@@ -101,18 +96,18 @@ class SideTask(threading.Thread):
 
 
 class AsyncBody:
-    """An async body on the process's loop, on which it can be canceled."""
+    """Runs one async body on the event loop of the process, where it can be canceled."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[Any] | None = None
         self._is_canceled = False
 
     def run(self, function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
-        """Run it, and wait for what it returns or raises."""
+        """Run the body, wait for it, and return or raise what it does."""
         return asyncio.run_coroutine_threadsafe(self._run(function, arguments, context), _event_loop()).result()
 
     def cancel(self) -> None:
-        """Cancel it, from any thread and once: what it does about that is not disturbed again."""
+        """Cancel the body, from any thread. Only the first call has an effect: its clean-up is not disturbed again."""
         if not self._is_canceled:
             self._is_canceled = True
             _event_loop().call_soon_threadsafe(self._cancel_task)

@@ -1,9 +1,8 @@
-"""Which execution a claimed function gets: by its kind, or by being handed over.
+"""A worker: one thread that claims a function, or a group of mutations, and executes it, again and again.
 
-A worker: one thread that claims a function, or a group of mutations, and executes it, again and again.
-
-Workers take turns in looking out and claiming: whoever has claimed hands the turn on and executes, while the next
-one looks (``turn.py``). On SQLite, where one writer keeps the others waiting, the turn is handed on after the commit.
+It looks and claims while it has the claim lock, and releases the lock when it has claimed: while it executes, the next
+worker looks (``poller.py``). On SQLite, where one writer keeps the others waiting, the lock is released after the
+commit.
 """
 
 import logging
@@ -21,36 +20,12 @@ from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
 from django_scheduler.executor.grouping import LONGEST, GroupSize, GroupSizes, LoneNames, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
-from django_scheduler.executor.poller import Hold, Lookout, Turn
+from django_scheduler.executor.poller import ClaimLock, Holding, Poller
 from django_scheduler.executor.session import discard_connection, executor_session, tidy_connections
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId
 from django_scheduler.telemetry import log_of_executors as log
-
-
-def execution_of(claimed: Claimable, database: Database, executor_name: str) -> SingleExecution:
-    """What whoever is to execute it does."""
-    function = registry.find_recorded(claimed.name, claimed.kind)
-    if function is None:
-        return MissingExecution(claimed, database, executor_name)
-    kind = MutationExecution if function.kind is Kind.MUTATION else ActionExecution
-    return kind(claimed, database, executor_name, function)
-
-
-#: Makes the execution of what an executor has claimed.
-ExecutionMaker = Callable[[Claimable, Database, str], SingleExecution]
-
-_make_execution: ExecutionMaker = execution_of
-
-
-def execute_with(make_execution: ExecutionMaker | None) -> None:
-    """Have executors do something else with due functions from now on, or with ``None`` execute them."""
-    global _make_execution
-    _make_execution = make_execution or execution_of
-
-
-#: The waits after a failure to look or to claim, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
+from django_scheduler.transactions import DoublingWait
 
 
 class ClaimedTooMany(Exception):
@@ -58,62 +33,64 @@ class ClaimedTooMany(Exception):
 
 
 class Worker:
+    """``group_sizes`` and ``lone_names`` are what all workers of an executor have learned of the functions."""
+
     def __init__(
         self,
         *,
         database: Database,
-        lookout: Lookout,
-        turn: Turn,
+        poller: Poller,
+        claim_lock: ClaimLock,
         stopping: threading.Event,
         executor_name: str,
-        executing: Callable[[], list[Execution]],
+        executing_ids: Callable[[], list[int]],
         group_sizes: GroupSizes,
         lone_names: LoneNames,
     ) -> None:
         self._database = database
-        self._lookout = lookout
-        self._turn = turn
+        self._poller = poller
+        self._claim_lock = claim_lock
         self._stopping = stopping
         self._executor_name = executor_name
-        self._executing = executing
+        self._executing_ids = executing_ids
         self._lone_names = lone_names
         self._sizes = group_sizes
-        #: That of the lane that it has claimed from last.
+        #: The group size of the lane that it has claimed from last.
         self._size = GroupSize()
         #: How many functions it has asked for last, and how many it has locked.
         self._asked_for = self._claimed = 0
-        self._wait_after_failure = FIRST_WAIT
+        self._waits_after_failure = DoublingWait(first=0.1, longest=2.0)
         #: What it executes now.
         self.execution: Execution | None = None
 
     def run(self) -> None:
         """Work until there is nothing left to do, or the executor stops."""
         with executor_session(self._database):
-            while self._take_turn():
+            while self._claim_and_execute():
                 pass
 
-    def _take_turn(self) -> bool:
-        with self._turn.taken() as turn:
+    def _claim_and_execute(self) -> bool:
+        with self._claim_lock.held() as holding:
             try:
-                lanes = self._lookout.due_lanes(besides=self._executing_ids)
+                lanes = self._poller.due_lanes()
                 if lanes is None:
                     return False
-                self._execute_next(lanes, turn)
-                self._wait_after_failure = FIRST_WAIT
+                self._execute_next(lanes, holding)
+                self._waits_after_failure.reset()
             except BaseException as error:
                 if not self._database.is_conflict(error):
                     self._recover_from(error)
         return True
 
-    def _execute_next(self, lanes: list[Lane], turn: Hold) -> None:
+    def _execute_next(self, lanes: list[Lane], holding: Holding) -> None:
         claim = partial(self._claim, lanes)
         try:
-            has_found_one = self._execute(claim, turn)
+            has_found_one = self._execute(claim, holding)
         except ClaimedTooMany:
             self._size.went_wrong()
-            has_found_one = self._execute(claim, turn)
+            has_found_one = self._execute(claim, holding)
         if not has_found_one:
-            self._lookout.found_all_locked(lanes)
+            self._poller.found_all_locked(lanes)
 
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
         if self._stopping.is_set():
@@ -124,10 +101,10 @@ class Worker:
             claimed = self._database.claim_again(function_id)
             return None if claimed is None else self._execution_of(claimed)
 
-        self._execute(claim, Hold(self._turn))  # the turn itself is with somebody else by now
+        self._execute(claim, Holding(self._claim_lock))  # releases nothing: somebody else has the lock by now
 
-    def _execute(self, claim: Callable[[], Execution | None], turn: Hold) -> bool:
-        """Claim and execute, in one transaction; whether there was anything to claim."""
+    def _execute(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
+        """Claim and execute, in one transaction, and return whether there was anything to claim."""
         execution = None
         wrappers: list[Any] = []
         try:
@@ -135,22 +112,22 @@ class Worker:
                 execution = self.execution = claim()
                 if execution is not None:
                     wrappers = list(connection_state.statement_wrappers(self._database.connection))
-                    execution.let_go = turn.hand_on
+                    execution.let_go = holding.release
                     if not self._database.has_one_writer:
-                        turn.hand_on(after=execution.keeps_turn_for)
+                        holding.release(after=execution.keeps_turn_for)
                     execution.in_transaction()
         except BaseException as error:
             if execution is None:
                 raise
-            turn.hand_on()
+            holding.release()
             with self._ending(wrappers):
                 self._note_failure(execution)
                 execution.after_rollback(error)
-            self._lookout.ring()  # for the time of the retry
+            self._poller.wake_up()  # for the time of the retry
         else:
             if execution is None:
                 return False
-            turn.hand_on()
+            holding.release()
             with self._ending(wrappers):
                 self._note_success(execution)
                 execution.after_commit()
@@ -158,17 +135,17 @@ class Worker:
 
     @contextmanager
     def _ending(self, wrappers: list[Any]) -> Iterator[None]:
-        """Leave nothing of the function; the statements' ``wrappers`` are those of before."""
+        """Leave nothing of the function to the next one; ``wrappers`` are the statements' wrappers of before."""
         try:
             yield
         finally:
             self.execution = None
-            self._lookout.function_ended()
+            self._poller.function_ended()
             tidy_connections(self._database.using)
             connection_state.set_statement_wrappers(self._database.connection, wrappers)
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
-        """Of the best lane that has any: one function, or several mutations for a group."""
+        """Claim one function, or several mutations for a group, in the first lane that has any."""
         executing = self._executing_ids()
         for lane, next_lane in zip_longest(lanes, lanes[1:]):
             self._size = self._sizes.of(lane)
@@ -180,12 +157,12 @@ class Worker:
                 if len(claimed) > 1 and isinstance(execution, MutationExecution):
                     raise ClaimedTooMany
                 self._claimed = len(claimed)
-                self._lookout.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
+                self._poller.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
                 return execution
         return None
 
     def _group_of(self, claimed: list[Claimable]) -> Execution:
-        """The mutations at the beginning that may share a transaction, or else the first function."""
+        """Group the mutations at the beginning that may share a transaction, or else execute the first function."""
         members = []
         for execution in map(self._execution_of, claimed):
             if not self._may_be_grouped(execution):
@@ -218,7 +195,7 @@ class Worker:
             if isinstance(each, MutationExecution):
                 self._lone_names.add_if_long(each.name, each.duration)
         if len(executed) < self._claimed:
-            self._lookout.ring()  # the others were locked, and whoever looked meanwhile has gone to sleep
+            self._poller.wake_up()  # the others were locked, and whoever looked meanwhile has gone to sleep
 
     def _note_failure(self, execution: Execution) -> None:
         self._size.went_wrong()
@@ -226,23 +203,39 @@ class Worker:
         if isinstance(culprit, MutationExecution):
             self._lone_names.add(culprit.name)
 
-    def _executing_ids(self) -> list[int]:
-        # What a worker of this process executes is locked, except for the moment between its rollback and the
-        # record of why. Others may run it once more in that moment, to no effect; we need not.
-        return [function_id for execution in self._executing() for function_id in execution.ids]
-
     def _execution_of(self, claimed: Claimable) -> SingleExecution:
         return _make_execution(claimed, self._database, self._executor_name)
 
     def _recover_from(self, error: BaseException) -> None:
+        wait = self._waits_after_failure.next()
         log(
             logging.ERROR,
             "The executor could not work and tries again in %.1f s: %s",
-            self._wait_after_failure,
+            wait,
             error,
             error=error,
             executor=self._executor_name,
         )
         discard_connection(self._database.using)
-        self._stopping.wait(self._wait_after_failure)
-        self._wait_after_failure = min(self._wait_after_failure * 2, LONGEST_WAIT)
+        self._stopping.wait(wait)
+
+
+def execution_of(claimed: Claimable, database: Database, executor_name: str) -> SingleExecution:
+    """Return the execution of a claimed function, by its kind."""
+    function = registry.find_recorded(claimed.name, claimed.kind)
+    if function is None:
+        return MissingExecution(claimed, database, executor_name)
+    kind = MutationExecution if function.kind is Kind.MUTATION else ActionExecution
+    return kind(claimed, database, executor_name, function)
+
+
+#: Makes the execution of what an executor has claimed.
+ExecutionMaker = Callable[[Claimable, Database, str], SingleExecution]
+
+_make_execution: ExecutionMaker = execution_of
+
+
+def execute_with(make_execution: ExecutionMaker | None) -> None:
+    """Have executors do something else with what they claim from now on; ``None``: execute it."""
+    global _make_execution
+    _make_execution = make_execution or execution_of

@@ -32,7 +32,7 @@ from django.db import connections, transaction
 from django_scheduler import conf
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import connection_state
-from django_scheduler.executor import LONGEST_WAIT, SingleExecution, execute_with
+from django_scheduler.executor import LONGEST_HAND_OVER, SingleExecution, execute_with
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import HAND_OVER
@@ -99,7 +99,7 @@ class Fleet:
 def time_to_begin_again(age: timedelta) -> timedelta:
     """Return the next wait of a function that has been due for so long: it doubles each time, up to a limit."""
     timeout = get_settings().HAND_OVER_TIMEOUT
-    return min(max(timeout, age), LONGEST_WAIT * timeout)
+    return min(max(timeout, age), LONGEST_HAND_OVER * timeout)
 
 
 def hand_over(using: str, function_id: int, *, name: str, queue: str, priority: int) -> None:

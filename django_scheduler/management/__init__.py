@@ -1,3 +1,4 @@
-"""The commands, in ``commands/``, and what only they need: ``durations.py`` and ``numbers.py``, ``progress.py``,
-``reload.py``.
+"""The commands, in ``commands/``, and what several of them need.
+
+``arguments.py`` reads durations, numbers and the database from the command line; ``progress.py`` draws a bar.
 """

@@ -1,6 +1,8 @@
-"""A duration on the command line: ``90s``, ``30m``, ``12h``, ``7d``, ``2w``, or several of them: ``1d12h``.
+"""What stands on the command line: durations, numbers, and the database.
 
-Numbers on the command line, for ``add_argument(type=...)``: each raises ``ArgumentTypeError`` for what is none.
+A duration is written ``90s``, ``30m``, ``12h``, ``7d``, ``2w``, or as several of them: ``1d12h``.
+
+The functions for ``add_argument(type=...)`` raise ``ArgumentTypeError``.
 """
 
 import re
@@ -9,16 +11,29 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
+from django.core.management.base import CommandError
+from django.db import connections
+
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-#: Before which no database has to know a time.
+#: A longer one is refused, because databases may not know the times that far back.
 LONGEST = timedelta(days=36_500)
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
+def known_database(using: str) -> str:
+    """Return the alias of a database.
+
+    Raises ``CommandError`` if there is no such database.
+    """
+    if using not in connections:
+        raise CommandError(f"There is no database {using!r} in DATABASES. There are: {', '.join(connections)}.")
+    return using
+
+
 def written(duration: timedelta) -> str:
-    """As it is written on the command line: ``1d12h``."""
+    """Return a duration as it is written on the command line: ``1d12h``."""
     text, left = "", duration.total_seconds()
     for unit, name in (("d", "days"), ("h", "hours"), ("m", "minutes")):
         number, left = divmod(left, timedelta(**{name: 1}).total_seconds())
@@ -27,7 +42,7 @@ def written(duration: timedelta) -> str:
 
 
 def duration(text: str) -> timedelta:
-    """For ``add_argument(type=duration)``; ``ArgumentTypeError`` if it is none."""
+    """Read a duration, for ``add_argument(type=duration)``."""
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ArgumentTypeError(f"{text!r} is not a duration, such as 90s, 30m, 12h, 7d, 2w or 1d12h")
@@ -40,40 +55,45 @@ def duration(text: str) -> timedelta:
     return total
 
 
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
 Number = type[int] | type[float]
 
 
 def positive(number: Number) -> Callable[[str], float]:
-    """A number of that type, greater than 0."""
+    """Return a function that reads a number of that type, greater than 0."""
 
-    def parse(text: str) -> float:
-        value = _parsed(text, number)
+    def read(text: str) -> float:
+        value = _read(text, number)
         if not value > 0:
             raise ArgumentTypeError(f"{text} is not greater than 0")
         return value
 
-    return parse
+    return read
 
 
-def whole_from_0(text: str) -> float:
-    """A whole number from 0 on."""
-    value = _parsed(text, int)
-    if value < 0:
-        raise ArgumentTypeError(f"{text} is less than 0")
-    return value
+def at_least_0(number: Number) -> Callable[[str], float]:
+    """Return a function that reads a number of that type, from 0 on."""
+
+    def read(text: str) -> float:
+        value = _read(text, number)
+        if not value >= 0:
+            raise ArgumentTypeError(f"{text} is less than 0")
+        return value
+
+    return read
+
+
+_SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def size_of_memory(text: str) -> int:
-    """In bytes: ``512M``, ``2G`` or ``1.5GiB``."""
+    """Read a size in bytes: ``512M``, ``2G`` or ``1.5GiB``."""
     size = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)(?:iB|B)?", text.strip(), re.IGNORECASE)
-    if size is None or not (value := int(Decimal(size[1]) * _UNITS[size[2].upper()])):
+    if size is None or not (value := int(Decimal(size[1]) * _SIZES[size[2].upper()])):
         raise ArgumentTypeError(f"{text!r} is not a size of memory, such as 512M or 2G")
     return value
 
 
-def _parsed(text: str, number: Number) -> float:
+def _read(text: str, number: Number) -> float:
     try:
         return number(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Progress bars, on a terminal: of ``runscheduler --drain``, and of whatever knows how much there is to do."""
+"""Progress bars on a terminal: of ``runscheduler --drain``, and of commands that know how much there is to do."""
 
 import time
 from collections.abc import Collection
@@ -6,14 +6,13 @@ from collections.abc import Collection
 from django.core.management.base import OutputWrapper
 from django.db import DatabaseError, InterfaceError
 
-from django_scheduler.executor import run_errand
+from django_scheduler.executor import run_in_background
 from django_scheduler.models import UNFINISHED, ScheduledFunction
 
 #: How often it is drawn, in seconds: each time counts what is left.
 INTERVAL = 0.5
 
 WIDTH = 30
-
 
 #: For how long a count may take before the bar is not drawn, in seconds.
 PATIENCE = 1.0
@@ -28,6 +27,8 @@ def show_bar(output: OutputWrapper, done: int, of: int) -> None:
 
 
 class Progress:
+    """Shows how much of what was unfinished has finished, counted now and then."""
+
     def __init__(self, using: str, queues: Collection[str], output: OutputWrapper) -> None:
         self._functions = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED)
         if queues:
@@ -38,19 +39,19 @@ class Progress:
         self._drawn = float("-inf")
 
     def show(self) -> None:
-        """Draw it, if it is time to."""
+        """Draw the bar, if it was not drawn just now."""
         if time.monotonic() - self._drawn >= INTERVAL:
             self._draw()
 
     def finish(self) -> None:
-        """Draw it a last time, and leave the line."""
+        """Draw the bar a last time, and end its line."""
         self._draw()
         self._output.write("")
 
     def _draw(self) -> None:
         self._drawn = time.monotonic()
         try:
-            run_errand(self._count, timeout=PATIENCE)
+            run_in_background(self._count, timeout=PATIENCE)
         except (DatabaseError, InterfaceError, TimeoutError):
             return  # the executor goes on, and says what is the matter
         self._most = max(self._most, self._left)

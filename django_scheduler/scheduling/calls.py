@@ -22,7 +22,7 @@ from django_scheduler.errors import FunctionNotFound, SchedulerError
 from django_scheduler.functions import AnyFunction, resolve
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.scheduling.running import Running, running
-from django_scheduler.transactions import Attempt
+from django_scheduler.transactions import Attempt, DoublingWait
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 #: Convex's numbers for a mutation that a client called.
 CONFLICT_RETRIES = 4
-FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
+
+#: The wait before the first of them, in seconds; each further one is twice as long. Full jitter makes it shorter.
+FIRST_WAIT = 0.2
 
 
 def run_mutation(caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -55,7 +57,7 @@ def commit_mutation(
     """
     using, callee = _callee(caller, Kind.MUTATION)
     database = database_for(using)
-    retries = 0
+    retries, waits = 0, DoublingWait(first=FIRST_WAIT, longest=2.0)
     while True:
         attempt = Attempt(database)
         result = None
@@ -72,7 +74,7 @@ def commit_mutation(
         else:
             return result, None
         retries += 1
-        time.sleep(min(FIRST_WAIT * 2**retries, LONGEST_WAIT) * random.random())
+        time.sleep(waits.next() * random.random())
 
 
 def run_action(caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -1,18 +1,27 @@
-"""The supervisor: keeps a number of processes executing, and knows what each of them was doing when it died.
+"""The supervisor: it keeps a number of child processes executing, and replaces those that die.
 
-A Python process uses about one core, so an executor that needs more of them needs several processes. And a process
-may die: a body that crashes takes all threads with it, and its function, whose transaction vanishes, is at once
-there to be claimed again. Somebody has to be left who restarts, and counts. So also a single process has a supervisor.
+* ``supervisor.py`` waits for deaths, messages and signals; it has a slot for each child process.
+* ``process.py`` is a child process as the supervisor sees it, ``child.py`` is what runs in it.
+* ``death.py`` records what a dead process leaves behind.
+* ``stop_signals.py`` counts the signals that ask to stop.
 
-It executes nothing, and holds no connection while nothing dies. Its rooms:
-
-* ``supervisor.py`` is the whole: it waits for deaths, messages and signals. ``stop_signals.py`` counts those.
-* ``post.py`` is a place that is always manned: who serves there, who succeeds him, and when.
-* ``worker_process.py`` is a process as the supervisor sees it, and ``duty.py`` the same process from within: it
-  runs an executor as its ``assignment.py`` says. Both are ends of one pipe. What stands in it is short: the executor
-  has started; it has done enough; stop; stop at once. The end of the pipe is the end of the other one.
-* ``limits.py`` says when a process has done enough. ``death.py`` records what a dead process leaves behind.
-
-Processes are spawned, not forked: nothing that this process has opened, locked or patched is theirs, and they have
-the code as it is on disk then.
+The names are imported when they are first asked for: a child process imports this package before Django is set up.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django_scheduler.supervisor.child import ChildOptions
+    from django_scheduler.supervisor.stop_signals import StopSignals
+    from django_scheduler.supervisor.supervisor import Supervisor
+
+__all__ = ["ChildOptions", "StopSignals", "Supervisor"]
+
+_HOMES = {"ChildOptions": "child", "StopSignals": "stop_signals", "Supervisor": "supervisor"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,15 +1,17 @@
-"""What a dead process leaves behind, recorded.
+"""The record of what a dead process leaves behind.
 
-Its actions are lost, and its executor is no longer on record: ``recovery.py`` does it, here at once.
+Its actions are recorded as lost, and the row of its executor is removed, as ``executor/recovery.py`` does it: the
+supervisor only does so at once.
 
-Its mutations have vanished, and are claimed again by whoever comes first. But one of those whose bodies were running
-may have killed it, and would go on to kill whoever runs it. So each of them is counted, in its row, where it outlives
-this supervisor too; and one that has been there three times fails. Which one, where there are several? An innocent
-that runs for long may be in its body each time. So one is blamed only if it has been there more often than all the
-others that were there this time; until then they are due again at random, later each time, and meet less and less.
+Its mutations have vanished with their transactions, and whoever comes first claims them again. But one of those whose
+bodies were running may have killed the process, and would kill the next one too. So the row of each of them counts the
+processes that died in its body, which outlives this supervisor as well; and a mutation fails in whose body three
+have died. Which one, where several were running? One that runs for long may be in its body each time, and be innocent.
+So a mutation is blamed only if its count is higher than those of all others that were running this time. Until then
+they are due again at random times, later each time, and run at the same time less and less.
 
-Somebody may execute the row again before it is counted. Then the count waits for its lock, and finds either that it
-has succeeded, or that it is pending still, and that there is one more dead process.
+Another executor may execute the row before it is counted. Then the count waits for its lock, and finds either that the
+mutation has succeeded, or that it is still pending, and adds this process to the count.
 """
 
 import logging
@@ -24,20 +26,20 @@ from django_scheduler.executor import recover_lost_actions
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from django_scheduler.record import COUNT_CRASH, FAIL_CRASHED, End, announce_failure_of_another
 from django_scheduler.telemetry import log_of_executors as log
-from django_scheduler.transactions import backoff
+from django_scheduler.transactions import DoublingWait, backoff
 
-#: A mutation in whose body so many processes have died is not run again.
+#: After so many processes have died in its body, a mutation is not run again.
 TOO_MANY_CRASHES = 3
-
-#: The waits between attempts to reach the database, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 0.2, 2.0
 
 
 def record_death(database: Database, executor_name: str, in_body: Collection[int], end: str) -> None:
-    """Record it, however long the database takes to be there. ``end``: how the process ended."""
+    """Record the death of an executor's process, and try again until the database takes it.
+
+    ``in_body``: the functions whose bodies were running. ``end``: how the process ended, in words.
+    """
     uncounted = set(in_body)
     crashes: dict[int, int] = {}
-    wait = FIRST_WAIT
+    waits = DoublingWait(first=0.2, longest=2.0)
     while True:
         try:
             recover_lost_actions(database)
@@ -49,6 +51,7 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
                 _fail(database, culprit, crashes[culprit], executor_name, end)
             return
         except (DatabaseError, InterfaceError) as error:
+            wait = waits.next()
             log(
                 logging.WARNING,
                 "What the dead executor %s has left behind could not be recorded yet, trying again in %.1f s: %s",
@@ -60,11 +63,10 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
         finally:
             connections.close_all()
         time.sleep(wait)
-        wait = min(wait * 2, LONGEST_WAIT)
 
 
 def _count_crash(database: Database, function_id: int, executor_name: str, end: str) -> int:
-    """How many processes have died in its body, this one included; 0 if it is not a mutation that is pending."""
+    """Count this process, and return how many have died in the body; 0 if it is no pending mutation."""
     while True:
         row = _pending(database, function_id)
         if row is None:
@@ -73,7 +75,7 @@ def _count_crash(database: Database, function_id: int, executor_name: str, end: 
         changes = {
             "crashes": count,
             "attempts": row.attempts + 1,
-            # The first time is mostly not its fault: somebody has ended the process.
+            # The first time it is mostly innocent: somebody has killed the process.
             "due_time": backoff(count) if count > 1 else timedelta(0),
             "error": _error(executor_name, end, count),
         }
@@ -87,6 +89,7 @@ def _pending(database: Database, function_id: int) -> ScheduledFunction | None:
 
 
 def _culprit(crashes: dict[int, int]) -> int | None:
+    """Return the mutation that has killed the processes, if there have been enough of them to tell."""
     most = max(crashes.values(), default=0)
     suspects = [function_id for function_id, count in crashes.items() if count == most]
     return suspects[0] if most >= TOO_MANY_CRASHES and len(suspects) == 1 else None

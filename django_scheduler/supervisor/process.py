@@ -1,74 +1,77 @@
-"""A worker process, as the supervisor sees it.
+"""A child process, as the supervisor sees it.
 
-A post: a place for one process that executes, always manned.
-
-Whoever is to serve there is first a successor, who takes over when he executes: be it from nobody, or from one who has
-done enough and only then is told to stop. So a replacement costs no capacity, but for a moment a process more.
-
-Who dies is succeeded at once, unless he had hardly begun: then there is a wait, which doubles each time.
+It is spawned, not forked: nothing that the supervisor has opened, locked or patched is passed on to it, and it has the
+code as it is on disk when it starts. A pipe leads to it and back, and its executor writes into shared memory whose
+bodies run.
 """
 
 import signal
 import time
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing import get_context
-from typing import Any
+from multiprocessing.connection import Connection
 
-from django_scheduler.executor import NOTHING
-from django_scheduler.supervisor.child import Assignment, Report, serve
-from django_scheduler.supervisor.stop_signals import masked_in_child
+from django_scheduler.supervisor.child import ChildOptions, Message, run_child
+from django_scheduler.supervisor.stop_signals import blocked_in_child
 
 _spawn = get_context("spawn")
 
 
-class WorkerProcess:
-    def __init__(self, assignment: Assignment) -> None:
-        self._control, its_end = _spawn.Pipe()
-        self._slots = _spawn.RawArray("q", assignment.concurrency)
-        self._process = _spawn.Process(target=serve, args=(assignment, its_end, self._slots), name="runscheduler")
-        with masked_in_child():
+class ChildProcess:
+    """Starts when it is made; ``close`` it when it has ended."""
+
+    def __init__(self, options: ChildOptions) -> None:
+        self._pipe, its_end = _spawn.Pipe()
+        self._running_ids = _spawn.RawArray("q", options.concurrency)
+        self._process = _spawn.Process(
+            target=run_child, args=(options, its_end, self._running_ids), name="runscheduler"
+        )
+        with blocked_in_child():
             self._process.start()
         its_end.close()
         self.id = self._process.pid
-        self._began = time.monotonic()
-        self._can_be_heard = True
-        self._orders = 0
-        #: Of its executor, once it executes.
+        self._started_at = time.monotonic()
+        self._is_pipe_open = True
+        self._stop_requests = 0
+        #: The name of its executor; empty until that executes.
         self.executor_name = ""
-        #: Why it asks to be replaced.
-        self.has_done_enough = ""
+        #: Why it has asked to be replaced; empty if it has not.
+        self.replacement_reason = ""
 
     @property
-    def signs_of_life(self) -> list[Any]:
-        """What becomes readable when it says something, or ends."""
-        return [self._process.sentinel, *([self._control] if self._can_be_heard else [])]
+    def waitables(self) -> list[Connection | int]:
+        """What becomes readable when it sends a message or ends, for ``multiprocessing.connection.wait``."""
+        return [self._process.sentinel, *([self._pipe] if self._is_pipe_open else [])]
 
-    def listen(self) -> None:
-        """Hear what it has said since."""
-        while self._can_be_heard:
+    def receive(self) -> None:
+        """Read the messages that it has sent since."""
+        while self._is_pipe_open:
             try:
-                if not self._control.poll():
+                if not self._pipe.poll():
                     return
-                report, text = self._control.recv()
+                message, text = self._pipe.recv()
             except (EOFError, OSError):
-                self._can_be_heard = False
+                self._is_pipe_open = False
                 return
-            if report is Report.STARTED:
+            if message is Message.STARTED:
                 self.executor_name = text
             else:
-                self.has_done_enough = text
+                self.replacement_reason = text
 
-    def order(self, insistence: int) -> None:
-        """Stop (1), or stop at once (2)."""
-        while self._orders < insistence:
-            self._orders += 1
+    def stop(self, requests: int = 1) -> None:
+        """Ask it to stop gracefully (1), or at once (2)."""
+        while self._stop_requests < requests:
+            self._stop_requests += 1
             with suppress(OSError):  # it has just ended
-                self._control.send_bytes(b"stop")
+                self._pipe.send_bytes(b"stop")
 
     def kill(self) -> None:
-        self._orders = max(self._orders, 1)
+        self._stop_requests = max(self._stop_requests, 1)
         self._process.kill()
+
+    @property
+    def was_told_to_stop(self) -> bool:
+        return self._stop_requests > 0
 
     @property
     def has_started(self) -> bool:
@@ -76,33 +79,26 @@ class WorkerProcess:
 
     @property
     def age(self) -> float:
-        """In seconds."""
-        return time.monotonic() - self._began
-
-    # Once it has ended
+        """How long ago it was started, in seconds."""
+        return time.monotonic() - self._started_at
 
     @property
     def has_ended(self) -> bool:
         return self._process.exitcode is not None
 
     @property
-    def in_body(self) -> list[int]:
-        """The functions whose bodies were running."""
-        return sorted({function_id for function_id in self._slots if function_id != NOTHING})
+    def running_ids(self) -> list[int]:
+        """The functions whose bodies are running, or were when it ended."""
+        return sorted({function_id for function_id in self._running_ids if function_id})
 
     @property
     def ended_well(self) -> bool:
         # A body may well exit with 0.
-        return self._process.exitcode == 0 and not self.in_body
-
-    @property
-    def was_cut_off(self) -> bool:
-        """Whether it ended in the middle of something because it was told to stop."""
-        return self._orders > 0
+        return self._process.exitcode == 0 and not self.running_ids
 
     @property
     def end(self) -> str:
-        """How it ended, in words."""
+        """How it ended, in words: the name of the signal, or the exit code."""
         code = self._process.exitcode or 0
         if code >= 0:
             return f"exit code {code}"
@@ -112,68 +108,5 @@ class WorkerProcess:
             return f"signal {-code}"
 
     def close(self) -> None:
-        self._control.close()
+        self._pipe.close()
         self._process.close()
-
-
-#: Who has lived for so many seconds had not died of his start.
-LONG_ENOUGH = 10.0
-
-#: The waits before another start, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
-
-
-class Post:
-    def __init__(self, start: Callable[[], WorkerProcess]) -> None:
-        self._start = start
-        self._serving: WorkerProcess | None = None
-        self._successor: WorkerProcess | None = None
-        self._retired: list[WorkerProcess] = []
-        self._wait = 0.0
-        self._not_before = 0.0
-        self._is_closed = False
-
-    @property
-    def processes(self) -> Iterator[WorkerProcess]:
-        yield from self._retired
-        if self._serving:
-            yield self._serving
-        if self._successor:
-            yield self._successor
-
-    @property
-    def seconds_until_start(self) -> float | None:
-        """Until another process has to be started; ``None`` where none has to."""
-        if self._is_closed or self._successor or (self._serving and not self._serving.has_done_enough):
-            return None
-        return max(0.0, self._not_before - time.monotonic())
-
-    def man(self) -> None:
-        """See to it that it is served."""
-        if self._successor and self._successor.has_started:
-            if self._serving:
-                self._serving.order(1)
-                self._retired.append(self._serving)
-            self._serving, self._successor = self._successor, None
-        if self.seconds_until_start == 0:
-            self._successor = self._start()
-
-    def close(self) -> None:
-        """Nobody serves here after those who do now."""
-        self._is_closed = True
-
-    def remove(self, process: WorkerProcess) -> float:
-        """Of those who have ended. In how many seconds there will be another one, if there has to be."""
-        if process in self._retired:
-            self._retired.remove(process)
-            return 0.0
-        if process is self._serving:
-            self._serving = None
-        else:
-            self._successor = None
-        if process.ended_well or process.age >= LONG_ENOUGH:
-            self._wait = 0.0
-        else:
-            self._wait = min(self._wait * 2, LONGEST_WAIT) if self._wait else FIRST_WAIT
-        self._not_before = time.monotonic() + self._wait
-        return self._wait

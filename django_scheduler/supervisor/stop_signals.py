@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGQUIT, counted."""
+"""The signals that ask a process to stop: SIGTERM, SIGINT and SIGQUIT, counted."""
 
 import signal
 import threading
@@ -8,51 +8,54 @@ from multiprocessing import Pipe
 from types import FrameType
 from typing import Any, Self
 
-#: How much each of them insists: 1 asks to end in good order, 2 to end at once.
-INSISTENCE = {signal.SIGTERM: 1, signal.SIGINT: 1}
+#: How many requests to stop each of them counts as: 1 asks to end gracefully, 2 to end at once.
+REQUESTS = {signal.SIGTERM: 1, signal.SIGINT: 1}
 if hasattr(signal, "SIGQUIT"):
-    INSISTENCE[signal.SIGQUIT] = 2
+    REQUESTS[signal.SIGQUIT] = 2
 
 
 class StopSignals:
-    """Counts the signals that ask to stop, as long as it is entered. Only the main thread is given any."""
+    """Counts the signals that ask to stop, as long as it is entered. Only the main thread receives any."""
 
     def __init__(self) -> None:
         self.count = 0
-        #: Readable when a signal has come, for who waits for several things.
-        self.bell, self._ringer = Pipe(duplex=False)
+        #: Becomes readable when a signal has come, for a thread that waits for several things.
+        self.wakeup, self._waker = Pipe(duplex=False)
 
     def __enter__(self) -> Self:
         self._before: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._receive) for number in INSISTENCE}
-            _unmask()
+            self._before = {number: signal.signal(number, self._receive) for number in REQUESTS}
+            _unblock()
         return self
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler or signal.SIG_DFL)
-        self.bell.close()
-        self._ringer.close()
+        self.wakeup.close()
+        self._waker.close()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.count += INSISTENCE[signal.Signals(number)]
-        self._ringer.send_bytes(b"!")
+        self.count += REQUESTS[signal.Signals(number)]
+        self._waker.send_bytes(b"!")
 
 
 @contextmanager
-def masked_in_child() -> Iterator[None]:
-    """A process that is started within it is given no such signal until it counts them: it would not know of it."""
+def blocked_in_child() -> Iterator[None]:
+    """Keep the signals from a process that is started within this block until it counts them itself.
+
+    A signal that came earlier would end the new process in the middle of its start, or be missed.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, INSISTENCE)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _unmask() -> None:
+def _unblock() -> None:
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, INSISTENCE)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)

@@ -1,44 +1,60 @@
-"""The supervisor: as many processes as asked for execute, whatever happens to one of them, until it is told to stop."""
+"""The supervisor: as many child processes as asked for execute, whatever happens to one, until it is told to stop.
+
+A Python process uses about one core, so whoever needs more of them needs several processes. And a process may die:
+a body that crashes takes all threads with it, and its function, whose transaction vanishes, is due again at once.
+Somebody has to survive who starts another process, and counts. So a single process has a supervisor too.
+
+The supervisor executes nothing, and holds no connection while nothing dies.
+
+Each child process has a slot. A new one starts as a replacement, which takes over the slot only once it executes; and
+if the slot's process has merely asked to be replaced, it is told to stop only then. So a replacement costs no capacity,
+but for a moment a process more. A process that dies is replaced at once, unless it had hardly started: then there is a
+wait, which doubles each time.
+"""
 
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
 from multiprocessing.connection import wait
 
 from django_scheduler.databases import database_for
-from django_scheduler.executor import Until, start_errand
-from django_scheduler.supervisor.child import Assignment
+from django_scheduler.executor import Until, start_in_background
+from django_scheduler.supervisor.child import ChildOptions
 from django_scheduler.supervisor.death import record_death
-from django_scheduler.supervisor.process import Post, WorkerProcess
+from django_scheduler.supervisor.process import ChildProcess
 from django_scheduler.supervisor.stop_signals import StopSignals
 from django_scheduler.telemetry import log_of_executors as log
+from django_scheduler.transactions import DoublingWait
 
-#: For how long a process may take its leave when it is cut off, and the database may take to record what the dead
-#: have left behind when the supervisor ends, in seconds.
+#: How long a process that is to end at once may take, and how long the end of the supervisor waits for the database
+#: to record what dead processes have left behind, in seconds.
 PATIENCE = 4.0
 
 #: How often ``meanwhile`` is called, in seconds.
 INTERVAL = 0.5
 
+#: A process that has lived for so many seconds did not die of its start.
+LONG_ENOUGH = 10.0
+
 
 class Supervisor:
-    """Keeps ``processes`` processes at work on the same assignment."""
+    """Keeps ``processes`` child processes executing with the same options."""
 
-    def __init__(self, assignment: Assignment, *, processes: int) -> None:
-        self._assignment = assignment
-        self._database = database_for(assignment.using)
-        self._ends_by_itself = Until[assignment.until] is not Until.STOPPED
-        self._posts = [Post(self._start) for _ in range(processes)]
+    def __init__(self, options: ChildOptions, *, processes: int) -> None:
+        self._options = options
+        self._database = database_for(options.using)
+        self._ends_by_itself = Until[options.until] is not Until.STOPPED
+        self._slots = [Slot(options) for _ in range(processes)]
         self._records: list[Future[None]] = []
-        self._ordered = 0
+        self._stop_requests = 0
         self._deadline = float("inf")
         self._all_ended_well = True
 
-    def run(self, signals: StopSignals, *, meanwhile: Callable[[], None] | None = None) -> bool:
-        """Return when all processes have ended; whether none of them was cut off.
+    def run(self, signals: StopSignals, *, meanwhile: Callable[[], object] | None = None) -> bool:
+        """Run until all child processes have ended, and return whether none of them had to be cut off.
 
         ``meanwhile`` is called again and again.
         """
@@ -46,17 +62,19 @@ class Supervisor:
             logging.INFO,
             "The supervisor (process %d) keeps %s at work, with %d threads each",
             os.getpid(),
-            "1 process" if len(self._posts) == 1 else f"{len(self._posts)} processes",
-            self._assignment.concurrency,
+            "1 process" if len(self._slots) == 1 else f"{len(self._slots)} processes",
+            self._options.concurrency,
         )
         while True:
             self._pass_on(signals.count)
-            for post in self._posts:
-                post.man()
-            if not self._processes and all(post.seconds_until_start is None for post in self._posts):
+            for slot in self._slots:
+                slot.fill()
+            if not self._processes and all(slot.seconds_until_start is None for slot in self._slots):
                 break
             self._wait(signals, INTERVAL if meanwhile else None)
-            self._take_note()
+            for slot in self._slots:
+                for process in tuple(slot.processes):
+                    self._look_at(process, slot)
             if meanwhile:
                 meanwhile()
         _, unrecorded = wait_for_futures(self._records, timeout=PATIENCE)
@@ -71,78 +89,135 @@ class Supervisor:
         return self._all_ended_well
 
     @property
-    def _processes(self) -> list[WorkerProcess]:
-        return [process for post in self._posts for process in post.processes]
-
-    def _start(self) -> WorkerProcess:
-        return WorkerProcess(self._assignment)
+    def _processes(self) -> list[ChildProcess]:
+        return [process for slot in self._slots for process in slot.processes]
 
     def _pass_on(self, requests: int) -> None:
-        """Tell the processes what the signals say, and kill those that do not obey."""
+        """Tell the processes to stop as the signals say, and kill those that have not ended in time."""
         now = time.monotonic()
-        if min(requests, 2) > self._ordered:
-            self._ordered = min(requests, 2)
-            self._deadline = now + PATIENCE + (self._assignment.grace if self._ordered == 1 else 0.0)
-            for post in self._posts:
-                post.close()
+        if min(requests, 2) > self._stop_requests:
+            self._stop_requests = min(requests, 2)
+            self._deadline = now + PATIENCE + (self._options.grace if self._stop_requests == 1 else 0.0)
+            for slot in self._slots:
+                slot.close()
             for process in self._processes:
-                process.order(self._ordered)
+                process.stop(self._stop_requests)
         if now > self._deadline:
             for process in self._processes:
                 process.kill()
 
     def _wait(self, signals: StopSignals, interval: float | None) -> None:
-        waits = [post.seconds_until_start for post in self._posts]
-        if self._ordered:
+        """Wait for a message, an end or a signal, and at most until there is something to do without one."""
+        waits = [slot.seconds_until_start for slot in self._slots]
+        if self._stop_requests:
             waits.append(max(0.1, self._deadline - time.monotonic()))
-        signs = [sign for process in self._processes for sign in process.signs_of_life]
         timeout = min((seconds for seconds in (*waits, interval) if seconds is not None), default=None)
-        if signals.bell in wait([signals.bell, *signs], timeout):
-            signals.bell.recv_bytes()
+        waitables = [waitable for process in self._processes for waitable in process.waitables]
+        if signals.wakeup in wait([signals.wakeup, *waitables], timeout):
+            signals.wakeup.recv_bytes()
 
-    def _take_note(self) -> None:
-        for post in self._posts:
-            for process in tuple(post.processes):
-                had_enough = process.has_done_enough
-                process.listen()
-                if process.has_done_enough and not had_enough:
-                    log(
-                        logging.INFO,
-                        "Executor %s %s, and is being replaced",
-                        process.executor_name,
-                        process.has_done_enough,
-                        executor=process.executor_name,
-                    )
-                if process.has_ended:
-                    self._bury(process, post)
+    def _look_at(self, process: ChildProcess, slot: "Slot") -> None:
+        had_asked = process.replacement_reason
+        process.receive()
+        if process.replacement_reason and not had_asked:
+            log(
+                logging.INFO,
+                "Executor %s %s, and is being replaced",
+                process.executor_name,
+                process.replacement_reason,
+                executor=process.executor_name,
+            )
+        if process.has_ended:
+            self._remove(process, slot)
 
-    def _bury(self, process: WorkerProcess, post: Post) -> None:
-        process.listen()
+    def _remove(self, process: ChildProcess, slot: "Slot") -> None:
+        process.receive()  # what it sent in its last moment
         if process.ended_well and self._ends_by_itself:
-            post.close()
-        seconds = post.remove(process)
+            slot.close()
+        seconds = slot.remove(process)
         if not process.ended_well:
-            self._all_ended_well &= not process.was_cut_off
-            if not process.was_cut_off:
+            if process.was_told_to_stop:
+                self._all_ended_well = False
+            else:
                 self._log_death(process, seconds)
         self._record_death(process)
         process.close()
 
-    def _record_death(self, process: WorkerProcess) -> None:
-        # Also of one that has ended well: the database may have kept it waiting when it took its leave.
+    def _record_death(self, process: ChildProcess) -> None:
+        # Also of one that has ended well: the database may have been too slow for it to remove its row.
         name, end = process.executor_name or "(not started)", process.end
-        in_body = [] if process.was_cut_off else process.in_body
+        in_body = [] if process.was_told_to_stop else process.running_ids
         self._records = [record for record in self._records if not record.done()]
-        self._records.append(start_errand(lambda: record_death(self._database, name, in_body, end)))
+        self._records.append(start_in_background(lambda: record_death(self._database, name, in_body, end)))
 
-    def _log_death(self, process: WorkerProcess, seconds: float) -> None:
+    def _log_death(self, process: ChildProcess, seconds: float) -> None:
+        ids = ", ".join(map(str, process.running_ids))
         log(
             logging.ERROR,
             "Executor %s has died: its process %d ended (%s) %s. Another one is started in %.2f s.",
             process.executor_name or "(not started)",
             process.id,
             process.end,
-            f"in the body of the functions {', '.join(map(str, process.in_body))}" if process.in_body else "in no body",
+            f"in the body of the functions {ids}" if ids else "in no body",
             seconds,
             executor=process.executor_name,
         )
+
+
+class Slot:
+    """Holds one child process that executes, and those that replace it or are about to end."""
+
+    def __init__(self, options: ChildOptions) -> None:
+        self._options = options
+        self._current: ChildProcess | None = None
+        self._replacement: ChildProcess | None = None
+        self._ending: list[ChildProcess] = []
+        self._waits = DoublingWait(first=0.25, longest=30.0)
+        self._not_before = 0.0
+        self._is_closed = False
+
+    @property
+    def processes(self) -> Iterator[ChildProcess]:
+        yield from self._ending
+        if self._current:
+            yield self._current
+        if self._replacement:
+            yield self._replacement
+
+    @property
+    def seconds_until_start(self) -> float | None:
+        """How long it is until another process has to be started; ``None`` where none has to."""
+        if self._is_closed or self._replacement or (self._current and not self._current.replacement_reason):
+            return None
+        return max(0.0, self._not_before - time.monotonic())
+
+    def fill(self) -> None:
+        """Start a process if one is needed, and let a replacement that executes take over."""
+        if self._replacement and self._replacement.has_started:
+            if self._current:
+                self._current.stop()
+                self._ending.append(self._current)
+            self._current, self._replacement = self._replacement, None
+        if self.seconds_until_start == 0:
+            self._replacement = ChildProcess(self._options)
+
+    def close(self) -> None:
+        """Start no further process here."""
+        self._is_closed = True
+
+    def remove(self, process: ChildProcess) -> float:
+        """Remove a process that has ended, and return in how many seconds another one starts, if one has to."""
+        if process in self._ending:
+            self._ending.remove(process)
+            return 0.0
+        if process is self._current:
+            self._current = None
+        else:
+            self._replacement = None
+        if process.ended_well or process.age >= LONG_ENOUGH:
+            self._waits.reset()
+            wait_before_start = 0.0
+        else:
+            wait_before_start = self._waits.next()
+        self._not_before = time.monotonic() + wait_before_start
+        return wait_before_start

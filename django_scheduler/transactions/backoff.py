@@ -1,9 +1,38 @@
-"""Backoff: how long to wait before trying again."""
+"""Backoff: how long to wait before trying again.
+
+``backoff`` is the wait of a function that has failed: its row says how many times, and its next due time is that much
+later. ``DoublingWait`` is that of a thread that stays here and tries again, because the database does not answer.
+"""
 
 import random
 from datetime import timedelta
 
 from django_scheduler.conf import get_settings
+
+
+class DoublingWait:
+    """The seconds to wait before each new try: ``first``, then each time twice as long, up to ``longest``.
+
+    Example::
+
+        wait = DoublingWait(first=0.1, longest=2.0)
+        while not database_answers():
+            time.sleep(wait.next())
+    """
+
+    def __init__(self, *, first: float, longest: float) -> None:
+        self._first = self._next = first
+        self._longest = longest
+
+    def next(self) -> float:
+        """Return how long to wait now, in seconds."""
+        wait = self._next
+        self._next = min(wait * 2, self._longest)
+        return wait
+
+    def reset(self) -> None:
+        """Begin with the first wait again: a try has succeeded."""
+        self._next = self._first
 
 
 def backoff(attempts: int) -> timedelta:

@@ -5,10 +5,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from django_scheduler.databases import database_for
-from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.grouping import GroupSizes, LoneNames
-from django_scheduler.executor.poller import Lookout, Turn, Until
+from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.worker import Worker
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 from django_scheduler.scheduling import wakeup
@@ -35,32 +34,30 @@ def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
     database = database_for("default")
     stopping = threading.Event()
 
-    def executing() -> list[Execution]:
-        return [worker.execution] if worker.execution else []
+    def executing_ids() -> list[int]:
+        return list(worker.execution.ids) if worker.execution else []
 
-    lookout = Lookout(
-        database, queues=(), until=until, stopping=stopping, is_executing=lambda: worker.execution is not None
-    )
+    poller = Poller(database, queues=(), until=until, stopping=stopping, executing_ids=executing_ids)
     worker = Worker(
         database=database,
-        lookout=lookout,
-        turn=Turn(),
+        poller=poller,
+        claim_lock=ClaimLock(),
         stopping=stopping,
         executor_name="the worker of a test",
-        executing=executing,
+        executing_ids=executing_ids,
         group_sizes=GroupSizes(),
         lone_names=LoneNames(),
     )
     thread = threading.Thread(target=worker.run, name=WORKER, daemon=True)
-    wakeup.subscribe("default", lookout.ring)
+    wakeup.subscribe("default", poller.wake_up)
     try:
         thread.start()
         thread.join(20)
         assert not thread.is_alive(), "What was due has not come to an end."
     finally:
         stopping.set()
-        lookout.ring()
-        wakeup.unsubscribe("default", lookout.ring)
+        poller.wake_up()
+        wakeup.unsubscribe("default", poller.wake_up)
 
 
 def record(function_id: ScheduledFunctionId) -> ScheduledFunction:

@@ -6,7 +6,7 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_scheduler.transactions.backoff import backoff
+from django_scheduler.transactions.backoff import DoublingWait, backoff
 
 durations = st.timedeltas(min_value=timedelta(microseconds=1), max_value=timedelta(days=100_000))
 
@@ -33,3 +33,10 @@ def test_waits_of_many_that_failed_together_are_spread_over_the_whole_range(atte
     waits = [backoff(attempts) for _ in range(100)]
 
     assert min(waits) < timedelta(hours=1) < max(waits)
+
+
+def test_wait_doubles_up_to_the_longest_and_begins_anew_after_a_success():
+    wait = DoublingWait(first=0.5, longest=3.0)
+    assert [wait.next() for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+    wait.reset()
+    assert wait.next() == 0.5

@@ -50,7 +50,7 @@ def test_mutations_of_a_backlog_share_what_they_cost(transactional_db, tmp_path)
         each == ["BEGIN", "SELECT", "SELECT", "SET", "UPDATE", "COMMIT"] for each in executed if each != MUTATION
     )
     besides = len(protocol.statements) - sum(map(len, executed))
-    assert besides <= 20  # it looks out, and has set up its session
+    assert besides <= 20  # it polls, and has set up its session
 
 
 def test_mutation_that_must_be_alone_costs_the_same_in_a_backlog(transactional_db, tmp_path):

@@ -407,7 +407,7 @@ def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(groups, mon
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
     monkeypatch.setattr(grouping, "LONGEST", 0.05)
     monkeypatch.setattr(grouping, "LARGE", 2)
-    monkeypatch.setattr(worker, "LONGEST", 20.0)  # so that only what was learned ends a turn
+    monkeypatch.setattr(worker, "LONGEST", 20.0)  # so that only what was learned releases the claim lock
     waiting: set[int] = set()
     at_once: list[int] = []
 

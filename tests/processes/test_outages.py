@@ -67,7 +67,7 @@ def test_executor_that_is_stopped_while_the_database_is_gone_ends_promptly(execu
     executor = executors.start(concurrency=3)
     with database_gone():
         assert executor.stop() == 0
-    assert "could not take its leave" in executor.log
+    assert "could not remove its row" in executor.log
     assert executors.launch("--once").end() == 0  # which removes the row
 
 

@@ -48,8 +48,12 @@ def test_process_of_another_user_is_alive():
 
 
 def test_processes_of_one_host_share_a_process_space(child_environment):
-    source = "from django_scheduler.executor.heartbeat import process_space; print(process_space())"
+    source = "import django; django.setup(); from django_scheduler.executor.heartbeat import process_space"
     output = subprocess.run(
-        [sys.executable, "-c", source], env=child_environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{source}; print(process_space())"],
+        env=child_environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert output.stdout.strip() == process_space()

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from django_scheduler import ctx, models
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.poller import Lookout, Until
+from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
@@ -59,7 +59,7 @@ def test_async_body_that_asks_to_end_the_process_fails_and_later_async_actions_r
 
 
 def test_worker_that_breaks_down_works_again(monkeypatch):
-    due_lanes = Lookout.due_lanes
+    due_lanes = Poller.due_lanes
     breakdowns: list[int] = []
 
     def breaking_once(self, *arguments, **more):
@@ -68,7 +68,7 @@ def test_worker_that_breaks_down_works_again(monkeypatch):
             raise SystemExit
         return due_lanes(self, *arguments, **more)
 
-    monkeypatch.setattr(Lookout, "due_lanes", breaking_once)
+    monkeypatch.setattr(Poller, "due_lanes", breaking_once)
     function_id = ctx.scheduler.run_after(0, "tests:write", label="after all")
     executor = Executor(concurrency=1, until=Until.NOTHING_DUE)
     executor.start()
@@ -105,13 +105,13 @@ def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_f
     settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(hours=1)}
     executor = Executor(concurrency=1)
 
-    class Bell(threading.Event):
+    class Woken(threading.Event):
         def clear(self):
             executor.stop()
             super().clear()
 
-    monkeypatch.setattr(executor._lookout, "_rung", Bell())
-    monkeypatch.setattr(executor, "_side_tasks", [])  # the listener rings too
+    monkeypatch.setattr(executor._poller, "_woken", Woken())
+    monkeypatch.setattr(executor, "_side_tasks", [])  # the listener wakes it too
     monkeypatch.setattr(executor._crons, "wait_for_beginning", lambda: None)
     executor.start()
     wait_until(lambda: executor.wait(timeout=0.1), "it ended")
@@ -128,9 +128,9 @@ def test_executor_ends_promptly_although_the_database_keeps_it_waiting(caplog):
         executor.stop()
         assert executor.wait(timeout=20)
         assert time.monotonic() - began < 10
-    assert "could not take its leave" in caplog.text
+    assert "could not remove its row" in caplog.text
     wait_until(lambda: not locked.exists(), "it left in the end")
-    wait_until(lambda: errands() == 0, "its errand ended")
+    wait_until(lambda: background_calls() == 0, "its background call ended")
 
 
 def first_heartbeat(name):
@@ -138,5 +138,5 @@ def first_heartbeat(name):
     return row.heartbeat_time > row.started_time
 
 
-def errands():
-    return sum(thread.name == "django_scheduler errand" for thread in threading.enumerate())
+def background_calls():
+    return sum(thread.name == "django_scheduler background call" for thread in threading.enumerate())

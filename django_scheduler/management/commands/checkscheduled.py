@@ -1,4 +1,4 @@
-"""``manage.py checkscheduled``: before a deploy, whether this code can execute everything that is pending."""
+"""``manage.py checkscheduled`` checks before a deploy that this code can execute everything that is pending."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,15 +1,15 @@
-"""``manage.py prunescheduled``: delete what has finished long ago."""
+"""``manage.py prunescheduled`` deletes what has finished long ago."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections, router
+from django.db import router
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
-from django_scheduler.management.arguments import duration, written
+from django_scheduler.management.arguments import duration, known_database, written
 from django_scheduler.management.progress import show_bar
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import completed_before, delete_completed_before
@@ -31,9 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--database", metavar="ALIAS", help="the database to delete from")
 
     def handle(self, *, older_than: timedelta | None, database: str | None, verbosity: int, **options: Any) -> None:
-        using = database or router.db_for_write(ScheduledFunction)
-        if using not in connections:
-            raise CommandError(f"There is no database {using!r} in DATABASES. There are: {', '.join(connections)}.")
+        using = known_database(database or router.db_for_write(ScheduledFunction))
         ago = get_settings().RETENTION if older_than is None else older_than
         if ago is None:
             raise CommandError(

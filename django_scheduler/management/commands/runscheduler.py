@@ -1,25 +1,29 @@
-"""``manage.py runscheduler``: execute what is due, until a signal says stop."""
+"""``manage.py runscheduler`` executes what is due, until a signal says stop."""
 
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
 from contextlib import contextmanager
-from functools import partial
+from threading import Lock
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, InterfaceError, connections, router
+from django.db import DatabaseError, InterfaceError, router
+from django.utils import autoreload
 
-from django_scheduler.executor import Executor, Until, start_errand
-from django_scheduler.management.arguments import positive, size_of_memory, whole_from_0
+from django_scheduler.executor import (
+    CUT_OFF,
+    Executor,
+    Until,
+    run_or_end_process,
+    run_until_ended,
+    start_executor,
+)
+from django_scheduler.management.arguments import at_least_0, known_database, positive, size_of_memory
 from django_scheduler.management.progress import Progress
-from django_scheduler.management.reload import execute_and_reload
 from django_scheduler.models import Executor as ExecutorOnRecord
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.supervisor.child import CUT_OFF, INTERVAL, Assignment, end_process, run
-from django_scheduler.supervisor.stop_signals import StopSignals
-from django_scheduler.supervisor.supervisor import Supervisor
+from django_scheduler.supervisor import ChildOptions, StopSignals, Supervisor
 from django_scheduler.telemetry import show_log
 
 
@@ -33,7 +37,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--processes",
-            type=whole_from_0,
+            type=at_least_0(int),
             metavar="N",
             help="how many processes to keep at work, restarting one that dies; 0: execute in this very process,"
             " unattended (default: 1, but 0 with --once, --drain and --reload)",
@@ -114,9 +118,7 @@ class Command(BaseCommand):
         verbosity: int,
         **options: Any,
     ) -> None:
-        using = database or router.db_for_write(ScheduledFunction)
-        if using not in connections:
-            raise CommandError(f"There is no database {using!r} in DATABASES. There are: {', '.join(connections)}.")
+        using = known_database(database or router.db_for_write(ScheduledFunction))
         in_this_process = reload or until is not Until.STOPPED
         if processes is None:
             processes = 0 if in_this_process else 1
@@ -129,7 +131,7 @@ class Command(BaseCommand):
         progress = Progress(using, queues, self.stderr) if show_progress else None
 
         if processes:
-            assignment = Assignment(
+            child_options = ChildOptions(
                 using=using,
                 concurrency=concurrency,
                 queues=tuple(queues),
@@ -139,37 +141,57 @@ class Command(BaseCommand):
                 max_memory=max_memory,
                 verbosity=verbosity,
             )
-            _supervise(assignment, processes, progress)
+            _supervise(child_options, processes, progress)
             return
 
         def make_executor() -> Executor:
             return Executor(using=using, concurrency=concurrency, queues=queues, until=until)
 
         if reload:
-            execute_and_reload(partial(_start, make_executor), grace=grace)
+            _execute_and_reload(make_executor, grace)
         else:
             _execute(make_executor, grace, progress)
 
 
 def _execute(make_executor: Callable[[], Executor], grace: float, progress: Progress | None) -> None:
     with StopSignals() as signals, _refusing_what_is_wrong():
-        run(make_executor(), signals, grace=grace, meanwhile=progress.show if progress else _nothing)
+        executor = make_executor()
+        start_executor(executor, signals)
+        run_until_ended(executor, signals, grace=grace, meanwhile=progress.show if progress else None)
     if progress:
         progress.finish()
 
 
-def _start(make_executor: Callable[[], Executor]) -> Executor:
-    with _refusing_what_is_wrong():
-        executor = make_executor()
-        executor.start()
-    return executor
+def _execute_and_reload(make_executor: Callable[[], Executor], grace: float) -> None:
+    """Execute with Django's autoreload, which here lets running functions end before it starts again."""
+    executors: list[Executor] = []
+    starting = Lock()
+
+    def start() -> None:
+        with starting, _refusing_what_is_wrong():
+            executor = make_executor()
+            executor.start()
+            executors.append(executor)
+
+    try:
+        # It calls the function in a thread, and watches files in this one. It ends by an exception, here, and the
+        # process above starts it again, or ends for good.
+        autoreload.run_with_reloader(start)
+    finally:
+        # An executor that is only starting would leave its row behind.
+        if starting.acquire(timeout=grace):
+            starting.release()
+        for executor in executors:
+            executor.stop()
+            if not executor.wait(timeout=grace):
+                executor.abandon()
 
 
-def _supervise(assignment: Assignment, processes: int, progress: Progress | None) -> None:
+def _supervise(child_options: ChildOptions, processes: int, progress: Progress | None) -> None:
     with StopSignals() as signals:
         with _refusing_what_is_wrong():
-            supervisor = Supervisor(assignment, processes=processes)
-            _try_database(assignment.using, signals)
+            supervisor = Supervisor(child_options, processes=processes)
+            _try_database(child_options.using, signals)
         ended_well = supervisor.run(signals, meanwhile=progress.show if progress else None)
     if progress:
         progress.finish()
@@ -178,17 +200,13 @@ def _supervise(assignment: Assignment, processes: int, progress: Progress | None
 
 
 def _try_database(using: str, signals: StopSignals) -> None:
-    """Raises the database's error if it cannot be reached, or is not migrated: better here than in every process."""
+    """Raise the database's error if it cannot be reached, or is not migrated: better here than in every process."""
 
     def look() -> None:
         for model in (ScheduledFunction, ExecutorOnRecord):
             model._default_manager.using(using).first()
 
-    attempt = start_errand(look)
-    while not wait([attempt], timeout=INTERVAL).done:
-        if signals.count:
-            end_process()
-    attempt.result()
+    run_or_end_process(look, lambda: signals.count > 0)
 
 
 @contextmanager
@@ -202,7 +220,3 @@ def _refusing_what_is_wrong() -> Iterator[None]:
             f"The executor cannot start: {str(error).strip()}. Can its database be reached, and has"
             " `manage.py migrate` been run?"
         ) from error
-
-
-def _nothing() -> None:
-    """No progress to be shown."""

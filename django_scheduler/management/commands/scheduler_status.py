@@ -1,16 +1,17 @@
-"""``manage.py scheduler_status``: what is going on now, for people, for scripts, and as a health check."""
+"""``manage.py scheduler_status`` shows what is going on now, for people, for scripts, and as a health check."""
 
 import json
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, InterfaceError, connections, router
+from django.db import DatabaseError, InterfaceError, router
 
+from django_scheduler.management.arguments import at_least_0, known_database
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.status import MOST_COUNTED, ExecutorStatus, Status, status
 
@@ -27,15 +28,13 @@ class Command(BaseCommand):
         parser.add_argument("--database", metavar="ALIAS", help="the database to look at")
         parser.add_argument(
             "--max-lag",
-            type=_seconds,
+            type=at_least_0(float),
             metavar="SECONDS",
             help="how long a due function may have been waiting (default: any time)",
         )
 
     def handle(self, *, as_json: bool, database: str | None, max_lag: float | None, **options: Any) -> None:
-        using = database or router.db_for_read(ScheduledFunction)
-        if using not in connections:
-            raise CommandError(f"There is no database {using!r} in DATABASES. There are: {', '.join(connections)}.")
+        using = known_database(database or router.db_for_read(ScheduledFunction))
         try:
             now = status(using)
         except ImproperlyConfigured as error:
@@ -131,13 +130,3 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterable[str]:
 
 def _count(number: int) -> str:
     return f"{number:,}+" if number >= MOST_COUNTED else f"{number:,}"
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds") from None
-    if not seconds >= 0:
-        raise ArgumentTypeError(f"{text} is not 0 or more")
-    return seconds

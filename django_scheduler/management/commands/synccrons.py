@@ -1,14 +1,15 @@
-"""``manage.py synccrons``: the crons on record become those that this code defines."""
+"""``manage.py synccrons`` makes the crons on record those that this code defines."""
 
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections, router
+from django.db import router
 
 from django_scheduler.conf import get_settings
 from django_scheduler.crons import Cron, reconcile
 from django_scheduler.databases import database_for
+from django_scheduler.management.arguments import known_database
 
 
 class Command(BaseCommand):
@@ -22,9 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--database", metavar="ALIAS", help="the database whose crons are meant")
 
     def handle(self, *, database: str | None, **options: Any) -> None:
-        using = database or router.db_for_write(Cron)
-        if using not in connections:
-            raise CommandError(f"There is no database {using!r} in DATABASES. There are: {', '.join(connections)}.")
+        using = known_database(database or router.db_for_write(Cron))
         if not get_settings().CRONS:
             self.stdout.write("Crons are switched off here: DJANGO_SCHEDULER['CRONS'] is False.")
             return

@@ -1,0 +1,89 @@
+"""How a process runs an executor: until it has ended, or has to be cut off.
+
+A database that does not answer may keep a thread waiting for minutes, and a body may never return. Neither may keep
+the process from ending when it is told to: so whatever may wait runs in another thread, and this one looks
+for requests to stop.
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import wait
+from contextlib import suppress
+from typing import Protocol
+
+from django_scheduler.executor.executor import Executor
+from django_scheduler.executor.threads import run_in_background, start_in_background
+
+#: How often it looks for requests and for the end, in seconds.
+INTERVAL = 0.1
+
+#: The exit code of a process that has ended in the middle of something.
+CUT_OFF = 1
+
+
+class StopRequests(Protocol):
+    """The first one lets running functions end, for as long as there is grace; the second one does not."""
+
+    @property
+    def count(self) -> int: ...
+
+
+def start_executor(executor: Executor, requests: StopRequests) -> None:
+    """Start the executor. A second request to stop ends this process meanwhile.
+
+    Raises what ``Executor.start`` raises.
+    """
+    run_or_end_process(executor.start, lambda: requests.count > 1)
+
+
+def run_until_ended(
+    executor: Executor,
+    requests: StopRequests,
+    *,
+    grace: float,
+    meanwhile: Callable[[], object] | None = None,
+) -> None:
+    """Return when all of the executor has ended. If it has to be cut off, this process ends.
+
+    ``grace``: for how many seconds running functions may go on after the first request to stop. ``meanwhile`` is called
+    again and again.
+    """
+    deadline = None
+    while not executor.wait(timeout=INTERVAL):
+        if meanwhile:
+            meanwhile()
+        if deadline is None:
+            if requests.count:
+                deadline = time.monotonic() + grace
+                executor.stop()  # an idle one ends within the interval, however many requests there are
+        elif requests.count > 1 or time.monotonic() > deadline:
+            executor.abandon()
+            end_process()
+
+
+def run_or_end_process(task: Callable[[], None], is_to_end: Callable[[], bool]) -> None:
+    """Run a task in another thread and wait for it, or end this process as soon as it is to end.
+
+    Raises what the task raises.
+    """
+    outcome = start_in_background(task)
+    while not wait([outcome], timeout=INTERVAL).done:
+        if is_to_end():
+            end_process()
+    outcome.result()
+
+
+def end_process() -> None:
+    """End this process now. Threads that are inside a body cannot be stopped, but its connections end with it."""
+    with suppress(Exception):  # one of those threads may hold the lock of a handler, or nobody reads its output
+        run_in_background(_flush, timeout=INTERVAL)
+    os._exit(CUT_OFF)
+
+
+def _flush() -> None:
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
