@@ -7,7 +7,7 @@ Example::
 
 from django.urls import path
 
-from django_scheduler.http.views import run_action, run_mutation
+from django_scheduler.http import run_action, run_mutation
 
 app_name = "django_scheduler"
 
