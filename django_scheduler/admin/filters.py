@@ -8,7 +8,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -49,7 +49,16 @@ PARAMETERS = ("q", "state", "function", "kind", "queue", "failure", "error", "cr
 #: What may stand in the address besides filters.
 OTHER_PARAMETERS = {"after", "before", "live", "_changelist_filters", "e"}
 
-LONGEST_SEARCH, LONGEST_VALUE = 200, 255
+#: The values of filters that have few, and the length of others, in characters.
+CHOICES: dict[str, Collection[str]] = {
+    "state": (*State.values, OVERDUE),
+    "kind": Kind.values,
+    "failure": Failure.values,
+    "created": WINDOWS,
+    "finished": WINDOWS,
+    "by": BY,
+}
+LONGEST = {"q": 200, "function": 255, "queue": LONGEST_QUEUE_NAME, "error": 255}
 
 ARGUMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.+)", re.DOTALL)
 
@@ -70,7 +79,7 @@ class Filters:
             value = str(parameters[name]).strip()
             if name in OTHER_PARAMETERS or not value:
                 continue
-            if "\0" not in value and _is_valid(name, value):
+            if _is_valid(name, value):
                 values[name] = value
             else:
                 problems.append(f"{name}={value[:40]}")
@@ -231,27 +240,11 @@ def _menu(filters: Filters, name: str, title: Any, choices: Iterable[tuple[Any, 
 
 
 def _is_valid(name: str, value: str) -> bool:
-    match name:
-        case "q":
-            return len(value) <= LONGEST_SEARCH
-        case "state":
-            return value in (*State.values, OVERDUE)
-        case "kind":
-            return value in Kind.values
-        case "failure":
-            return value in Failure.values
-        case "created" | "finished":
-            return value in WINDOWS
-        case "by":
-            return value in BY
-        case "parent":
-            return _id(value) is not None
-        case "queue":
-            return len(value) <= LONGEST_QUEUE_NAME
-        case "function" | "error":
-            return len(value) <= LONGEST_VALUE
-        case _:
-            return False
+    if "\0" in value:
+        return False
+    if name == "parent":
+        return _id(value) is not None
+    return value in CHOICES[name] if name in CHOICES else len(value) <= LONGEST.get(name, 0)
 
 
 def _id(digits: str) -> int | None:

@@ -64,33 +64,20 @@ class Listing:
 
     def page(self, *, size: int, after: str = "", before: str = "") -> Page:
         """Return the page behind a position, or before one; without, the first one."""
-        order = self._order
         if self._filters.problems:
             return Page([])
-        if not after and (start := order.read(before)):
-            return self._page_before(start, size)
-        start = order.read(after)
+        is_backward = not after and self._order.read(before) is not None
+        order = self._order.reversed() if is_backward else self._order
+        start = order.read(before if is_backward else after)
         found = self._find(order, start, size + 1)
         rows = found.rows[:size]
         has_more = len(found.rows) > size
-        return Page(
-            rows,
-            before=(order.position(rows[0]) if rows else start) if start else None,
-            after=order.position(rows[-1]) if has_more else found.end,
-            is_partial=not has_more and found.end is not None,
-        )
-
-    def _page_before(self, start: "Position", size: int) -> Page:
-        order = self._order
-        found = self._find(order.reversed(), start, size + 1)
-        rows = found.rows[:size][::-1]
-        has_more = len(found.rows) > size
-        return Page(
-            rows,
-            before=order.position(rows[0]) if has_more else found.end,
-            after=order.position(rows[-1]) if rows else start,
-            is_partial=not has_more and found.end is not None,
-        )
+        near = (order.position(rows[0]) if rows else start) if start else None
+        far = order.position(rows[-1]) if has_more else found.end
+        is_partial = not has_more and found.end is not None
+        if is_backward:
+            return Page(rows[::-1], before=far, after=near, is_partial=is_partial)
+        return Page(rows, before=near, after=far, is_partial=is_partial)
 
     def _find(self, order: "Order", start: "Position | None", limit: int) -> "_Found":
         if order == FIRST_DUE and self._filters.are_of_lanes:
