@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 else:
     ModelAdmin = admin.ModelAdmin
 
+#: The names of the pages' addresses.
+LIST, CHANGE = "admin:django_scheduler_cron_changelist", "admin:django_scheduler_cron_change"
+
 #: How many records of a cron's history are shown.
 SHOWN_RECORDS = 50
 
@@ -292,8 +295,6 @@ def _to_the_second(time: datetime | None, zone: ZoneInfo | None = None) -> str:
 
 
 # What other pages tell of crons
-
-LIST, CHANGE = "admin:django_scheduler_cron_changelist", "admin:django_scheduler_cron_change"
 
 
 def tabs_of_crons(site: AdminSite, request: HttpRequest) -> list[dict[str, Any]]:

@@ -195,27 +195,7 @@ class Search:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    value: str
-    label: Any
-    is_chosen: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Menu:
-    """One filter as a menu."""
-
-    name: str
-    title: Any
-    choices: tuple[Choice, ...]
-
-    @property
-    def is_active(self) -> bool:
-        return any(choice.is_chosen for choice in self.choices)
-
-
-def menus(filters: Filters) -> Iterator[Menu]:
+def menus(filters: Filters) -> Iterator[dict[str, Any]]:
     """Return the filters that are menus, with what is chosen in each."""
     windows = [(name, label) for name, (_length, label) in WINDOWS.items()]
     yield _menu(filters, "function", _("Function"), _itself(function.name for function in registry))
@@ -231,12 +211,13 @@ def _itself(names: Iterable[str]) -> list[tuple[str, str]]:
     return [(name, name) for name in sorted(names)]
 
 
-def _menu(filters: Filters, name: str, title: Any, choices: Iterable[tuple[Any, Any]]) -> Menu:
+def _menu(filters: Filters, name: str, title: Any, choices: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     chosen = filters.values.get(name, "")
     known = [(str(value), label) for value, label in choices]
     if chosen and chosen not in dict(known):
         known.append((chosen, chosen))  # of a function or a queue that the code no longer has
-    return Menu(name, title, tuple(Choice(value, label, value == chosen) for value, label in known))
+    shown = [{"value": value, "label": label, "is_chosen": value == chosen} for value, label in known]
+    return {"name": name, "title": title, "choices": shown, "is_active": bool(chosen)}
 
 
 def _is_valid(name: str, value: str) -> bool:

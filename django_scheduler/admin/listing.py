@@ -69,38 +69,40 @@ class Listing:
         is_backward = not after and self._order.read(before) is not None
         order = self._order.reversed() if is_backward else self._order
         start = order.read(before if is_backward else after)
-        found = self._find(order, start, size + 1)
-        rows = found.rows[:size]
-        has_more = len(found.rows) > size
+        found, end = self._find(order, start, size + 1)
+        rows, has_more = found[:size], len(found) > size
         near = (order.position(rows[0]) if rows else start) if start else None
-        far = order.position(rows[-1]) if has_more else found.end
-        is_partial = not has_more and found.end is not None
+        far = order.position(rows[-1]) if has_more else end
+        is_partial = not has_more and end is not None
         if is_backward:
             return Page(rows[::-1], before=far, after=near, is_partial=is_partial)
         return Page(rows, before=near, after=far, is_partial=is_partial)
 
-    def _find(self, order: "Order", start: "Position | None", limit: int) -> "_Found":
+    def _find(
+        self, order: "Order", start: "Position | None", limit: int
+    ) -> "tuple[list[ScheduledFunction], Position | None]":
+        """Return so many rows from a position on, and where looking has ended if that is before the end."""
         if order == FIRST_DUE and self._filters.are_of_lanes:
             ids = self._first_pending(start, limit)
             if ids is not None:
                 by_id = {row.pk: row for row in for_list(self._rows.filter(pk__in=ids))}
-                return _Found([by_id[pk] for pk in ids if pk in by_id])
+                return [by_id[pk] for pk in ids if pk in by_id], None
         rows = order.sorted(self._rows.filter(self._filters.indexed(self._database)))
         if start:
             rows = rows.filter(order.beyond(start))
         others = self._filters.others(self._database)
         if not others:
-            return _Found(list(for_list(rows)[:limit]))
+            return list(for_list(rows)[:limit]), None
         end = order.position_at(LOOKED_AT, rows)
         if end:
             rows = rows.exclude(order.beyond(end))
         search = self._filters.search
         if search is None:
-            return _Found(list(for_list(rows.filter(others))[:limit]), end)
+            return list(for_list(rows.filter(others))[:limit]), end
         candidates = list(for_comparison(rows).filter(others)[:MOST_COMPARED])
         if len(candidates) == MOST_COMPARED:
             end = order.position(candidates[-1])
-        return _Found(list(islice(filter(search.finds, candidates), limit)), end)
+        return list(islice(filter(search.finds, candidates), limit)), end
 
     def _first_pending(self, start: "Position | None", limit: int) -> list[int] | None:
         """Return the ids of what falls due first; ``None`` if there are too many lanes to be merged."""
@@ -111,13 +113,6 @@ class Listing:
         after = (start.time, start.pk) if start and start.time else None
         overdue_only = self._filters.state == OVERDUE
         return self._database.first_pending(lanes, after=after, overdue_only=overdue_only, limit=limit)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    rows: list[ScheduledFunction]
-    #: Where looking has ended, if that is before the end.
-    end: "Position | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 Pausing asks for the reason first. Who paused and resumed what, and why, is in the admin's log.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,7 +22,6 @@ from django_scheduler.admin.actions import ACTIONS, may_act, may_pause
 from django_scheduler.admin.scheduled_function import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
 from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, State
-from django_scheduler.status import QueueStatus
 
 #: From which lag on people should look, in seconds: first with concern, then with haste.
 LATE, VERY_LATE = 20.0, 300.0
@@ -110,17 +107,21 @@ class OverviewAdmin(SchedulerAdmin):
             upcoming = ask(partial(statistics.upcoming, functions))
             failures = ask(partial(statistics.failures, functions))
             pauses = {pause.queue: pause for pause in Pause.objects.using(using).order_by("queue")}
+        by_queue = {queue.queue: queue for queue in queues.value or ()}
         by_executor = busy.value or {}
-        lag = max((queue.lag for queue in queues.value or ()), default=0.0)
+        lag = max((queue.lag for queue in by_queue.values()), default=0.0)
         clock_difference = recent.value.clock_difference if recent.value else None
         return {
             "lag": lag,
             "lag_level": "bad" if lag > VERY_LATE else "warning" if lag > LATE else "good",
             "queues": queues,
-            "due": sum(queue.due for queue in queues.value or ()),
-            "pending": sum(queue.pending for queue in queues.value or ()),
+            "due": sum(queue.due for queue in by_queue.values()),
+            "pending": sum(queue.pending for queue in by_queue.values()),
             "most_counted": status.MOST_COUNTED,
-            "queue_lines": _queue_lines(queues.value or (), pauses),
+            "queue_lines": [
+                {"name": name, "status": by_queue.get(name), "pause": pauses.get(name)}
+                for name in sorted({*by_queue, *pauses} - {Pause.EVERYTHING})
+            ],
             "pause_of_everything": pauses.get(Pause.EVERYTHING),
             "running": sum(by_executor.values()),
             "busy": busy,
@@ -138,18 +139,3 @@ class OverviewAdmin(SchedulerAdmin):
             "may_pause": may_pause(request),
             "may_run_again": may_act(request, ACTIONS["run_again"]),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class QueueLine:
-    """A queue, what waits in it, and whether it is paused."""
-
-    name: str
-    status: QueueStatus | None
-    pause: Pause | None
-
-
-def _queue_lines(queues: Sequence[QueueStatus], pauses: Mapping[str, Pause]) -> list[QueueLine]:
-    by_name = {queue.queue: queue for queue in queues}
-    names = sorted({*by_name, *pauses} - {Pause.EVERYTHING})
-    return [QueueLine(name, by_name.get(name), pauses.get(name)) for name in names]

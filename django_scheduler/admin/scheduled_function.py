@@ -32,8 +32,6 @@ else:
 #: Counting the functions in a state ends here.
 STATE_COUNTED_TO = 1_000
 
-STATES = (State.PENDING, State.IN_PROGRESS, State.SUCCESS, State.FAILED, State.CANCELED)
-
 
 class SchedulerAdmin(ModelAdmin):
     """The pages of functions and the overview have this in common."""
@@ -100,7 +98,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         after, before = request.GET.get("after", ""), request.GET.get("before", "")
         with Questions(self.database) as ask:
             answer = ask(lambda: functions.page(size=self.list_per_page, after=after, before=before))
-            counts = ask(lambda: self.database.count_states(STATES, at_most=STATE_COUNTED_TO + 1))
+            counts = ask(lambda: self.database.count_states(State.values, at_most=STATE_COUNTED_TO + 1))
         page = answer.value or listing.Page([])
         context = {
             "title": _("Scheduled functions"),

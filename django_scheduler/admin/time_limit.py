@@ -1,9 +1,8 @@
 """Each query of a page has a time limit. What did not finish in time is missing from the page, which says so."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from django.db import DatabaseError
@@ -27,7 +26,7 @@ class Answer(Generic[T]):
         return self.value is None
 
 
-class Questions:
+class Questions(ExitStack):
     """The queries of a page run in one transaction, or in that of the request, each within the time limit.
 
     Example::
@@ -37,17 +36,12 @@ class Questions:
     """
 
     def __init__(self, database: Database) -> None:
+        super().__init__()
         self._database = database
 
     def __enter__(self) -> Self:
-        self._limit = self._database.time_limit(TIME_LIMIT)
-        self._limit.__enter__()
+        self.enter_context(self._database.time_limit(TIME_LIMIT))
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._limit.__exit__(kind, error, trace)
 
     def __call__(self, query: Callable[[], T]) -> Answer[T]:
         """Run a query. Raises its errors, except that its time was up."""
