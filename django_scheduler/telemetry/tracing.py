@@ -33,10 +33,6 @@ def use(tracer: Tracer | None) -> None:
     _tracer = tracer
 
 
-def is_active() -> bool:
-    return _tracer is not None
-
-
 def scheduling(*, name: str, kind: str, queue: str, number: int) -> AbstractContextManager[str | None]:
     """Surrounds the scheduling of so many functions; gives what is to be stored with them."""
     if _tracer is None:
