@@ -13,8 +13,7 @@ from django.tasks.exceptions import InvalidTaskBackend
 
 from django_scheduler.executor import execute
 from django_scheduler.fleet import hand_over
-from django_scheduler.tasks.backend import SchedulerBackend
-from django_scheduler.tasks.function import AnyTask
+from django_scheduler.tasks import AnyTask, SchedulerBackend
 
 
 def _execute(function_id: int, using: str) -> None:

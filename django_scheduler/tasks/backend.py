@@ -1,4 +1,4 @@
-"""The backend: it enqueues tasks by scheduling them, as part of the transaction that is open."""
+"""The backend: it enqueues a task by scheduling it, as part of the transaction that is open."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from django.tasks.signals import task_enqueued
 
 from django_scheduler import ctx
 from django_scheduler.models import Kind, ScheduledFunction
-from django_scheduler.scheduling import LARGEST_ID
-from django_scheduler.tasks.announce import announce
-from django_scheduler.tasks.function import (
+from django_scheduler.scheduling import LARGEST_ID, Scheduler
+from django_scheduler.tasks.function import function_of
+from django_scheduler.tasks.result import announce, result_of
+from django_scheduler.tasks.task import (
     LONGEST_NAME,
     AnyTask,
     SchedulerTask,
     as_plain,
     find_task,
-    function_of,
     kind_named,
     with_values,
 )
-from django_scheduler.tasks.result import result_of
 
 OPTIONS = ("kind", "database")
 
 
 class SchedulerBackend(BaseTaskBackend):
-    """Django's tasks as scheduled functions.
+    """Schedules Django's tasks as functions.
 
     ``OPTIONS``: ``kind``, which kind a task is that does not say so itself (default: ``"action"``); ``database``,
     the alias of the database that they are scheduled in (default: the router's).
@@ -48,11 +47,11 @@ class SchedulerBackend(BaseTaskBackend):
 
     @property
     def using(self) -> str:
-        """The database that results are read from, and written to outside of scheduled functions."""
+        """The alias of the database that tasks are scheduled in outside of scheduled functions."""
         return str(self.options.get("database") or router.db_for_write(ScheduledFunction))
 
     def kind_of(self, task: AnyTask) -> Kind:
-        """What the task is executed as when it is enqueued here.
+        """Return the kind as which the task is executed when it is enqueued here.
 
         Raises ``InvalidTask`` if it names no kind.
         """
@@ -69,7 +68,7 @@ class SchedulerBackend(BaseTaskBackend):
             raise InvalidTask(f"The name {task.module_path} is longer than {LONGEST_NAME} characters.")
 
     def enqueue(self, task: AnyTask, args: Any, kwargs: Any) -> Any:
-        """Schedule a task, as part of the transaction that is open.
+        """Schedule a task, as part of the transaction that is open, and return its result.
 
         Raises ``InvalidTask``, ``TypeError`` for arguments that JSON does not have or that do not fit the task,
         ``InvalidSchedule``, ``TooManyScheduled``, ``ArgumentsTooLarge``.
@@ -89,7 +88,7 @@ class SchedulerBackend(BaseTaskBackend):
         return result
 
     def get_result(self, result_id: Any) -> Any:
-        """What became of a task.
+        """Return what became of a task.
 
         Raises ``TaskResultDoesNotExist`` if there is no such result, if its retention has passed, or if its task
         has gone from the code.
@@ -103,7 +102,7 @@ class SchedulerBackend(BaseTaskBackend):
         raise TaskResultDoesNotExist(text)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
-        """E201 to E204: options that cannot be, and the app not being installed."""
+        """Return what is wrong with the settings: E201 to E204."""
         where = f"TASKS[{self.alias!r}]"
         messages: list[CheckMessage] = []
         if not apps.is_installed("django_scheduler"):
@@ -139,12 +138,12 @@ class SchedulerBackend(BaseTaskBackend):
         return messages
 
     @property
-    def _scheduler(self) -> Any:
+    def _scheduler(self) -> Scheduler:
         return ctx.scheduler.using(self._writing_to)
 
     @property
     def _writing_to(self) -> str:
-        """As for any function: what a function schedules goes into its own database."""
+        """The alias of the database to schedule in: within a function its own, as for any function."""
         running = ctx.running
         return running.using if running and "database" not in self.options else self.using
 
