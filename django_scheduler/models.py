@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 
 from django_scheduler import values
 
-
 LONGEST_QUEUE_NAME = 100
 LONGEST_REASON, LONGEST_USER_NAME = 500, 255
 
