@@ -8,11 +8,12 @@
 
 from django_scheduler.functions.decorators import action, internal_action, internal_mutation, mutation
 from django_scheduler.functions.function import AnyFunction, Function
-from django_scheduler.functions.references import Reference, api, internal, resolve
+from django_scheduler.functions.references import AnyReference, Reference, api, internal, resolve
 from django_scheduler.functions.registry import registry
 
 __all__ = [
     "AnyFunction",
+    "AnyReference",
     "Function",
     "Reference",
     "action",

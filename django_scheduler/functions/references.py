@@ -1,20 +1,24 @@
 """References name a function without importing it: ``api.orders.archive``, or the string ``"orders:archive"``.
 
-It is looked up when it is used, so modules need not import each other.
+The function is looked up when the reference is used, so modules need not import each other.
 """
 
 from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from django_scheduler.errors import FunctionNotFound
 from django_scheduler.functions.function import AnyFunction, Function
 from django_scheduler.functions.registry import registry
 
+#: A function as callers name it: itself, by a reference, or by its name on record.
+AnyReference: TypeAlias = "AnyFunction | Reference | str"
 
-def resolve(function: AnyFunction | Reference | str) -> AnyFunction:
-    """Return the function that is meant.
+
+def resolve(function: AnyReference) -> AnyFunction:
+    """Return the function that is named.
 
     Raises ``FunctionNotFound`` if there is none.
     """
@@ -35,7 +39,7 @@ def resolve(function: AnyFunction | Reference | str) -> AnyFunction:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Names a function and its visibility; it is looked up when the reference is used."""
+    """Names a function, and says whether it is public."""
 
     name: str
     public: bool

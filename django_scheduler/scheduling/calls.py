@@ -19,7 +19,7 @@ from django.db import connections, router, transaction
 
 from django_scheduler.databases import connection_state, database_for
 from django_scheduler.errors import FunctionNotFound, SchedulerError
-from django_scheduler.functions import AnyFunction, Reference, resolve
+from django_scheduler.functions import AnyFunction, AnyReference, resolve
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.scheduling.running import Running, running
 from django_scheduler.transactions import Attempt
@@ -33,9 +33,7 @@ CONFLICT_RETRIES = 4
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 
 
-def run_mutation(
-    caller: Context, function: AnyFunction | Reference | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def run_mutation(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     mutation = _resolve(function, Kind.MUTATION)
     arguments = mutation.bind(args, kwargs)
     using, callee = _callee(caller, Kind.MUTATION)
@@ -77,24 +75,18 @@ def commit_mutation(
         time.sleep(min(FIRST_WAIT * 2**retries, LONGEST_WAIT) * random.random())
 
 
-def run_action(
-    caller: Context, function: AnyFunction | Reference | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def run_action(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     action, arguments, callee = _prepare_action(caller, function, args, kwargs)
     if action.is_async:
         return async_to_sync(run_async_body)(action, arguments, callee)
     return run_body(action, arguments, callee)
 
 
-async def arun_mutation(
-    caller: Context, function: AnyFunction | Reference | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+async def arun_mutation(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return await sync_to_async(run_mutation)(caller, function, args, kwargs)
 
 
-async def arun_action(
-    caller: Context, function: AnyFunction | Reference | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+async def arun_action(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     action, arguments, callee = _prepare_action(caller, function, args, kwargs)
     if action.is_async:
         return await run_async_body(action, arguments, callee)
@@ -119,7 +111,7 @@ async def run_async_body(function: AnyFunction, arguments: dict[str, object], co
         running.reset(token)
 
 
-def _resolve(function: AnyFunction | Reference | str, kind: Kind) -> AnyFunction:
+def _resolve(function: AnyReference, kind: Kind) -> AnyFunction:
     resolved = resolve(function)
     if resolved.kind is not kind:
         raise FunctionNotFound(
@@ -137,7 +129,7 @@ def _callee(caller: Context, kind: Kind) -> tuple[str, Context]:
 
 
 def _prepare_action(
-    caller: Context, function: AnyFunction | Reference | str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[AnyFunction, dict[str, object], Context]:
     action = _resolve(function, Kind.ACTION)
     if caller.running is not None and caller.running.kind is Kind.MUTATION:

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, overload
 from asgiref.sync import sync_to_async
 from django.db import router
 
-from django_scheduler.functions import AnyFunction, Function, Reference
+from django_scheduler.functions import AnyReference, Function, Reference
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 from django_scheduler.scheduling import cancellation, enqueue
 from django_scheduler.scheduling.running import Running
@@ -52,7 +52,7 @@ class Scheduler:
         self, delay: timedelta | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
     def run_after(
-        self, delay: timedelta | float, function: AnyFunction | Reference | str, /, *args: Any, **kwargs: Any
+        self, delay: timedelta | float, function: AnyReference, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId:
         """Schedule a function to run once a delay has passed, and return its id.
 
@@ -77,7 +77,7 @@ class Scheduler:
         self, when: datetime | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
     def run_at(
-        self, when: datetime | float, function: AnyFunction | Reference | str, /, *args: Any, **kwargs: Any
+        self, when: datetime | float, function: AnyReference, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId:
         """Schedule a function to run at a time, and return its id.
 
@@ -87,11 +87,7 @@ class Scheduler:
         return enqueue.schedule(self._alias, self._caller, parse_time(when), function, args, kwargs)
 
     def run_after_many(
-        self,
-        delay: timedelta | float,
-        function: AnyFunction | Reference | str,
-        arguments: Iterable[Mapping[str, Any]],
-        /,
+        self, delay: timedelta | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
         """Schedule a function once for each dict of arguments, all of them or none.
 
@@ -105,11 +101,7 @@ class Scheduler:
         return enqueue.schedule_many(self._alias, self._caller, parse_delay(delay), function, arguments)
 
     def run_at_many(
-        self,
-        when: datetime | float,
-        function: AnyFunction | Reference | str,
-        arguments: Iterable[Mapping[str, Any]],
-        /,
+        self, when: datetime | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
         """Schedule a function once for each dict of arguments, as ``run_after_many`` does, to run at a time."""
         return enqueue.schedule_many(self._alias, self._caller, parse_time(when), function, arguments)
@@ -127,7 +119,7 @@ class Scheduler:
 
     def cancel_all(
         self,
-        function: AnyFunction | Reference | str | None = None,
+        function: AnyReference | None = None,
         *,
         start: datetime | float | None = None,
         end: datetime | float | None = None,
@@ -154,7 +146,7 @@ class Scheduler:
         self, delay: timedelta | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
     async def arun_after(
-        self, delay: timedelta | float, function: AnyFunction | Reference | str, /, *args: Any, **kwargs: Any
+        self, delay: timedelta | float, function: AnyReference, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId:
         """``run_after`` for async callers."""
         return await sync_to_async(partial(self.run_after, delay, function, *args, **kwargs))()
@@ -168,27 +160,19 @@ class Scheduler:
         self, when: datetime | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
     async def arun_at(
-        self, when: datetime | float, function: AnyFunction | Reference | str, /, *args: Any, **kwargs: Any
+        self, when: datetime | float, function: AnyReference, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId:
         """``run_at`` for async callers."""
         return await sync_to_async(partial(self.run_at, when, function, *args, **kwargs))()
 
     async def arun_after_many(
-        self,
-        delay: timedelta | float,
-        function: AnyFunction | Reference | str,
-        arguments: Iterable[Mapping[str, Any]],
-        /,
+        self, delay: timedelta | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
         """``run_after_many`` for async callers."""
         return await sync_to_async(self.run_after_many)(delay, function, arguments)
 
     async def arun_at_many(
-        self,
-        when: datetime | float,
-        function: AnyFunction | Reference | str,
-        arguments: Iterable[Mapping[str, Any]],
-        /,
+        self, when: datetime | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
         """``run_at_many`` for async callers."""
         return await sync_to_async(self.run_at_many)(when, function, arguments)
@@ -199,7 +183,7 @@ class Scheduler:
 
     async def acancel_all(
         self,
-        function: AnyFunction | Reference | str | None = None,
+        function: AnyReference | None = None,
         *,
         start: datetime | float | None = None,
         end: datetime | float | None = None,

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_scheduler.databases import database_for
-from django_scheduler.functions import AnyFunction, Reference, resolve
+from django_scheduler.functions import AnyReference, resolve
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.testing import clock
 from django_scheduler.testing.execution import execute
@@ -97,14 +97,14 @@ class ManualScheduler:
 
     # Looking
 
-    def scheduled(self, function: AnyFunction | Reference | str | None = None) -> list[ScheduledFunction]:
+    def scheduled(self, function: AnyReference | None = None) -> list[ScheduledFunction]:
         """Return what is pending, or what is pending of one function, in the order in which it becomes due."""
         rows = self._pending().order_by("due_time", "id")
         return list(rows if function is None else rows.filter(name=resolve(function).name))
 
     def assert_scheduled(
         self,
-        function: AnyFunction | Reference | str,
+        function: AnyReference,
         /,
         *,
         at: datetime | float | None = None,
@@ -136,7 +136,7 @@ class ManualScheduler:
             raise AssertionError(f"{expected} is scheduled {len(met)} times, not {times}. {listing(rows)}")
         return met
 
-    def assert_nothing_scheduled(self, function: AnyFunction | Reference | str | None = None) -> None:
+    def assert_nothing_scheduled(self, function: AnyReference | None = None) -> None:
         """Assert that nothing is pending, or nothing of one function."""
         if rows := self.scheduled(function):
             raise AssertionError(f"{len(rows)} functions are scheduled, and there should be none. {listing(rows)}")
