@@ -9,10 +9,10 @@ from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.db import connections, router
-from django.tasks import TaskResult, TaskResultStatus
 from django.tasks.backends.base import BaseTaskBackend
 from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
 from django.tasks.signals import task_enqueued
+from django.utils.json import normalize_json
 
 from django_scheduler import ctx
 from django_scheduler.models import Kind, ScheduledFunction
@@ -105,36 +105,24 @@ class SchedulerBackend(BaseTaskBackend):
         """Return what is wrong with the settings: E201 to E204."""
         where = f"TASKS[{self.alias!r}]"
         messages: list[CheckMessage] = []
+
+        def error(number: int, text: str, hint: str) -> None:
+            messages.append(Error(text, hint=hint, id=f"django_scheduler.E{number}"))
+
         if not apps.is_installed("django_scheduler"):
-            messages.append(
-                Error(
-                    f"{where} is a backend of django_scheduler, which is not installed.",
-                    hint="Add 'django_scheduler' to INSTALLED_APPS.",
-                    id="django_scheduler.E201",
-                )
-            )
+            text = f"{where} is a backend of django_scheduler, which is not installed."
+            error(201, text, "Add 'django_scheduler' to INSTALLED_APPS.")
         for option in self.options:
             if option not in OPTIONS:
                 near = difflib.get_close_matches(str(option).lower(), OPTIONS, n=1)
                 hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(OPTIONS)}."
-                text = f"{where}['OPTIONS'] has no option {option!r}."
-                messages.append(Error(text, hint=hint, id="django_scheduler.E202"))
+                error(202, f"{where}['OPTIONS'] has no option {option!r}.", hint)
         if (kind := self.options.get("kind", Kind.ACTION)) not in Kind.values:
-            messages.append(
-                Error(
-                    f"{where}['OPTIONS']['kind'] is {kind!r}.",
-                    hint="Write 'action' (at most once) or 'mutation' (exactly once).",
-                    id="django_scheduler.E203",
-                )
-            )
+            hint = "Write 'action' (at most once) or 'mutation' (exactly once)."
+            error(203, f"{where}['OPTIONS']['kind'] is {kind!r}.", hint)
         if self.using not in connections:
-            messages.append(
-                Error(
-                    f"{where}['OPTIONS']['database'] is {self.using!r}, and there is no such database.",
-                    hint=f"There are: {', '.join(connections)}.",
-                    id="django_scheduler.E204",
-                )
-            )
+            text = f"{where}['OPTIONS']['database'] is {self.using!r}, and there is no such database."
+            error(204, text, f"There are: {', '.join(connections)}.")
         return messages
 
     @property
@@ -148,20 +136,7 @@ class SchedulerBackend(BaseTaskBackend):
         return running.using if running and "database" not in self.options else self.using
 
     def _arguments(self, task: AnyTask, args: Any, kwargs: Any) -> dict[str, Any]:
-        # Django's own result says what it takes and what it refuses.
-        result: TaskResult[..., Any] = TaskResult(
-            task=task,
-            id="",
-            status=TaskResultStatus.READY,
-            enqueued_at=None,
-            started_at=None,
-            finished_at=None,
-            last_attempted_at=None,
-            args=args,
-            kwargs=kwargs,
-            backend=self.alias,
-            errors=[],
-            worker_ids=[],
-        )
-        arguments = {"args": as_plain(result.args), "kwargs": as_plain(result.kwargs), "backend": self.alias}
-        return arguments if task.run_after is None else {**arguments, "run_after": task.run_after}
+        # normalize_json() says for any result of Django's what it takes and what it refuses.
+        arguments = {"args": as_plain(normalize_json(args)), "kwargs": as_plain(normalize_json(kwargs))}
+        when = {} if task.run_after is None else {"run_after": task.run_after}
+        return {**arguments, "backend": self.alias, **when}

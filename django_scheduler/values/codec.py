@@ -1,5 +1,6 @@
 """Encode any value, and decode it: which function does so for which type and tag, and the recursion through them."""
 
+from base64 import b64decode
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -46,19 +47,21 @@ CONTAINERS: dict[type, Callable[[Any, int, Encode], JSONValue]] = {
 }
 PLAIN_TYPES = (*LEAVES, *CONTAINERS)
 
+TEXT_DECODERS: dict[str, Callable[[str], object]] = {
+    "$int": partial(int, base=16),
+    "$float": float,
+    "$str": scalars.unescaped,
+    "$bytes": partial(b64decode, validate=True),
+    "$decimal": Decimal,
+    "$uuid": UUID,
+    "$repr": str,
+}
 LEAF_DECODERS: dict[str, Callable[[JSONValue], object]] = {
-    "$int": scalars.decode_int,
-    "$float": scalars.decode_float,
-    "$str": scalars.decode_str,
-    "$bytes": scalars.decode_bytes,
-    "$decimal": scalars.decode_decimal,
-    "$uuid": scalars.decode_uuid,
     "$datetime": scalars.decode_datetime,
     "$date": scalars.decode_date,
     "$time": scalars.decode_time,
     "$timedelta": scalars.decode_timedelta,
     "$enum": instances.decode_enum,
-    "$repr": scalars.text,
 }
 CONTAINER_DECODERS: dict[str, Callable[[JSONValue, Decode], object]] = {
     "$tuple": partial(containers.decode_elements, tuple),
@@ -137,6 +140,8 @@ def _decode_any(value: JSONValue) -> object:
 
 def _decode_tagged(tag: str, content: JSONValue) -> object:
     try:
+        if from_text := TEXT_DECODERS.get(tag):
+            return from_text(scalars.text(content))
         if leaf := LEAF_DECODERS.get(tag):
             return leaf(content)
         if container := CONTAINER_DECODERS.get(tag):

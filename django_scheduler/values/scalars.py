@@ -8,7 +8,7 @@ skip. Any other tzinfo becomes its offset.
 
 import json
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -45,10 +45,6 @@ def encode_int(value: int) -> JSONValue:
     return {"$int": hex(value)}
 
 
-def decode_int(content: JSONValue) -> int:
-    return int(text(content), 16)
-
-
 def encode_float(value: float) -> JSONValue:
     written = repr(value)
     # jsonb keeps numbers as decimals: 1e+300 would come back as an int, and -0.0 without its sign. MySQL's
@@ -56,10 +52,6 @@ def encode_float(value: float) -> JSONValue:
     if len(written) <= 16 and PLAIN_FLOAT.fullmatch(written) and written != "-0.0":
         return value
     return {"$float": written}
-
-
-def decode_float(content: JSONValue) -> float:
-    return float(text(content))
 
 
 def is_plain_text(value: str) -> bool:
@@ -74,36 +66,26 @@ def encode_str(value: str) -> JSONValue:
 
 
 def escaped(value: str) -> JSONValue:
+    """Return text as it is stored where it would not survive, or would be taken for something else."""
     # Not JSON's own escapes: they would join two lone surrogates that happen to form a pair.
     return {"$str": value.encode("unicode_escape").decode("ascii")}
 
 
-def decode_str(content: JSONValue) -> str:
-    return text(content).encode("ascii").decode("unicode_escape")
+def unescaped(text: str) -> str:
+    """Return the text that ``escaped`` was given."""
+    return text.encode("ascii").decode("unicode_escape")
 
 
 def encode_bytes(value: bytes) -> JSONValue:
     return {"$bytes": b64encode(value).decode("ascii")}
 
 
-def decode_bytes(content: JSONValue) -> bytes:
-    return b64decode(text(content), validate=True)
-
-
 def encode_decimal(value: Decimal) -> JSONValue:
     return {"$decimal": str(value)}
 
 
-def decode_decimal(content: JSONValue) -> Decimal:
-    return Decimal(text(content))
-
-
 def encode_uuid(value: UUID) -> JSONValue:
     return {"$uuid": str(value)}
-
-
-def decode_uuid(content: JSONValue) -> UUID:
-    return UUID(text(content))
 
 
 # datetime.isoformat(value), not value.isoformat(): a subclass may write more than fromisoformat() reads.
