@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from asgiref.sync import sync_to_async
 
 from django_scheduler.crons import Crons
-from django_scheduler.functions import AnyReference, Function, Reference
+from django_scheduler.functions import Function, Reference
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.scheduling import Running, Scheduler, calls, running
 
@@ -101,7 +101,7 @@ class Context:
     def run_mutation(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def run_mutation(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
-    def run_mutation(self, function: AnyReference, /, *args: Any, **kwargs: Any) -> Any:
+    def run_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run a mutation now and return what it returns.
 
         It has a transaction of its own, which is repeated when it conflicts with another one; the mutation is then
@@ -118,7 +118,7 @@ class Context:
     def run_action(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def run_action(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
-    def run_action(self, function: AnyReference, /, *args: Any, **kwargs: Any) -> Any:
+    def run_action(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run an action now and return what it returns, also if it is async.
 
         Raises ``FunctionNotFound``, ``InvalidArguments``, ``SchedulerError`` inside a mutation (schedule the
@@ -130,7 +130,7 @@ class Context:
     async def arun_mutation(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     async def arun_mutation(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
-    async def arun_mutation(self, function: AnyReference, /, *args: Any, **kwargs: Any) -> Any:
+    async def arun_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """``run_mutation`` for async callers."""
         return await calls.arun_mutation(self, function, args, kwargs)
 
@@ -142,7 +142,7 @@ class Context:
     async def arun_action(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     async def arun_action(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
-    async def arun_action(self, function: AnyReference, /, *args: Any, **kwargs: Any) -> Any:
+    async def arun_action(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """``run_action`` for async callers."""
         return await calls.arun_action(self, function, args, kwargs)
 

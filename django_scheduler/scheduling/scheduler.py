@@ -51,9 +51,7 @@ class Scheduler:
     def run_after(
         self, delay: timedelta | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
-    def run_after(
-        self, delay: timedelta | float, function: AnyReference, /, *args: Any, **kwargs: Any
-    ) -> ScheduledFunctionId:
+    def run_after(self, delay: timedelta | float, function: Any, /, *args: Any, **kwargs: Any) -> ScheduledFunctionId:
         """Schedule a function to run once a delay has passed, and return its id.
 
         ``delay`` is a ``timedelta`` or a number of milliseconds; with 0 the function runs right after this
@@ -76,9 +74,7 @@ class Scheduler:
     def run_at(
         self, when: datetime | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
-    def run_at(
-        self, when: datetime | float, function: AnyReference, /, *args: Any, **kwargs: Any
-    ) -> ScheduledFunctionId:
+    def run_at(self, when: datetime | float, function: Any, /, *args: Any, **kwargs: Any) -> ScheduledFunctionId:
         """Schedule a function to run at a time, and return its id.
 
         ``when`` is an aware ``datetime`` or a number of milliseconds since the epoch. In the past: due at
@@ -146,7 +142,7 @@ class Scheduler:
         self, delay: timedelta | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
     async def arun_after(
-        self, delay: timedelta | float, function: AnyReference, /, *args: Any, **kwargs: Any
+        self, delay: timedelta | float, function: Any, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId:
         """``run_after`` for async callers."""
         return await sync_to_async(partial(self.run_after, delay, function, *args, **kwargs))()
@@ -159,9 +155,7 @@ class Scheduler:
     async def arun_at(
         self, when: datetime | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
-    async def arun_at(
-        self, when: datetime | float, function: AnyReference, /, *args: Any, **kwargs: Any
-    ) -> ScheduledFunctionId:
+    async def arun_at(self, when: datetime | float, function: Any, /, *args: Any, **kwargs: Any) -> ScheduledFunctionId:
         """``run_at`` for async callers."""
         return await sync_to_async(partial(self.run_at, when, function, *args, **kwargs))()
 

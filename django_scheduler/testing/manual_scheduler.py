@@ -214,13 +214,14 @@ class _Run:
 
     def _chain(self, pending: ScheduledFunction) -> list[str]:
         """Return the names from a function to itself, each scheduled by the one before; or only its name."""
-        rows = ScheduledFunction.objects.using(self._database.using)
-        names, parent_id = [pending.name], pending.parent_id
-        while parent_id is not None and (row := rows.filter(pk=parent_id).first()) is not None:
-            if row.name in names:
-                return [row.name, *reversed(names[names.index(row.name) :])]
-            names.append(row.name)
-            parent_id = row.parent_id
+        rows = ScheduledFunction.objects.using(self._database.using).values_list("name", "parent_id")
+        names: list[str] = []
+        function_id: int | None = pending.pk
+        while function_id is not None and (row := rows.filter(pk=function_id).first()) is not None:
+            name, function_id = row
+            if name in names:
+                return [name, *reversed(names[names.index(name) :])]
+            names.append(name)
         return names[:1]
 
     def _rows(self) -> dict[int, ScheduledFunction]:
