@@ -49,9 +49,9 @@ class Failure(models.TextChoices):
 class PartialIndex(models.Index):
     """Indexes the rows that meet a condition, on ``fields``; in MySQL all rows, on ``fields_in_mysql``.
 
-    The condition's column does not belong into ``fields``: PostgreSQL knows that each row of the index meets the
-    condition, forgets that the query asks for it, and then takes an index that this column leads for one whose
-    first column nobody asks for. Measured with 220,000 pending rows: 52 ms instead of 0.7.
+    Leave the condition's column out of ``fields``. PostgreSQL knows that each row of the index meets the condition, so
+    it drops the condition from the query, and then sees no reason to use an index whose first column is that one.
+    Measured with 220,000 pending rows: 52 ms instead of 0.7.
     """
 
     def __init__(self, *, fields_in_mysql: Sequence[str], **options: Any) -> None:
