@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 import django_scheduler
 from django_scheduler import Context, action, ctx, internal_action, internal_mutation, mutation
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions.registry import registry
+from django_scheduler.functions import registry
 from django_scheduler.models import Kind
 
 every_decorator = pytest.mark.parametrize("decorator", [mutation, internal_mutation, action, internal_action])
