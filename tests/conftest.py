@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import settings as hypothesis
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.lookout import Until
 from tests.leaks import nothing_left_behind
+from tests.support import forked_processes
 
 # Examples that talk to a database take as long as they take; CI tries the same ones every time.
 hypothesis.register_profile("database", deadline=None, derandomize="CI" in os.environ)
@@ -32,7 +32,7 @@ def django_db_modify_db_settings(tmp_path_factory):
 def child_environment(django_db_setup) -> dict[str, str]:
     """The environment in which a process that a test starts finds the tests' settings and the test database.
 
-    ``Popen([sys.executable, "-m", "django", "runscheduler"], env=child_environment)``. Settings of the
+    ``forked_processes.start(["-m", "django", "runscheduler"], child_environment)``. Settings of the
     scheduler go to such a process as JSON in ``TEST_DJANGO_SCHEDULER``.
     """
     name = connection.settings_dict["NAME"]
@@ -40,13 +40,7 @@ def child_environment(django_db_setup) -> dict[str, str]:
         url = f"sqlite:///{name}"
     else:
         url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-    return {
-        **os.environ,
-        "DATABASE_URL": url,
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "PYTHONPATH": str(Path(__file__).parent.parent),
-        "PYTHONUNBUFFERED": "1",
-    }
+    return {**os.environ, **forked_processes.ENVIRONMENT, "DATABASE_URL": url}
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +64,10 @@ def execute_due(transactional_db) -> Callable[[], None]:
             raise AssertionError("What was due has not come to an end within 30 seconds.")
 
     return execute
+
+
+def pytest_unconfigure() -> None:
+    forked_processes.server.close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
