@@ -12,6 +12,7 @@ from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.lookout import Until
 from tests.leaks import nothing_left_behind
 from tests.support import forked_processes
+from tests.support.emptying import quick_emptying
 
 # Examples that talk to a database take as long as they take; CI tries the same ones every time.
 hypothesis.register_profile("database", deadline=None, derandomize="CI" in os.environ)
@@ -26,6 +27,13 @@ def django_db_modify_db_settings(tmp_path_factory):
         test_settings["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
     else:
         test_settings["NAME"] = f"test_django_scheduler_{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Have the test database emptied quickly after each test that has committed."""
+    with quick_emptying(django_db_blocker.unblock):
+        yield
 
 
 @pytest.fixture
