@@ -32,6 +32,8 @@ from django.conf import settings
 from django.db.utils import ConnectionHandler
 from environ import Env
 
+from tests.support import mysql_driver
+
 POSTGRESQL_CONFIGURATION = """
 max_connections = 300  # the tests start executors with many threads, each with its own connection
 fsync = off            # this server's data does not outlive the run
@@ -198,6 +200,7 @@ def main(arguments: list[str]) -> bool:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
     settings.configure()
     django.setup()
+    mysql_driver.find()
     return run(names, pytest_arguments)
 
 
