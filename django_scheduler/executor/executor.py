@@ -78,7 +78,7 @@ class Executor:
             queues=self._queues,
             until=until,
             stopping=self._stopping,
-            is_executing=lambda: bool(self._executing()),
+            is_executing=lambda: self.is_executing,
         )
         self._crons = CronKeeper(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
         turn = Turn()
@@ -113,6 +113,11 @@ class Executor:
     def bodies(self) -> int:
         """How many bodies have ended in it."""
         return self._flight_recorder.bodies
+
+    @property
+    def is_executing(self) -> bool:
+        """Whether a function is being executed now."""
+        return bool(self._executing())
 
     def start(self) -> None:
         """Begin to execute.

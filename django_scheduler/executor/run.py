@@ -15,12 +15,18 @@ from django_scheduler.executor.executor import Executor
 #: How often it looks for requests and for the end, in seconds.
 INTERVAL = 0.1
 
+#: How long who executes nothing may take to end, however much is insisted, in seconds.
+PATIENCE = 2.0
+
 #: The exit code of a process that has ended in the middle of something.
 CUT_OFF = 1
 
 
 class StopRequests(Protocol):
-    """The first one lets running functions end, for as long as there is grace; the second one does not."""
+    """The first one lets running functions end, for as long as there is grace; the second one does not.
+
+    Who executes nothing ends in good order, however many there are.
+    """
 
     @property
     def count(self) -> int: ...
@@ -40,14 +46,15 @@ def run(
     """
     _start(executor, requests)
     started()
-    deadline = None
+    deadline = idle_deadline = None
     while not executor.wait(timeout=INTERVAL):
         meanwhile()
-        if deadline is None:
+        now = time.monotonic()
+        if deadline is None or idle_deadline is None:
             if requests.count:
-                deadline = time.monotonic() + grace
-                executor.stop()  # who is idle ends within the interval, however many requests there are
-        elif requests.count > 1 or time.monotonic() > deadline:
+                deadline, idle_deadline = now + grace, now + PATIENCE
+                executor.stop()
+        elif now > deadline or (requests.count > 1 and (executor.is_executing or now > idle_deadline)):
             executor.abandon()
             end_process()
 
@@ -55,7 +62,7 @@ def run(
 def _start(executor: Executor, requests: StopRequests) -> None:
     start = start_errand(executor.start)
     while not wait([start], timeout=INTERVAL).done:
-        if requests.count > 1:  # a database that does not answer may keep us for minutes
+        if requests.count > 1 and not start.done():  # a database that does not answer may keep us for minutes
             end_process()
     start.result()
 
