@@ -132,7 +132,7 @@ def with_no_coroutine(ctx):
         (Context, "Only a function"),
         (functools.partial(print), "Only a function"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_what_cannot_be_executed_is_refused_with_the_reason(decorator, body, message):
     refused(decorator, body, message)
