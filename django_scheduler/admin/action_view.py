@@ -111,9 +111,7 @@ class ActionView:
     def _ask(self, selection: "Selection", form: TimeForm | None) -> HttpResponse:
         selection = selection.bounded(self._rows)
         chosen = self._rows.filter(pk__in=selection.ids)
-        states = Counter(chosen.values_list("state", flat=True)) if selection.filters is None else Counter[str]()
         number = selection.count(self._database, self._rows)
-        legal = sum(states[state] for state in self._action.states)
         return self._render(
             "confirm",
             selection,
@@ -121,11 +119,10 @@ class ActionView:
             number=number,
             is_more=(number.value or 0) > SELECTION_COUNTED_TO,
             most_counted=SELECTION_COUNTED_TO,
-            legal=legal,
-            illegal=len(selection.ids) - legal,
+            illegal=len(selection.ids) - chosen.filter(state__in=self._action.states).count(),
             rows=[Row(function) for function in for_list(chosen.order_by("-pk"))[:SHOWN]],
             not_shown=max(0, len(selection.ids) - SHOWN),
-            lost=chosen.filter(state=State.FAILED, failure=Failure.LOST).count() if selection.ids else 0,
+            lost=chosen.filter(state=State.FAILED, failure=Failure.LOST).count(),
             time_zone=timezone.get_current_timezone_name(),
         )
 

@@ -34,9 +34,7 @@ def success(name: str, value: object) -> HttpResponse:
     try:
         return _json({"status": "success", "value": value})
     except Exception as error:
-        report(
-            "%s returned a value that JSON cannot express, so the client was given null: %s", name, error, error=error
-        )
+        report("%s returned what JSON cannot express, so the client was given null: %s", name, error, error=error)
         return _json({"status": "success", "value": None})
 
 
@@ -55,12 +53,7 @@ def _application_error(name: str, error: ApplicationError) -> HttpResponse:
     try:
         return _json({**answer, "errorData": error.data})
     except Exception as problem:
-        report(
-            "%s raised an ApplicationError with data that JSON cannot express, so the client was not given it: %s",
-            name,
-            problem,
-            error=problem,
-        )
+        report("%s raised an ApplicationError whose data JSON cannot express: %s", name, problem, error=problem)
         return _json(answer)
 
 

@@ -39,9 +39,8 @@ def require_permission(request: HttpRequest, function: AnyFunction) -> None:
         if not isinstance(verdict, bool):
             raise TypeError(f"it returned {type(verdict).__name__}, and must return True or False")
     except Exception as error:
-        report(
-            "%s was refused to a client, because the permission %s failed: %r", function.name, path, error, error=error
-        )
+        name = function.name
+        report("%s was refused to a client, because the permission %s failed: %r", name, path, error, error=error)
         verdict = False
     if not verdict:
         raise Refusal(403, "This function may not be called with this request.")

@@ -94,10 +94,6 @@ def _run(function: AnyFunction, arguments: dict[str, object], request: HttpReque
         return run(function, arguments, context)
     value, hook_error = calls.commit_mutation(context, function, arguments)
     if hook_error:
-        report(
-            "%s has committed, but then one of its on_commit hooks failed: %r",
-            function.name,
-            hook_error,
-            error=hook_error,
-        )
+        text = "%s has committed, but then one of its on_commit hooks failed: %r"
+        report(text, function.name, hook_error, error=hook_error)
     return value
