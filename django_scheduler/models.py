@@ -117,7 +117,7 @@ class ScheduledFunction(models.Model):
         db_index=False,
         related_name="reruns",
     )
-    worker = models.CharField(_("executor"), max_length=255, blank=True)
+    executor = models.CharField(_("executor"), max_length=255, blank=True)
     # Only written where a tracer is active.
     trace_context = models.TextField(_("trace context"), null=True, blank=True, editable=False)  # noqa: DJ001
 
@@ -139,9 +139,9 @@ class ScheduledFunction(models.Model):
                 name="django_scheduler_pending",
             ),
             PartialIndex(
-                fields=["worker"],
+                fields=["executor"],
                 condition=models.Q(state=State.IN_PROGRESS),
-                fields_in_mysql=["state", "worker"],
+                fields_in_mysql=["state", "executor"],
                 name="django_scheduler_in_progress",
             ),
             PartialIndex(

@@ -12,7 +12,7 @@ from django.db import router
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler import values
-from django_scheduler.crons import LONGEST_LINE, Cron, CronLine, Interval, Schedule, next_runs, problem_with_name
+from django_scheduler.crons import Cron, CronLine, Interval, Schedule, cron_lines, definitions, next_runs
 from django_scheduler.databases import database_for
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
 from django_scheduler.functions import registry
@@ -46,7 +46,7 @@ class CronForm(ModelForm):
     line = forms.CharField(
         label=_("Cron line"),
         required=False,
-        max_length=LONGEST_LINE,
+        max_length=cron_lines.LONGEST_LINE,
         help_text=_(
             "Minute, hour, day of month, month, day of week, as in 0 9 * * mon-fri. H as the minute chooses one from"
             " the name."
@@ -88,7 +88,7 @@ class CronForm(ModelForm):
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
-        if problem := problem_with_name(name):
+        if problem := definitions.problem_with_name(name):
             raise forms.ValidationError(str(problem))
         if Cron.objects.filter(name__iexact=name).exists():
             raise forms.ValidationError(_("There is a cron of this name already."))

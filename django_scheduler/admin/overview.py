@@ -147,7 +147,7 @@ class OverviewAdmin(SchedulerAdmin):
         with Questions(database) as ask:
             queues = ask(partial(status.queues, using))
             executors = ask(partial(status.executors, using))
-            busy = ask(lambda: dict(in_progress.values_list("worker").annotate(Count("pk"))))
+            busy = ask(lambda: dict(in_progress.values_list("executor").annotate(Count("pk"))))
             recent = ask(partial(statistics.recent, database, functions))
             per_minute = ask(partial(statistics.per_minute, functions))
             upcoming = ask(partial(statistics.upcoming, functions))

@@ -1,20 +1,17 @@
-"""System checks: what is wrong is told by ``manage.py check``, before anything runs. ``docs/checks.md`` explains each.
+"""System checks: ``manage.py check`` says what is wrong before anything runs. ``docs/checks.md`` explains each of them.
 
-* ``settings.py`` looks at ``DJANGO_SCHEDULER``, ``functions.py`` at the functions that are registered, ``routing.py``
-  at which database they and their models are in, ``overrides.py`` at the order of the apps.
-* ``configuration.py`` looks at ``DATABASES``, without a connection.
-* ``server.py`` asks the database about itself, and ``operation.py`` whether there is anybody to execute: only with
-  ``check --deploy --database``, so that neither ``check`` nor ``migrate`` needs what they are about to make.
-  ``on_database.py`` sees to that.
+``settings.py`` checks ``DJANGO_SCHEDULER`` and the order of the apps; ``database_settings.py`` the database's part of
+``DATABASES``; ``routing.py`` the database routers; ``functions.py`` and ``crons.py`` what the code registers. With
+``check --deploy --database``, ``database.py`` asks the database itself.
 
 E: it cannot work, or a guarantee does not hold. W: it works, but not as it should in production.
 """
 
 from django_scheduler.checks import (  # noqa: F401  (registers them)
     crons,
+    database,
+    database_settings,
     functions,
-    operation,
     routing,
-    server,
     settings,
 )

@@ -1,4 +1,4 @@
-"""System checks of the crons that are defined in code: what is wrong with one is told before anything runs."""
+"""Crons that are defined in code: their names, functions and arguments."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,16 +7,16 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 
-from django_scheduler.crons import Definition, defined_crons
+from django_scheduler.crons import definitions
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, SchedulerError
 
 
 @register("django_scheduler")
 def check_crons(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E101: a name or schedule that cannot be. E102: no such function. E103: arguments that do not fit."""
+    """E101: the name or schedule is invalid. E102: there is no such function. E103: the arguments do not fit it."""
     return [
         Error(f"The cron {definition.name!r} ({definition.source}): {problem}", hint=hint, id=check_id)
-        for definition in defined_crons
+        for definition in definitions.defined_crons
         for problem in definition.problems()
         for check_id, hint in [_of(problem)]
     ]
@@ -24,7 +24,7 @@ def check_crons(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -
 
 @register("django_scheduler")
 def check_names(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E104: two crons of one name, also if only the case of letters differs, which not every database tells apart."""
+    """E104: several crons have the same name, regardless of case, which not every database tells apart."""
     return [
         Error(
             f"Several crons are named {same[0].name!r}: {', '.join(each.source for each in same)}.",
@@ -45,8 +45,8 @@ def _of(problem: SchedulerError) -> tuple[str, str]:
             return "django_scheduler.E101", "Correct the name or the schedule: see docs/crons.md."
 
 
-def _of_one_name() -> Iterator[list[Definition]]:
-    by_name: dict[str, list[Definition]] = defaultdict(list)
-    for definition in defined_crons:
+def _of_one_name() -> Iterator[list[definitions.Definition]]:
+    by_name: dict[str, list[definitions.Definition]] = defaultdict(list)
+    for definition in definitions.defined_crons:
         by_name[str(definition.name).casefold()].append(definition)
     return (same for same in by_name.values() if len(same) > 1)

@@ -1,4 +1,4 @@
-"""The functions that are registered: whether they can be called with what is stored for them."""
+"""Registered functions: whether they can be called with the arguments that are stored for them."""
 
 import inspect
 import types
@@ -73,7 +73,7 @@ def _annotations(function: AnyFunction) -> Iterator[tuple[str, Any]]:
 
 
 def _may_be_stored(annotation: Any) -> bool:
-    """Whether a value of this type may be one that can be stored, as far as its type tells."""
+    """Return whether a value of this type can be stored, or may be one that can."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return _may_be_stored(typing.get_args(annotation)[0])

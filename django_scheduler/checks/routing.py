@@ -1,4 +1,4 @@
-"""Which database the record is in, and whether mutations write to the same one.
+"""Database routers: which database functions are scheduled in, and whether mutations write to the same one.
 
 That a mutation takes effect exactly once is a promise about one transaction, so about one database.
 """
@@ -19,7 +19,7 @@ from django_scheduler.models import Kind, ScheduledFunction
 
 @register("django_scheduler")
 def check_alias(**kwargs: Any) -> list[CheckMessage]:
-    """E007: there is no such database. E008: its tables are never made there. E010: it is of an unknown kind."""
+    """E007: there is no such database. E008: our tables are never made in it. E010: its kind is not supported."""
     alias = router.db_for_write(ScheduledFunction)
     if alias not in connections.settings:
         return [

@@ -1,1 +1,1 @@
-"""Optional parts, each an app of its own that is added to ``INSTALLED_APPS``: ``prometheus/``, ``opentelemetry/``."""
+"""Optional apps, to be added to ``INSTALLED_APPS``: ``prometheus/`` has metrics, ``opentelemetry/`` has spans."""

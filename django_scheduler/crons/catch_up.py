@@ -1,4 +1,4 @@
-"""What becomes of the slots that have come up: which one runs, and which are passed over."""
+"""Catching up: which of the slots that have come up runs, and which are passed over."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,16 +6,16 @@ from itertools import islice
 
 from django_scheduler.crons.schedules import Interval, Schedule
 
-#: With ``catch_up="none"`` a slot still runs when it is taken up so soon after its time.
+#: With ``catch_up="none"`` a slot still runs when an executor finds it so soon after its time.
 PUNCTUAL = timedelta(minutes=1)
 
-#: Slots of a streak are counted up to here: a line that matches every minute has this many in a week.
+#: The slots of a streak are counted up to here: a line that matches every minute has this many in a week.
 STREAK_COUNTED_TO = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Slots one after the other that have no run."""
+    """Slots in a row that have no run."""
 
     first: datetime
     last: datetime
@@ -24,13 +24,15 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """What is to become of the slots that have come up: at most one runs, and those before it are passed over."""
+
     run: datetime | None
     passed_over: Streak | None
     next_time: datetime
 
     @property
     def last_slot(self) -> datetime:
-        """The last slot that it decides."""
+        """The last slot that is decided by this."""
         if self.run is not None:
             return self.run
         assert self.passed_over is not None
@@ -38,7 +40,7 @@ class Decision:
 
 
 def decide(schedule: Schedule, due: datetime, now: datetime, *, anchor: datetime) -> Decision:
-    """``due`` is the first slot that is not decided, at or before ``now``."""
+    """Decide which slot runs, as ``catch_up`` says. ``due``, not after ``now``, is the first that is not decided."""
     if schedule.catch_up == "all":
         return Decision(due, None, schedule.next_after(due, anchor=anchor))
     latest = schedule.latest_until(now, since=due, anchor=anchor)
@@ -52,7 +54,7 @@ def decide(schedule: Schedule, due: datetime, now: datetime, *, anchor: datetime
 
 
 def skip(schedule: Schedule, due: datetime, now: datetime, *, anchor: datetime) -> Decision:
-    """Pass over every slot that has come up."""
+    """Decide to pass over every slot that has come up."""
     latest = schedule.latest_until(now, since=due, anchor=anchor)
     return Decision(None, _streak(schedule, due, latest, anchor), schedule.next_after(latest, anchor=anchor))
 

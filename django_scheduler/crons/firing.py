@@ -1,18 +1,18 @@
 """Firing: a due cron schedules its function, in one transaction with the advance of its next time.
 
-The invariants, with any number of executors on any of the databases:
+The invariants, with any number of executors, on any of the databases:
 
-* Each slot is decided once: it runs, or is passed over, on record. Whoever decides holds the cron's row and moves
-  ``next_time`` beyond the slot in the same transaction as its record; others skip the locked row, and then find
-  another ``next_time``. On SQLite the transaction has the file. A dead executor's transaction vanishes, and the slot is
-  still due. Should all that fail, the unique constraint of (cron, slot) refuses the second run.
+* Each slot is decided once: it runs, or is passed over, and that is recorded. Whoever decides holds the cron's row and
+  moves ``next_time`` beyond the slot in the same transaction as its record. Others skip the locked row, and later find
+  another ``next_time``. On SQLite the transaction holds the whole file. A dead executor's transaction vanishes, and the
+  slot is still due. Should all that fail, the unique constraint of (cron, slot) refuses the second run.
 * No slot comes up twice, whatever the clock says: ``last_slot`` only grows, and ``next_time`` is always beyond it.
-* Two runs of a cron never execute at a time: a slot is fired only when the function of the run before it has
-  finished, which this transaction looks at. What starts meanwhile would be a run, and needs the lock.
+* Two runs of a cron never execute at a time: a slot is fired only when the function of the previous run has finished,
+  which this transaction looks at. Anything that starts meanwhile would be a run, and needs the lock.
   (A canceled action counts as finished, although its body may go on; so does one whose executor is lost.)
-* A run is never late because of the run before it: a slot that comes up while that one is unfinished is skipped.
+* A run is never late because of the previous run: a slot that comes up while that one is unfinished is skipped.
   If the slot had come up before that run began (after a downtime, with ``catch_up="all"``), it waits for its end.
-* No cron holds up another one, nor the executor: what is wrong with it is recorded as the outcome of its slot.
+* No cron holds up another one, nor the executor: what is wrong with a cron is recorded as the outcome of its slot.
 """
 
 import logging
@@ -23,25 +23,25 @@ from django.db import IntegrityError, transaction
 from django_scheduler import values
 from django_scheduler.crons import history
 from django_scheduler.crons.catch_up import Decision, decide, skip
-from django_scheduler.crons.models import Cron, CronRun, CronRunState, lock
-from django_scheduler.crons.preview import next_slot
+from django_scheduler.crons.models import Cron, CronRun, CronRunState, lock_if_free
 from django_scheduler.crons.reconcile import is_in_force
 from django_scheduler.databases import Database
 from django_scheduler.errors import InvalidSchedule, SchedulerError
+from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.record import describe
-from django_scheduler.scheduling import enqueue
+from django_scheduler.scheduling import Running, enqueue
 from django_scheduler.telemetry import log_of_crons as log
 
 
 def fire(database: Database, cron_id: int) -> bool:
-    """Decide about the slot of a due cron, and whether that was possible.
+    """Decide about the slot of a due cron; return whether that was possible.
 
-    ``False``: somebody else holds it, it has to wait for its run, or only newer code can run it. Raises the database's
-    transient errors.
+    It is not if somebody else holds the cron, it has to wait for its run, or only newer code can run it. Raises the
+    database's transient errors.
     """
     try:
         with transaction.atomic(using=database.using, durable=True):
-            return _take_up(database, cron_id)
+            return _decide_about_slot(database, cron_id)
     except Exception as error:
         if database.is_transient(error):
             raise
@@ -50,22 +50,22 @@ def fire(database: Database, cron_id: int) -> bool:
         return _refuse(database, cron_id, error)
 
 
-def _take_up(database: Database, cron_id: int) -> bool:
-    cron = lock(database, pk=cron_id, next_time__lte=database.now())
+def _decide_about_slot(database: Database, cron_id: int) -> bool:
+    cron = lock_if_free(database, pk=cron_id, next_time__lte=database.now())
     if cron is None:
         return False
     assert cron.next_time is not None
     now = database.current_time()
     unfinished = history.unfinished_run(database, cron, now)
     if cron.paused_time is not None:
-        pass  # by the outcome of its last run
+        pass  # because of how its last run ended, which was just recorded
     elif cron.last_slot is not None and cron.next_time <= cron.last_slot:
-        cron.next_time = next_slot(cron, now)
+        cron.next_time = cron.next_slot(now)
     elif unfinished is None:
         decision = decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
         _record_passed_over(database, cron, decision, CronRunState.MISSED, now)
         if decision.run is not None:
-            schedule_run(database, cron, decision.run, now)
+            schedule_run(database, cron, now, slot=decision.run)
         _advance(cron, decision)
     elif cron.next_time > unfinished.time:
         decision = skip(cron.schedule, cron.next_time, now, anchor=cron.anchor)
@@ -77,18 +77,21 @@ def _take_up(database: Database, cron_id: int) -> bool:
     return True
 
 
-def schedule_run(database: Database, cron: Cron, slot: datetime, now: datetime) -> None:
-    """Schedule the function of a cron that is locked, as the run of a slot."""
+def schedule_run(
+    database: Database, cron: Cron, now: datetime, *, slot: datetime | None = None, caller: Running | None = None
+) -> ScheduledFunctionId:
+    """Schedule the function of a cron that is locked, as the run of a slot, or of none; the caller saves the cron."""
     arguments = values.load_arguments(cron.function, cron.args)
-    function_id = enqueue.schedule(database.using, None, slot, cron.function, (), arguments)
+    function_id = enqueue.schedule(database.using, caller, slot or now, cron.function, (), arguments)
     cron.last_run = CronRun.objects.using(database.using).create(
         cron=cron, slot=slot, last_slot=slot, state=CronRunState.SCHEDULED, function_id=function_id, time=now
     )
+    return function_id
 
 
 def _record_passed_over(database: Database, cron: Cron, decision: Decision, state: CronRunState, now: datetime) -> None:
     streak = decision.passed_over
-    # One line for a streak: a cron of every second may be held up for an hour.
+    # Slots in a row are logged once: a cron that runs every second may be held up for an hour.
     if streak is not None and history.record_passed_over(database, cron, streak, state, now):
         log(
             logging.WARNING,
@@ -96,7 +99,7 @@ def _record_passed_over(database: Database, cron: Cron, decision: Decision, stat
             cron.name,
             state.value,
             streak.first.isoformat(),
-            "its previous run is unfinished" if state is CronRunState.SKIPPED else "nobody was there to run it",
+            "its previous run is unfinished" if state is CronRunState.SKIPPED else "no executor was running",
             cron=cron.name,
         )
 
@@ -110,7 +113,7 @@ def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
     """Record that a slot could not be fired, and go on with the next one."""
     description = describe(error)["error"]
     with transaction.atomic(using=database.using, durable=True):
-        cron = lock(database, pk=cron_id, next_time__lte=database.now())
+        cron = lock_if_free(database, pk=cron_id, next_time__lte=database.now())
         if cron is None or cron.next_time is None:
             return False
         now = database.current_time()
@@ -125,7 +128,7 @@ def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
         except InvalidSchedule as problem:
             history.pause(cron, f"Its schedule cannot be computed: {problem}", now)
         if isinstance(error, IntegrityError):
-            slot = None  # perhaps that of another record
+            slot = None  # another record may have it
         refused = CronRun.objects.using(database.using).create(
             cron=cron,
             slot=slot,

@@ -1,7 +1,7 @@
-"""What became of each slot, and of each run: a run is linked to its scheduled function, and settled once that ends.
+"""History: what became of each slot. A run is linked to its scheduled function, and settled once that has ended.
 
-The scheduled function is the truth for as long as it is unfinished. Its end is copied here, because retention deletes
-it some day, and a cron that runs once a month must still know then how its last run went.
+As long as the scheduled function is unfinished, its row alone says how the run is going. Its end is copied here,
+because retention deletes the row some day, and a cron that runs once a month must still know how its last run went.
 """
 
 from datetime import datetime
@@ -11,14 +11,14 @@ from django.db.models import QuerySet
 
 from django_scheduler.conf import get_settings
 from django_scheduler.crons.catch_up import Streak
-from django_scheduler.crons.models import LONGEST_REASON, Cron, CronRun, CronRunState, lock
+from django_scheduler.crons.models import LONGEST_REASON, Cron, CronRun, CronRunState, lock_if_free
 from django_scheduler.databases import Database
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
 
 #: How much of an error is kept, in characters.
 LONGEST_ERROR = 1_000
 
-#: So many records of a cron stay, however old they are.
+#: How many records of a cron are kept, however old they are.
 ALWAYS_KEPT = 20
 
 _OUTCOMES = {
@@ -29,17 +29,20 @@ _OUTCOMES = {
 
 
 def functions_of(cron: Cron) -> QuerySet[ScheduledFunction]:
-    """The scheduled functions that are runs of a cron, as far as they are still on record."""
+    """Return the scheduled functions that are runs of a cron and are still on record."""
     return ScheduledFunction.objects.using(cron._state.db).filter(cron_runs__cron=cron)
 
 
 def cron_of(function: ScheduledFunction) -> Cron | None:
-    """The cron of which a scheduled function is a run."""
+    """Return the cron of which a scheduled function is a run, or ``None``."""
     return Cron.objects.using(function._state.db).filter(runs__function=function).first()
 
 
 def unfinished_run(database: Database, cron: Cron, now: datetime) -> CronRun | None:
-    """The run that is unfinished. If it has finished, it is settled. The cron is locked, and saved by the caller."""
+    """Return the run of a cron that is unfinished, or ``None``. The last run is settled if it has finished.
+
+    The caller has locked the cron, and saves it.
+    """
     if cron.last_run_id is None:
         return None
     # Locked, because a plain read would not see a run that is newer than the snapshot of the caller's transaction.
@@ -62,7 +65,7 @@ def unfinished_run(database: Database, cron: Cron, now: datetime) -> CronRun | N
 
 
 def count_outcome(cron: Cron, outcome: CronRunState, error: str, now: datetime) -> None:
-    """Count failures in a row, and pause the cron once there are as many as it may have."""
+    """Count failures in a row, and pause the cron when there are as many as its schedule allows."""
     if outcome is CronRunState.SUCCESS:
         cron.failures = 0
     elif outcome in (CronRunState.FAILED, CronRunState.REFUSED):
@@ -73,13 +76,14 @@ def count_outcome(cron: Cron, outcome: CronRunState, error: str, now: datetime) 
 
 
 def pause(cron: Cron, reason: str, now: datetime) -> None:
+    """Pause a cron that is locked; the caller saves it."""
     cron.paused_time = now
     cron.paused_reason = reason[:LONGEST_REASON]
     cron.next_time = None
 
 
 def record_passed_over(database: Database, cron: Cron, streak: Streak, state: CronRunState, now: datetime) -> bool:
-    """Record slots that have no run, and whether they begin a streak: those that follow one share its record."""
+    """Record slots that have no run; return whether they have a new record, or share that of slots before them."""
     records = CronRun.objects.using(database.using).filter(cron=cron)
     before = records.order_by("-pk").first()
     if before is not None and before.state == state:
@@ -93,19 +97,19 @@ def record_passed_over(database: Database, cron: Cron, streak: Streak, state: Cr
 
 
 def settle_finished_runs(database: Database) -> None:
-    """Record how the runs that have finished went, also those whose cron will not come up again for long."""
+    """Record how runs ended, also those of crons that do not come up again for long."""
     crons = Cron.objects.using(database.using).filter(last_run__state=CronRunState.SCHEDULED)
     finished = crons.exclude(last_run__function__state__in=UNFINISHED)
     for cron_id in list(finished.values_list("pk", flat=True)):
         with transaction.atomic(using=database.using):
-            cron = lock(database, pk=cron_id)
+            cron = lock_if_free(database, pk=cron_id)
             if cron is not None:
                 unfinished_run(database, cron, database.current_time())
                 cron.save(using=database.using)
 
 
 def delete_expired_history(database: Database) -> None:
-    """Delete what is older than ``RETENTION``, but keep the last records of each cron."""
+    """Delete records that are older than ``RETENTION``, but keep the last ones of each cron."""
     retention = get_settings().RETENTION
     if retention is None:
         return

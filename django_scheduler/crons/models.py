@@ -1,54 +1,23 @@
-"""A schedule and arguments as columns of ``Cron``, which ``Cron.schedule`` and a run of it read.
+"""The tables of crons: what recurs, what became of each slot, and which versions of the code have defined crons.
 
-The record of crons: what recurs, each slot that came up, and which code has defined them.
+They are apart from the table of scheduled functions, which stays as it is: a run is linked to its scheduled function
+from here. Any code may read them; only this package writes them.
 
-The tables are apart from that of scheduled functions, which stays as it is: a run is linked to its scheduled function
-from here. Any code may read them; only this app writes them.
-
-A schedule in words.
-
-A cron's row is locked by whoever decides about it: of several one decides, and the others see what it decided.
+Whoever decides about a cron holds the lock on its row: of several processes one decides, and the others see what it has
+decided.
 """
 
-import json
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
-from cronsim import CronSim
 from django.db import connections, models
 from django.db.models import QuerySet
-from django.utils import timezone
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from django_scheduler import values
 from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.databases import Database
-from django_scheduler.errors import InvalidSchedule
-from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
-
-
-def columns_of(schedule: Schedule) -> dict[str, Any]:
-    """Of a schedule that is a cron's: see ``Schedule.for_cron``."""
-    return {
-        "every": schedule.every if isinstance(schedule, Interval) else None,
-        "line": schedule.line if isinstance(schedule, CronLine) else "",
-        "timezone": schedule.timezone if isinstance(schedule, CronLine) else "",
-        "catch_up": schedule.catch_up,
-        "pause_after_failures": schedule.pause_after_failures,
-    }
-
-
-def stored_args(function: AnyFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a function as they are stored.
-
-    Raises ``InvalidArguments``.
-    """
-    arguments: dict[str, Any] = json.loads(values.dump_arguments(function.name, function.bind(args, kwargs)))
-    return arguments
-
 
 LONGEST_NAME = 150
 LONGEST_REASON = 1_000
@@ -72,7 +41,7 @@ class CronState(models.TextChoices):
 
 
 class Cron(models.Model):
-    """A function that recurs. ``next_time`` is null as long as it is paused, or no longer in the code."""
+    """A function that recurs. ``next_time`` is null as long as the cron is paused, or no longer in the code."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
     name = models.CharField(_("name"), max_length=LONGEST_NAME, unique=True)
@@ -89,7 +58,7 @@ class Cron(models.Model):
     pause_after_failures = models.PositiveIntegerField(_("pauses after failures in a row"), null=True, blank=True)
     creation_time = models.DateTimeField(_("created"))
     next_time = models.DateTimeField(_("next run"), null=True, db_index=True)
-    #: The last slot that is decided: none up to here comes up again, whatever the clock says.
+    #: The last slot that is decided: no slot up to here comes up again, whatever the clock says.
     last_slot = models.DateTimeField(_("last slot"), null=True)
     last_run_id: int | None
     last_run = models.ForeignKey(
@@ -116,25 +85,29 @@ class Cron(models.Model):
 
     @property
     def schedule(self) -> Schedule:
-        """Raises ``InvalidSchedule`` if it cannot be computed any more, as when its zone is gone."""
+        """The schedule that its columns describe; see ``columns_of`` for the other direction.
+
+        Raises ``InvalidSchedule`` if it cannot be computed any more, as when its zone is gone.
+        """
+        options: Any = {"catch_up": self.catch_up, "pause_after_failures": self.pause_after_failures}
         if self.every is not None:
-            return Interval(
-                every=self.every,
-                catch_up=self.catch_up,  # type: ignore[arg-type]
-                pause_after_failures=self.pause_after_failures,
-            )
-        return CronLine(
-            self.line,
-            timezone=self.timezone,
-            catch_up=self.catch_up,  # type: ignore[arg-type]
-            pause_after_failures=self.pause_after_failures,
-        )
+            return Interval(every=self.every, **options)
+        return CronLine(self.line, timezone=self.timezone, **options)
 
     @property
     def state(self) -> CronState:
+        """Whether it is active, paused, or no longer in the code."""
         if self.removed_time is not None:
             return CronState.REMOVED
         return CronState.ACTIVE if self.paused_time is None else CronState.PAUSED
+
+    def next_slot(self, now: datetime) -> datetime:
+        """Return its next slot after a pause or a change of its schedule. No slot ever comes up twice.
+
+        Raises ``InvalidSchedule``.
+        """
+        after = now if self.last_slot is None else max(now, self.last_slot)
+        return self.schedule.next_after(after, anchor=self.anchor)
 
 
 class CronRunState(models.TextChoices):
@@ -149,12 +122,12 @@ class CronRunState(models.TextChoices):
 
 
 class CronRun(models.Model):
-    """What became of a slot: a run, or why there was none. Slots of one streak without a run share a record."""
+    """What became of a slot: a run, or why there was none. Slots in a row that have no run share a record."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
     cron_id: int
     cron = models.ForeignKey(Cron, verbose_name=_("cron"), on_delete=models.CASCADE, related_name="runs")
-    #: The slot, or the first of a streak; null for a run that somebody asked for.
+    #: The slot, or the first of several in a row; null for a run that somebody asked for.
     slot = models.DateTimeField(_("slot"), null=True)
     last_slot = models.DateTimeField(_("last slot"), null=True)
     slots = models.PositiveIntegerField(_("slots"), default=1)
@@ -184,7 +157,7 @@ class CronRun(models.Model):
 
 
 class CronRelease(models.Model):
-    """A set of cron definitions that some version of the code has had: see ``reconcile.py``."""
+    """A set of cron definitions that some version of the code has, or had: see ``reconcile.py``."""
 
     fingerprint = models.CharField(_("fingerprint"), max_length=64, primary_key=True)
     first_seen_time = models.DateTimeField(_("first seen"))
@@ -201,46 +174,26 @@ class CronRelease(models.Model):
         return self.fingerprint
 
 
-DAY, HOUR, MINUTE, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
-
-
-def in_words(cron: Cron) -> str:
-    """As in "every 10 minutes", or "At 09:00 on Monday through Friday"; a cron line is described in English."""
-    try:
-        schedule = cron.schedule
-    except InvalidSchedule:
-        return cron.line
-    if isinstance(schedule, Interval):
-        return _every(schedule.every)
-    assert isinstance(schedule, CronLine)
-    return CronSim(schedule.line, timezone.now()).explain()
-
-
-def _every(every: timedelta) -> str:
-    if every % DAY == timedelta(0):
-        return ngettext("every %(count)d day", "every %(count)d days", every // DAY) % {"count": every // DAY}
-    if every % HOUR == timedelta(0):
-        return ngettext("every %(count)d hour", "every %(count)d hours", every // HOUR) % {"count": every // HOUR}
-    if every % MINUTE == timedelta(0):
-        return ngettext("every %(count)d minute", "every %(count)d minutes", every // MINUTE) % {
-            "count": every // MINUTE
-        }
-    if every % SECOND == timedelta(0):
-        return ngettext("every %(count)d second", "every %(count)d seconds", every // SECOND) % {
-            "count": every // SECOND
-        }
-    return gettext("every %(length)s") % {"length": every}
+def columns_of(schedule: Schedule) -> dict[str, Any]:
+    """Return the columns of ``Cron`` that describe a schedule, which is a cron's: see ``Schedule.for_cron``."""
+    return {
+        "every": schedule.every if isinstance(schedule, Interval) else None,
+        "line": schedule.line if isinstance(schedule, CronLine) else "",
+        "timezone": schedule.timezone if isinstance(schedule, CronLine) else "",
+        "catch_up": schedule.catch_up,
+        "pause_after_failures": schedule.pause_after_failures,
+    }
 
 
 def lock(database: Database, **conditions: Any) -> Cron | None:
-    """Lock a cron for the open transaction; ``None`` if there is none that meets them, or somebody else has it."""
-    features = connections[database.using].features
-    return _locking(database, skip_locked=features.has_select_for_update_skip_locked).filter(**conditions).first()
+    """Lock a cron for the open transaction, waiting for whoever holds it; return ``None`` if there is no such cron."""
+    return _locking(database, skip_locked=False).filter(**conditions).first()
 
 
-def lock_patiently(database: Database, **conditions: Any) -> QuerySet[Cron]:
-    """Lock crons for the open transaction, and wait for whoever has them; in one order, so that two do not deadlock."""
-    return _locking(database, skip_locked=False).filter(**conditions).order_by("pk")
+def lock_if_free(database: Database, **conditions: Any) -> Cron | None:
+    """Lock a cron for the open transaction; return ``None`` if there is no such cron, or somebody else holds it."""
+    skip_locked = connections[database.using].features.has_select_for_update_skip_locked
+    return _locking(database, skip_locked=skip_locked).filter(**conditions).first()
 
 
 def _locking(database: Database, *, skip_locked: bool) -> QuerySet[Cron]:

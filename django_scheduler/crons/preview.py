@@ -1,31 +1,45 @@
-"""The calendar: when crons run next, and how much is ahead."""
+"""What people see of crons that are to run: their schedule in words, their next runs, and how much is ahead."""
 
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from cronsim import CronSim
 from django.db import router
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext_lazy
 
 from django_scheduler.crons.cron_lines import CronLine
 from django_scheduler.crons.models import Cron
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.errors import InvalidSchedule
 
+_UNITS = [
+    (timedelta(days=1), ngettext_lazy("every %(count)d day", "every %(count)d days", "count")),
+    (timedelta(hours=1), ngettext_lazy("every %(count)d hour", "every %(count)d hours", "count")),
+    (timedelta(minutes=1), ngettext_lazy("every %(count)d minute", "every %(count)d minutes", "count")),
+    (timedelta(seconds=1), ngettext_lazy("every %(count)d second", "every %(count)d seconds", "count")),
+]
 
-def first_slot(schedule: Schedule, now: datetime) -> datetime:
-    """The first slot of a cron that is added now: an interval begins at once, as in Convex."""
-    return now if isinstance(schedule, Interval) else schedule.next_after(now, anchor=now)
 
-
-def next_slot(cron: Cron, now: datetime) -> datetime:
-    """The next slot of a cron that has been paused, or whose schedule has changed. None ever comes up again."""
-    after = now if cron.last_slot is None else max(now, cron.last_slot)
-    return cron.schedule.next_after(after, anchor=cron.anchor)
+def in_words(cron: Cron) -> str:
+    """Describe the schedule of a cron, as in "every 10 minutes", or in English "At 09:00 on Monday through Friday"."""
+    try:
+        schedule = cron.schedule
+    except InvalidSchedule:
+        return cron.line
+    if isinstance(schedule, CronLine):
+        return CronSim(schedule.line, timezone.now()).explain()
+    assert isinstance(schedule, Interval)
+    for unit, text in _UNITS:
+        if schedule.every % unit == timedelta(0):
+            return text % {"count": schedule.every // unit}
+    return gettext("every %(length)s") % {"length": schedule.every}
 
 
 def next_runs(schedule: Schedule, now: datetime, number: int, *, anchor: datetime | None = None) -> list[datetime]:
-    """The next slots of a schedule; without an anchor, of a cron that is added now."""
-    first = first_slot(schedule, now) if anchor is None else schedule.next_after(now, anchor=anchor)
+    """Return the next slots of a schedule; without an anchor, those of a cron that is added now."""
+    first = schedule.first_slot(now) if anchor is None else schedule.next_after(now, anchor=anchor)
     anchor = anchor or now
     slots = [first]
     while len(slots) < number:
@@ -34,10 +48,14 @@ def next_runs(schedule: Schedule, now: datetime, number: int, *, anchor: datetim
 
 
 def upcoming(start: datetime, end: datetime, *, width: timedelta, using: str | None = None) -> list[int]:
-    """How many slots of active crons lie in each part of ``width`` between two times, for a histogram.
+    """Count the slots of active crons in each part of ``width`` between two times, for a histogram.
 
     Crons of the same cron line and zone are computed once, and the slots of an interval are not looked at one by one,
     so it takes milliseconds with very many crons.
+
+    Example::
+
+        upcoming(now, now + timedelta(days=1), width=timedelta(hours=1))
     """
     parts = -(-(end - start) // width)
     counts = [0] * parts
@@ -50,14 +68,14 @@ def upcoming(start: datetime, end: datetime, *, width: timedelta, using: str | N
         else:
             for part in range(parts):
                 counts[part] += _grid_slots(cron, start + part * width, min(start + (part + 1) * width, end))
-    for (line, timezone, first), number in lines.items():
-        for slot in _line_slots(line, timezone, first, end):
+    for (line, zone, first), number in lines.items():
+        for slot in _line_slots(line, zone, first, end):
             counts[(slot - start) // width] += number
     return counts
 
 
 def _grid_slots(cron: Cron, start: datetime, end: datetime) -> int:
-    """The slots from ``start`` on and before ``end``, none of which is before the next one."""
+    """Return how many slots there are from ``start`` on and before ``end``, beginning with the next run."""
     assert cron.every is not None
     assert cron.next_time is not None
     first = max(0, -((cron.next_time - start) // cron.every))
@@ -65,10 +83,10 @@ def _grid_slots(cron: Cron, start: datetime, end: datetime) -> int:
     return max(0, before_end - first)
 
 
-def _line_slots(line: str, timezone: str, start: datetime, end: datetime) -> Iterator[datetime]:
+def _line_slots(line: str, zone: str, start: datetime, end: datetime) -> Iterator[datetime]:
     just_before = timedelta(microseconds=1)
     try:
-        schedule = CronLine(line, timezone=timezone)
+        schedule = CronLine(line, timezone=zone)
         yield from schedule.slots(start - just_before, end - just_before, anchor=start)
     except InvalidSchedule:  # its zone is gone; when it is due, that is recorded
         return

@@ -1,10 +1,9 @@
-"""``ctx.crons``: crons that are registered, changed and steered at run time, as part of the open transaction."""
+"""``ctx.crons``: registers, changes, pauses and runs crons at run time, as part of the transaction that is open."""
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 from typing import Any, ParamSpec, overload
 
@@ -13,33 +12,24 @@ from django.db import IntegrityError, router, transaction
 
 from django_scheduler import values
 from django_scheduler.crons import history
-from django_scheduler.crons.definitions import problem_with_name
-from django_scheduler.crons.models import (
-    Cron,
-    CronRun,
-    CronRunState,
-    CronState,
-    Origin,
-    columns_of,
-    lock_patiently,
-    stored_args,
-)
-from django_scheduler.crons.preview import first_slot, next_slot
+from django_scheduler.crons.definitions import Definition, stored_args
+from django_scheduler.crons.firing import schedule_run
+from django_scheduler.crons.models import Cron, CronState, Origin, columns_of, lock
 from django_scheduler.crons.schedules import Schedule, checked_schedule
 from django_scheduler.databases import Database, database_for
 from django_scheduler.errors import CronDefinedInCode, CronExists, CronUnfinished, UnknownCron
 from django_scheduler.functions import Function, Reference, resolve
 from django_scheduler.models import ScheduledFunctionId
-from django_scheduler.scheduling import Running, enqueue, wakeup
+from django_scheduler.scheduling import Running, wakeup
 
 P = ParamSpec("P")
 
 
 class Crons:
-    """Registers, changes and steers crons.
+    """Registers, changes, pauses and runs crons.
 
-    Everything it does is part of the transaction that is open, and is undone with it. Outside of a transaction each
-    call takes effect at once. Every method has an async twin, whose name begins with ``a``.
+    Everything that it does is part of the transaction that is open, and is undone with it. Outside of a transaction
+    each call takes effect at once. Every method has an async twin, whose name begins with ``a``.
     """
 
     def __init__(self, caller: Running | None = None, using: str | None = None) -> None:
@@ -57,7 +47,7 @@ class Crons:
         return database_for(self._alias)
 
     def using(self, alias: str) -> Crons:
-        """The crons of another database, whose transaction this then is part of."""
+        """Return the crons of another database; what they do is part of that one's transaction."""
         return Crons(self._caller, alias)
 
     @overload
@@ -80,24 +70,13 @@ class Crons:
 
             ctx.crons.register("digest of 7", crons.Daily(hour=7), send_digest, shop_id=7)
         """
-        if problem := problem_with_name(name):
-            raise problem
-        schedule = checked_schedule(schedule).for_cron(name)
-        columns = {**_call(function, args, kwargs), **columns_of(schedule)}
-        now = self._database.current_time()
-        crons = Cron.objects.using(self._alias)
-        if crons.filter(name__iexact=name).exists():  # some databases do not tell upper from lower case
+        definition = Definition(name, schedule, function, args, kwargs)
+        cron = definition.new_cron(Origin.RUN_TIME, self._database.current_time())
+        if Cron.objects.using(self._alias).filter(name__iexact=name).exists():  # not every database ignores the case
             raise _taken(name)
         try:
             with transaction.atomic(using=self._alias):
-                cron = crons.create(
-                    name=name,
-                    origin=Origin.RUN_TIME,
-                    anchor=now,
-                    creation_time=now,
-                    next_time=first_slot(schedule, now),
-                    **columns,
-                )
+                cron.save(using=self._alias, force_insert=True)
         except IntegrityError as error:  # somebody has just taken it: nothing else of a cron is unique
             raise _taken(name) from error
         self._announce()
@@ -122,9 +101,9 @@ class Crons:
             cron = self._locked(name)
             _refuse_what_is_in_code(cron, "changed")
             if function is not None or args is not None:
-                target = cron.function if function is None else function
                 arguments = values.load_arguments(cron.function, cron.args) if args is None else dict(args)
-                _assign(cron, _call(target, (), arguments))
+                target = resolve(cron.function if function is None else function)
+                cron.function, cron.args = target.name, stored_args(target, (), arguments)
             if schedule is not None:
                 self._reschedule(cron, checked_schedule(schedule).for_cron(name))
             cron.save(using=self._alias)
@@ -132,7 +111,7 @@ class Crons:
         return cron
 
     def pause(self, name: str, reason: str = "", /) -> None:
-        """Let a cron rest until it is resumed. A run that has begun goes on.
+        """Pause a cron until it is resumed. A run that has begun goes on.
 
         Raises ``UnknownCron``.
         """
@@ -142,7 +121,7 @@ class Crons:
             cron.save(using=self._alias)
 
     def resume(self, name: str, /) -> None:
-        """Let a paused cron go on with its next slot. Those that it has rested through are not caught up with.
+        """Resume a paused cron with its next slot. Those that came up meanwhile are not caught up with.
 
         Raises ``UnknownCron``.
         """
@@ -154,12 +133,14 @@ class Crons:
             cron.paused_reason = ""
             cron.failures = 0
             if cron.removed_time is None:
-                cron.next_time = next_slot(cron, self._database.current_time())
+                cron.next_time = cron.next_slot(self._database.current_time())
             cron.save(using=self._alias)
         self._announce()
 
     def run_now(self, name: str, /) -> ScheduledFunctionId:
-        """Run a cron now, besides its slots, and return the id of the scheduled function. A paused one stays paused.
+        """Run a cron now, in addition to its slots, and return the id of the scheduled function.
+
+        A paused cron stays paused.
 
         Raises ``UnknownCron``, ``CronUnfinished`` if its previous run is unfinished, and what
         ``ctx.scheduler.run_after`` raises.
@@ -174,7 +155,7 @@ class Crons:
                     f"The cron {name!r} cannot run now: its previous run, the scheduled function {run.function_id}, is"
                     " unfinished, and two never run at a time. Cancel that one, or wait for its end."
                 )
-            function_id = self._schedule_run(cron, now)
+            function_id = schedule_run(self._database, cron, now, caller=self._caller)
             cron.save(using=self._alias)
         return function_id
 
@@ -190,7 +171,7 @@ class Crons:
             cron.delete(using=self._alias)
 
     def get(self, name: str, /) -> Cron:
-        """A cron as it is on record.
+        """Return a cron as it is on record.
 
         Raises ``UnknownCron``.
         """
@@ -200,7 +181,7 @@ class Crons:
         return cron
 
     def list(self) -> builtins.list[Cron]:
-        """All crons, by name."""
+        """Return all crons, by name."""
         return [*Cron.objects.using(self._alias).order_by("name")]
 
     @overload
@@ -252,40 +233,21 @@ class Crons:
         return await sync_to_async(self.list)()
 
     def _locked(self, name: str) -> Cron:
-        cron = lock_patiently(self._database, name=name).first()
+        cron = lock(self._database, name=name)
         if cron is None:
             raise _unknown(name)
         return cron
 
     def _reschedule(self, cron: Cron, schedule: Schedule) -> None:
         before = (cron.every, cron.line, cron.timezone)
-        _assign(cron, columns_of(schedule))
-        if before == (cron.every, cron.line, cron.timezone):
-            return
-        if cron.paused_time is None:
-            cron.next_time = next_slot(cron, self._database.current_time())
-
-    def _schedule_run(self, cron: Cron, now: datetime) -> ScheduledFunctionId:
-        arguments = values.load_arguments(cron.function, cron.args)
-        function_id = enqueue.schedule(self._alias, self._caller, now, cron.function, (), arguments)
-        cron.last_run = CronRun.objects.using(self._alias).create(
-            cron=cron, slot=None, state=CronRunState.SCHEDULED, function_id=function_id, time=now
-        )
-        return function_id
+        for column, value in columns_of(schedule).items():
+            setattr(cron, column, value)
+        if cron.paused_time is None and before != (cron.every, cron.line, cron.timezone):
+            cron.next_time = cron.next_slot(self._database.current_time())
 
     def _announce(self) -> None:
-        """Have executors look when the transaction commits; at once outside of one."""
+        """Wake executors once the transaction commits; at once outside of one."""
         transaction.on_commit(partial(wakeup.send, self._alias), using=self._alias, robust=True)
-
-
-def _call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    target = resolve(function)
-    return {"function": target.name, "args": stored_args(target, args, kwargs)}
-
-
-def _assign(cron: Cron, columns: dict[str, Any]) -> None:
-    for name, value in columns.items():
-        setattr(cron, name, value)
 
 
 def _refuse_what_is_in_code(cron: Cron, verb: str) -> None:

@@ -1,9 +1,7 @@
-"""When a cron runs: on the grid of an interval, or when a cron line matches. Pure arithmetic on instants.
+"""Schedules: when a cron runs, on the grid of an interval or (``cron_lines.py``) when a cron line matches.
 
-A slot is an instant at which a cron is to run. The slots of a schedule do not depend on who asks, nor when:
-``next_after`` finds the same ones from every starting point.
-
-Every so often: the slots of an interval lie on a grid.
+A slot is an instant at which a cron is to run. Schedules are pure arithmetic on instants: their slots depend neither on
+who asks nor on when, and ``next_after`` finds the same ones from every starting point.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Literal, TypedDict, Unpack, get_args
 
 from django_scheduler.crons.wall_clock import plain
 from django_scheduler.errors import InvalidSchedule
@@ -20,19 +18,28 @@ from django_scheduler.values import short_repr
 
 CatchUp = Literal["one", "none", "all"]
 
+SHORTEST_INTERVAL = timedelta(seconds=1)
+
 #: How far back to look for the latest slot: most schedules have one within the first of these.
 _WINDOWS = tuple(map(timedelta, (0.01, 1, 8, 32, 367, 9 * 366, 50 * 366)))
 
 
-class Schedule(ABC):
-    """When a cron runs, and what becomes of it when it cannot.
+class ScheduleOptions(TypedDict, total=False):
+    """The options that every schedule takes: see ``Schedule``."""
 
-    ``catch_up``: what of the slots that were missed while no executor was there: ``"one"`` run for all of them,
-    ``"none"``, or ``"all"``, one after the other. ``pause_after_failures``: pause the cron once so many runs in a
-    row have failed; ``None``: never.
+    catch_up: CatchUp
+    pause_after_failures: int | None
+
+
+class Schedule(ABC):
+    """When a cron runs, and what happens to slots at which it cannot.
+
+    ``catch_up`` says what to do about slots that were missed while no executor was running: ``"one"`` (default) runs
+    once for all of them, ``"none"`` skips them, ``"all"`` runs each, one after the other. ``pause_after_failures``
+    pauses the cron after so many failed runs in a row; ``None`` (default): never.
     """
 
-    def __init__(self, *, catch_up: CatchUp, pause_after_failures: int | None) -> None:
+    def __init__(self, *, catch_up: CatchUp = "one", pause_after_failures: int | None = None) -> None:
         if catch_up not in get_args(CatchUp):
             raise InvalidSchedule(f'catch_up must be "one", "none" or "all", not {catch_up!r}.')
         if pause_after_failures is not None and not is_whole(pause_after_failures, 1, 1_000_000):
@@ -44,15 +51,19 @@ class Schedule(ABC):
 
     @abstractmethod
     def next_after(self, time: datetime, *, anchor: datetime) -> datetime:
-        """The first slot after a time. ``anchor``: a slot of the grid on which an interval's slots lie."""
+        """Return the first slot after a time. ``anchor`` is any slot on the grid of an interval."""
+
+    def first_slot(self, now: datetime) -> datetime:
+        """Return the first slot of a cron that is added now."""
+        return self.next_after(now, anchor=now)
 
     def slots(self, start: datetime, end: datetime, *, anchor: datetime) -> Iterator[datetime]:
-        """The slots after ``start``, up to and including ``end``."""
+        """Yield the slots after ``start``, up to and including ``end``."""
         while (start := self.next_after(start, anchor=anchor)) <= end:
             yield start
 
     def latest_until(self, time: datetime, *, since: datetime, anchor: datetime) -> datetime:
-        """The latest slot at or before a time, given one that is."""
+        """Return the latest slot at or before a time, given a slot (``since``) that is."""
         for window in _WINDOWS:
             if time - window <= since:
                 break
@@ -63,31 +74,15 @@ class Schedule(ABC):
         return latest
 
     def for_cron(self, name: str) -> Schedule:
-        """This schedule once it is known whose it is."""
+        """Return this schedule as the cron of that name has it: with a minute, if the name is to choose one."""
         return self
 
 
-def checked_schedule(schedule: object) -> Schedule:
-    """Raises ``InvalidSchedule`` for what is no schedule."""
-    if not isinstance(schedule, Schedule):
-        raise InvalidSchedule(
-            f"A schedule is crons.Interval(...), crons.CronLine(...), crons.Daily(...) or the like, not"
-            f" {short_repr(schedule)}."
-        )
-    return schedule
-
-
-def is_whole(number: object, lowest: int, highest: int) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and lowest <= number <= highest
-
-
-SHORTEST_INTERVAL = timedelta(seconds=1)
-
-
 class Interval(Schedule):
-    """Every so often, on a grid that begins when the cron is added: a late run does not delay the next one.
+    """Run every so often, on a grid that begins when the cron is added: a late run does not delay the next one.
 
-    Exactly one of ``seconds``, ``minutes``, ``hours`` and ``every`` (a ``timedelta``), of at least a second.
+    Takes exactly one of ``seconds``, ``minutes``, ``hours`` and ``every`` (a ``timedelta``), of at least a second, and
+    the options of ``Schedule``.
 
     Raises ``InvalidSchedule``.
     """
@@ -99,24 +94,43 @@ class Interval(Schedule):
         minutes: float | None = None,
         hours: float | None = None,
         every: timedelta | None = None,
-        catch_up: CatchUp = "one",
-        pause_after_failures: int | None = None,
+        **options: Unpack[ScheduleOptions],
     ) -> None:
-        super().__init__(catch_up=catch_up, pause_after_failures=pause_after_failures)
+        super().__init__(**options)
         self.every = _length(seconds=seconds, minutes=minutes, hours=hours, every=every)
 
     def next_after(self, time: datetime, *, anchor: datetime) -> datetime:
         first = plain(anchor)
         return first + ((plain(time) - first) // self.every + 1) * self.every
 
+    def first_slot(self, now: datetime) -> datetime:
+        """Return ``now``: an interval begins at once, as in Convex."""
+        return now
+
     def latest_until(self, time: datetime, *, since: datetime, anchor: datetime) -> datetime:
         return max(since, self.next_after(time, anchor=anchor) - self.every)
+
+
+def checked_schedule(schedule: object) -> Schedule:
+    """Return a schedule; raise ``InvalidSchedule`` for anything else."""
+    if not isinstance(schedule, Schedule):
+        raise InvalidSchedule(
+            f"A schedule is crons.Interval(...), crons.CronLine(...), crons.Daily(...) or the like, not"
+            f" {short_repr(schedule)}."
+        )
+    return schedule
+
+
+def is_whole(number: object, lowest: int, highest: int) -> bool:
+    """Return whether something is a whole number within bounds."""
+    return isinstance(number, int) and not isinstance(number, bool) and lowest <= number <= highest
 
 
 def _length(**given: float | timedelta | None) -> timedelta:
     units = {unit: length for unit, length in given.items() if length is not None}
     if len(units) != 1:
-        raise InvalidSchedule(f"An interval takes exactly one of {', '.join(given)}; {_listed(list(units))} given.")
+        listed = f"{' and '.join(units)} are" if units else "none is"
+        raise InvalidSchedule(f"An interval takes exactly one of {', '.join(given)}; {listed} given.")
     ((unit, length),) = units.items()
     if unit == "every":
         if not isinstance(length, timedelta):
@@ -132,7 +146,3 @@ def _length(**given: float | timedelta | None) -> timedelta:
     if not SHORTEST_INTERVAL <= every <= FURTHEST:
         raise InvalidSchedule(f"An interval lasts from a second to {FURTHEST.days} days, not {every}.")
     return every
-
-
-def _listed(units: list[str]) -> str:
-    return f"{' and '.join(units)} are" if units else "none is"

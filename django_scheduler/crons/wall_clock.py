@@ -1,7 +1,8 @@
-"""Instants and the clocks on the wall: what a time zone's clocks show, and when they are changed.
+"""Instants and wall clocks: what the clocks of a time zone show, and when they change.
 
-Whatever class of datetime comes in, plain ones in UTC go on. A freezegun's knows nothing of ``fold``, by which the
-second of two equal hours is told from the first, and in a zone of its own a datetime adds up what the wall shows.
+Every datetime that comes in is first turned into a plain ``datetime`` in UTC. freezegun's class ignores ``fold``, which
+tells the second of two equal hours from the first, and arithmetic on a datetime in another zone counts what the wall
+clock shows, not the time that passes.
 """
 
 from collections.abc import Iterator
@@ -17,22 +18,22 @@ STEP = timedelta(days=1)
 
 
 def plain(moment: datetime) -> datetime:
-    """The same instant, in UTC."""
+    """Return the same instant as a plain datetime in UTC."""
     return EPOCH + (moment - EPOCH)
 
 
 def plain_local(local: datetime) -> datetime:
-    """The same time without a zone."""
+    """Return the same local time as a plain datetime without a zone."""
     return LOCAL_EPOCH + (local - LOCAL_EPOCH)
 
 
 def local_time(zone: ZoneInfo, moment: datetime) -> datetime:
-    """What the clocks show at an instant, without the zone."""
+    """Return what the clocks of a zone show at an instant, as a datetime without a zone."""
     return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def moment_of(zone: ZoneInfo, local: datetime) -> datetime:
-    """When the clocks show a time: for the first time if they do so twice, and if they skip it, right after that."""
+    """Return when the clocks show a local time: the first time if twice, right after it if they skip it."""
     moment = local.replace(tzinfo=zone).astimezone(UTC)
     if local_time(zone, moment) == local:
         return moment
@@ -41,7 +42,7 @@ def moment_of(zone: ZoneInfo, local: datetime) -> datetime:
 
 
 def clock_changes(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetime]:
-    """The instants after ``start`` and up to ``end`` from which another offset holds."""
+    """Yield the instants after ``start``, up to and including ``end``, at which the offset of a zone changes."""
     before = _offset(zone, start)
     while start < end:
         stop = min(start + STEP, end)
@@ -52,7 +53,7 @@ def clock_changes(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[da
 
 
 def _change_between(zone: ZoneInfo, start: datetime, end: datetime) -> datetime:
-    """The change that is between two instants: zones have them at full seconds."""
+    """Return the one change between two instants, by bisection: zones change at full seconds."""
     second = timedelta(seconds=1)
     before, after = (start - EPOCH) // second, -((EPOCH - end) // second)
     offset = _offset(zone, start)

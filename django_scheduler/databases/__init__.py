@@ -19,11 +19,11 @@ from functools import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from django_scheduler.databases.contract import Backlog, Claimable, Lane, NewRow, Success
+from django_scheduler.databases.contract import NOW, Backlog, Claimable, Lane, NewRow
 from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql.database import PostgreSQL
-from django_scheduler.databases.queries import NOW, Database
+from django_scheduler.databases.queries import Database
 from django_scheduler.databases.sqlite import SQLite
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "Database",
     "Lane",
     "NewRow",
-    "Success",
     "clock_difference",
     "database_for",
     "inspection_of",

@@ -34,7 +34,7 @@ class Browsing(Alias):
         if state is State.PENDING:
             return " ORDER BY queue, priority, due_time, id"
         if state is State.IN_PROGRESS:
-            return " ORDER BY worker"
+            return " ORDER BY executor"
         return " AND completed_time IS NOT NULL ORDER BY completed_time DESC"
 
     def first_pending(

@@ -103,19 +103,6 @@ class Claimable:
     trace_context: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Success:
-    """What is recorded of a mutation that has succeeded in a group."""
-
-    id: ScheduledFunctionId
-    attempts: int
-    #: As the driver takes them.
-    started_time: Any
-    completed_time: Any
-    #: As JSON.
-    result: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """What waits in a lane."""
@@ -127,6 +114,10 @@ class Backlog:
 
 
 #: Stands for the present in ``Database.record``.
+
+
+#: Stands for the present, as a value that is written.
+NOW = object()
 
 
 class Alias(ABC):
@@ -152,6 +143,15 @@ class Alias(ABC):
         if times.is_pythons():
             return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
         return Sql(self.clock)
+
+    def for_orm(self, value: Any) -> Any:
+        """Return a value that is written as the ORM takes it: ``NOW``, a time or a delay from now, or anything else."""
+        if value is NOW:
+            return self.now()
+        if isinstance(value, timedelta | datetime):
+            due = self._scheduled_and_due(value)[1]
+            return RawSQL(due.text, due.params, output_field=DateTimeField())
+        return value
 
     def current_time(self) -> datetime:
         """The present, by the same clock."""

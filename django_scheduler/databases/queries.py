@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from django_scheduler.databases.browsing import Browsing
 from django_scheduler.databases.contract import (
+    NOW,
     TABLE,
     Alias,
     Backlog,
@@ -24,7 +25,6 @@ from django_scheduler.databases.contract import (
     NewRow,
     Sessions,
     Sql,
-    Success,
     Transactions,
     is_paused,
     passing_over,
@@ -50,7 +50,7 @@ class Scheduling(Alias):
             params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id, row.trace_context]
         return self._insert(
             f"INSERT INTO {TABLE} (name, kind, args, state, queue, priority, scheduled_time, due_time, creation_time,"
-            " completed_time, attempts, failure, error, traceback, parent_id, worker, trace_context)"
+            " completed_time, attempts, failure, error, traceback, parent_id, executor, trace_context)"
             f" VALUES {', '.join(placeholders)}",
             params,
         )
@@ -62,17 +62,6 @@ class Scheduling(Alias):
 
     def send_wakeup(self) -> None:
         """Tell the executors of other processes to look; nothing where the database cannot."""
-
-    def reschedule(self, ids: Collection[int], time: timedelta | datetime) -> None:
-        """Make pending functions due after a delay or at a time, but not before now."""
-        if ids:
-            due = self._scheduled_and_due(time)[1]
-            with self.connection.cursor() as cursor:
-                cursor.execute(
-                    f"UPDATE {TABLE} SET due_time = {due.text} WHERE state = 'pending'"
-                    f" AND id IN ({', '.join(['%s'] * len(ids))})",
-                    [*due.params, *ids],
-                )
 
 
 #: Databases take only so many parts of a UNION.
@@ -258,20 +247,16 @@ def _earlier_than(lane: Lane | None) -> Sql:
     return Sql(" AND due_time <= %s AND (due_time < %s OR id < %s)", lane.due_time, lane.due_time, lane.first_id)
 
 
-#: Stands for the present in ``Database.record``.
-NOW = object()
-
-
-class Recording(Alias):
-    def record(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
+class Changing(Alias):
+    def change(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
         """Change a row if it still is as expected, and return whether it was.
 
-        A changed value may be ``NOW`` or, for ``due_time``, the ``timedelta`` from now.
+        A changed value may be ``NOW``; that of ``due_time`` is a time, or a ``timedelta`` from now.
         """
         assignments: list[str] = []
         params: list[Any] = []
         for column, value in changes.items():
-            change = self._change(column, value)
+            change = self._assigned(column, value)
             assignments.append(f"{column} = {change.text}")
             params += change.params
         conditions = " AND ".join(f"{column} = %s" for column in only_if)
@@ -282,44 +267,48 @@ class Recording(Alias):
             )
             return bool(cursor.rowcount)
 
-    def record_unless_held(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
-        """``record``, but without waiting for long for somebody who has locked the row, where that can be told."""
-        return self.record(function_id, changes, only_if=only_if)
+    def change_unless_held(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
+        """``change``, but without waiting for long for somebody who has locked the row, where that can be told."""
+        return self.change(function_id, changes, only_if=only_if)
 
-    def record_successes(self, successes: Sequence[Success], *, worker: str) -> bool:
-        """Record that these mutations have succeeded, in one statement; whether all were pending and due."""
-        placeholders = ", ".join(["%s"] * len(successes))
-        assignments, params = [], []
-        for column in ("attempts", "started_time", "completed_time", "result"):
-            values = [(success.id, getattr(success, column)) for success in successes]
-            if any(value is not None for _, value in values):
-                value_of_row = self._json("%s") if column == "result" else "%s"
-                assignments.append(f"{column} = CASE id {f'WHEN %s THEN {value_of_row} ' * len(values)}END")
-                params += [each for value in values for each in value]
+    def change_each(
+        self, rows: Sequence[Mapping[str, Any]], changes: Mapping[str, Any], *, only_if: Mapping[str, Any]
+    ) -> int:
+        """Change those of the rows that are due and as expected, in one statement; return how many they were.
+
+        ``rows``: the ``id`` of each, and its own values, as the driver takes them. ``changes``: what all are given.
+        """
+        assignments = [f"{column} = %s" for column in changes]
+        params = list(changes.values())
+        for column in (column for column in rows[0] if column != "id"):
+            if any(row[column] is not None for row in rows):
+                value = self._json("%s") if column == "result" else "%s"
+                assignments.append(f"{column} = CASE id {f'WHEN %s THEN {value} ' * len(rows)}END")
+                params += [each for row in rows for each in (row["id"], row[column])]
         now = self._now()
+        conditions = "".join(f" AND {column} = %s" for column in only_if)
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {TABLE} SET state = 'success', kind = 'mutation', error = '', traceback = '', worker = %s,"
-                f" {', '.join(assignments)} WHERE id IN ({placeholders}) AND state = 'pending'"
-                f" AND due_time <= {now.text}",
-                [worker, *params, *(success.id for success in successes), *now.params],
+                f"UPDATE {TABLE} SET {', '.join(assignments)} WHERE id IN ({', '.join(['%s'] * len(rows))})"
+                f"{conditions} AND due_time <= {now.text}",
+                [*params, *(row["id"] for row in rows), *only_if.values(), *now.params],
             )
-            return bool(cursor.rowcount == len(successes))
+            return int(cursor.rowcount)
 
     def later(self, time: Any, seconds: float) -> Any:
         """So many seconds after a time that the driver has given, as the driver takes it."""
         moment = datetime.fromisoformat(time) if isinstance(time, str) else time
         return moment + timedelta(seconds=seconds)
 
-    def _change(self, column: str, value: Any) -> Sql:
+    def _assigned(self, column: str, value: Any) -> Sql:
         if value is NOW:
             return self._now()
-        if isinstance(value, timedelta):
+        if column == "due_time":
             return self._scheduled_and_due(value)[1]
         return Sql(self._json("%s") if column == "result" else "%s", value)
 
 
-class Database(Scheduling, Lanes, Claiming, Recording, Browsing, Sessions, Transactions, Failures):
+class Database(Scheduling, Lanes, Claiming, Changing, Browsing, Sessions, Transactions, Failures):
     """One database alias, and what its vendor can do."""
 
     #: Whether one executing mutation keeps every other writer waiting.

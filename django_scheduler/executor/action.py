@@ -27,26 +27,23 @@ from django.db import DatabaseError, InterfaceError, transaction
 
 from django_scheduler import values
 from django_scheduler.context import Context
-from django_scheduler.databases import NOW
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import discard_connection, tidy_connections
 from django_scheduler.executor.threads import AsyncBody, start_in_background
-from django_scheduler.models import Failure, Kind, ScheduledFunction, State
-from django_scheduler.record import describe
+from django_scheduler.models import Failure, ScheduledFunction, State
+from django_scheduler.record import BEGIN, END, END_FAILED, Transition, describe
 from django_scheduler.transactions import DoublingWait
 
 
 class ActionExecution(FunctionExecution):
     def in_transaction(self) -> None:
         changes = {
-            "state": State.IN_PROGRESS,
-            "kind": Kind.ACTION,
             "started_time": self.claimed.claim_time,
             "attempts": self.attempt,
-            "worker": self.executor_name,
+            "executor": self.executor_name,
         }
-        self.database.record(self.id, changes, only_if={"state": State.PENDING})
+        BEGIN.apply(self.database, self.id, changes)
 
     def after_rollback(self, error: BaseException) -> None:
         discard_connection(self.database.using)
@@ -60,7 +57,7 @@ class ActionExecution(FunctionExecution):
         except BaseException as error:
             self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
         else:
-            self._finish({"state": State.SUCCESS, "result": None if result is None else values.dump_result(result)})
+            self._end(END, {"result": None if result is None else values.dump_result(result)})
 
     def make_budget(self) -> Budget:
         self._async_body = AsyncBody()
@@ -91,37 +88,37 @@ class ActionExecution(FunctionExecution):
         self._fail(self.budget.error, Failure.TIMEOUT)
 
     def _fail(self, error: BaseException, failure: Failure) -> None:
-        self._finish({"state": State.FAILED, "failure": failure, **describe(error)}, error)
+        self._end(END_FAILED, {"failure": failure, **describe(error)}, error)
 
-    def _finish(self, changes: dict[str, Any], error: BaseException | None = None) -> None:
-        if self._record_until_taken({**changes, "completed_time": NOW}):
-            self.log_end(changes["state"], changes.get("failure"), error)
+    def _end(self, transition: Transition, changes: dict[str, Any], error: BaseException | None = None) -> None:
+        if self._record_until_taken(transition, changes):
+            self.announce(transition.target, changes.get("failure"), error)
         else:
-            self.log_dropped(f"its end ({changes['state'].value})")
+            self.log_dropped(f"its end ({transition.target.value})")
 
-    def _record_until_taken(self, changes: dict[str, Any]) -> bool:
-        expected = {"state": State.IN_PROGRESS, "worker": self.executor_name}
+    def _record_until_taken(self, transition: Transition, changes: dict[str, Any]) -> bool:
         tries = 0
 
         def record() -> bool:
             nonlocal tries
             tries += 1
             tidy_connections(self.database.using)
-            return self.record(changes, only_if=expected) or (tries > 1 and self._was_recorded(changes))
+            is_recorded = self.record(transition, changes, seen={"executor": self.executor_name})
+            return is_recorded or (tries > 1 and self._was_recorded(transition))
 
-        return self._until_answered(record, f"its end ({changes['state'].value}) could not be recorded yet")
+        return self._until_answered(record, f"its end ({transition.target.value}) could not be recorded yet")
 
     def _was_claimed(self) -> bool:
         rows = ScheduledFunction.objects.using(self.database.using).select_for_update()
-        claimed = {"state": State.IN_PROGRESS, "worker": self.executor_name, "attempts": self.attempt}
+        claimed = {"state": State.IN_PROGRESS, "executor": self.executor_name, "attempts": self.attempt}
         with transaction.atomic(using=self.database.using):
             row = rows.filter(pk=self.id).values(*claimed).first()
         return bool(row == claimed)
 
-    def _was_recorded(self, changes: dict[str, Any]) -> bool:
+    def _was_recorded(self, transition: Transition) -> bool:
         """Whether an earlier try had taken effect, and only its answer was lost."""
         row = self.current_row()
-        return row.get("state") == changes["state"] and row.get("worker") == self.executor_name
+        return row.get("state") == transition.target and row.get("executor") == self.executor_name
 
     def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
         """Ask the database until it answers, on a new connection after each failure."""

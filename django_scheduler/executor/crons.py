@@ -1,11 +1,11 @@
-"""Crons: one thread of every executor sleeps until the next of them is due, and fires it.
+"""Crons: one thread of every executor sleeps until the next cron is due, and fires it.
 
-All executors do this, whatever queues they serve; which of them fires a cron is decided by who gets its row. Like the
-lookout it sleeps until the next time that it knows of, until the bell rings (a cron may have been added), or for
-``POLL_INTERVAL``. The bell rings for everything that is scheduled, so it is heard at most once in ``BELL_INTERVAL``.
+Every executor does this, whatever queues it serves; which of them fires a cron is decided by who locks its row. Like
+the poller it sleeps until the next time that it knows of, until it is woken (a cron may have been added), or for
+``POLL_INTERVAL``. It is woken for everything that is scheduled, so it looks at most once in ``WAKEUP_INTERVAL``.
 
-An executor that ends by itself (``--once``, ``--drain``) fires what is due when it begins, and no more: it would never
-come to its end if it went on.
+An executor that ends by itself (``--once``, ``--drain``) fires what is due when it starts, and no more: if it went on
+firing, it would never end.
 """
 
 import logging
@@ -13,81 +13,72 @@ import time
 from threading import Event
 
 from django_scheduler.conf import get_settings
-from django_scheduler.crons import (
-    Changes,
-    Cron,
-    adopt,
-    delete_expired_history,
-    fire,
-    is_in_force,
-    settle_finished_runs,
-    sign,
-)
+from django_scheduler.crons import Cron, firing, history, reconcile
 from django_scheduler.databases import Database
 from django_scheduler.executor.session import executor_session
 from django_scheduler.telemetry import log_of_crons as log
 
-#: How often it looks although nothing woke it, in seconds.
+#: How often to look for due crons although nothing has woken the thread, in seconds.
 POLL_INTERVAL = 10.0
 
-#: How often it looks at most because something woke it, in seconds.
-BELL_INTERVAL = 1.0
+#: How often to look at most, however often the thread is woken, in seconds.
+WAKEUP_INTERVAL = 1.0
 
-#: How often a due cron is looked at again that somebody else holds, or that waits for its run, in seconds.
+#: How often to look again at a due cron that somebody else holds, or that waits for its run, in seconds.
 WAITING_INTERVAL = 0.5
 
-#: How often finished runs are settled, and the release in force is looked at, in seconds.
-TENDING_INTERVAL = 60.0
+#: How often to settle finished runs, and to check which release is in force, in seconds.
+UPKEEP_INTERVAL = 60.0
 
-#: How often old history goes, in seconds.
+#: How often to delete old history, in seconds.
 RETENTION_INTERVAL = 3_600.0
 
-#: How many crons are looked at in one statement.
+#: How many crons are read in one statement.
 ROWS_PER_STATEMENT = 100
 
-#: For how long an executor's beginning waits for that of the crons, in seconds.
+#: For how long the start of an executor waits for the crons that are due then, in seconds.
 PATIENCE = 10.0
 
 
-class CronKeeper:
-    """Fires due crons, and looks after their record, until the executor is stopping."""
+class CronPoller:
+    """Fires due crons, and keeps their record in order, until the executor is stopping."""
 
     def __init__(self, database: Database, *, keeps_firing: bool, stopping: Event) -> None:
         self._database = database
         self._keeps_firing = keeps_firing
         self._stopping = stopping
-        self._rung = Event()
-        self._begun = Event()
-        self._next_tending = 0.0
+        self._woken = Event()
+        self._started = Event()
+        self._next_upkeep = 0.0
         self._next_retention = 0.0
 
-    def ring(self) -> None:
-        """A cron may have been added, or it is time to stop."""
-        self._rung.set()
+    def wake_up(self) -> None:
+        """Have the thread look now: a cron may have been added, or it is time to stop."""
+        self._woken.set()
 
-    def wait_for_beginning(self) -> None:
-        """Wait until what is due at the beginning has been fired; not for long if the database does not answer."""
-        self._begun.wait(PATIENCE)
+    def wait_until_started(self) -> None:
+        """Wait until the crons that are due at the start have been fired; not for long if the database is silent."""
+        self._started.wait(PATIENCE)
 
-    def keep(self) -> None:
-        """Fire what is due until the executor is stopping; or once, if it ends by itself."""
-        if not get_settings().CRONS or (self._begun.is_set() and not self._keeps_firing):
-            self._begun.set()
+    def run(self) -> None:
+        """Fire what is due until the executor is stopping; only once, if it ends by itself."""
+        if not get_settings().CRONS or (self._started.is_set() and not self._keeps_firing):
+            self._started.set()
             return
         with executor_session(self._database):
             try:
-                _log_changes(adopt(self._database))
-                self._tend()
+                _log_changes(reconcile.adopt(self._database))
+                self._keep_in_order()
                 wait = self._fire_what_is_due()
             finally:
-                self._begun.set()  # the work of the executor begins, whatever becomes of its crons
+                self._started.set()  # the executor starts to work, whatever happens to its crons
             while self._keeps_firing and self._sleep(wait):
-                self._rung.clear()
-                self._tend()
+                self._woken.clear()
+                self._keep_in_order()
                 wait = self._fire_what_is_due()
 
     def _fire_what_is_due(self) -> float:
-        """Fire every cron that is due and can be fired, and how long to sleep then, in seconds."""
+        """Fire every cron that is due and can be fired; return how long to sleep then, in seconds."""
         waiting: list[int] = []
         while not self._stopping.is_set():
             due, next_due_in = self._look(besides=waiting)
@@ -97,7 +88,7 @@ class CronKeeper:
         return 0.0
 
     def _look(self, *, besides: list[int]) -> tuple[list[int], float]:
-        """The crons that are due, and the seconds until the next one is."""
+        """Return the ids of crons that are due, and the seconds until the next one is."""
         crons = Cron.objects.using(self._database.using).filter(next_time__isnull=False).exclude(pk__in=besides)
         rows = crons.annotate(now=self._database.now()).order_by("next_time")
         next_rows = list(rows.values_list("pk", "next_time", "now")[:ROWS_PER_STATEMENT])
@@ -106,10 +97,11 @@ class CronKeeper:
         return due, min((seconds for seconds in due_in if seconds > 0), default=POLL_INTERVAL)
 
     def _fire(self, cron_id: int) -> bool:
+        """Fire a due cron; return whether it need not be looked at again now."""
         if self._stopping.is_set():
             return False
         try:
-            return fire(self._database, cron_id)
+            return firing.fire(self._database, cron_id)
         except Exception as error:
             if self._database.is_lost(error):
                 raise
@@ -123,28 +115,29 @@ class CronKeeper:
                 )
             return False
 
-    def _tend(self) -> None:
+    def _keep_in_order(self) -> None:
+        """Settle finished runs, check which release is in force, and delete old history, each in its own interval."""
         now = time.monotonic()
-        if now >= self._next_tending:
-            self._next_tending = now + TENDING_INTERVAL
-            settle_finished_runs(self._database)
-            sign(self._database)
-            if not is_in_force(self._database):
-                _log_changes(adopt(self._database))
+        if now >= self._next_upkeep:
+            self._next_upkeep = now + UPKEEP_INTERVAL
+            history.settle_finished_runs(self._database)
+            reconcile.sign(self._database)
+            if not reconcile.is_in_force(self._database):
+                _log_changes(reconcile.adopt(self._database))
         if now >= self._next_retention:
             self._next_retention = now + RETENTION_INTERVAL
-            delete_expired_history(self._database)
+            history.delete_expired_history(self._database)
 
     def _sleep(self, seconds: float) -> bool:
-        """Sleep for so long, or until the bell rings; whether to go on."""
-        bell = time.monotonic() + BELL_INTERVAL
-        wake_up_at = time.monotonic() + seconds
-        if self._rung.wait(seconds):
-            self._stopping.wait(max(0.0, min(bell, wake_up_at) - time.monotonic()))
+        """Sleep for so long, or until woken; return whether to go on."""
+        now = time.monotonic()
+        earliest = now + min(seconds, WAKEUP_INTERVAL)
+        if self._woken.wait(seconds):
+            self._stopping.wait(max(0.0, earliest - time.monotonic()))
         return not self._stopping.is_set()
 
 
-def _log_changes(changes: Changes | None) -> None:
+def _log_changes(changes: reconcile.Changes | None) -> None:
     for what, names in changes or ():
         if names:
             log(logging.INFO, "Crons %s: %s", what, ", ".join(names))

@@ -19,14 +19,14 @@ from django.db import DatabaseError
 
 from django_scheduler import signals, values
 from django_scheduler.context import Context
-from django_scheduler.databases import NOW, Claimable, Database
+from django_scheduler.databases import Claimable, Database
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.flight_recorder import in_body
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.record import plainer
+from django_scheduler.record import MISS, End, Transition, announce, plainer
 from django_scheduler.scheduling import Running, run_body
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import tracing
@@ -133,12 +133,18 @@ class SingleExecution(Execution):
         """Which attempt this is, counted from 1."""
         return self.claimed.attempts + 1
 
-    def record(self, changes: dict[str, Any], *, only_if: dict[str, Any], unless_held: bool = False) -> bool:
-        """Change the row, outside of a transaction, if it still is as expected; whether it was."""
-        record = self.database.record_unless_held if unless_held else self.database.record
+    def record(
+        self,
+        transition: Transition,
+        changes: dict[str, Any],
+        *,
+        seen: dict[str, Any],
+        unless_held: bool = False,
+    ) -> bool:
+        """Record the end of the attempt, outside of a transaction, and return whether nobody else has decided since."""
         while True:
             try:
-                return record(self.id, changes, only_if=only_if)
+                return transition.apply(self.database, self.id, changes, seen=seen, unless_held=unless_held)
             except DatabaseError as error:
                 if self.database.is_conflict(error):
                     continue  # somebody else has changed the row meanwhile: look again
@@ -149,33 +155,27 @@ class SingleExecution(Execution):
     def current_row(self) -> dict[str, Any]:
         """What the record says now; empty if it is gone."""
         rows = ScheduledFunction.objects.using(self.database.using).filter(pk=self.id)
-        row = rows.values("state", "worker", "attempts").first()
+        row = rows.values("state", "executor", "attempts").first()
         return dict(row) if row else {}
 
-    def log_end(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
-        self.log(
-            logging.ERROR if state is State.FAILED else logging.INFO,
-            "%s %s: %s%s, took %.3f s, began %.3f s after it was due",
-            self.name,
-            self.id,
-            state.value,
-            f" ({failure.value})" if failure else "",
-            self.duration,
-            self.lag,
-            error=error,
-            state=state.value,
-            failure=failure.value if failure else "",
-        )
-        signals.send(
-            signals.function_finished,
-            **self._as_told(),
-            state=state.value,
-            failure=failure.value if failure else "",
+    def announce(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
+        """Announce how the function has ended, which is on record."""
+        end = End(
+            function_id=self.id,
+            name=self.name,
+            kind=self.kind,
+            attempt=self.attempt,
+            executor=self.executor_name,
+            using=self.database.using,
+            state=state,
+            failure=failure,
+            lag=self.lag,
             duration=self.duration,
         )
+        announce(end, error=error)
 
     def _as_told(self) -> dict[str, Any]:
-        """What receivers of signals are told of it in any case."""
+        """Return what receivers of ``function_started`` are told."""
         return {
             "function_id": self.id,
             "name": self.name,
@@ -298,23 +298,22 @@ class FunctionExecution(SingleExecution):
 
 
 class MissingExecution(SingleExecution):
+    """The execution of a function that is gone: renamed, or its app removed. It fails, with its name."""
+
     def in_transaction(self) -> None:
         changes = {
-            "state": State.FAILED,
-            "failure": Failure.MISSING,
             "error": (
                 f"FunctionNotFound: there is no function {self.name!r} in any installed app. It was there when this"
                 " was scheduled: restore it (name= keeps an old name), and schedule this again."
             ),
             "started_time": self.claimed.claim_time,
-            "completed_time": NOW,
             "attempts": self.attempt,
-            "worker": self.executor_name,
+            "executor": self.executor_name,
         }
-        self.database.record(self.id, changes, only_if={"state": State.PENDING})
+        MISS.apply(self.database, self.id, changes)
 
     def after_commit(self) -> None:
-        self.log_end(State.FAILED, Failure.MISSING)
+        self.announce(State.FAILED, Failure.MISSING)
 
     def after_rollback(self, error: BaseException) -> None:
         raise error

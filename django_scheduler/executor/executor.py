@@ -20,7 +20,7 @@ from django.db import connections
 from django_scheduler import __version__
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
-from django_scheduler.executor.crons import CronKeeper
+from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import process_is_ending
 from django_scheduler.executor.flight_recorder import FlightRecorder
 from django_scheduler.executor.grouping import GroupSizes, LoneNames
@@ -78,7 +78,7 @@ class Executor:
             stopping=self._stopping,
             executing_ids=self._executing_ids,
         )
-        self._crons = CronKeeper(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
+        self._crons = CronPoller(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
         claim_lock, group_sizes, lone_names = ClaimLock(), GroupSizes(), LoneNames()
         self._workers = [
             Worker(
@@ -121,7 +121,7 @@ class Executor:
         wakeup.subscribe(self._database.using, self._wake_up)
         for side_task in self._side_tasks:
             side_task.start()
-        self._crons.wait_for_beginning()
+        self._crons.wait_until_started()
         for thread in self._threads:
             thread.start()
 
@@ -197,7 +197,7 @@ class Executor:
     def _wake_up(self) -> None:
         """Look again: something may be due, or it is time to stop."""
         self._poller.wake_up()
-        self._crons.ring()
+        self._crons.wake_up()
 
     def _executing_ids(self) -> list[int]:
         # What a worker of this process executes is locked, except for the moment between its rollback and the
@@ -213,7 +213,7 @@ class Executor:
             SideTask("recovery", lambda: recover_lost_actions(database), interval=often, stopping=stopped),
             SideTask("retention", lambda: delete_expired(database, stopped), interval=seldom, stopping=stopped),
             SideTask("listener", lambda: database.listen(self._wake_up, stopped), interval=seldom, stopping=stopped),
-            SideTask("crons", self._crons.keep, interval=seldom, stopping=self._stopping),
+            SideTask("crons", self._crons.run, interval=seldom, stopping=self._stopping),
         ]
 
     def _log_start(self) -> None:

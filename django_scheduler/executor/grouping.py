@@ -51,11 +51,12 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from django_scheduler.databases import Database, Lane, Success
+from django_scheduler.databases import Database, Lane
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import tidy_connections, tidy_other_connections
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.record import SUCCEED
 from django_scheduler.scheduling import share_announcement
 from django_scheduler.transactions import TransactionWatch, in_transaction
 
@@ -212,7 +213,7 @@ class MutationGroup(Execution):
         self._members = self._begun  # the others go on to whoever claims them next, also while the hooks run here
         if not self._database.has_one_writer:
             self.let_go()  # what is left is to wait for the database
-        if not self._database.record_successes(successes, worker=self._executor_name):
+        if not SUCCEED.apply_to_each(self._database, successes, {"executor": self._executor_name}):
             raise GroupEnded("a member is no longer pending, or no longer due")
         self._is_committing = True
 
@@ -232,7 +233,7 @@ class MutationGroup(Execution):
         for member in self._begun:
             self._execute_alone(member.id)
 
-    def _run(self, member: MutationExecution, watch: "GroupWatch") -> Success:
+    def _run(self, member: MutationExecution, watch: "GroupWatch") -> dict[str, Any]:
         self._begun.append(member)
         self.culprit = member
         member.let_go = self.let_go
@@ -242,13 +243,13 @@ class MutationGroup(Execution):
         watch.refuse_what_is_special()
         tidy_other_connections(self._database.using)
         self.culprit = None
-        return Success(
-            id=member.id,
-            attempts=member.attempt,
-            started_time=self._time(member.began - self._began, member),
-            completed_time=self._time(time.perf_counter() - self._began, member),
-            result=result,
-        )
+        return {
+            "id": member.id,
+            "attempts": member.attempt,
+            "started_time": self._time(member.began - self._began, member),
+            "completed_time": self._time(time.perf_counter() - self._began, member),
+            "result": result,
+        }
 
     def _time(self, seconds: float, member: MutationExecution) -> Any:
         return self._database.later(member.claimed.claim_time, seconds)
@@ -257,9 +258,9 @@ class MutationGroup(Execution):
         # Locked, so that a server that is still committing is waited for; which is a conflict where a transaction
         # sees nothing that is committed after its beginning.
         rows = ScheduledFunction.objects.using(self._database.using).select_for_update()
-        first = rows.filter(pk=self._begun[0].id).values("state", "worker")
+        first = rows.filter(pk=self._begun[0].id).values("state", "executor")
         row = in_transaction(self._database.using, first.first)
-        return row == {"state": State.SUCCESS, "worker": self._executor_name}
+        return row == {"state": State.SUCCESS, "executor": self._executor_name}
 
 
 class GroupWatch(TransactionWatch):

@@ -40,8 +40,8 @@ from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import close_connection, tidy_connections
-from django_scheduler.models import Failure, Kind, State
-from django_scheduler.record import clear_frames, describe
+from django_scheduler.models import Failure, State
+from django_scheduler.record import FAIL, RETRY, SUCCEED, Transition, clear_frames, describe
 from django_scheduler.transactions import TransactionWatch, backoff
 
 
@@ -61,17 +61,13 @@ class MutationExecution(FunctionExecution):
             self._error = error
             raise
         changes = {
-            "state": State.SUCCESS,
-            "kind": Kind.MUTATION,
             "result": result,
-            "error": "",
-            "traceback": "",
             "started_time": self.claimed.claim_time,
             "completed_time": NOW,
             "attempts": self.attempt,
-            "worker": self.executor_name,
+            "executor": self.executor_name,
         }
-        if not self.database.record(self.id, changes, only_if={"state": State.PENDING}):
+        if not SUCCEED.apply(self.database, self.id, changes):
             raise BrokenTransaction("the body has changed or deleted the record of its own function.")
 
     def run(self) -> str | None:
@@ -86,7 +82,7 @@ class MutationExecution(FunctionExecution):
                 copy_context().run(hook)  # as the body: what a hook activates does not outlive it
             except BaseException as error:
                 self.log(logging.ERROR, "%s %s: an on_commit hook failed", self.name, self.id, error=error)
-        self.log_end(State.SUCCESS)
+        self.announce(State.SUCCESS)
 
     def after_rollback(self, error: BaseException) -> None:
         if self.timed_out:
@@ -109,7 +105,8 @@ class MutationExecution(FunctionExecution):
         delay = backoff(self.attempt)
         description = describe(error)
         # Who has interrupted it decides what becomes of it, and may take as long as a transaction takes.
-        if self._record({"due_time": delay, **description}, unless_held=self._watch.was_interrupted(error)):
+        changes = {"due_time": delay, **description}
+        if self._record(RETRY, changes, unless_held=self._watch.was_interrupted(error)):
             self.log(
                 logging.WARNING,
                 "%s %s: attempt %d met a transient error and is repeated in %.3f s: %s",
@@ -148,24 +145,21 @@ class MutationExecution(FunctionExecution):
 
     def _fail(self, error: BaseException, failure: Failure = Failure.ERROR) -> None:
         changes = {
-            "state": State.FAILED,
-            "kind": Kind.MUTATION,
             "failure": failure,
             "started_time": self.claimed.claim_time,
-            "completed_time": NOW,
-            "worker": self.executor_name,
+            "executor": self.executor_name,
             **describe(error),
         }
-        if self._record(changes):
-            self.log_end(State.FAILED, failure, error)
+        if self._record(FAIL, changes):
+            self.announce(State.FAILED, failure, error)
 
-    def _record(self, changes: dict[str, Any], *, unless_held: bool = False) -> bool:
-        """Record how the attempt ended, if nobody else has decided since; whether that was so."""
-        expected = {"state": State.PENDING, "attempts": self.claimed.attempts}
-        if self.record({"attempts": self.attempt, **changes}, only_if=expected, unless_held=unless_held):
+    def _record(self, transition: Transition, changes: dict[str, Any], *, unless_held: bool = False) -> bool:
+        """Record how the attempt ended, and return whether nobody else has decided since."""
+        seen = {"attempts": self.claimed.attempts}
+        if self.record(transition, {"attempts": self.attempt, **changes}, seen=seen, unless_held=unless_held):
             return True
         row = self.current_row()
-        if row.get("state") == State.SUCCESS and row.get("worker") == self.executor_name:
+        if row.get("state") == State.SUCCESS and row.get("executor") == self.executor_name:
             self.after_commit()  # COMMIT had taken effect; only its answer was lost
         else:
             self.log_dropped(f"the error of attempt {self.attempt} ({changes['error']})")

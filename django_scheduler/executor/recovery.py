@@ -1,6 +1,4 @@
-"""A function has failed that its executor cannot tell of, because it is gone: whoever has recorded it tells of it.
-
-Actions whose executor is gone: recorded as ``failed``, ``lost``, and never started again by themselves.
+"""Actions whose executor is gone: recorded as ``failed``, ``lost``, and never started again by themselves.
 
 The invariant: an action is recorded as lost only once its executor is known to be gone. Should that have been
 wrong, still only one of the two ends is recorded, because each of them asks for ``in_progress``.
@@ -17,74 +15,28 @@ next heartbeat. What it claims in between belongs to nobody on record, so such a
 Mutations need none of this: their lock went with their executor's connection.
 """
 
-import logging
-from functools import partial
-
 from django.db import connections, transaction
 from django.db.models import QuerySet
 
-from django_scheduler import signals
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
 from django_scheduler.executor.heartbeat import is_alive, process_space
-from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.telemetry import log_of_executors as log
-
-
-def tell_failed(
-    database: Database,
-    function_id: ScheduledFunctionId | int,
-    *,
-    name: str,
-    kind: Kind,
-    attempt: int,
-    executor: str,
-    failure: Failure,
-    reason: str,
-) -> None:
-    """Log it now, and send the signal once the transaction that is open has committed."""
-    log(
-        logging.ERROR,
-        "%s %s: failed (%s), because %s",
-        name,
-        function_id,
-        failure.value,
-        reason,
-        function=name,
-        function_id=function_id,
-        executor=executor,
-        state=State.FAILED.value,
-        failure=failure.value,
-    )
-    tell = partial(
-        signals.send,
-        signals.function_finished,
-        function_id=function_id,
-        name=name,
-        kind=kind.value,
-        attempt=attempt,
-        lag=None,
-        executor=executor,
-        using=database.using,
-        state=State.FAILED.value,
-        failure=failure.value,
-        duration=None,
-    )
-    transaction.on_commit(tell, using=database.using, robust=True)
+from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, State
+from django_scheduler.record import LOSE, End, announce_failure_of_another
 
 
 def recover_lost_actions(database: Database) -> None:
     """Record as lost what executors that are gone were executing."""
     for name in list(_executors(database).values_list("pk", flat=True)):
         _bury_if_gone(database, name)
-    without_executor = _in_progress(database).exclude(worker__in=_executors(database).values("pk"))
+    without_executor = _in_progress(database).exclude(executor__in=_executors(database).values("pk"))
     long_ago = database.now() - get_settings().HEARTBEAT_TIMEOUT
     _record_lost(database, without_executor.filter(started_time__lt=long_ago), "its executor is not on record")
 
 
 def record_lost(database: Database, executor_name: str, reason: str) -> None:
     """Record as lost whatever this executor is executing."""
-    _record_lost(database, _in_progress(database).filter(worker=executor_name), reason)
+    _record_lost(database, _in_progress(database).filter(executor=executor_name), reason)
 
 
 def _bury_if_gone(database: Database, name: str) -> None:
@@ -110,27 +62,23 @@ def _why_gone(database: Database, executor: Executor) -> str | None:
 
 
 def _record_lost(database: Database, actions: QuerySet[ScheduledFunction], reason: str) -> None:
-    for pk, name, worker, attempt in list(actions.values_list("pk", "name", "worker", "attempts")):
-        changed = actions.filter(pk=pk).update(
-            state=State.FAILED,
-            failure=Failure.LOST,
-            error=(
-                f"Lost: {reason} while the action was executing, so nobody knows how far it came. It is not started"
-                " again by itself: look at what it has done, and schedule it again if that is right."
-            ),
-            completed_time=database.now(),
-        )
-        if changed:
-            tell_failed(
-                database,
-                pk,
+    error = (
+        f"Lost: {reason} while the action was executing, so nobody knows how far it came. It is not started again by"
+        " itself: look at what it has done, and schedule it again if that is right."
+    )
+    for pk, name, executor, attempt in list(actions.values_list("pk", "name", "executor", "attempts")):
+        if LOSE.apply_to_rows(database, actions.filter(pk=pk), {"error": error}):
+            end = End(
+                function_id=pk,
                 name=name,
                 kind=Kind.ACTION,
                 attempt=attempt,
-                executor=worker,
+                executor=executor,
+                using=database.using,
+                state=State.FAILED,
                 failure=Failure.LOST,
-                reason=reason,
             )
+            announce_failure_of_another(end, reason=reason)
 
 
 def _executors(database: Database) -> QuerySet[Executor]:

@@ -34,7 +34,8 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import connection_state
 from django_scheduler.executor import LONGEST_HAND_OVER, SingleExecution, execute_with
 from django_scheduler.functions import AnyFunction
-from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.models import ScheduledFunction
+from django_scheduler.record import HAND_OVER
 from django_scheduler.scheduling import hand_over_to
 from django_scheduler.telemetry import report
 
@@ -143,7 +144,7 @@ class HandOver(SingleExecution):
         )
         self._age = now - asked
         self._wait = time_to_begin_again(self._age)
-        self.database.record(self.id, {"due_time": self._wait}, only_if={"state": State.PENDING})
+        HAND_OVER.apply(self.database, self.id, {"due_time": self._wait})
 
     def after_commit(self) -> None:
         hand_over(self.database.using, self.id, name=self.name, queue=self._queue, priority=self._priority)

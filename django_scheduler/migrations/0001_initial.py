@@ -220,7 +220,7 @@ class Migration(migrations.Migration):
                 ),
                 ("error", models.TextField(blank=True, verbose_name="error")),
                 ("traceback", models.TextField(blank=True, verbose_name="traceback")),
-                ("worker", models.CharField(blank=True, max_length=255, verbose_name="executor")),
+                ("executor", models.CharField(blank=True, max_length=255, verbose_name="executor")),
                 (
                     "trace_context",
                     models.TextField(blank=True, editable=False, null=True, verbose_name="trace context"),
@@ -299,8 +299,8 @@ class Migration(migrations.Migration):
             model_name="scheduledfunction",
             index=django_scheduler.models.PartialIndex(
                 condition=models.Q(("state", "in_progress")),
-                fields=["worker"],
-                fields_in_mysql=["state", "worker"],
+                fields=["executor"],
+                fields_in_mysql=["state", "executor"],
                 name="django_scheduler_in_progress",
             ),
         ),

@@ -1,10 +1,49 @@
-"""TODO."""
+"""The record: what may become of a row once it has been inserted.
 
+``transitions.py`` is the state machine, and the only place that changes a row's state or due time. ``announcing.py``
+tells the log and the receivers of signals of an end, ``error_record.py`` says how an exception is recorded, and
+``retention.py`` deletes what ended long ago. ``pending_calls.py`` looks whether the code can still call what waits.
+"""
+
+from django_scheduler.record.announcing import End, announce, announce_failure_of_another
 from django_scheduler.record.error_record import clear_frames, describe, plainer
 from django_scheduler.record.pending_calls import check_pending_calls
 from django_scheduler.record.retention import completed_before, delete_completed_before, delete_expired
+from django_scheduler.record.transitions import (
+    BEGIN,
+    CANCEL,
+    COUNT_CRASH,
+    END,
+    END_FAILED,
+    FAIL,
+    FAIL_CRASHED,
+    HAND_OVER,
+    LOSE,
+    MISS,
+    RESCHEDULE,
+    RETRY,
+    SUCCEED,
+    Transition,
+)
 
 __all__ = [
+    "BEGIN",
+    "CANCEL",
+    "COUNT_CRASH",
+    "END",
+    "END_FAILED",
+    "FAIL",
+    "FAIL_CRASHED",
+    "HAND_OVER",
+    "LOSE",
+    "MISS",
+    "RESCHEDULE",
+    "RETRY",
+    "SUCCEED",
+    "End",
+    "Transition",
+    "announce",
+    "announce_failure_of_another",
     "check_pending_calls",
     "clear_frames",
     "completed_before",

@@ -29,6 +29,7 @@ from django_scheduler.databases import database_for
 from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
 from django_scheduler.functions import resolve
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
+from django_scheduler.record import CANCEL
 from django_scheduler.scheduling.interventions import Outcome
 from django_scheduler.scheduling.running import Running
 from django_scheduler.transactions import in_transaction
@@ -112,8 +113,7 @@ def _portions(ids: list[int]) -> Iterator[list[int]]:
 
 
 def _mark_canceled(using: str, ids: Sequence[int]) -> int:
-    rows = ScheduledFunction.objects.using(using).filter(pk__in=ids, state__in=UNFINISHED)
-    return rows.update(state=State.CANCELED, completed_time=database_for(using).now())
+    return CANCEL.apply_to_rows(database_for(using), ScheduledFunction.objects.using(using).filter(pk__in=ids))
 
 
 def _explain_why_not(using: str, function_id: int) -> None:

@@ -26,6 +26,7 @@ from django.db import connections, transaction
 from django_scheduler.databases import NewRow, database_for
 from django_scheduler.functions import registry
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
+from django_scheduler.record import RESCHEDULE
 from django_scheduler.scheduling import commit_hook, enqueue, wakeup
 from django_scheduler.scheduling.commit_hook import BULK, Scheduled, Volume
 from django_scheduler.times import parse_time
@@ -72,7 +73,9 @@ def reschedule(using: str, ids: Sequence[int], when: datetime | float) -> dict[i
 def _move(using: str, ids: Sequence[int], time: timedelta | datetime) -> dict[int, Outcome]:
     def move() -> dict[int, Outcome]:
         movable = _lock_pending(using, ids)
-        database_for(using).reschedule(movable, time)
+        if movable:
+            rows = ScheduledFunction.objects.using(using).filter(pk__in=movable)
+            RESCHEDULE.apply_to_rows(database_for(using), rows, {"due_time": time})
         transaction.on_commit(partial(wakeup.send, using), using=using, robust=True)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=set(ids) - set(movable))
         others = {pk: _OUTCOMES.get(state, Outcome.FINISHED) for pk, state in rows.values_list("pk", "state")}

@@ -21,9 +21,10 @@ from datetime import timedelta
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from django_scheduler.databases import NOW, Database
-from django_scheduler.executor import recover_lost_actions, tell_failed
+from django_scheduler.databases import Database
+from django_scheduler.executor import recover_lost_actions
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
+from django_scheduler.record import COUNT_CRASH, FAIL_CRASHED, End, announce_failure_of_another
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait, backoff
 
@@ -78,7 +79,7 @@ def _count_crash(database: Database, function_id: int, executor_name: str, end: 
             "due_time": backoff(count) if count > 1 else timedelta(0),
             "error": _error(executor_name, end, count),
         }
-        if database.record(function_id, changes, only_if={"state": State.PENDING, "crashes": row.crashes}):
+        if COUNT_CRASH.apply(database, function_id, changes, seen={"crashes": row.crashes}):
             return count
 
 
@@ -96,26 +97,24 @@ def _culprit(crashes: dict[int, int]) -> int | None:
 
 def _fail(database: Database, function_id: int, count: int, executor_name: str, end: str) -> None:
     changes = {
-        "state": State.FAILED,
-        "kind": Kind.MUTATION,
-        "failure": Failure.CRASHED,
         "error": f"{_error(executor_name, end, count)} It is not run again: find out how its body ends a process.",
-        "completed_time": NOW,
-        "worker": executor_name,
+        "executor": executor_name,
     }
-    if database.record(function_id, changes, only_if={"state": State.PENDING, "crashes": count}):
+    if FAIL_CRASHED.apply(database, function_id, changes, seen={"crashes": count}):
         rows = ScheduledFunction.objects.using(database.using)
         name, attempt = rows.values_list("name", "attempts").get(pk=function_id)
-        tell_failed(
-            database,
-            function_id,
+        crashed = End(
+            function_id=function_id,
             name=name,
             kind=Kind.MUTATION,
             attempt=attempt,
             executor=executor_name,
+            using=database.using,
+            state=State.FAILED,
             failure=Failure.CRASHED,
-            reason=f"{count} processes have died while they executed it, the last one by {end}",
         )
+        reason = f"{count} processes have died while they executed it, the last one by {end}"
+        announce_failure_of_another(crashed, reason=reason)
 
 
 def _error(executor_name: str, end: str, count: int) -> str:

@@ -45,7 +45,7 @@ def result_of(row: ScheduledFunction, task: AnyTask) -> TaskResult[..., Any]:
         row,
         task,
         status=_STATUS[state],
-        worker_ids=[row.worker] * row.attempts,
+        worker_ids=[row.executor] * row.attempts,
         started_at=row.started_time,
         finished_at=row.completed_time,
         errors=_errors(row),

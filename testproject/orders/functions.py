@@ -95,4 +95,6 @@ def forget_old_orders(ctx: Context, *, older_than: timedelta) -> int:
     return deleted.get(Order._meta.label, 0)
 
 
-crons.weekly("forget old orders", forget_old_orders, day="sunday", hour=3, older_than=timedelta(days=3650))
+crons.register(
+    "forget old orders", crons.Weekly(day="sunday", hour=3), forget_old_orders, older_than=timedelta(days=3650)
+)

@@ -19,7 +19,7 @@ def hostile():
         State.FAILED,
         name=f"tests:{SCRIPT}{REVERSED}",
         queue=f'"{SCRIPT}',
-        worker=SCRIPT,
+        executor=SCRIPT,
         args={SCRIPT: SCRIPT, REVERSED: REVERSED, "large": {"$int": hex(2**70)}, "nan": {"$float": "nan"}},
         error=f"{SCRIPT}: {REVERSED}\n{SCRIPT}",
         traceback=SCRIPT + REVERSED,

@@ -97,7 +97,7 @@ def test_failures_by_function_and_exception_run_again_together(admin_client):
 def test_executors_and_those_that_have_fallen_silent(admin_client):
     executor("alive", 1)
     executor("stale", 3600)
-    record(State.IN_PROGRESS, worker="alive")
+    record(State.IN_PROGRESS, executor="alive")
     shown = {line["executor"].name: line for line in context(admin_client)["executor_lines"]}
     assert (shown["alive"]["busy"], shown["alive"]["executor"].is_alive) == (1, True)
     assert (shown["stale"]["busy"], shown["stale"]["executor"].is_alive) == (0, False)

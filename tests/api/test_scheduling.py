@@ -40,7 +40,7 @@ def test_everything_that_was_asked_for_is_on_record():
     row = ScheduledFunction.objects.get()
     assert (row.name, row.kind, row.state) == ("tests:write_with_priority", "mutation", "pending")
     assert (row.queue, row.priority, row.decoded_args()) == ("email", 5, {"label": "a"})
-    assert (row.attempts, row.result, row.failure, row.error, row.traceback, row.worker) == (0, None, "", "", "", "")
+    assert (row.attempts, row.result, row.failure, row.error, row.traceback, row.executor) == (0, None, "", "", "", "")
     assert (row.started_time, row.completed_time, row.parent_id) == (None, None, None)
 
 

@@ -25,7 +25,7 @@ FUNCTIONS: list[tuple[str, Kind, str, float]] = [
     ("orders:archive_order", Kind.MUTATION, "default", 0.009),
 ]
 
-WORKER = "web-1:4711:9f86d081"
+EXECUTOR = "web-1:4711:9f86d081"
 
 
 def set_up(seed: int = 7) -> None:
@@ -39,7 +39,7 @@ def set_up(seed: int = 7) -> None:
         ("mail-1", 77, 95, ["email"]),
     ):
         Executor.objects.create(
-            name=WORKER if host == "web-1" else f"{host}:{process}:5e884898",
+            name=EXECUTOR if host == "web-1" else f"{host}:{process}:5e884898",
             host=host,
             process_space="",
             process_id=process,
@@ -95,7 +95,7 @@ def _functions(now: datetime, chance: random.Random) -> Iterator[ScheduledFuncti
         yield _pending(now - timedelta(seconds=chance.uniform(1, 7)), chance)
     for _ in range(4):
         due = now - timedelta(seconds=chance.uniform(1, 40))
-        yield _function(chance, FUNCTIONS[3], due, state=State.IN_PROGRESS, started_time=due, worker=WORKER)
+        yield _function(chance, FUNCTIONS[3], due, state=State.IN_PROGRESS, started_time=due, executor=EXECUTOR)
 
 
 def _finished(due: datetime, chance: random.Random) -> ScheduledFunction:
@@ -128,7 +128,7 @@ def _function(
     args: dict[str, Any] = {"order_id": order}
     if name == "orders:create_order":
         args = {"email": f"customer{order}@shop.example", "items": ["Teapot", "Cups"], "card_token": "tok_1"}
-    values.setdefault("worker", WORKER if "started_time" in values else "")
+    values.setdefault("executor", EXECUTOR if "started_time" in values else "")
     return ScheduledFunction(
         name=name,
         kind=kind,

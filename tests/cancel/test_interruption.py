@@ -38,7 +38,7 @@ def test_cancel_stops_a_mutation_that_would_run_for_a_minute(function, gate, sta
     cancel_promptly(function_id)
     gate.open()
     canceled = row(function_id)
-    assert (canceled.state, canceled.started_time, canceled.worker) == (State.CANCELED, None, "")
+    assert (canceled.state, canceled.started_time, canceled.executor) == (State.CANCELED, None, "")
     assert canceled.completed_time is not None
     assert canceled.attempts <= 1  # the executor may have recorded the interruption before the cancel came
     assert not Entry.objects.exists()

@@ -49,7 +49,7 @@ def test_execution_is_linked_to_the_call_that_scheduled_it(exporter, execute_due
     assert executed.parent is None
     assert executed.attributes["messaging.message.id"] == str(function_id)
     assert executed.attributes["django_scheduler.attempt"] == 1
-    assert executed.attributes["django_scheduler.executor"] == record(function_id).worker
+    assert executed.attributes["django_scheduler.executor"] == record(function_id).executor
 
 
 def test_what_a_function_schedules_belongs_to_its_span(exporter, execute_due):

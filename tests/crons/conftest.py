@@ -7,7 +7,7 @@ from freezegun import freeze_time
 
 from django_scheduler.crons.definitions import Definitions
 from django_scheduler.databases import database_for
-from django_scheduler.executor.crons import CronKeeper
+from django_scheduler.executor.crons import CronPoller
 from tests.executor.in_process import execute_with_one_worker
 from tests.processes.conftest import executors, gate  # noqa: F401  (fixtures)
 
@@ -27,9 +27,7 @@ def code(monkeypatch) -> Callable[[], None]:
     """The code defines no crons but those of the test; called, it begins to define them anew: another version."""
 
     def another_version() -> None:
-        fresh = Definitions()
-        for user in ("crons.definitions", "crons.reconcile", "checks.crons"):
-            monkeypatch.setattr(f"django_scheduler.{user}.defined_crons", fresh)
+        monkeypatch.setattr("django_scheduler.crons.definitions.defined_crons", Definitions())
 
     another_version()
     return another_version
@@ -40,7 +38,7 @@ def fire_due(transactional_db) -> Callable[[], None]:
     """Fire what is due, as an executor does when it begins."""
 
     def fire() -> None:
-        CronKeeper(database_for("default"), keeps_firing=False, stopping=threading.Event()).keep()
+        CronPoller(database_for("default"), keeps_firing=False, stopping=threading.Event()).run()
 
     return fire
 

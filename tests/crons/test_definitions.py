@@ -1,5 +1,6 @@
 """Crons in code: found as functions are, and checked before anything runs."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from django.core.checks import run_checks
 
 from django_scheduler import Context, crons, internal, mutation
 from django_scheduler.crons import definitions as module
+from django_scheduler.errors import InvalidSchedule
 from tests.api.test_discovery import start  # noqa: F401  (a fixture)
 from tests.crons.functions import tick
 
@@ -35,29 +37,59 @@ def problems():
 def test_crons_of_the_modules_functions_and_crons_are_known_without_an_import(start, tmp_path):  # noqa: F811
     (tmp_path / "bakery" / "crons.py").write_text(
         "from django_scheduler import crons\nfrom bakery.recipes.bread import bake\n"
-        "crons.cron('open', '0 6 * * mon-sat', bake)\n"
+        "crons.register('open', crons.CronLine('0 6 * * mon-sat'), bake)\n"
     )
-    process = start("from django_scheduler import crons\n@mutation\ndef sell(ctx): ...\ncrons.hourly('s', sell)", LIST)
+    functions = "from django_scheduler import crons\n@mutation\ndef sell(ctx): ...\n"
+    process = start(f"{functions}crons.register('s', crons.Hourly(), sell)", LIST)
     assert process.stdout.split() == ["s=bakery:sell", "open=bakery:bake"], process.stderr
 
 
 def test_a_wrong_cron_is_told_by_manage_py_check_with_its_place(start):  # noqa: F811
-    process = start("from django_scheduler import crons\ncrons.cron('gone', '0 0 30 2 *', 'bakery:gone')", CHECK)
+    cron = "crons.register(' gone', crons.Hourly(), 'bakery:gone')"
+    process = start(f"from django_scheduler import crons\n{cron}", CHECK)
     assert process.returncode != 0
-    assert "(django_scheduler.E101) The cron 'gone' (" in process.stderr
-    assert "functions.py:3): The cron line '0 0 30 2 *' is not valid" in process.stderr
+    assert "(django_scheduler.E101) The cron ' gone' (" in process.stderr
+    assert "functions.py:3): The name of a cron is made of printable ASCII" in process.stderr
     assert "django_scheduler.E102" in process.stderr
 
 
+def test_a_schedule_that_cannot_be_is_an_error_where_it_is_made(start):  # noqa: F811
+    cron = "crons.register('gone', crons.CronLine('0 0 30 2 *'), 'bakery:gone')"
+    process = start(f"from django_scheduler import crons\n{cron}", CHECK)
+    assert process.returncode != 0
+    assert 'functions.py", line 3' in process.stderr
+    assert "InvalidSchedule: The cron line '0 0 30 2 *' is not valid" in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (crons.Interval, "takes exactly one of"),
+        (lambda: crons.Interval(seconds=1, hours=1), "seconds and hours are given"),
+        (lambda: crons.CronLine("0 0 30 2 *"), "'0 0 30 2 *' is not valid"),
+        (lambda: crons.CronLine("0 0 * * *", timezone="Mars"), "no time zone 'Mars'"),
+        (lambda: crons.Daily(hour=25), "hour must be"),
+        (lambda: crons.Weekly(day="so", hour=2), "day must be one of monday"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_wrong_with_a_schedule_is_said_when_it_is_made(make, message):
+    with pytest.raises(InvalidSchedule, match=re.escape(message)):
+        make()
+
+
 def test_every_way_to_define_a_cron_is_without_a_problem():
-    crons.interval("every so often", tick, every=timedelta(minutes=1), label="x", catch_up="none")
-    crons.interval("every second", tick, seconds=1)
-    crons.cron("by line", "*/5 8-18 * * mon-fri", "tests:tick", timezone="Europe/Berlin", pause_after_failures=3)
-    crons.cron("by line with a minute of its own", "H 8 * * *", tick)
-    crons.hourly("hourly", tick)
-    crons.daily("daily", internal.tests.write_internally, hour=7, label="x")
-    crons.weekly("weekly", tick, day="sunday", hour=7, minute=5)
-    crons.monthly("monthly", tick, day=31, hour=7)
+    crons.register("every so often", crons.Interval(every=timedelta(minutes=1), catch_up="none"), tick, label="x")
+    crons.register("every second", crons.Interval(seconds=1), tick)
+    crons.register(
+        "by line",
+        crons.CronLine("*/5 8-18 * * mon-fri", timezone="Europe/Berlin", pause_after_failures=3),
+        "tests:tick",
+    )
+    crons.register("by line with a minute of its own", crons.CronLine("H 8 * * *"), tick)
+    crons.register("hourly", crons.Hourly(), tick)
+    crons.register("daily", crons.Daily(hour=7), internal.tests.write_internally, label="x")
+    crons.register("weekly", crons.Weekly(day="sunday", hour=7, minute=5), tick)
+    crons.register("monthly", crons.Monthly(day=31, hour=7), tick)
     crons.register("by schedule", crons.Interval(minutes=1), move, minutes=5)
     assert problems() == []
 
@@ -65,27 +97,20 @@ def test_every_way_to_define_a_cron_is_without_a_problem():
 @pytest.mark.parametrize(
     ("define", "check_id", "message"),
     [
-        (lambda: crons.interval("x", tick), "E101", "takes exactly one of"),
-        (lambda: crons.interval("x", tick, seconds=1, hours=1), "E101", "seconds and hours are given"),
-        (lambda: crons.cron("x", "0 0 30 2 *", tick), "E101", "'0 0 30 2 *' is not valid"),
-        (lambda: crons.cron("x", "0 0 * * *", tick, timezone="Mars"), "E101", "no time zone 'Mars'"),
-        (lambda: crons.daily("x", tick, hour=25), "E101", "hour must be"),
-        (lambda: crons.weekly("x", tick, day="so", hour=2), "E101", "day must be one of monday"),  # type: ignore[arg-type]
-        (lambda: crons.hourly("Käse", tick), "E101", "printable ASCII"),
-        (lambda: crons.hourly("", tick), "E101", "printable ASCII"),
+        (lambda: crons.register("Käse", crons.Hourly(), tick), "E101", "printable ASCII"),
+        (lambda: crons.register("", crons.Hourly(), tick), "E101", "printable ASCII"),
         (lambda: crons.register("x", "0 0 * * *", tick), "E101", "A schedule is"),  # type: ignore[call-overload]
-        (lambda: crons.hourly("x", "tests:tik"), "E102", "Did you mean 'tests:tick'?"),
-        (lambda: crons.hourly("x", internal.tests.tick), "E102", "Did you mean api.tests.tick?"),
-        (lambda: crons.hourly("x", print), "E102", "print is not a scheduled function"),  # type: ignore[arg-type]
-        (lambda: crons.hourly("x", tick, lable="x"), "E103", "unexpected keyword argument 'lable'"),
-        (lambda: crons.hourly("x", tick, label=object()), "E103", "label"),
-        (lambda: crons.daily("x", move, hour=1), "E103", "missing a required"),
-        (lambda: crons.interval("x", move, minutes=1), "E103", "which is an option of the cron here"),
+        (lambda: crons.register("x", crons.Hourly(), "tests:tik"), "E102", "Did you mean 'tests:tick'?"),
+        (lambda: crons.register("x", crons.Hourly(), internal.tests.tick), "E102", "Did you mean api.tests.tick?"),
+        (lambda: crons.register("x", crons.Hourly(), print), "E102", "print is not a scheduled function"),  # type: ignore[call-overload]
+        (lambda: crons.register("x", crons.Hourly(), tick, lable="x"), "E103", "unexpected keyword argument 'lable'"),  # type: ignore[call-overload]
+        (lambda: crons.register("x", crons.Hourly(), tick, label=object()), "E103", "label"),  # type: ignore[call-overload]
+        (lambda: crons.register("x", crons.Daily(hour=1), move), "E103", "missing a required"),  # type: ignore[call-overload]
     ],
 )
 def test_what_is_wrong_is_an_error_of_its_own(define, check_id, message):
     define()
-    crons.hourly("y", tick)
+    crons.register("y", crons.Hourly(), tick)
     found = problems()
     assert found[0][0] == f"django_scheduler.{check_id}"
     assert message in " ".join(text for _, text in found)
@@ -94,8 +119,8 @@ def test_what_is_wrong_is_an_error_of_its_own(define, check_id, message):
 
 @pytest.mark.parametrize("other", ["a cron", "A Cron"])
 def test_names_are_unique_whatever_the_case(other):
-    crons.hourly("a cron", tick)
-    crons.hourly(other, tick)
+    crons.register("a cron", crons.Hourly(), tick)
+    crons.register(other, crons.Hourly(), tick)
     ((check_id, message),) = problems()
     assert check_id == "django_scheduler.E104"
     assert "named 'a cron'" in message
@@ -103,6 +128,6 @@ def test_names_are_unique_whatever_the_case(other):
 
 def test_a_module_that_is_loaded_again_replaces_its_crons():
     for _ in range(2):
-        crons.hourly("a cron", tick)
+        crons.register("a cron", crons.Hourly(), tick)
     assert problems() == []
     assert len(list(module.defined_crons)) == 1

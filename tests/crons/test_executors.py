@@ -15,7 +15,7 @@ from django_scheduler.crons.firing import fire
 from django_scheduler.crons.history import functions_of
 from django_scheduler.crons.models import Cron, CronRun
 from django_scheduler.databases import database_for
-from django_scheduler.executor.crons import CronKeeper
+from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.poller import Until
 from django_scheduler.models import ScheduledFunction, State
 from tests.crons.functions import tick, tick_at_gate
@@ -138,11 +138,11 @@ def test_a_cron_that_another_process_registers_need_not_wait_until_executors_loo
 
 def test_an_idle_executor_asks_for_due_crons_once_in_ten_seconds(clock, django_assert_num_queries):
     ctx.crons.register("tomorrow", crons.Daily(hour=12, minute=0, timezone="UTC"), tick)
-    keeper = CronKeeper(database_for("default"), keeps_firing=True, stopping=threading.Event())
+    poller = CronPoller(database_for("default"), keeps_firing=True, stopping=threading.Event())
     with django_assert_num_queries(1):
-        assert keeper._fire_what_is_due() == 10.0
+        assert poller._fire_what_is_due() == 10.0
     clock.tick(timedelta(hours=23, minutes=59, seconds=57.5))
-    assert keeper._fire_what_is_due() == 2.5
+    assert poller._fire_what_is_due() == 2.5
 
 
 def test_a_cron_that_cannot_even_be_read_holds_up_no_other(clock, fire_due, caplog, monkeypatch):
@@ -154,7 +154,7 @@ def test_a_cron_that_cannot_even_be_read_holds_up_no_other(clock, fire_due, capl
             raise ValueError("this row cannot be read")
         return fire(database, cron_id)
 
-    monkeypatch.setattr("django_scheduler.executor.crons.fire", refuse)
+    monkeypatch.setattr("django_scheduler.crons.firing.fire", refuse)
     fire_due()
     assert functions_of(healthy).exists()
     assert f"The cron {broken.pk} cannot be fired now" in caplog.text
@@ -165,7 +165,7 @@ def test_an_executor_works_although_its_crons_do_not(transactional_db, monkeypat
     def fail(database):
         raise ValueError("it cannot be reconciled")
 
-    monkeypatch.setattr("django_scheduler.executor.crons.adopt", fail)
+    monkeypatch.setattr("django_scheduler.crons.reconcile.adopt", fail)
     function_id = ctx.scheduler.run_after(0, tick)
     with executing(until=until):
         wait_until(Entry.objects.filter(function_id=function_id).exists, "it worked", timeout=8.0)

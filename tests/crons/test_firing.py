@@ -323,7 +323,7 @@ def test_what_only_newer_code_knows_is_left_to_it(clock, fire_due, code):
     Cron.objects.update(function="tests:new")
     impose(database_for("default"))
     code()
-    crons.interval("of newer code", tick, minutes=1)
+    crons.register("of newer code", crons.Interval(minutes=1), tick)
     impose(database_for("default"))
     code()  # back to what was in force before
 
@@ -353,7 +353,7 @@ def test_a_canceled_run_does_not_hold_up_the_next_one(clock, fire_due):
 def test_switched_off_no_cron_runs(clock, fire_due, settings):
     settings.DJANGO_SCHEDULER = {"CLOCK": "python", "CRONS": False}
     register()
-    crons.interval("in code", tick, minutes=1)
+    crons.register("in code", crons.Interval(minutes=1), tick)
     fire_due()
     assert not CronRun.objects.exists()
     assert Cron.objects.count() == 1

@@ -63,14 +63,14 @@ def executors_are_alive():
 
 
 def first():
-    crons.interval("expire", tick, minutes=10)
-    crons.daily("report", tick, hour=9, minute=0, timezone="UTC", label="report")
+    crons.register("expire", crons.Interval(minutes=10), tick)
+    crons.register("report", crons.Daily(hour=9, minute=0, timezone="UTC"), tick, label="report")
 
 
 def second():
-    crons.interval("expire", tick, minutes=5)
-    crons.daily("report", tick, hour=9, minute=0, timezone="UTC", label="another report")
-    crons.hourly("new", tick)
+    crons.register("expire", crons.Interval(minutes=5), tick)
+    crons.register("report", crons.Daily(hour=9, minute=0, timezone="UTC"), tick, label="another report")
+    crons.register("new", crons.Hourly(), tick)
 
 
 def test_what_the_code_defines_is_added(clock, deploy):
@@ -96,9 +96,9 @@ def test_what_changes_is_changed_and_the_next_run_only_if_the_schedule_did(clock
 
 @pytest.mark.parametrize("option", [{"catch_up": "all"}, {"pause_after_failures": 3}])
 def test_an_option_that_changes_leaves_the_next_run_as_it_is(clock, deploy, option):
-    deploy(lambda: crons.interval("expire", tick, minutes=10))
+    deploy(lambda: crons.register("expire", crons.Interval(minutes=10), tick))
     clock.tick(timedelta(minutes=3))
-    assert deploy(lambda: crons.interval("expire", tick, minutes=10, **option)) == ["changed: expire"]
+    assert deploy(lambda: crons.register("expire", crons.Interval(minutes=10, **option), tick)) == ["changed: expire"]
     cron = ctx.crons.get("expire")
     assert cron.next_time == NOON
     assert {name: getattr(cron, name) for name in option} == option
@@ -111,9 +111,9 @@ def test_what_is_no_longer_in_the_code_is_marked_and_does_not_run_and_keeps_its_
     fire_due()
     execute_due()
     clock.tick(timedelta(hours=1))
-    assert deploy(lambda: crons.daily("report", tick, hour=9, minute=0, timezone="UTC", label="report")) == [
-        "no longer in the code: expire"
-    ]
+    assert deploy(
+        lambda: crons.register("report", crons.Daily(hour=9, minute=0, timezone="UTC"), tick, label="report")
+    ) == ["no longer in the code: expire"]
     fire_due()
     cron = ctx.crons.get("expire")
     assert (cron.state, cron.next_time, cron.runs.count()) == (CronState.REMOVED, None, 1)
@@ -149,8 +149,8 @@ def test_a_definition_that_is_wrong_changes_nothing_of_its_cron_and_stops_no_oth
     deploy(first)
 
     def broken():
-        crons.interval("expire", "tests:gone", minutes=1)
-        crons.hourly("new", tick)
+        crons.register("expire", crons.Interval(minutes=1), "tests:gone")
+        crons.register("new", crons.Hourly(), tick)
 
     with pytest.raises(CommandError, match="not in force"):
         deploy(broken)
@@ -161,7 +161,7 @@ def test_a_definition_that_is_wrong_changes_nothing_of_its_cron_and_stops_no_oth
 
 
 def test_an_executor_that_starts_brings_the_crons_of_its_code(transactional_db):
-    crons.interval("expire", tick, hours=1)
+    crons.register("expire", crons.Interval(hours=1), tick)
     with executing():
         assert ctx.crons.get("expire").state is CronState.ACTIVE
         wait_until(lambda: ctx.crons.get("expire").last_run, "its first slot was fired")
@@ -234,7 +234,7 @@ def test_synccrons_puts_also_old_code_into_force_at_once(clock, deploy, version)
 
 def test_versions_with_the_same_crons_are_one_release(clock, deploy):
     def in_another_order():
-        crons.daily("report", "tests:tick", hour=9, minute=0, timezone="UTC", label="report")
+        crons.register("report", crons.Daily(hour=9, minute=0, timezone="UTC"), "tests:tick", label="report")
         crons.register("expire", crons.Interval(seconds=600), tick)
 
     deploy(first)
@@ -244,7 +244,7 @@ def test_versions_with_the_same_crons_are_one_release(clock, deploy):
 
 def test_the_order_of_a_set_makes_no_other_release(clock, deploy):
     names = set(map(str, range(20)))
-    deploy(lambda: crons.interval("a", tick_for_all, minutes=1, names=names))
+    deploy(lambda: crons.register("a", crons.Interval(minutes=1), tick_for_all, names=names))
     before = fingerprint()
     stored = Cron.objects.get().args
     Cron.objects.update(args={"names": {"$set": stored["names"]["$set"][::-1]}})
@@ -291,7 +291,7 @@ def test_a_database_that_does_not_exist_is_refused():
 
 def test_a_failing_cron_of_the_code_that_has_paused_itself_stays_paused(clock, deploy, fire_due, execute_due):
     def define():
-        crons.interval("fails", tick_and_fail, minutes=1, pause_after_failures=1)
+        crons.register("fails", crons.Interval(minutes=1, pause_after_failures=1), tick_and_fail)
 
     deploy(define)
     fire_due()
@@ -306,9 +306,9 @@ def test_a_failing_cron_of_the_code_that_has_paused_itself_stays_paused(clock, d
 def test_names_that_differ_only_in_the_case_of_letters_are_the_same_on_every_database(clock, deploy):
     ctx.crons.register("Mine", crons.Interval(hours=1), tick)
     with pytest.raises(CommandError, match="not in force"):
-        deploy(lambda: crons.hourly("mine", tick))
-    assert deploy(lambda: crons.hourly("Report", tick)) == ["added: Report"]
-    assert deploy(lambda: crons.hourly("report", tick, label="x")) == ["changed: report"]
+        deploy(lambda: crons.register("mine", crons.Hourly(), tick))
+    assert deploy(lambda: crons.register("Report", crons.Hourly(), tick)) == ["added: Report"]
+    assert deploy(lambda: crons.register("report", crons.Hourly(), tick, label="x")) == ["changed: report"]
     assert [cron.name for cron in ctx.crons.list()] == ["Mine", "report"]
     with pytest.raises(CronExists):
         ctx.crons.register("MINE", crons.Interval(hours=1), tick)
@@ -316,9 +316,9 @@ def test_names_that_differ_only_in_the_case_of_letters_are_the_same_on_every_dat
 
 def test_of_two_definitions_of_one_name_none_is_put_into_force_and_no_other_is_held_up(clock, version):
     def define():
-        crons.hourly("double", tick)
-        crons.hourly("Double", tick)
-        crons.hourly("single", tick)
+        crons.register("double", crons.Hourly(), tick)
+        crons.register("Double", crons.Hourly(), tick)
+        crons.register("single", crons.Hourly(), tick)
 
     version(define)
     changes = executor_adopts()

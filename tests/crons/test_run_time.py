@@ -202,7 +202,7 @@ def test_a_cron_that_is_not_there_is_named(clock, method):
 
 
 def test_what_the_code_defines_is_paused_but_neither_changed_nor_deleted(clock, code):
-    crons.interval("in code", tick, minutes=10)
+    crons.register("in code", crons.Interval(minutes=10), tick)
     impose(database_for("default"))
     with pytest.raises(CronDefinedInCode, match="changed"):
         ctx.crons.update("in code", args={})

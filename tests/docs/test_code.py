@@ -35,8 +35,7 @@ def reader(monkeypatch, db) -> dict[str, Any]:
     for name in ("orders", "orders.models"):
         monkeypatch.setitem(sys.modules, name, import_module(f"testproject.{name}"))
     monkeypatch.setattr(registry, "_functions", {})
-    for user in ("crons.definitions", "crons.reconcile", "checks.crons"):
-        monkeypatch.setattr(f"django_scheduler.{user}.defined_crons", Definitions())
+    monkeypatch.setattr("django_scheduler.crons.definitions.defined_crons", Definitions())
     module = ModuleType("testproject.orders.documentation")
     for name in (module.__name__, "orders.functions"):
         monkeypatch.setitem(sys.modules, name, module)

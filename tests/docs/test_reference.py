@@ -118,7 +118,7 @@ def test_every_metric_is_documented():
 
 @pytest.mark.parametrize("page", ["crons.md", "django-tasks.md"])
 def test_checks_of_other_parts_are_documented_where_they_are_explained(page):
-    parts = {"crons.md": ("crons/checks.py", "E1"), "django-tasks.md": ("tasks/backend.py", "E2")}
+    parts = {"crons.md": ("checks/crons.py", "E1"), "django-tasks.md": ("tasks/backend.py", "E2")}
     file, prefix = parts[page]
     registered = set(re.findall(rf"\b{prefix}\d\d\b", (PACKAGE / file).read_text()))
     assert registered

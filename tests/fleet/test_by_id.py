@@ -127,7 +127,7 @@ def test_process_is_on_record_as_an_executor():
 
     executor = Executor.objects.get()
     assert executor.process_id == os.getpid()
-    assert record(function_id).worker == executor.name
+    assert record(function_id).executor == executor.name
 
 
 def test_it_is_refused_where_the_caller_commits_by_hand():

@@ -51,7 +51,7 @@ def test_members_are_recorded_as_if_alone(execute_as_group):
         assert row.completed_time
         assert later.started_time
         assert row.started_time <= row.completed_time <= later.started_time
-        assert row.worker == "the worker of a test"
+        assert row.executor == "the worker of a test"
 
 
 def test_a_group_grows_with_the_backlog_and_ends_with_it(transactional_db, groups):

@@ -70,7 +70,7 @@ def test_action_of_a_killed_executor_is_lost_at_once_and_never_run_again(executo
 
     row = row_of(function_id)
     assert is_lost(function_id)
-    assert (row.attempts, row.worker) == (1, killed.name)
+    assert (row.attempts, row.executor) == (1, killed.name)
     assert row.completed_time is not None
     assert "has ended" in row.error
     assert Entry.objects.filter(function_id=function_id).count() == traces

@@ -26,7 +26,7 @@ def assert_next_executor_runs_it(executors, function_id, *, soon=SOON):
     wait_until(lambda: state_of(function_id) == State.SUCCESS, "the next executor ran it", timeout=20)
     assert time.monotonic() - started < soon
     assert Entry.objects.filter(function_id=function_id).count() == 1
-    assert ScheduledFunction.objects.get(pk=function_id).worker == successor.name
+    assert ScheduledFunction.objects.get(pk=function_id).executor == successor.name
     assert successor.stop() == 0
 
 
@@ -48,7 +48,7 @@ def test_killed_executor_leaves_nothing_of_a_mutation_and_the_next_one_runs_it(e
 
     assert not Entry.objects.exists()
     row = ScheduledFunction.objects.get(pk=function_id)
-    assert (row.state, row.attempts, row.worker, row.started_time) == (State.PENDING, 0, "", None)
+    assert (row.state, row.attempts, row.executor, row.started_time) == (State.PENDING, 0, "", None)
     assert_next_executor_runs_it(executors, function_id)
 
 
@@ -90,7 +90,7 @@ def test_living_executor_takes_over_what_a_killed_one_was_executing(executors, g
 
     wait_until(lambda: state_of(function_id) == State.SUCCESS, "the other executor ran it")
     assert Entry.objects.count() == 1
-    assert ScheduledFunction.objects.get(pk=function_id).worker == survivor.name
+    assert ScheduledFunction.objects.get(pk=function_id).executor == survivor.name
     assert survivor.stop() == 0
     Executor.objects.filter(pk=killed.name).delete()  # the survivor had no heartbeat in which to do it
 

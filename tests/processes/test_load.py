@@ -35,7 +35,7 @@ def test_two_executors_run_each_of_very_many_mutations_exactly_once(executors):
     assert written_twice() == 0
     assert ScheduledFunction.objects.filter(state=State.SUCCESS, attempts=1).count() == MANY
     if connection.vendor != "sqlite":  # whose only lock one of them may hold all the time
-        assert ScheduledFunction.objects.values("worker").distinct().count() == 2
+        assert ScheduledFunction.objects.values("executor").distinct().count() == 2
 
 
 @pytest.mark.timeout(120)

@@ -44,7 +44,7 @@ def test_success_is_one_line_with_all_keys(run_and_log):
     assert record.getMessage().startswith(f"tests:write {function_id}: success, took ")
     assert (record.function, record.function_id, record.attempt) == ("tests:write", function_id, 1)
     assert (record.state, record.failure) == ("success", "")
-    assert record.executor == row.worker == start.executor
+    assert record.executor == row.executor == start.executor
     assert 0 < record.duration < 10
     assert 0 <= record.lag < 60
 

@@ -76,7 +76,7 @@ def assert_cut_off(executor, function_id, executors, gate):
     """A mutation leaves nothing, and runs later; an action is lost."""
     row = row_of(function_id)
     if row.kind == "action":
-        assert (row.state, row.failure, row.worker) == (State.FAILED, Failure.LOST, executor.name)
+        assert (row.state, row.failure, row.executor) == (State.FAILED, Failure.LOST, executor.name)
         assert "was stopped before it ended" in row.error
         assert not Executor.objects.exists()
     else:

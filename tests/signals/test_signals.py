@@ -114,7 +114,7 @@ def test_start_and_end_are_told_once(execute_due, function, state, failure):
     row = record(function_id)
     for (told,) in (started, finished):
         assert (told["function_id"], told["name"], told["kind"]) == (function_id, row.name, row.kind)
-        assert (told["attempt"], told["executor"], told["using"]) == (1, row.worker, "default")
+        assert (told["attempt"], told["executor"], told["using"]) == (1, row.executor, "default")
         assert told["lag"] >= 0
     assert (finished[0]["state"], finished[0]["failure"]) == (state, failure)
     assert finished[0]["duration"] >= 0
@@ -133,7 +133,7 @@ def test_end_of_a_function_that_is_gone_is_told(execute_due):
 
 def test_end_of_a_lost_action_is_told():
     function_id = ctx.scheduler.run_after(0, note, label="lost")
-    ScheduledFunction.objects.update(state=State.IN_PROGRESS, worker="gone", attempts=1)
+    ScheduledFunction.objects.update(state=State.IN_PROGRESS, executor="gone", attempts=1)
 
     with received(function_finished) as told:
         record_lost(database_for("default"), "gone", "a test")

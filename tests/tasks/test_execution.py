@@ -31,7 +31,7 @@ def test_task_is_executed(execute_due, job):
     assert result.enqueued_at <= result.started_at <= result.finished_at
     assert result.last_attempted_at == result.started_at
     assert result.attempts == 1
-    assert result.worker_ids == [row(result).worker]
+    assert result.worker_ids == [row(result).executor]
     assert result.errors == []
 
 

@@ -58,7 +58,7 @@ def test_all_three_are_sent_when_a_task_fails(execute_due, heard, job):
 
 def test_end_of_a_lost_action_is_told(heard):
     result = jobs.add.enqueue(1)
-    ScheduledFunction.objects.update(state=State.IN_PROGRESS, worker="gone")
+    ScheduledFunction.objects.update(state=State.IN_PROGRESS, executor="gone")
 
     record_lost(database_for("default"), "gone", "it is gone")
 

@@ -146,7 +146,7 @@ class Behaviour:
         assert child.decoded_result() == 1
         assert mutation.creation_time == start
         assert mutation.due_time == mutation.started_time == mutation.completed_time == start + timedelta(hours=1)
-        assert (mutation.attempts, mutation.worker) == (1, "test")
+        assert (mutation.attempts, mutation.executor) == (1, "test")
 
     def test_a_function_knows_its_id(self, scheduler):
         ids = [ctx.scheduler.run_after(0, function, label="x") for function in (write, note, note_async)]

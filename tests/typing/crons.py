@@ -16,18 +16,19 @@ assert_type(ctx.crons.update("confirm", schedule=crons.Interval(every=timedelta(
 assert_type(ctx.crons.run_now("confirm"), ScheduledFunctionId)
 assert_type(ctx.crons.list(), list[Cron])
 
-# Beside the options of the schedule, no type checker can check the arguments: `manage.py check` does.
-crons.interval("confirm", send_confirmation, seconds=10, order_id=1)
-crons.cron("confirm", "0 9 * * *", internal.orders.send_confirmation, order_id=1)
+crons.register("confirm", crons.CronLine("0 9 * * *"), internal.orders.send_confirmation, order_id=1)
+crons.Hourly(minute=5, timezone="Europe/Berlin", catch_up="none", pause_after_failures=3)
+crons.Interval(seconds=10, catch_up="all")
 
 crons.register("confirm", every_minute, send_confirmation, order="x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 crons.register("confirm", every_minute, send_confirmation)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 crons.register("confirm", "0 9 * * *", send_confirmation, order_id=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 ctx.crons.register("confirm", every_minute, send_confirmation, order_id="1")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 ctx.crons.register("confirm", every_minute, plain, order_id=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-crons.interval("confirm", plain, seconds=10)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-crons.interval("confirm", send_confirmation, seconds="10")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-crons.weekly("confirm", send_confirmation, day="monday", hour="7", order_id=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-crons.weekly("confirm", send_confirmation, day="mon", hour=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-crons.daily("confirm", send_confirmation, order_id=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+crons.register("confirm", every_minute, plain)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+crons.Interval(seconds="10")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+crons.Weekly(day="monday", hour="7")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+crons.Weekly(day="mon", hour=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+crons.Daily(minute=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+crons.Daily(hour=7, order_id=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 crons.Interval(minutes=1, catch_up="some")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,7 +1,7 @@
-"""The spans: one for each call that schedules, one for each body that is executed, linked through the stored row.
+"""Spans: one for each call that schedules and one for each body that is executed, linked through the stored row.
 
-Linked, and not parent and child: a function may be executed a week after it was scheduled, and a trace that lasts for a
-week is no use to anybody.
+They are linked, and not parent and child, because a function may be executed a week after it was scheduled, and a trace
+that lasts for a week is of no use.
 """
 
 import json
@@ -18,13 +18,14 @@ from django_scheduler import __version__
 
 
 class OpenTelemetryTracer:
-    """``provider``: default: that of the process."""
+    """Makes a span for each call that schedules and for each body. ``provider``: default: that of the process."""
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
         self._tracer = trace.get_tracer("django_scheduler", __version__, tracer_provider=provider)
 
     @contextmanager
     def scheduling(self, *, name: str, kind: str, queue: str, number: int) -> Iterator[str | None]:
+        """Trace the scheduling of so many functions; yield the context that is stored with them, as JSON."""
         attributes: dict[str, AttributeValue] = {
             "messaging.system": "django_scheduler",
             "messaging.operation.type": "send",
@@ -40,6 +41,7 @@ class OpenTelemetryTracer:
 
     @contextmanager
     def executing(self, trace_context: str | None, function: Mapping[str, Any]) -> Iterator[None]:
+        """Trace a body in a trace of its own, linked to the call that scheduled it."""
         attributes = {
             "messaging.system": "django_scheduler",
             "messaging.operation.type": "process",
@@ -52,7 +54,7 @@ class OpenTelemetryTracer:
         }
         with self._tracer.start_as_current_span(
             f"execute {function['name']}",
-            context=Context(),  # a trace of its own
+            context=Context(),
             kind=SpanKind.CONSUMER,
             attributes=attributes,
             links=_links(trace_context),

@@ -1,6 +1,6 @@
-"""The metrics: what is going on in the database, read when it is scraped, and what this process has done, counted.
+"""Metrics: what is going on in the database, read when it is scraped, and what this process has done, counted.
 
-A label is the name of a function, a queue, a state: something of which there are few. Never an id.
+Labels are names of functions, queues and states, of which there are few; never ids.
 """
 
 from collections.abc import Iterable
@@ -21,15 +21,17 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 
 
 class StatusCollector(Collector):
-    """What is going on now in a database; default: where ``ScheduledFunction`` is read from."""
+    """Reads what is going on in a database; default: the one that ``ScheduledFunction`` is read from."""
 
     def __init__(self, using: str | None = None) -> None:
         self._using = using
 
     def describe(self) -> Iterable[Metric]:
-        return []  # so that registering it does not ask the database
+        """Return nothing, so that registering it does not ask the database."""
+        return []
 
     def collect(self) -> Iterable[Metric]:
+        """Ask the database once, and yield the gauges."""
         now = _status(self._using or router.db_for_read(ScheduledFunction))
         yield _of_queues("pending", "Functions that have not ended (counted to 100,000).", now, "pending")
         yield _of_queues("due", "Pending functions that could start now (counted to 100,000).", now, "due")
@@ -42,7 +44,7 @@ class StatusCollector(Collector):
 
 
 class Metrics:
-    """What this process schedules and executes."""
+    """Counts what this process schedules and executes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._scheduled = Counter(
@@ -73,6 +75,7 @@ class Metrics:
         )
 
     def count_scheduled(self, *, name: str, kind: str, queue: str, **arguments: Any) -> None:
+        """Receive ``function_scheduled``."""
         self._scheduled.labels(name, kind, queue).inc()
 
     def count_finished(
@@ -86,6 +89,7 @@ class Metrics:
         lag: float | None,
         **arguments: Any,
     ) -> None:
+        """Receive ``function_finished``."""
         self._finished.labels(name, kind, state, failure).inc()
         if duration is not None:
             self._duration.labels(name, kind).observe(duration)
@@ -94,17 +98,17 @@ class Metrics:
 
 
 def register(registry: CollectorRegistry, using: str | None = None) -> Metrics:
-    """Have a registry offer all metrics."""
+    """Add all metrics to a registry."""
     metrics = Metrics(registry)
     registry.register(StatusCollector(using))
-    # Not weakly: nobody else keeps them.
+    # Not weakly: nothing else refers to them.
     function_scheduled.connect(metrics.count_scheduled, weak=False)
     function_finished.connect(metrics.count_finished, weak=False)
     return metrics
 
 
 def _status(using: str) -> Status:
-    # The thread may be one of the library's own server, where nobody else closes what is opened.
+    # The thread may belong to the library's own server, where nothing else closes the connection.
     connection = connections[using]
     was_open = connection_state.driver_of(connection) is not None
     try:

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections, transaction
 
 from django_scheduler.databases import connection_state, silence
-from django_scheduler.databases.contract import TABLE, Lane, Sql, Success, is_paused
+from django_scheduler.databases.contract import TABLE, Lane, Sql, is_paused
 from django_scheduler.databases.postgresql import interruption, listening
 from django_scheduler.databases.postgresql.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
 from django_scheduler.databases.queries import Database
@@ -30,6 +30,16 @@ IN_TRANSACTION, IN_BROKEN_TRANSACTION = 2, 3
 
 #: How executors' sessions call themselves.
 APPLICATION_NAME = "django_scheduler"
+
+
+#: Of the values that ``change_each`` gives to each row, as arrays.
+COLUMN_TYPES = {
+    "id": "bigint",
+    "attempts": "int",
+    "started_time": "timestamptz",
+    "completed_time": "timestamptz",
+    "result": "text",
+}
 
 
 class PostgreSQL(Database):
@@ -90,32 +100,39 @@ class PostgreSQL(Database):
                 for queue, priority, due_in_seconds, due_time, first_id, paused in cursor.fetchall()
             ]
 
-    def record_successes(self, successes: Sequence[Success], *, worker: str) -> bool:
+    def change_each(
+        self, rows: Sequence[Mapping[str, Any]], changes: Mapping[str, Any], *, only_if: Mapping[str, Any]
+    ) -> int:
         # Arrays instead of a CASE for each column: one parameter each, however many rows.
-        columns = ("id", "attempts", "started_time", "completed_time", "result")
-        arrays = [[getattr(success, column) for success in successes] for column in columns]
+        columns = list(rows[0])
+        own = [
+            f"{column} = own.{column}{'::jsonb' if column == 'result' else ''}" for column in columns if column != "id"
+        ]
+        arrays = ", ".join(f"%s::{COLUMN_TYPES[column]}[]" for column in columns)
         now = self._now()
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {TABLE} SET state = 'success', kind = 'mutation', error = '', traceback = '', worker = %s,"
-                " attempts = done.attempts, started_time = done.started_time, completed_time = done.completed_time,"
-                " result = done.result::jsonb"
-                " FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::text[])"
-                " AS done (id, attempts, started_time, completed_time, result)"
-                f" WHERE {TABLE}.id = done.id AND state = 'pending' AND due_time <= {now.text}",
-                [worker, *arrays, *now.params],
+                f"UPDATE {TABLE} SET {', '.join([*(f'{column} = %s' for column in changes), *own])}"
+                f" FROM unnest({arrays}) AS own ({', '.join(columns)}) WHERE {TABLE}.id = own.id"
+                f"{''.join(f' AND {column} = %s' for column in only_if)} AND due_time <= {now.text}",
+                [
+                    *changes.values(),
+                    *([row[column] for row in rows] for column in columns),
+                    *only_if.values(),
+                    *now.params,
+                ],
             )
-            return bool(cursor.rowcount == len(successes))
+            return int(cursor.rowcount)
 
     def lock_rows(self, ids: Collection[int]) -> None:
         interruption.lock_rows(self.using, ids)
 
-    def record_unless_held(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
+    def change_unless_held(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
         try:
             with transaction.atomic(using=self.using):
                 with self.connection.cursor() as cursor:
                     cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(PATIENCE_WITH_HOLDER)])
-                return self.record(function_id, changes, only_if=only_if)
+                return self.change(function_id, changes, only_if=only_if)
         except OperationalError as error:
             if sqlstate(error) != LOCK_NOT_AVAILABLE:
                 raise

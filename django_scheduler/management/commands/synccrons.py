@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import router
 
 from django_scheduler.conf import get_settings
-from django_scheduler.crons import Cron, impose
+from django_scheduler.crons import Cron, reconcile
 from django_scheduler.databases import database_for
 from django_scheduler.management.arguments import known_database
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         if not get_settings().CRONS:
             self.stdout.write("Crons are switched off here: DJANGO_SCHEDULER['CRONS'] is False.")
             return
-        changes = impose(database_for(using))
+        changes = reconcile.impose(database_for(using))
         if not changes:
             self.stdout.write("The crons are as the code defines them.")
         for what, names in changes:

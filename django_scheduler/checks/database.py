@@ -1,6 +1,8 @@
-"""The checks that ask the record's database, as one: for ``check --deploy --database``, and only for that.
+"""What the database in which functions are scheduled says of itself, of its clock, its tables and its executors.
 
-The server of the record, and the way to it: what it can do, and what it must not do to what is committed.
+All of these checks connect to it, so they run only with ``check --deploy --database``: neither ``check`` nor
+``migrate`` may need the tables that are about to be made. What is registered ``on_database`` is called if the database
+answers.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -10,10 +12,15 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections, router
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import QuerySet
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import VENDORS, clock_difference, inspection_of
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.databases import VENDORS, clock_difference, database_for, inspection_of
+from django_scheduler.models import Executor, ScheduledFunction, State
+
+#: How much two clocks may differ, in seconds.
+TOLERABLE_DIFFERENCE = 2.0
 
 Check = Callable[[str], Iterable[CheckMessage]]
 
@@ -28,7 +35,7 @@ def on_database(check: Check) -> Check:
 
 @register(Tags.database, deploy=True)  # under no other tag: who asks for that one has not asked for a connection
 def check_database(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E018: the database does not answer. If it does, what the others have to say."""
+    """E018: the database does not answer. If it does, return what the other checks find."""
     alias = router.db_for_write(ScheduledFunction)
     if alias not in (databases or ()) or not _can_be_asked(alias):
         return []
@@ -43,30 +50,9 @@ def check_database(*, databases: Collection[str] | None = None, **kwargs: Any) -
     return [message for check in _checks for message in check(alias)]
 
 
-def _can_be_asked(alias: str) -> bool:
-    """Whether nothing is wrong that other checks tell."""
-    try:
-        get_settings()
-    except ImproperlyConfigured:
-        return False
-    return alias in connections.settings and connections[alias].vendor in VENDORS
-
-
-def _why_unreachable(alias: str) -> str | None:
-    try:
-        connections[alias].ensure_connection()
-    except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
-        return " ".join(str(error).split()) or type(error).__name__
-    return None
-
-
-#: By how much two clocks may differ, in seconds.
-TOLERABLE_DIFFERENCE = 2.0
-
-
 @on_database
 def check_features(alias: str) -> Iterator[CheckMessage]:
-    """E012: the version of the server lacks what executors need."""
+    """E012: the server's version lacks a feature that executors need."""
     if missing := inspection_of(alias).missing_feature():
         connection: Any = connections[alias]
         version = ".".join(map(str, connection.get_database_version()))
@@ -79,7 +65,7 @@ def check_features(alias: str) -> Iterator[CheckMessage]:
 
 @on_database
 def check_read_only(alias: str) -> Iterator[CheckMessage]:
-    """E016: the database refuses to be written to."""
+    """E016: the database cannot be written to."""
     if inspection_of(alias).is_read_only():
         yield Error(
             f"The database {alias!r}, in which functions are scheduled, is read-only: perhaps it is a standby.",
@@ -90,7 +76,7 @@ def check_read_only(alias: str) -> Iterator[CheckMessage]:
 
 @on_database
 def check_storage_engine(alias: str) -> Iterator[CheckMessage]:
-    """E017: a table is kept by an engine without transactions."""
+    """E017: a table has a storage engine without transactions."""
     tables = [model._meta.db_table for model in apps.get_app_config("django_scheduler").get_models()]
     if wrong := inspection_of(alias).tables_without_transactions(tables):
         yield Error(
@@ -121,7 +107,7 @@ def check_pooler(alias: str) -> Iterator[CheckMessage]:
     if get_settings().POLL_INTERVAL is None:
         yield Warning(
             f"The database {alias!r} is reached through a pooler in transaction mode (such as PgBouncer): executors"
-            " that go this way hear no wake-ups, and find what is due up to half a second late.",
+            " that connect this way hear no wake-ups, and find what is due up to half a second late.",
             hint="Let executors connect directly, or choose how often they look with"
             " DJANGO_SCHEDULER['POLL_INTERVAL'].",
             id="django_scheduler.W010",
@@ -129,7 +115,7 @@ def check_pooler(alias: str) -> Iterator[CheckMessage]:
     if not connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False):
         yield Warning(
             f"The database {alias!r} is reached through a pooler in transaction mode, where the cursor of an"
-            " .iterator() that runs outside of a transaction, as in an action, is lost on the way.",
+            " .iterator() that runs outside of a transaction, as in an action, is lost.",
             hint=f"Set DATABASES[{alias!r}]['DISABLE_SERVER_SIDE_CURSORS'] = True.",
             id="django_scheduler.W011",
         )
@@ -137,7 +123,7 @@ def check_pooler(alias: str) -> Iterator[CheckMessage]:
 
 @on_database
 def check_durability(alias: str) -> Iterator[CheckMessage]:
-    """W012: a crash of the server loses what it has said to be committed."""
+    """W012: a crash of the server loses transactions that it has reported as committed."""
     if setting := inspection_of(alias).loses_commits():
         yield Warning(
             f"The server of the database {alias!r} has {setting}: when it crashes, the last transactions are gone"
@@ -149,7 +135,7 @@ def check_durability(alias: str) -> Iterator[CheckMessage]:
 
 @on_database
 def check_clock_difference(alias: str) -> Iterator[CheckMessage]:
-    """W015: this host and the database do not agree on what time it is."""
+    """W015: the clocks of this host and of the database differ."""
     difference = clock_difference(inspection_of(alias))
     if abs(difference) > TOLERABLE_DIFFERENCE:
         yield Warning(
@@ -159,3 +145,69 @@ def check_clock_difference(alias: str) -> Iterator[CheckMessage]:
             hint="Synchronise the clocks of all hosts (NTP).",
             id="django_scheduler.W015",
         )
+
+
+@on_database
+def check_migrations(alias: str) -> Iterator[CheckMessage]:
+    """E011: a migration of this version has not been applied."""
+    migrations = MigrationExecutor(connections[alias])
+    plan = migrations.migration_plan(migrations.loader.graph.leaf_nodes("django_scheduler"))
+    if missing := [str(migration) for migration, _ in plan if migration.app_label == "django_scheduler"]:
+        yield Error(
+            f"The database {alias!r} lacks {', '.join(missing)}.",
+            hint=f"Run manage.py migrate --database {alias} before anything schedules or executes.",
+            id="django_scheduler.E011",
+        )
+
+
+@on_database
+def check_executors(alias: str) -> Iterator[CheckMessage]:
+    """W013: no executor is alive. W014: functions are due in a queue that no executor serves."""
+    if not _table_exists(alias):
+        return  # E011 says so
+    served = [queues for (queues,) in _living_executors(alias).values_list("queues")]
+    if not served:
+        yield Warning(
+            f"No executor is alive on the database {alias!r}: what is scheduled waits.",
+            hint="Run manage.py runscheduler, and let something keep it running.",
+            id="django_scheduler.W013",
+        )
+        return
+    if not all(served):
+        return  # an executor without queues serves all of them
+    due = ScheduledFunction.objects.using(alias).filter(state=State.PENDING, due_time__lte=database_for(alias).now())
+    waiting = due.exclude(queue__in=set().union(*served)).order_by().values_list("queue", flat=True).distinct()
+    if queues := sorted(waiting):
+        yield Warning(
+            f"Functions are due in the queues {', '.join(queues)}, and no executor that is alive on the database"
+            f" {alias!r} serves these.",
+            hint="Run manage.py runscheduler with --queue for each of them, or without it for all.",
+            id="django_scheduler.W014",
+        )
+
+
+def _can_be_asked(alias: str) -> bool:
+    """Return whether the settings allow it to be asked; if not, other checks say why."""
+    try:
+        get_settings()
+    except ImproperlyConfigured:
+        return False
+    return alias in connections.settings and connections[alias].vendor in VENDORS
+
+
+def _why_unreachable(alias: str) -> str | None:
+    try:
+        connections[alias].ensure_connection()
+    except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    return None
+
+
+def _table_exists(alias: str) -> bool:
+    with connections[alias].cursor() as cursor:
+        return Executor._meta.db_table in connections[alias].introspection.table_names(cursor)
+
+
+def _living_executors(alias: str) -> QuerySet[Executor]:
+    oldest = database_for(alias).now() - get_settings().HEARTBEAT_TIMEOUT
+    return Executor.objects.using(alias).filter(heartbeat_time__gte=oldest)

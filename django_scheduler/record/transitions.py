@@ -1,0 +1,177 @@
+"""The state machine: every change of a row's ``state`` or ``due_time`` after its insert is one of these transitions.
+
+A row is inserted ``pending``, or ``canceled`` if the action that schedules it has been canceled. From then on:
+
+===================  =======================  ===========  ===================================================
+transition           from                     to           when
+===================  =======================  ===========  ===================================================
+``BEGIN``            pending                  in_progress  an action has been claimed; then its body runs
+``SUCCEED``          pending                  success      a mutation's body has returned, in its transaction
+``RETRY``            pending                  pending      a mutation has met a transient error
+``FAIL``             pending                  failed       a mutation has raised, or its time was up
+``MISS``             pending                  failed       the code has no function of that name
+``COUNT_CRASH``      pending                  pending      a process has ended in the body of a mutation
+``FAIL_CRASHED``     pending                  failed       that has happened too often
+``HAND_OVER``        pending                  pending      a fleet has been sent the function
+``RESCHEDULE``       pending                  pending      somebody wants it to run at another time
+``END``              in_progress              success      an action's body has returned
+``END_FAILED``       in_progress              failed       an action has raised, or its time was up
+``LOSE``             in_progress              failed       the executor of an action is gone
+``CANCEL``           pending, in_progress     canceled     somebody has canceled the function
+===================  =======================  ===========  ===================================================
+
+Each is one conditional UPDATE, which asks for the state that it starts from, and for what else its caller has seen of
+the row. So of two that compete for a row one wins, and the other one changes nothing and is told so. What has reached
+``success``, ``failed`` or ``canceled`` never changes again; in the end it is deleted (``retention.py``).
+
+What follows: whoever has recorded ``success`` or ``failed`` announces it once it is committed (``announcing.py``), and
+whoever has moved a due time wakes the executors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import QuerySet
+
+from django_scheduler.databases import NOW, Database
+from django_scheduler.models import Failure, Kind, ScheduledFunction, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A change of a row from some states to one state."""
+
+    sources: tuple[State, ...]
+    target: State
+    #: The columns that the caller gives, all of them.
+    writes: frozenset[str] = frozenset()
+    #: What is written as well, each time the same.
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    #: The columns that must still be what the caller has seen.
+    compares: frozenset[str] = frozenset()
+
+    def apply(
+        self,
+        database: Database,
+        function_id: int,
+        changes: Mapping[str, Any],
+        *,
+        seen: Mapping[str, Any] | None = None,
+        unless_held: bool = False,
+    ) -> bool:
+        """Change a row if nobody else has decided since, and return whether it was changed.
+
+        A value may be ``NOW``; that of ``due_time`` is a time, or a ``timedelta`` from now. ``unless_held``: do not
+        wait for long for somebody who has locked the row, where the database can tell that.
+        """
+        assert changes.keys() == self.writes, f"{sorted(changes)} instead of {sorted(self.writes)}"
+        seen = seen or {}
+        assert seen.keys() == self.compares, f"{sorted(seen)} instead of {sorted(self.compares)}"
+        (source,) = self.sources
+        change = database.change_unless_held if unless_held else database.change
+        return change(function_id, {**self._always(), **changes}, only_if={"state": source, **seen})
+
+    def apply_to_each(self, database: Database, rows: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]) -> bool:
+        """Change several rows, each to values of its own, in one statement; return whether all of them were changed.
+
+        Each of ``rows`` has an ``id``, and what ``changes`` does not have. Only rows that are due are changed.
+        """
+        assert rows[0].keys() | changes.keys() == self.writes | {"id"}
+        (source,) = self.sources
+        return database.change_each(rows, {**self._always(), **changes}, only_if={"state": source}) == len(rows)
+
+    def apply_to_rows(
+        self, database: Database, rows: QuerySet[ScheduledFunction], changes: Mapping[str, Any] | None = None
+    ) -> int:
+        """Change those of the rows that are in a state to start from, and return how many they are."""
+        changes = changes or {}
+        assert changes.keys() == self.writes, f"{sorted(changes)} instead of {sorted(self.writes)}"
+        values = {column: database.for_orm(value) for column, value in {**self._always(), **changes}.items()}
+        return rows.filter(state__in=self.sources).update(**values)
+
+    def _always(self) -> dict[str, Any]:
+        return dict(self.sets) if self.target in self.sources else {"state": self.target, **self.sets}
+
+
+_PENDING = (State.PENDING,)
+_IN_PROGRESS = (State.IN_PROGRESS,)
+_ATTEMPT = frozenset({"started_time", "attempts", "executor"})
+_ERROR = frozenset({"error", "traceback"})
+
+BEGIN = Transition(sources=_PENDING, target=State.IN_PROGRESS, sets={"kind": Kind.ACTION}, writes=_ATTEMPT)
+
+#: Alone or in a group. It is part of the transaction in which the body has run, which holds the row's lock.
+SUCCEED = Transition(
+    sources=_PENDING,
+    target=State.SUCCESS,
+    sets={"kind": Kind.MUTATION, "error": "", "traceback": ""},
+    writes=_ATTEMPT | {"result", "completed_time"},
+)
+
+#: After the rollback: between the two another executor may have made the same attempt.
+RETRY = Transition(
+    sources=_PENDING,
+    target=State.PENDING,
+    compares=frozenset({"attempts"}),
+    writes=_ERROR | {"attempts", "due_time"},
+)
+FAIL = Transition(
+    sources=_PENDING,
+    target=State.FAILED,
+    compares=frozenset({"attempts"}),
+    sets={"kind": Kind.MUTATION, "completed_time": NOW},
+    writes=_ATTEMPT | _ERROR | {"failure"},
+)
+MISS = Transition(
+    sources=_PENDING,
+    target=State.FAILED,
+    sets={"failure": Failure.MISSING, "completed_time": NOW},
+    writes=_ATTEMPT | {"error"},
+)
+
+#: By the supervisor of the process. Two processes that have died are counted twice, and one is counted once.
+COUNT_CRASH = Transition(
+    sources=_PENDING,
+    target=State.PENDING,
+    compares=frozenset({"crashes"}),
+    writes=frozenset({"crashes", "attempts", "due_time", "error"}),
+)
+FAIL_CRASHED = Transition(
+    sources=_PENDING,
+    target=State.FAILED,
+    compares=frozenset({"crashes"}),
+    sets={"kind": Kind.MUTATION, "failure": Failure.CRASHED, "completed_time": NOW},
+    writes=frozenset({"error", "executor"}),
+)
+
+#: It is due again after a while, for the case that the fleet does not come to it.
+HAND_OVER = Transition(sources=_PENDING, target=State.PENDING, writes=frozenset({"due_time"}))
+
+#: By somebody who has locked the row, so no body is running.
+RESCHEDULE = Transition(sources=_PENDING, target=State.PENDING, writes=frozenset({"due_time"}))
+
+#: Only the executor that has begun it can end it, and only while it has not been taken for gone.
+END = Transition(
+    sources=_IN_PROGRESS,
+    target=State.SUCCESS,
+    compares=frozenset({"executor"}),
+    sets={"completed_time": NOW},
+    writes=frozenset({"result"}),
+)
+END_FAILED = Transition(
+    sources=_IN_PROGRESS,
+    target=State.FAILED,
+    compares=frozenset({"executor"}),
+    sets={"completed_time": NOW},
+    writes=_ERROR | {"failure"},
+)
+
+LOSE = Transition(
+    sources=_IN_PROGRESS,
+    target=State.FAILED,
+    sets={"failure": Failure.LOST, "completed_time": NOW},
+    writes=frozenset({"error"}),
+)
+
+CANCEL = Transition(sources=(State.PENDING, State.IN_PROGRESS), target=State.CANCELED, sets={"completed_time": NOW})

@@ -1,0 +1,177 @@
+"""The state machine is what its table says, and nobody else changes a row's state or due time."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from django_scheduler import ctx
+from django_scheduler.databases import NOW, database_for
+from django_scheduler.models import Failure, Kind, ScheduledFunction, State
+from django_scheduler.record import transitions
+from django_scheduler.record.transitions import Transition
+from tests.functions import write
+
+PACKAGE = Path(transitions.__file__).parent.parent
+
+TRANSITIONS = {name: each for name, each in vars(transitions).items() if isinstance(each, Transition)}
+
+FINISHED = {State.SUCCESS, State.FAILED, State.CANCELED}
+
+#: What of a row the state machine owns.
+OWNED = {"state", "due_time"}
+
+#: By which the state machine writes, and nobody else.
+WRITERS = {"change", "change_unless_held", "change_each"}
+
+#: A value for each column that a transition may write.
+VALUES = {
+    "attempts": 1,
+    "crashes": 1,
+    "completed_time": NOW,
+    "due_time": NOW,
+    "error": "e",
+    "executor": "x",
+    "failure": Failure.ERROR,
+    "result": "1",
+    "started_time": None,
+    "traceback": "t",
+}
+
+
+def foreign_writes(source: str) -> Iterator[str]:
+    """Find the places in a module that change a row's state or due time past the state machine."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="update" | "update_or_create"), keywords=keywords):
+                is_foreign = any(keyword.arg in OWNED for keyword in keywords)
+            case ast.Call(func=ast.Attribute(attr="bulk_update" | "bulk_create")):
+                is_foreign = any(isinstance(each, ast.Constant) and each.value in OWNED for each in ast.walk(node))
+            case ast.Call(func=ast.Attribute(attr=attribute)):
+                is_foreign = attribute in WRITERS
+            case ast.Assign(targets=[ast.Attribute(attr="due_time")]):
+                is_foreign = True
+            case ast.Constant(value=str(text)):
+                is_foreign = re.search(r"\bUPDATE\b.*\bSET\b.*\b(state|due_time)\b", text, re.DOTALL) is not None
+            case _:
+                is_foreign = False
+        if is_foreign:
+            yield ast.unparse(node)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rows.update(state=State.CANCELED)",
+        "ScheduledFunction.objects.filter(pk=1).update(attempts=1, due_time=now)",
+        "rows.bulk_update(changed, ['due_time'])",
+        "database.change(1, {'state': 'failed'}, only_if={})",
+        "function.due_time = now",
+        "cursor.execute('UPDATE t SET state = 1')",
+    ],
+)
+def test_writing_past_the_state_machine_is_found(source):
+    assert list(foreign_writes(source))
+
+
+def test_nobody_else_changes_a_state_or_a_due_time():
+    elsewhere = {
+        path
+        for path in PACKAGE.rglob("*.py")
+        if path != Path(transitions.__file__) and not path.is_relative_to(PACKAGE / "databases")
+    }
+    others = [f"{path}: {place}" for path in elsewhere for place in foreign_writes(path.read_text())]
+    assert not others
+
+
+def test_only_two_kinds_of_statement_update_the_table():
+    updates = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        for _ in re.findall(r"UPDATE \{TABLE\}", path.read_text())
+    ]
+    # One row by its id, and each of several: once for PostgreSQL, and once for the others.
+    assert sorted(updates) == ["databases/postgresql/database.py", "databases/queries.py", "databases/queries.py"]
+
+
+def test_the_table_that_a_newcomer_reads_is_true():
+    rows = re.findall(r"^``([A-Z_]+)``\s{2,}(.+?)\s{2,}(\S+)\s{2,}", transitions.__doc__ or "", re.MULTILINE)
+    assert {name: (set(sources.split(", ")), target) for name, sources, target in rows} == {
+        name: ({source.value for source in each.sources}, each.target.value) for name, each in TRANSITIONS.items()
+    }
+
+
+def test_what_has_ended_stays_as_it_is():
+    assert not [name for name, each in TRANSITIONS.items() if set(each.sources) & FINISHED]
+    assert {each.target for each in TRANSITIONS.values() if each.target in FINISHED} == FINISHED
+
+
+@pytest.mark.parametrize("name", TRANSITIONS)
+@pytest.mark.parametrize("state", State)
+def test_a_transition_changes_a_row_that_is_where_it_begins_and_no_other(name, state, transactional_db):
+    transition = TRANSITIONS[name]
+    function_id = ctx.scheduler.run_after(60_000, write, label="x")
+    rows = ScheduledFunction.objects.filter(pk=function_id)
+    rows.update(state=state)
+    before = rows.values().get()
+    changes = {column: VALUES[column] for column in transition.writes}
+
+    changed = transition.apply_to_rows(database_for("default"), rows, changes)
+
+    row = rows.get()
+    if state in transition.sources:
+        assert (changed, row.state) == (1, transition.target)
+        assert (row.completed_time is not None) == (transition.target in FINISHED)
+    else:
+        assert changed == 0
+        assert rows.values().get() == before
+
+
+@pytest.mark.parametrize("name", [name for name, each in TRANSITIONS.items() if each.compares])
+def test_whoever_has_seen_something_else_changes_nothing(name, transactional_db):
+    transition = TRANSITIONS[name]
+    function_id = ctx.scheduler.run_after(60_000, write, label="x")
+    (source,) = transition.sources
+    rows = ScheduledFunction.objects.filter(pk=function_id)
+    rows.update(state=source, attempts=3, crashes=3, executor="it")
+    changes = {column: VALUES[column] for column in transition.writes if column != "due_time"}
+    if "due_time" in transition.writes:
+        changes["due_time"] = rows.get().due_time
+    seen = {column: getattr(rows.get(), column) for column in transition.compares}
+    stale = {column: "another" if isinstance(value, str) else value - 1 for column, value in seen.items()}
+    before = rows.values().get()
+
+    assert not transition.apply(database_for("default"), function_id, changes, seen=stale)
+    assert rows.values().get() == before
+    assert transition.apply(database_for("default"), function_id, changes, seen=seen)
+    assert rows.get().state == transition.target
+
+
+def test_a_transition_is_given_what_it_writes_and_nothing_else(transactional_db):
+    with pytest.raises(AssertionError, match="crashes"):
+        transitions.BEGIN.apply(database_for("default"), 1, {"crashes": 1})
+
+
+def test_a_success_is_the_same_alone_and_in_a_group(transactional_db):
+    database = database_for("default")
+    one, other = ctx.scheduler.run_after_many(0, write, [{"label": "x"}, {"label": "x"}])
+    own: dict[str, Any] = {
+        "attempts": 1,
+        "started_time": database.current_time(),
+        "completed_time": database.current_time(),
+        "result": "7",
+    }
+    if database.connection.vendor != "postgresql":
+        adapt = database.connection.ops.adapt_datetimefield_value
+        own |= {column: adapt(own[column]) for column in ("started_time", "completed_time")}
+
+    assert transitions.SUCCEED.apply(database, one, {**own, "executor": "x"})
+    assert transitions.SUCCEED.apply_to_each(database, [{"id": other, **own}], {"executor": "x"})
+
+    columns = ["state", "kind", "attempts", "started_time", "completed_time", "result", "error", "executor"]
+    alone, grouped = ScheduledFunction.objects.order_by("pk").values(*columns)
+    assert alone == grouped
+    assert (alone["state"], alone["kind"], alone["result"]) == (State.SUCCESS, Kind.MUTATION, 7)
