@@ -1,4 +1,4 @@
-"""Functions scheduled inside a transaction, durably and if and only if it commits.
+"""Schedule functions inside a transaction: durably, and if and only if it commits.
 
 The public names are imported when they are first asked for, because Django imports this package before
 models can be. ``docs/architecture.md`` tells what each file and folder here is.
@@ -29,13 +29,13 @@ __all__ = [
 _HOMES = {
     "Context": "context",
     "ScheduledFunctionId": "models",
-    "action": "functions.decorators",
-    "api": "functions.registry",
+    "action": "functions",
+    "api": "functions",
     "ctx": "context",
-    "internal": "functions.registry",
-    "internal_action": "functions.decorators",
-    "internal_mutation": "functions.decorators",
-    "mutation": "functions.decorators",
+    "internal": "functions",
+    "internal_action": "functions",
+    "internal_mutation": "functions",
+    "mutation": "functions",
 }
 
 

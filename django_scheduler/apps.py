@@ -1,4 +1,4 @@
-"""The app: when Django starts, the modules ``functions`` and ``crons`` of every installed app are imported."""
+"""The app imports the modules ``functions`` and ``crons`` of every installed app when Django starts."""
 
 from importlib import import_module
 
@@ -17,12 +17,8 @@ class DjangoSchedulerConfig(AppConfig):
         import_module("django_scheduler.crons.models")
 
     def ready(self) -> None:
-        from django_scheduler import checks, fleet  # noqa: F401  (registers the checks)
-        from django_scheduler.functions import registry
-        from django_scheduler.signals import function_finished
-        from django_scheduler.tasks import announce_end, find_task_function
+        from django_scheduler import checks, fleet, tasks  # noqa: F401  (registers the checks)
 
-        registry.add_source(find_task_function)
-        function_finished.connect(announce_end)
+        tasks.register()
         fleet.register()
         autodiscover_modules("functions", "crons")

@@ -1,4 +1,4 @@
-"""The settings: one dict, ``DJANGO_SCHEDULER``, in which every key is optional.
+"""The settings are one dict, ``DJANGO_SCHEDULER``, in which every key is optional.
 
 It is read when it is needed, so ``override_settings`` works. Unknown keys and wrong types are system
 checks (``django_scheduler.E001`` and ``E002``), so that a typing mistake does not pass unnoticed.
@@ -7,6 +7,7 @@ checks (``django_scheduler.E001`` and ``E002``), so that a typing mistake does n
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from types import NoneType
 from typing import Any, Literal, get_args
 
 from django.conf import settings as django_settings
@@ -19,9 +20,9 @@ Clock = Literal["database", "python"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What can be set, and what holds where it is not."""
+    """Has every setting, with its default."""
 
-    #: Whose clock says what is due: the database's, which all hosts share, or ``timezone.now()``, which
+    #: Which clock says what is due: the database's, which all hosts share, or ``timezone.now()``, which
     #: freezegun and time-machine can move.
     CLOCK: Clock = "database"
     #: How many functions one transaction may schedule one by one.
@@ -41,7 +42,7 @@ class Settings:
     #: How often an idle executor looks for due functions although nothing woke it. ``None``: what suits the
     #: database: 5 s on PostgreSQL, 0.5 s on MySQL and MariaDB and behind a pooler, 1 s on SQLite.
     POLL_INTERVAL: timedelta | None = None
-    #: How long the body of a mutation may run that does not say so itself (``timeout=``). ``None``: for ever.
+    #: How long the body of a mutation may run that has no ``timeout=`` of its own. ``None``: for ever.
     MUTATION_TIMEOUT: timedelta | None = timedelta(seconds=60)
     #: The wait before the first retry after a transient error; it doubles with each one (full jitter).
     BACKOFF_INITIAL: timedelta = timedelta(seconds=0.5)
@@ -49,8 +50,8 @@ class Settings:
     BACKOFF_MAXIMUM: timedelta = timedelta(hours=2)
     #: Whether executors of this environment run crons.
     CRONS: bool = True
-    #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or where
-    #: to import it from. See ``django_scheduler.masking``.
+    #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or its
+    #: dotted path. See ``django_scheduler.masking``.
     MASK: str | Callable[[str, Any], Any] = "django_scheduler.masking.mask_by_key"
     #: Who may call a public function over HTTP, for a site that includes ``django_scheduler.urls``: the dotted path
     #: of ``(request, function) -> bool``. ``None``: everybody.
@@ -66,17 +67,18 @@ class Settings:
 
 NAMES = tuple(field.name for field in fields(Settings))
 
-_DURATIONS = {name for name in NAMES if isinstance(getattr(Settings(), name), timedelta)} | {"POLL_INTERVAL"}
-_MAY_BE_NONE = {"RETENTION", "POLL_INTERVAL", "HTTP_PERMISSION", "EXECUTOR", "MUTATION_TIMEOUT"}
+# The type of each setting, and what it is a union of.
+_TYPES = {field.name: (field.type, *get_args(field.type)) for field in fields(Settings)}
 
 
 def invalid_value(name: str, value: Any) -> str | None:
-    """What is wrong with ``value`` as the setting ``name``, or ``None``."""
-    if value is None and name in _MAY_BE_NONE:
+    """Return what is wrong with ``value`` as the setting ``name``, or ``None``."""
+    types = _TYPES[name]
+    if value is None and NoneType in types:
         return None
     if name == "CLOCK":
         return None if value in get_args(Clock) else 'must be "database" or "python"'
-    if name == "CRONS":
+    if bool in types:
         return None if isinstance(value, bool) else "must be True or False"
     if name == "MASK":
         return None if isinstance(value, str) or callable(value) else "must be a callable or its import path"
@@ -86,7 +88,7 @@ def invalid_value(name: str, value: Any) -> str | None:
     if name == "EXECUTOR":
         valid = isinstance(value, str) and value.startswith("tasks:") and value != "tasks:"
         return None if valid else 'must be "tasks:" and an alias of TASKS'
-    if name in _DURATIONS:
+    if timedelta in types:
         valid = isinstance(value, timedelta) and value > timedelta(0)
         return None if valid else "must be a positive datetime.timedelta"
     valid = isinstance(value, int) and not isinstance(value, bool) and value > 0
@@ -98,7 +100,7 @@ _read = Settings()
 
 
 def get_settings() -> Settings:
-    """The settings in force now.
+    """Return the settings in force now.
 
     Raises ``ImproperlyConfigured`` for an unknown key or a wrong value.
     """

@@ -1,4 +1,4 @@
-"""``ctx``: what a function may do besides its own work. First parameter of every function, and importable.
+"""``ctx`` gives a function the scheduler. It is the first parameter of every function, and can be imported.
 
 The imported ``ctx`` is bound to whatever runs now; the one that a function receives is bound to that
 function, wherever the function hands it.
@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 
 class Context:
-    """The interface between a function and the scheduler."""
+    """Gives a function, a view or a service the scheduler, and says what is running."""
 
     def __init__(self, bound_to: Running | None = None) -> None:
         self._bound_to = bound_to
@@ -36,7 +36,7 @@ class Context:
         return self._bound_to or running.get()
 
     def bound_to(self, function: Running) -> Context:
-        """This interface for another function."""
+        """Return a context for another function."""
         return type(self)(function)
 
     @property
@@ -46,7 +46,7 @@ class Context:
 
     @property
     def crons(self) -> Crons:
-        """Registers and steers crons, as part of the transaction that is open."""
+        """Registers, changes and pauses crons, as part of the transaction that is open."""
         return Crons(self.running)
 
     @property
@@ -57,25 +57,26 @@ class Context:
 
     @property
     def user(self) -> AbstractBaseUser | AnonymousUser | None:
-        """Whose request called the function over HTTP; ``None`` in every other case.
+        """The user whose request called the function over HTTP; ``None`` in every other case.
 
-        Nobody's request reaches a scheduled function, not even that of a user whose mutation has scheduled it.
+        A scheduled function has none, even if it was scheduled by a mutation that a user's request called.
         """
         current = self.running
         return current.user if current else None
 
     @property
     def deadline(self) -> datetime | None:
-        """When the time of the scheduled function that is executing is up, or ``None``: never, or none is executing.
+        """The time at which the timeout of the scheduled function that is executing ends.
 
-        An aware ``datetime`` by the clock of the executor's host.
+        An aware ``datetime`` by the clock of the executor's host; ``None`` if there is no timeout, or if no scheduled
+        function is executing.
         """
         current = self.running
         return current.deadline if current else None
 
     @property
     def canceled(self) -> bool:
-        """Whether there is no more use in going on: for a long action to ask now and then, and to end early.
+        """Whether the function should end early: for a long action to ask now and then.
 
         True once the deadline has passed, the function has been canceled, or its process is about to end. It reads the
         function's record once a second at most, however often it is asked. In async code: ``await ctx.acanceled()``.

@@ -1,26 +1,26 @@
-"""Every error that this app raises, and the one that a function raises to be retried.
+"""The errors that this app raises, and those that functions raise.
 
-Each says what was attempted, on which function or id, and what to do. None is raised after something
-has been written: a call that raises has changed nothing.
+Each says what was attempted, on which function or id, and what to do. A call that raises one of them has changed
+nothing.
 """
 
 import json
 
 
 class SchedulerError(Exception):
-    """Base of every error of this app."""
+    """Is the base of every error of this app."""
 
 
 class InvalidSchedule(SchedulerError, ValueError):
-    """A delay, a time or a cron that cannot be: negative, not finite, naive, or over five years away."""
+    """A delay, a time or a schedule is invalid: negative, not finite, naive, or over five years away."""
 
 
 class InvalidArguments(SchedulerError, TypeError):
-    """Arguments that do not fit the function's signature, or that cannot be stored or restored."""
+    """Arguments do not fit the function's signature, or cannot be stored or restored."""
 
 
 class FunctionNotFound(SchedulerError, LookupError):
-    """No function of that name is registered (or none of that visibility or kind)."""
+    """No function of that name, visibility and kind is registered."""
 
 
 class TooManyScheduled(SchedulerError):
@@ -32,7 +32,7 @@ class ArgumentsTooLarge(SchedulerError):
 
 
 class UnknownScheduledFunction(SchedulerError, LookupError):
-    """No scheduled function has that id: it never had, was rolled back, or its retention has passed."""
+    """No scheduled function has that id: it was never committed, or its retention has passed."""
 
 
 class AlreadyFinished(SchedulerError):
@@ -40,19 +40,19 @@ class AlreadyFinished(SchedulerError):
 
 
 class CannotCancelSelf(SchedulerError):
-    """A function asked to cancel itself. To end early, return or raise."""
+    """A function asked to cancel itself. To end early, it returns or raises."""
 
 
 class Canceled(SchedulerError):
-    """What a canceled function has ended with, where a result must name an error. It is never raised."""
+    """A function was canceled. It is named where a result must name an error, and never raised."""
 
 
 class Lost(SchedulerError):
-    """What an action has ended with whose executor is gone. It is on record, and never raised."""
+    """The executor of an action is gone. It is on record, and never raised."""
 
 
 class CronExists(SchedulerError):
-    """There is a cron of that name already, in code or at run time."""
+    """A cron of that name exists already, in code or registered at run time."""
 
 
 class UnknownCron(SchedulerError, LookupError):
@@ -60,21 +60,21 @@ class UnknownCron(SchedulerError, LookupError):
 
 
 class CronDefinedInCode(SchedulerError):
-    """The cron is defined in code, so it can be paused at run time, but neither changed nor deleted."""
+    """The cron is defined in code: at run time it can be paused, but neither changed nor deleted."""
 
 
 class CronUnfinished(SchedulerError):
-    """The previous run of the cron is unfinished, and two never run at a time."""
+    """The previous run of the cron is unfinished, and a cron never has two runs at a time."""
 
 
 class BrokenTransaction(SchedulerError):
-    """The body of a mutation returned, but the database would not keep all that it has done."""
+    """The body of a mutation returned, but the database would not commit everything that it has done."""
 
 
 class ApplicationError(SchedulerError):
-    """Raised by a function to tell the client that called it over HTTP what is wrong, in its own words.
+    """A function raises it to tell the client that called it over HTTP what is wrong.
 
-    ``data``: any JSON. A mutation is rolled back by it as by any error. A client sees nothing of other errors.
+    ``data``: any JSON. A mutation is rolled back by it as by any error. The client is told nothing about other errors.
 
     Example::
 
@@ -93,15 +93,15 @@ class ApplicationError(SchedulerError):
 
 
 class TimedOut(BaseException):
-    """Raised inside the body of a scheduled mutation, wherever it is, when its time is up.
+    """Raised inside the body of a scheduled mutation, wherever it is, when its timeout has passed.
 
-    It is no ``Exception``, so that ``except Exception`` lets it pass. Whoever catches it cannot keep it from taking
-    effect: the mutation is rolled back, and is ``failed`` with the failure ``timeout``.
+    It is not an ``Exception``, so ``except Exception`` does not catch it. The mutation is rolled back, and ``failed``
+    with the failure ``timeout``, even if its body catches it all the same.
     """
 
 
 class TransientError(SchedulerError):
-    """Raised by the body of a mutation to be rolled back and retried later, with backoff.
+    """The body of a mutation raises it to be rolled back and retried later, with backoff.
 
     Example::
 

@@ -1,10 +1,10 @@
-"""Masking: what nobody may read in the admin, although it is among the arguments of a function.
+"""Masking hides secrets among the arguments and the result of a function from those who look at it in the admin.
 
 The setting ``MASK`` names a callable that is given the name of a function and its arguments, or its result, as the
 JSON that is stored, and returns what to show instead. The default goes by the names of keys, at any depth.
 
-What is masked in the list and on the detail page is masked for the search too: a function is only found by what can
-be read of it. Errors and tracebacks are shown as the exception wrote them.
+What is masked in the list and on the page of a function is masked for the search too: a function is only found by what
+can be read of it. Errors and tracebacks are shown as the exception wrote them.
 """
 
 import re
@@ -25,7 +25,7 @@ SECRET_KEY = re.compile(
 
 
 def masked(name: str, value: JSONValue) -> JSONValue:
-    """Arguments or result of the function ``name`` as they may be shown. Shows nothing if the callable raises."""
+    """Return arguments or result of the function ``name`` as they may be shown: nothing if the callable raises."""
     try:
         mask = get_settings().MASK
         mask = import_string(mask) if isinstance(mask, str) else mask
@@ -55,7 +55,7 @@ def mask_by_key(name: str, value: JSONValue) -> JSONValue:
 
 
 def unmasked(entered: JSONValue, shown: JSONValue, stored: JSONValue) -> JSONValue:
-    """What somebody has entered who was shown a masked value: what was left as it was shown, is what is stored."""
+    """Return what somebody means who was shown a masked value: what was left as it was shown is what is stored."""
     if entered == shown:
         return stored
     if isinstance(entered, dict) and isinstance(shown, dict) and isinstance(stored, dict):

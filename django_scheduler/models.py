@@ -1,6 +1,4 @@
-"""Partial indexes, and what does their work where there are none.
-
-The record: one row per scheduled function, one per executor that is alive, and one per paused queue.
+"""The tables have one row per scheduled function, one per executor that is alive, and one per paused queue.
 
 Any code may read these tables; only this app writes them.
 """
@@ -15,32 +13,6 @@ from django.db.backends.ddl_references import Statement
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler import values
-
-
-class PartialIndex(models.Index):
-    """An index of the rows that meet a condition, on ``fields``; in MySQL of all rows, on ``fields_in_mysql``.
-
-    The condition's column does not belong into ``fields``: PostgreSQL knows that each row of the index meets the
-    condition, forgets that the query asks for it, and then takes an index that this column leads for one whose
-    first column nobody asks for. Measured with 220,000 pending rows: 52 ms instead of 0.7.
-    """
-
-    def __init__(self, *, fields_in_mysql: Sequence[str], **options: Any) -> None:
-        super().__init__(**options)
-        self.fields_in_mysql = list(fields_in_mysql)
-
-    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
-        path, arguments, options = super().deconstruct()
-        return path, arguments, {**options, "fields_in_mysql": self.fields_in_mysql}
-
-    def create_sql(
-        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor, using: str = "", **options: Any
-    ) -> Statement:
-        if schema_editor.connection.features.supports_partial_indexes:
-            return super().create_sql(model, schema_editor, using, **options)
-        plain = models.Index(fields=self.fields_in_mysql, name=self.name)
-        return plain.create_sql(model, schema_editor, using, **options)
-
 
 LONGEST_QUEUE_NAME = 100
 LONGEST_REASON, LONGEST_USER_NAME = 500, 255
@@ -65,13 +37,38 @@ UNFINISHED = (State.PENDING, State.IN_PROGRESS)
 
 
 class Failure(models.TextChoices):
-    """Why a function is ``failed``."""
+    """Says why a function is ``failed``."""
 
     ERROR = "error", _("its body raised an exception")
     LOST = "lost", _("its executor is gone, the outcome is unknown")
     TIMEOUT = "timeout", _("it ran longer than it may")
     MISSING = "missing", _("its function no longer exists")
     CRASHED = "crashed", _("it killed its process again and again")
+
+
+class PartialIndex(models.Index):
+    """Indexes the rows that meet a condition, on ``fields``; in MySQL all rows, on ``fields_in_mysql``.
+
+    Leave the condition's column out of ``fields``. PostgreSQL knows that each row of the index meets the condition, so
+    it drops the condition from the query, and then sees no reason to use an index whose first column is that one.
+    Measured with 220,000 pending rows: 52 ms instead of 0.7.
+    """
+
+    def __init__(self, *, fields_in_mysql: Sequence[str], **options: Any) -> None:
+        super().__init__(**options)
+        self.fields_in_mysql = list(fields_in_mysql)
+
+    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
+        path, arguments, options = super().deconstruct()
+        return path, arguments, {**options, "fields_in_mysql": self.fields_in_mysql}
+
+    def create_sql(
+        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor, using: str = "", **options: Any
+    ) -> Statement:
+        if schema_editor.connection.features.supports_partial_indexes:
+            return super().create_sql(model, schema_editor, using, **options)
+        plain = models.Index(fields=self.fields_in_mysql, name=self.name)
+        return plain.create_sql(model, schema_editor, using, **options)
 
 
 class ScheduledFunction(models.Model):
@@ -90,7 +87,7 @@ class ScheduledFunction(models.Model):
     started_time = models.DateTimeField(_("started"), null=True)
     completed_time = models.DateTimeField(_("completed"), null=True)
     attempts = models.PositiveIntegerField(_("attempts"))
-    # How often its body was running when its process ended unexpectedly.
+    # How many times its process ended unexpectedly while its body was running.
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0, db_default=0)
     result = models.JSONField(_("result"), null=True)
     failure = models.CharField(_("failure"), max_length=16, choices=Failure.choices, blank=True)
@@ -130,7 +127,7 @@ class ScheduledFunction(models.Model):
             ("run_again_scheduledfunction", _("Can run scheduled function again")),
             ("reschedule_scheduledfunction", _("Can reschedule scheduled function")),
         ]
-        # What is pending is kept apart from the finished millions.
+        # Pending functions are indexed apart from the millions that have finished.
         indexes = [
             PartialIndex(
                 fields=["queue", "priority", "due_time", "id"],
@@ -150,7 +147,7 @@ class ScheduledFunction(models.Model):
                 fields_in_mysql=["completed_time"],
                 name="django_scheduler_completed",
             ),
-            # For people who look: none of these costs a function anything that succeeds and has no parent.
+            # The rest are for the admin: they cost nothing for a function that succeeds and has no parent.
             PartialIndex(
                 fields=["state", "completed_time", "id"],
                 condition=models.Q(state__in=[State.FAILED, State.CANCELED]),
@@ -176,18 +173,18 @@ class ScheduledFunction(models.Model):
 
     @classmethod
     def check(cls, **kwargs: Any) -> list[checks.CheckMessage]:
-        # W037 says that MySQL ignores an index's condition. PartialIndex does not.
+        # W037 warns that MySQL ignores the condition of an index. PartialIndex has other fields there.
         return [message for message in super().check(**kwargs) if message.id != "models.W037"]
 
     def decoded_args(self) -> dict[str, object]:
-        """The arguments as the function receives them.
+        """Return the arguments as the function receives them.
 
         Raises ``InvalidArguments`` if one cannot be restored any more.
         """
         return values.load_arguments(self.name, self.args)
 
     def decoded_result(self) -> object:
-        """What the function returned, or ``None`` where nothing is recorded."""
+        """Return what the function returned, or ``None`` where nothing is on record."""
         return None if self.result is None else values.load_result(self.result)
 
 
@@ -196,10 +193,10 @@ class Executor(models.Model):
 
     name = models.CharField(_("name"), max_length=255, primary_key=True)
     host = models.CharField(_("host"), max_length=255)
-    # Which processes can see each other's ids: one kernel, one namespace of process ids.
+    # Processes of one process space see each other's ids: one kernel, one namespace of process ids.
     process_space = models.CharField(_("process space"), max_length=255)
     process_id = models.PositiveIntegerField(_("process id"))
-    # Tells the process from a later one that was given the same id.
+    # Distinguishes the process from a later one that was given the same id.
     process_start = models.CharField(_("process start"), max_length=64)
     started_time = models.DateTimeField(_("started"))
     heartbeat_time = models.DateTimeField(_("last heartbeat"))
@@ -208,7 +205,7 @@ class Executor(models.Model):
     version = models.CharField(_("version"), max_length=64)
     django_version = models.CharField(_("Django version"), max_length=64)
     python_version = models.CharField(_("Python version"), max_length=64)
-    # What it was executing at its last heartbeat: a list of {"id": ..., "name": ...}.
+    # What it was executing at its last heartbeat, as a list of {"id": ..., "name": ...}.
     running = models.JSONField(_("running"), default=list)
 
     class Meta:
@@ -220,7 +217,7 @@ class Executor(models.Model):
 
 
 class Overview(ScheduledFunction):
-    """Not a table: the admin's entry for the page that shows how the scheduler is doing."""
+    """Is not a table, but the admin's entry for the page that shows how the scheduler is doing."""
 
     class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         proxy = True
@@ -230,9 +227,9 @@ class Overview(ScheduledFunction):
 
 
 class Pause(models.Model):
-    """A queue that executors do not serve at present: scheduling into it goes on, and what is due waits."""
+    """A queue that executors do not serve for now: functions are still scheduled into it, and wait."""
 
-    #: Stands for every queue, those included that do not exist yet.
+    #: Stands for every queue, also for those that do not exist yet.
     EVERYTHING = ""
 
     queue = models.CharField(_("queue"), max_length=LONGEST_QUEUE_NAME, primary_key=True)

@@ -1,8 +1,8 @@
-"""Pause and resume: whether executors serve a queue, or any.
+"""Pause queues and resume them: executors do not serve a queue that is paused.
 
-A pause is a row, which the executors read in the same statement in which they look for what is due. What they
-believe of an earlier look they believe for half a second, so nothing begins later than that; a wake-up mostly tells
-them sooner. What is executing ends as always, and scheduling goes on.
+A pause is a row, which executors read in the same statement in which they look for what is due. They rely on what
+they have read for up to half a second, so a pause takes effect within that time; a wake-up mostly tells them sooner.
+What is executing ends as always, and functions can still be scheduled.
 """
 
 from functools import partial
@@ -15,9 +15,9 @@ from django_scheduler.scheduling import wakeup
 
 
 def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused_by: str = "") -> bool:
-    """Pause a queue, or with ``Pause.EVERYTHING`` all of them; ``False`` if it is paused already.
+    """Pause a queue, or all of them with ``Pause.EVERYTHING``; return ``False`` if it is paused already.
 
-    Raises ``ValueError`` if no queue can have that name, and if there is no such database.
+    Raises ``ValueError`` if no queue can have that name, or if there is no such database.
     """
     _check_database(using)
     if len(queue) > LONGEST_QUEUE_NAME:
@@ -36,7 +36,7 @@ def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused
 
 
 def resume(using: str, queue: str = Pause.EVERYTHING) -> bool:
-    """End the pause of a queue, or with ``Pause.EVERYTHING`` that of all together; ``False`` if there was none.
+    """End the pause of a queue, or that of all with ``Pause.EVERYTHING``; return ``False`` if there was none.
 
     Raises ``ValueError`` if there is no such database.
     """

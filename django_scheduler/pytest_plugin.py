@@ -1,6 +1,7 @@
-"""The pytest plugin: the fixture ``scheduler``. It is found when the package is installed beside pytest.
+"""The pytest plugin has the fixture ``scheduler``. pytest finds it where this package is installed.
 
-pytest imports this in every run of the environment, also where Django is not set up: so all else is imported later.
+pytest imports this in every run of the environment, also where Django is not set up, so everything else is imported
+later.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def scheduler(db: None) -> Iterator[ManualScheduler]:
-    """Executes scheduled functions when the test says so: see ``django_scheduler.testing``."""
+    """Execute scheduled functions when the test says so: see ``django_scheduler.testing``."""
     from django_scheduler.testing import ManualScheduler
 
     with ManualScheduler() as manual_scheduler:
@@ -25,7 +26,7 @@ def scheduler(db: None) -> Iterator[ManualScheduler]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    # Also for what other fixtures schedule, whichever of them comes first.
+    # The clock is Python's for other fixtures too, whichever of them comes first.
     if "scheduler" not in getattr(item, "fixturenames", ()):
         return (yield)
     from django_scheduler.times import pythons_clock

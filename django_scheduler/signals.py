@@ -1,4 +1,4 @@
-"""Signals: what happens to scheduled functions, told to whoever wants to count, trace or be alarmed.
+"""Signals tell what happens to scheduled functions, for counting, tracing and alerting::
 
     from django.dispatch import receiver
     from django_scheduler.signals import function_finished
@@ -8,9 +8,9 @@
         if failure == "timeout":
             ...
 
-They tell what has been decided. A receiver that raises is logged (by Django, to ``django.dispatch``) and changes
-nothing. Receivers are called in the thread that schedules or executes, so a slow one slows that down. The sender is
-``ScheduledFunction``. All arguments are listed in ``docs/monitoring.md``; take ``**kwargs``, because more may come.
+A receiver that raises is logged (by Django, to ``django.dispatch``) and changes nothing. Receivers are called in the
+thread that schedules or executes, so a slow one slows that down. The sender is ``ScheduledFunction``. All arguments are
+listed in ``docs/monitoring.md``; take ``**kwargs``, because more may be added.
 
 ``function_scheduled`` is sent once per function, when its transaction has committed. ``function_started`` is sent
 before each attempt; that of a mutation is within its transaction, so a receiver cannot use its database then.
@@ -26,17 +26,16 @@ from django_scheduler.telemetry import warn
 
 function_scheduled = Signal()
 function_started = Signal()
-#: Its row says how it has ended.
 function_finished = Signal()
 
 
 def send(signal: Signal, **arguments: Any) -> None:
-    """Tell every receiver. What one raises is logged, and changes nothing."""
+    """Send a signal to every receiver. What one raises is logged, and changes nothing."""
     if not signal.receivers:
         return
     try:
         signal.send_robust(ScheduledFunction, **arguments)
-    except BaseException as error:  # Django has dealt with every Exception; SystemExit is left
+    except BaseException as error:  # Django logs every Exception; this is for others, such as SystemExit
         warn(
             "%s %s: a receiver of a signal failed: %r", arguments["name"], arguments["function_id"], error, error=error
         )

@@ -1,13 +1,13 @@
-"""What is going on now: for ``manage.py scheduler_status``, the admin, and metrics.
+"""``status()`` says what is going on now: for ``manage.py scheduler_status``, the admin, and metrics.
 
-Reading it locks nothing and costs little, whatever is on record: each lane is looked up in the index of what is
-pending, and a count stops at ``MOST_COUNTED``. (Measured on PostgreSQL with a million pending functions: 16 ms; it
-would be 80 if they were counted to the last one.)
+It locks nothing and costs little, whatever is on record: each lane is looked up in the index of what is pending, and
+a count stops at ``MOST_COUNTED``. (Measured on PostgreSQL with a million pending functions: 16 ms; it would be 80 if
+all of them were counted.)
 
 Lag is the age of the oldest due function that nobody is executing. An action that executes is not pending. A mutation
 that executes is, because nothing is committed yet: PostgreSQL shows which row its transaction holds, so it does not
 count. Elsewhere it is known only from the last heartbeat of its executor, so up to ``HEARTBEAT_INTERVAL`` of its own
-duration may be taken for lag. Lag may so be reported too long, and never too short.
+duration may be taken for lag. So lag may be reported too long, and never too short.
 """
 
 from collections import Counter
@@ -29,24 +29,24 @@ MOST_COUNTED = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStatus:
-    """What waits in one queue."""
+    """Says what waits in one queue."""
 
     queue: str
-    #: Functions that have not ended, except for actions that are executing; due ones, and ones in the future.
+    #: How many functions are pending, whether they are due or not. A mutation that is executing is one of them.
     pending: int
-    #: Of these, how many could start now. A mutation that is executing is one of them.
+    #: How many of these are due.
     due: int
-    #: For how long the oldest due function has been waiting that nobody executes, in seconds.
+    #: For how long the oldest due function that nobody is executing has been due, in seconds.
     lag: float
-    #: Whether somebody has paused it, or everything.
+    #: Whether it is paused, by itself or with every queue.
     is_paused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseStatus:
-    """A pause, and who wanted it."""
+    """Says what is paused, by whom, and why."""
 
-    #: Empty: every queue.
+    #: Its name; empty for every queue.
     queue: str
     reason: str
     paused_by: str
@@ -55,7 +55,7 @@ class PauseStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningFunction:
-    """A function whose body was running at the last heartbeat of its executor."""
+    """Names a function whose body was running at the last heartbeat of its executor."""
 
     id: int
     name: str
@@ -63,7 +63,7 @@ class RunningFunction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorStatus:
-    """One executor on record."""
+    """Describes one executor on record."""
 
     name: str
     host: str
@@ -71,19 +71,19 @@ class ExecutorStatus:
     queues: tuple[str, ...]
     concurrency: int
     started_time: datetime
-    #: How long ago it said that it is alive, in seconds, by the database's clock.
+    #: How long ago its last heartbeat was, in seconds, by the database's clock.
     silence: float
     #: Whether that is no longer ago than ``HEARTBEAT_TIMEOUT``.
     is_alive: bool
-    #: Of this app.
+    #: The version of this app.
     version: str
-    #: At its last heartbeat: actions, and mutations, which nothing else shows.
+    #: What it was executing at its last heartbeat. Only here mutations are shown that are executing.
     running: tuple[RunningFunction, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How many functions have ended within the last minute."""
+    """Says how many functions have ended within the last minute."""
 
     succeeded: int
     failed: int
@@ -91,22 +91,22 @@ class Ended:
 
     @property
     def finished(self) -> int:
-        """Succeeded or failed."""
+        """How many have succeeded or failed."""
         return self.succeeded + self.failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What was going on in one database at one moment."""
+    """Says what was going on in one database at one moment."""
 
-    #: Every queue in which something is pending, by name.
+    #: The queues in which something is pending, ordered by name.
     queues: tuple[QueueStatus, ...]
-    #: By queue.
+    #: Ordered by queue.
     pauses: tuple[PauseStatus, ...]
-    #: How many functions are being executed.
+    #: How many actions are being executed.
     running: int
     ended_per_minute: Ended
-    #: By name.
+    #: Ordered by name.
     executors: tuple[ExecutorStatus, ...]
 
     @property
@@ -119,12 +119,12 @@ class Status:
 
     @property
     def lag(self) -> float:
-        """For how long the oldest due function has been waiting that nobody executes, in seconds."""
+        """For how long the oldest due function that nobody is executing has been due, in seconds."""
         return max((queue.lag for queue in self.queues), default=0.0)
 
     @property
     def unwanted_lag(self) -> float:
-        """The lag, without what waits because somebody has paused it."""
+        """The lag of the queues that are not paused, in seconds."""
         return max((queue.lag for queue in self.queues if not queue.is_paused), default=0.0)
 
     @property
@@ -133,7 +133,7 @@ class Status:
 
 
 def status(using: str | None = None) -> Status:
-    """What is going on now in the database of that alias; default: where ``ScheduledFunction`` is read from.
+    """Return what is going on now in the database of that alias; default: where ``ScheduledFunction`` is read from.
 
     Raises the database's error if it cannot be reached, or is not migrated.
 
@@ -153,13 +153,13 @@ def status(using: str | None = None) -> Status:
 
 
 def pauses(using: str) -> tuple[PauseStatus, ...]:
-    """Every pause."""
+    """Return every pause, ordered by queue."""
     rows = Pause.objects.using(using).order_by("queue")
     return tuple(PauseStatus(**row) for row in rows.values("queue", "reason", "paused_by", "paused_time"))
 
 
 def queues(using: str) -> tuple[QueueStatus, ...]:
-    """Every queue in which something is pending."""
+    """Return the queues in which something is pending, ordered by name."""
     database = database_for(using)
     backlogs: dict[str, list[Backlog]] = {}
     lanes = database.lanes()
@@ -179,12 +179,12 @@ def queues(using: str) -> tuple[QueueStatus, ...]:
 
 
 def running(using: str) -> int:
-    """How many functions are being executed."""
+    """Return how many actions are being executed."""
     return ScheduledFunction.objects.using(using).filter(state=State.IN_PROGRESS).count()
 
 
 def ended_per_minute(using: str) -> Ended:
-    """How many functions have ended within the last minute."""
+    """Return how many functions have ended within the last minute."""
     a_minute_ago = database_for(using).now() - timedelta(minutes=1)
     functions = ScheduledFunction.objects.using(using).filter(completed_time__gt=a_minute_ago)
     ended = Counter(dict(functions.order_by().values_list("state").annotate(Count("pk"))))
@@ -192,7 +192,7 @@ def ended_per_minute(using: str) -> Ended:
 
 
 def executors(using: str) -> tuple[ExecutorStatus, ...]:
-    """Every executor on record: also one that has gone and that nobody has buried yet."""
+    """Return every executor on record, also one whose process is gone and whose row has not been deleted yet."""
     rows = Executor.objects.using(using).annotate(now=database_for(using).now()).order_by("pk")
     return tuple(_executor_status(row) for row in rows)
 

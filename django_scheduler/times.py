@@ -1,9 +1,9 @@
-"""Delays and times as callers give them.
+"""Parse the delays and times that callers give, and say which clock decides what is due.
 
 The rules are Convex's: a delay is finite and not negative; a time may lie in the past, which means due at
 once; neither leads further than 5 x 366 days away. Numbers are milliseconds.
 
-Whose clock says what is due: the database's, which all hosts share, or ``timezone.now()``, which tests can move.
+The clock is the database's, which all hosts share, or ``timezone.now()``, which tests can move.
 """
 
 import math
@@ -21,12 +21,12 @@ FURTHEST = timedelta(days=5 * 366)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-#: Further than any time is from any other, so that a number beyond it can be taken for it.
+#: More than there is between any two times, so a larger number can be replaced by it.
 BEYOND_ALL_DATES = timedelta(days=10_000 * 366)
 
 
 def parse_delay(delay: timedelta | float) -> timedelta:
-    """A delay as a ``timedelta``.
+    """Return a delay as a ``timedelta``.
 
     Raises ``TypeError`` if it is neither a ``timedelta`` nor a number of milliseconds, and
     ``InvalidSchedule`` if it is negative, not finite or too long.
@@ -34,7 +34,7 @@ def parse_delay(delay: timedelta | float) -> timedelta:
     if isinstance(delay, timedelta):
         length, is_negative = delay, delay < timedelta(0)
     elif _is_number(delay):
-        # Asked of the number, because what is next to nothing becomes no microsecond at all.
+        # The number says whether it is negative: as a timedelta, a tiny one becomes zero.
         length, is_negative = _milliseconds(delay, "A delay"), delay < 0
     else:
         raise TypeError(f"A delay is a timedelta or a number of milliseconds, not {type(delay).__name__}.")
@@ -48,7 +48,7 @@ def parse_delay(delay: timedelta | float) -> timedelta:
 
 
 def parse_time(when: datetime | float) -> datetime:
-    """A time as an aware ``datetime``.
+    """Return a time as an aware ``datetime``.
 
     Raises ``TypeError`` if it is neither a ``datetime`` nor a number of milliseconds since the epoch, and
     ``InvalidSchedule`` if it is naive, not finite or too far away.
@@ -80,20 +80,21 @@ def _milliseconds(number: float, what: str) -> timedelta:
     return timedelta(milliseconds=min(max(number, -furthest_number), furthest_number))
 
 
-_tests = 0
+#: How many ``pythons_clock()`` are open.
+_open = 0
 
 
 def is_pythons() -> bool:
-    """Whether nothing but ``django.utils.timezone.now()`` is asked."""
-    return _tests > 0 or get_settings().CLOCK == "python"
+    """Return whether ``timezone.now()`` decides what is due, and not the database's clock."""
+    return _open > 0 or get_settings().CLOCK == "python"
 
 
 @contextmanager
 def pythons_clock() -> Iterator[None]:
-    """Within it that is so, whatever ``DJANGO_SCHEDULER["CLOCK"]`` says: in all threads, for tests."""
-    global _tests
-    _tests += 1
+    """Let ``timezone.now()`` decide, whatever ``DJANGO_SCHEDULER["CLOCK"]`` says: in all threads, for tests."""
+    global _open
+    _open += 1
     try:
         yield
     finally:
-        _tests -= 1
+        _open -= 1

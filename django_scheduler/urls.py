@@ -1,4 +1,4 @@
-"""The HTTP API of public functions: nothing of it exists for a site that does not include this.
+"""Include these URLs to let clients call public functions over HTTP. On a site that does not, nothing is reachable.
 
 Example::
 
@@ -7,7 +7,7 @@ Example::
 
 from django.urls import path
 
-from django_scheduler.http.views import run_action, run_mutation
+from django_scheduler.http import run_action, run_mutation
 
 app_name = "django_scheduler"
 

@@ -1,17 +1,24 @@
 """What every test may ask for: the test database, and the way to it from another process. And what none may leave."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
+from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis
 
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Until
 from tests.leaks import nothing_left_behind
+from tests.support import forked_processes
+from tests.support.emptying import quick_emptying
+
+#: Fixtures that are made once for many tests, and take seconds.
+SLOW_TO_MAKE = {"browser", "distributions", "own_server"}
 
 # Examples that talk to a database take as long as they take; CI tries the same ones every time.
 hypothesis.register_profile("database", deadline=None, derandomize="CI" in os.environ)
@@ -28,11 +35,18 @@ def django_db_modify_db_settings(tmp_path_factory):
         test_settings["NAME"] = f"test_django_scheduler_{os.getpid()}"
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Have the test database emptied quickly after each test that has committed."""
+    with quick_emptying(django_db_blocker.unblock):
+        yield
+
+
 @pytest.fixture
 def child_environment(django_db_setup) -> dict[str, str]:
     """The environment in which a process that a test starts finds the tests' settings and the test database.
 
-    ``Popen([sys.executable, "-m", "django", "runscheduler"], env=child_environment)``. Settings of the
+    ``forked_processes.start(["-m", "django", "runscheduler"], child_environment)``. Settings of the
     scheduler go to such a process as JSON in ``TEST_DJANGO_SCHEDULER``.
     """
     name = connection.settings_dict["NAME"]
@@ -40,13 +54,7 @@ def child_environment(django_db_setup) -> dict[str, str]:
         url = f"sqlite:///{name}"
     else:
         url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-    return {
-        **os.environ,
-        "DATABASE_URL": url,
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "PYTHONPATH": str(Path(__file__).parent.parent),
-        "PYTHONUNBUFFERED": "1",
-    }
+    return {**os.environ, **forked_processes.ENVIRONMENT, "DATABASE_URL": url}
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +78,63 @@ def execute_due(transactional_db) -> Callable[[], None]:
             raise AssertionError("What was due has not come to an end within 30 seconds.")
 
     return execute
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--only-with-database", action="store_true", help="run only what depends on the database")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what another suite runs, and let one worker run those that share a fixture that is slow to make."""
+    if config.getoption("only_with_database"):
+        others = [item for item in items if not depends_on_database(item)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if depends_on_database(item)]
+    for item in items:
+        for fixture in SLOW_TO_MAKE.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(fixture))
+
+
+def depends_on_database(item: pytest.Item) -> bool:
+    """Whether the test asks for the test database, or says which databases it is for."""
+    test_class = getattr(item, "cls", None)
+    return (
+        "django_db_setup" in getattr(item, "fixturenames", ())
+        or item.get_closest_marker("django_db") is not None
+        or item.get_closest_marker("only_on") is not None
+        or (test_class is not None and issubclass(test_class, TransactionTestCase))
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable(report: pytest.CollectReport | pytest.TestReport) -> Any:
+    """Make what a worker reports such that it can be sent: a test's log may have what no encoding has."""
+    return encodable((yield))
+
+
+def encodable(data: Any) -> Any:
+    match data:
+        case str():
+            return data.encode(errors="backslashreplace").decode()
+        case dict():
+            return {key: encodable(value) for key, value in data.items()}
+        case list() | tuple():
+            return type(data)(encodable(each) for each in data)
+        case _:
+            return data
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why tests were skipped: one line for each reason."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, number in sorted(reasons.items()):
+        terminalreporter.line(f"SKIPPED [{number}] {reason}")
+
+
+def pytest_unconfigure() -> None:
+    forked_processes.server.close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

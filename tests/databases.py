@@ -3,6 +3,14 @@
 SQLite and PostgreSQL are always there: unless ``TEST_POSTGRES_URL`` names a server, one is started for this
 run and stopped after it. MariaDB (or MySQL) is used where a server answers, at ``TEST_MYSQL_URL`` or on this
 host; where none does, one line says so and why.
+
+What runs where: the first of the databases runs every test. The others run those that depend on the database, which
+``tests/conftest.py`` finds out (``depends_on_database``): a test asks for the test database through a fixture or the
+marker ``django_db``, or it says with ``only_on`` which databases it is for. Anything else gives the same result beside
+every database, and Django lets it use none. So ``DATABASES=postgresql`` alone runs every test.
+
+Tests mostly wait for what other processes do. So when the whole suite is run, each database has several workers (of
+pytest-xdist), each of them with a test database of its own. ``-n 0`` has none, as a debugger needs it.
 """
 
 import os
@@ -23,6 +31,8 @@ import pytest
 from django.conf import settings
 from django.db.utils import ConnectionHandler
 from environ import Env
+
+from tests.support import mysql_driver
 
 POSTGRESQL_CONFIGURATION = """
 max_connections = 300  # the tests start executors with many threads, each with its own connection
@@ -84,6 +94,9 @@ DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
 }
 MAY_BE_SKIPPED = {"mariadb"}
 
+#: For each database.
+WORKERS = 2
+
 
 def version(url: str) -> str:
     """Ask the server; raises what Django raises where it is missing, lacks a driver or is too old."""
@@ -100,26 +113,17 @@ class Suite:
 
     def __init__(self, name: str, url: str, pytest_arguments: list[str], *, is_alone: bool) -> None:
         self._environment = {**os.environ, "DATABASE_URL": url}
+        # Without bytecode each process that a test starts, and each worker, compiles the tests and the package again.
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self._command = [sys.executable, "-m", "pytest", *pytest_arguments]
         self._command += ["-o", f"cache_dir=.pytest_cache/{name}"]  # what has failed there
         self._prefix = "" if is_alone else f"{name:<10} | "
         self._process: subprocess.Popen[str] | None = None
 
     def verdict(self) -> str:
-        """Whether it passes. In CI what failed is given a second try, and it is said aloud.
-
-        Hundreds of tests there start real processes, kill them and wait for what others do about it, on a machine
-        that may have other things to do. What is broken fails twice.
-        """
+        """Whether it passes."""
         start = time.monotonic()
-        verdict = "passed"
-        exit_code = self._run()
-        if exit_code == pytest.ExitCode.TESTS_FAILED and "CI" in os.environ:
-            self._say("A second try of what has failed")
-            verdict = "passed at the second try"
-            exit_code = self._run("--last-failed", "--last-failed-no-failures=none", "--maxfail=5")
-        if exit_code != pytest.ExitCode.OK:
-            verdict = "FAILED"
+        verdict = "passed" if self._run() == pytest.ExitCode.OK else "FAILED"
         return f"{verdict} after {time.monotonic() - start:.0f} s"
 
     def interrupt(self) -> None:
@@ -127,10 +131,10 @@ class Suite:
         if self._process:
             self._process.send_signal(signal.SIGINT)
 
-    def _run(self, *more: str) -> int:
+    def _run(self) -> int:
         output = subprocess.PIPE if self._prefix else None
         self._process = subprocess.Popen(
-            [*self._command, *more], env=self._environment, stdout=output, stderr=subprocess.STDOUT, text=True
+            self._command, env=self._environment, stdout=output, stderr=subprocess.STDOUT, text=True
         )
         with self._process as process:
             for line in process.stdout or ():
@@ -149,9 +153,18 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
+def default_arguments(pytest_arguments: list[str]) -> list[str]:
+    """What the suite is run with, unless the arguments say otherwise."""
+    arguments = ["--durations=10"] if "CI" in os.environ else []
+    if not any(Path(argument.split("::")[0]).exists() for argument in pytest_arguments):
+        arguments += [f"--numprocesses={WORKERS}", "--dist=loadgroup"]
+    return arguments
+
+
 def run(names: list[str], pytest_arguments: list[str]) -> bool:
     verdicts: dict[str, str] = {}
     suites: dict[str, Suite] = {}
+    defaults = default_arguments(pytest_arguments)
     with ExitStack() as servers:
         for name in names:
             try:
@@ -163,7 +176,8 @@ def run(names: list[str], pytest_arguments: list[str]) -> bool:
                 verdicts[name] = f"{verdict}: {reason}"
                 say(f"{name}: {verdicts[name]}")
             else:
-                suites[name] = Suite(name, url, pytest_arguments, is_alone=len(names) == 1)
+                more = ["--only-with-database"] if suites else []
+                suites[name] = Suite(name, url, [*defaults, *more, *pytest_arguments], is_alone=len(names) == 1)
         with ThreadPoolExecutor() as threads:
             try:
                 verdicts.update(zip(suites, threads.map(Suite.verdict, suites.values()), strict=True))
@@ -186,6 +200,7 @@ def main(arguments: list[str]) -> bool:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
     settings.configure()
     django.setup()
+    mysql_driver.find()
     return run(names, pytest_arguments)
 
 

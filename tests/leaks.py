@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from django.db import connection, connections
 
+from tests.support import forked_processes
+
 #: How long what a test has ended may take to be gone, in seconds.
 PATIENCE = 5.0
 
@@ -54,17 +56,25 @@ def _threads(before: set[threading.Thread]) -> list[str]:
 
 
 def _processes() -> set[str]:
-    """The ids of this process's children, where the kernel tells them.
+    """The ids of this process's children, and of what was forked for it, where the kernel tells them.
 
     Without the database servers that a fixture has started for several tests, and that a test may restart.
     """
+    children = _children("self")
+    server = str(forked_processes.server.process_id)
+    if server in children:
+        children = children - {server} | _children(server)
+    return {child for child in children if _program(child) not in SERVERS}
+
+
+def _children(process_id: str) -> set[str]:
     children: set[str] = set()
-    for task in Path("/proc/self/task").glob("*/children"):
+    for task in Path(f"/proc/{process_id}/task").glob("*/children"):
         try:
             children.update(task.read_text().split())
         except OSError:  # that thread has just ended
             continue
-    return {child for child in children if _program(child) not in SERVERS}
+    return children
 
 
 def _program(process_id: str) -> str:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from testproject import settings as shop
 from testproject.settings import *  # noqa: F403
+from tests.support import mysql_driver
 
 DEBUG = False
 INSTALLED_APPS = [*shop.INSTALLED_APPS, "tests"]
@@ -27,6 +28,7 @@ if database["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
     }
 elif database["ENGINE"].endswith("mysql"):
+    mysql_driver.find()
     database["TEST"] = {"CHARSET": "utf8mb4"}
 
 # override_settings does not reach a process that a test starts: its settings of the scheduler come like this.

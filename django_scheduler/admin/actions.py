@@ -1,9 +1,8 @@
-"""What a person may do with scheduled functions: cancel, run now, reschedule, run again.
+"""People cancel functions, run them now or again, and reschedule them: what each action is, and who may do what.
 
-Who may do what: a permission for seeing, and one of its own for each thing that can be done.
+Seeing takes a permission, and each thing that can be done takes one of its own besides.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +15,11 @@ from django.utils.translation import ngettext_lazy
 from django_scheduler.models import UNFINISHED, State
 from django_scheduler.scheduling import Outcome, cancellation, interventions
 
-FINISHED = (State.SUCCESS, State.FAILED, State.CANCELED)
-
 
 @dataclass(frozen=True, slots=True)
 class Action:
+    """Something that people do with scheduled functions."""
+
     name: str
     label: Any
     #: What confirming it will do.
@@ -29,22 +28,15 @@ class Action:
     done: Any
     #: In which states it is legal.
     states: tuple[State, ...]
-    #: Does it, to functions in a database, at a time where one is needed; what became of each.
+    #: Does it to functions of a database, with a time if it ``needs_time``, and returns what became of each.
     run: Callable[[str, Sequence[int], datetime | None], dict[int, Outcome]]
     needs_time: bool = False
     is_destructive: bool = False
 
-    @property
-    def permission(self) -> str:
-        return f"django_scheduler.{self.name}_scheduledfunction"
-
-    def is_legal(self, state: str) -> bool:
-        return state in self.states
-
     def summary(self, outcomes: Mapping[Outcome, int]) -> str:
-        """``12 canceled, 1 had already finished``."""
+        """Return ``12 canceled, 1 had already finished``."""
         wordings = {Outcome.DONE: self.done, **_NOT_DONE}
-        parts = [wordings[outcome] % {"count": outcomes[outcome]} for outcome in wordings if outcomes.get(outcome, 0)]
+        parts = [wordings[outcome] % {"count": outcomes[outcome]} for outcome in wordings if outcomes.get(outcome)]
         return ", ".join(parts) or str(_("Nothing was selected."))
 
 
@@ -62,8 +54,7 @@ _NOT_DONE: dict[Outcome, Any] = {
 
 
 def _reschedule(using: str, ids: Sequence[int], when: datetime | None) -> dict[int, Outcome]:
-    if when is None:
-        raise ValueError("To reschedule, a time is needed.")
+    assert when is not None
     return interventions.reschedule(using, ids, when)
 
 
@@ -95,7 +86,7 @@ ACTIONS = {
                 " already, it may do a second time."
             ),
             ngettext_lazy("%(count)d scheduled again", "%(count)d scheduled again", "count"),
-            FINISHED,
+            (State.SUCCESS, State.FAILED, State.CANCELED),
             lambda using, ids, when: interventions.run_again(using, ids),
         ),
         Action(
@@ -114,26 +105,22 @@ ACTIONS = {
 }
 
 
-def counted(outcomes: Mapping[int, Outcome]) -> Counter[Outcome]:
-    """How many functions have met each outcome."""
-    return Counter(outcomes.values())
+def may(request: HttpRequest, codename: str) -> bool:
+    """Return whether the user has a permission of this app, such as ``"run_cron"``."""
+    user: Any = request.user  # of whatever model
+    return bool(user.has_perm(f"django_scheduler.{codename}"))
 
 
 def may_view(request: HttpRequest) -> bool:
-    """Whether the user may see scheduled functions, and how the scheduler is doing."""
-    return _has(request, "django_scheduler.view_scheduledfunction")
+    """Return whether the user may see scheduled functions, and how the scheduler is doing."""
+    return may(request, "view_scheduledfunction")
 
 
 def may_act(request: HttpRequest, action: Action) -> bool:
-    """Whether the user may do this to functions: who may not see them may not."""
-    return may_view(request) and _has(request, action.permission)
+    """Return whether the user may do this to functions: who may not see them may not."""
+    return may_view(request) and may(request, f"{action.name}_scheduledfunction")
 
 
 def may_pause(request: HttpRequest) -> bool:
-    """Whether the user may pause and resume queues."""
-    return may_view(request) and _has(request, "django_scheduler.pause_queue")
-
-
-def _has(request: HttpRequest, permission: str) -> bool:
-    user: Any = request.user  # of whatever model
-    return bool(user.has_perm(permission))
+    """Return whether the user may pause and resume queues."""
+    return may_view(request) and may(request, "pause_queue")

@@ -1,7 +1,7 @@
-"""The form in which a cron is registered and changed: functions are chosen, never typed, and arguments are JSON."""
+"""Crons are registered and changed in this form: functions are chosen, never typed, and arguments are JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
@@ -30,6 +30,8 @@ PREVIEWED_RUNS = 5
 
 
 class CronForm(ModelForm):
+    """A cron with its schedule, either an interval or a cron line. A button previews its next runs."""
+
     function = forms.ChoiceField(label=_("Function"))
     args = forms.JSONField(
         label=_("Arguments"),
@@ -64,20 +66,18 @@ class CronForm(ModelForm):
         self._before = (self.instance.function, self.instance.args, masked(self.instance.function, self.instance.args))
         if self.instance.pk is not None:
             self.initial["args"] = self._before[-1]
-        if "function" in self.fields:  # not for those who may only look
-            names = {function.name for function in registry} | {self.instance.function or ""}
-            self.fields["function"] = forms.ChoiceField(label=_("Function"), choices=_choices(sorted(names)))
-        if "timezone" in self.fields:
-            zones = sorted(available_timezones() | {settings.TIME_ZONE, self.instance.timezone or ""} - {""})
-            initial = self.instance.timezone or settings.TIME_ZONE
-            self.fields["timezone"] = forms.ChoiceField(
-                label=_("Time zone"), required=False, choices=_choices(zones), initial=initial
-            )
+        fields: dict[str, Any] = self.fields
+        if "function" in fields:  # not for those who may only look
+            fields["function"].choices = _choices({function.name for function in registry} | {self.instance.function})
+        if "timezone" in fields:
+            zones = {settings.TIME_ZONE, self.instance.timezone} - {""}
+            fields["timezone"].choices = _choices(available_timezones() | zones)
+            fields["timezone"].initial = self.instance.timezone or settings.TIME_ZONE
         #: The next runs, once they have been asked for.
         self.preview: list[datetime] = []
 
     def is_valid(self) -> bool:
-        """Not when only a preview is wanted: then the form is shown again, with its answer."""
+        """Return ``False`` when only a preview is wanted, so that the form is shown again, with its answer."""
         valid = super().is_valid()
         if PREVIEW not in self.data:
             return valid
@@ -102,7 +102,7 @@ class CronForm(ModelForm):
 
     @property
     def schedule(self) -> Schedule:
-        """The schedule that was entered. Raises ``InvalidSchedule``."""
+        """Return the schedule that was entered. Raises ``InvalidSchedule``."""
         cleaned = self.cleaned_data
         options = {
             "catch_up": cleaned.get("catch_up", "one"),
@@ -115,7 +115,7 @@ class CronForm(ModelForm):
 
     @property
     def arguments(self) -> dict[str, object]:
-        """The arguments that were entered, as the function receives them. Raises ``InvalidArguments``."""
+        """Return the arguments that were entered, as the function receives them. Raises ``InvalidArguments``."""
         return values.load_arguments(self.cleaned_data["function"], self.cleaned_data["args"])
 
     def _clean_arguments(self, cleaned: dict[str, Any]) -> None:
@@ -153,5 +153,5 @@ def _has_mask(args: JSONValue) -> bool:
     return MASK in json.dumps(args, ensure_ascii=False)
 
 
-def _choices(options: Sequence[str]) -> list[tuple[str, str]]:
-    return [(option, option or "---------") for option in options]
+def _choices(options: Iterable[str]) -> list[tuple[str, str]]:
+    return [(option, option or "---------") for option in sorted(options)]

@@ -1,4 +1,4 @@
-"""The page of one function: its course in time, what it was given, what came of it, and who it is related to."""
+"""The page of one function shows its course in time, what it was given, what came of it, and who it is related to."""
 
 import json
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, F, JSONField, QuerySet, TextField, Value, When
-from django.db.models.functions import Cast, Left, Length
+from django.db.models import QuerySet
+from django.db.models.functions import Left
 from django.utils.translation import gettext as _
 
-from django_scheduler.admin.listing import Row, for_list
+from django_scheduler.admin.listing import LARGE, Row, for_list, length_of, unless_longer
 from django_scheduler.admin.readable import readable
 from django_scheduler.masking import masked
 from django_scheduler.models import ScheduledFunction, State
@@ -34,7 +34,7 @@ class Moment:
 
     label: str
     time: datetime | None
-    #: ``done``, ``now`` or ``ahead``.
+    #: ``done`` or ``ahead``.
     status: str = "done"
     #: What comes between it and the next one, and for how long; ``None`` if nothing worth telling.
     then: str = ""
@@ -53,63 +53,61 @@ class Shown:
 
 
 def load(rows: QuerySet[ScheduledFunction], pk: int) -> ScheduledFunction | None:
-    """The function, but no value that is too large for a page."""
-    for column in ("args", "result"):
-        length = f"{column}_length"
-        short = Case(
-            When(**{f"{length}__lte": LONGEST_VALUE}, then=F(column)), default=Value(None), output_field=JSONField()
-        )
-        rows = rows.annotate(**{length: Length(Cast(column, TextField())), f"short_{column}": short})
+    """Return the function without the values that are too large for a page."""
     return (
-        rows.defer("args", "result", "error", "traceback")
-        .annotate(short_error=Left("error", LONGEST_TEXT), short_traceback=Left("traceback", LONGEST_TEXT))
+        rows.defer(*LARGE)
+        .annotate(
+            args_length=length_of("args"),
+            short_args=unless_longer("args", LONGEST_VALUE),
+            result_length=length_of("result"),
+            short_result=unless_longer("result", LONGEST_VALUE),
+            short_error=Left("error", LONGEST_TEXT),
+            short_traceback=Left("traceback", LONGEST_TEXT),
+        )
         .filter(pk=pk)
         .first()
     )
 
 
 def shown(function: ScheduledFunction, column: str) -> Shown:
-    """Its arguments or its result."""
+    """Return its arguments or its result."""
     length = int(getattr(function, f"{column}_length") or 0)
-    value: JSONValue = getattr(function, f"short_{column}")
     if length > LONGEST_VALUE:
         return Shown("", "", length)
-    value = masked(function.name, value)
+    value: JSONValue = masked(function.name, getattr(function, f"short_{column}"))
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    return Shown(readable(value), text if len(text) <= LONGEST_COPY else "", 0)
+    return Shown(readable(value), text if len(text) <= LONGEST_COPY else "")
 
 
 def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
-    """From being scheduled to the end, or to what is still ahead."""
+    """Return its course, from being scheduled to the end, or to what is still ahead."""
     due, started, completed = function.due_time, function.started_time, function.completed_time
     planned = due - function.creation_time
-    is_ahead = function.state == State.PENDING and due > now
     yield Moment(
         _("Scheduled"), function.creation_time, "done", _("planned wait"), planned if planned >= A_SECOND else None
     )
     if function.state == State.PENDING:
+        is_ahead = due > now
         yield Moment(_("Due"), due, "ahead" if is_ahead else "done", _("waiting"), None if is_ahead else now - due)
         yield Moment(_("Start"), None, "ahead")
         return
     yield Moment(_("Due"), due, "done", _("waited"), max(NO_TIME, started - due) if started else None)
     if started:
-        yield Moment(_("Started"), started, "done", *_running(started, completed, now))
+        running = _("ran") if completed else _("running")
+        yield Moment(_("Started"), started, "done", running, max(NO_TIME, (completed or now) - started))
     if completed:
         yield Moment(str(State(function.state).label).capitalize(), completed)
     elif started:
         yield Moment(_("End"), None, "ahead")
 
 
-def _running(started: datetime, completed: datetime | None, now: datetime) -> tuple[str, timedelta]:
-    return (_("ran") if completed else _("running")), max(NO_TIME, (completed or now) - started)
-
-
 def relatives(rows: QuerySet[ScheduledFunction], function: ScheduledFunction) -> dict[str, Any]:
-    """Who scheduled it, whom it scheduled, what it runs again, and what ran it again."""
+    """Return who scheduled it, whom it scheduled, what it runs again, and what ran it again."""
     row: Any = function
     children = [Row(child) for child in for_list(rows.filter(parent=function.pk).order_by("-pk"))[: CHILDREN + 1]]
+    brief = rows.only("pk", "name", "state")
     others = [pk for pk in (row.parent_id, row.rerun_of_id) if pk]
-    by_id = {other.pk: other for other in rows.filter(pk__in=others).only("pk", "name", "state")} if others else {}
+    by_id = brief.in_bulk(others) if others else {}
     return {
         "children": children[:CHILDREN],
         "has_more_children": len(children) > CHILDREN,
@@ -117,5 +115,5 @@ def relatives(rows: QuerySet[ScheduledFunction], function: ScheduledFunction) ->
         "parent_id": row.parent_id,
         "rerun_of": by_id.get(row.rerun_of_id),
         "rerun_of_id": row.rerun_of_id,
-        "reruns": list(rows.filter(rerun_of=function.pk).order_by("-pk").only("pk", "name", "state")[:CHILDREN]),
+        "reruns": list(brief.filter(rerun_of=function.pk).order_by("-pk")[:CHILDREN]),
     }

@@ -1,23 +1,19 @@
-"""Stored JSON as people read it: ``Decimal("1.10")`` and not ``{"$decimal": "1.10"}``; inert and of bounded length.
+"""Stored JSON is shown as people read it: ``decimal 1.10`` and not ``{"$decimal": "1.10"}``; inert, of bounded length.
 
-Times and durations in few characters: "in 3 min", "2 s ago", "1.24 s"; exact where one looks closer.
+A printer turns a value into tokens, one by one, so that whoever has enough of them stops. They become HTML for a page,
+or plain text for the search.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from html import escape
-from typing import Any, TypeGuard
+from typing import NamedTuple
 
-from django.utils import timezone
-from django.utils.formats import date_format, number_format
-from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext as _
+from django.utils.safestring import SafeString
 
 from django_scheduler.values import JSONValue
 
-#: How much of one value is shown, in characters: on the detail page, in the list, and of one text.
+#: How much of one value is shown, in characters: on the page of a function, in the list, and of one text.
 LONGEST, LONGEST_BRIEF, LONGEST_TEXT = 20_000, 140, 4_000
 
 INDENT = "  "
@@ -25,63 +21,67 @@ INDENT = "  "
 _BRACKETS = {"$tuple": "()", "$set": "{}", "$frozenset": "{}"}
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+def readable(value: JSONValue) -> SafeString:
+    """Return a value as HTML, one item a line, cut off where it is too long."""
+    return _html(_Printer(longest_text=LONGEST_TEXT, indented=True).value(value, 0), LONGEST)
+
+
+def brief(arguments: JSONValue) -> SafeString:
+    """Return arguments as HTML in one line: ``order_id=7, email="ann@shop.example"``."""
+    return _html(_in_one_line(arguments, longest_text=60), LONGEST_BRIEF)
+
+
+def plain(value: JSONValue) -> str:
+    """Return a value as text in one line, to be searched."""
+    text = ""
+    for token in _in_one_line(value, longest_text=LONGEST):
+        text += token.text
+        if len(text) > LONGEST:
+            break
+    return text
+
+
+def visible(text: object) -> str:
+    """Return a text with what cannot be seen, or reverses the direction of reading, written out."""
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else _written_out(c) for c in text)
+
+
+def _in_one_line(value: JSONValue, longest_text: int) -> Iterator["_Token"]:
+    printer = _Printer(longest_text=longest_text, indented=False)
+    return printer.arguments(value) if isinstance(value, dict) else printer.value(value, 0)
+
+
+class _Token(NamedTuple):
     """A piece of the text, and what it is: ``key``, ``text``, ``number``, ``word``, ``type`` or nothing."""
 
     text: str
     kind: str = ""
 
 
-def visible(text: str) -> str:
-    """The text with what cannot be seen, or reverses the direction of reading, written out."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else _written_out(c) for c in text)
-
-
-def readable(value: JSONValue, longest: int = LONGEST) -> SafeString:
-    """A value as HTML, one item a line, cut off where it is too long."""
-    return _html(_Printer(longest_text=LONGEST_TEXT, indented=True).value(value, 0), longest)
-
-
-def brief(arguments: JSONValue, longest: int = LONGEST_BRIEF) -> SafeString:
-    """Arguments in one line: ``order_id=7, email="ann@shop.example"``."""
-    printer = _Printer(longest_text=60, indented=False)
-    return _html(printer.arguments(arguments) if isinstance(arguments, dict) else printer.value(arguments, 0), longest)
-
-
-def plain(value: JSONValue, longest: int = LONGEST) -> str:
-    """A value as text, to be searched."""
-    tokens = _Printer(longest_text=longest, indented=False)
-    pieces = tokens.arguments(value) if isinstance(value, dict) else tokens.value(value, 0)
-    text = ""
-    for token in pieces:
-        text += token.text
-        if len(text) > longest:
-            break
-    return text
-
-
 class _Printer:
+    """Writes a value, cutting each text within it off at a length, on one line or on many."""
+
     def __init__(self, *, longest_text: int, indented: bool) -> None:
         self._longest_text = longest_text
         self._indented = indented
 
-    def arguments(self, arguments: dict[str, JSONValue]) -> Iterator[Token]:
+    def arguments(self, arguments: dict[str, JSONValue]) -> Iterator[_Token]:
         for number, (name, value) in enumerate(arguments.items()):
             if number:
-                yield Token(", ")
-            yield Token(visible(name), "key")
-            yield Token("=")
+                yield _Token(", ")
+            yield _Token(visible(name), "key")
+            yield _Token("=")
             yield from self.value(value, 1)
 
-    def value(self, value: JSONValue, depth: int) -> Iterator[Token]:
+    def value(self, value: JSONValue, depth: int) -> Iterator[_Token]:
         match value:
             case None | True | False:
-                yield Token(str(value), "word")
+                yield _Token(str(value), "word")
             case int() | float():
-                yield Token(repr(value), "number")
+                yield _Token(repr(value), "number")
             case str():
                 yield from self._text(value)
             case list():
@@ -90,78 +90,73 @@ class _Printer:
                 [(tag, content)] = value.items()
                 yield from self._tagged(tag, content, depth)
             case dict():
-                yield from self._members(list(value.items()), depth)
+                yield from self._members(value.items(), depth)
 
-    def _text(self, text: str) -> Iterator[Token]:
+    def _text(self, text: str) -> Iterator[_Token]:
         shown = text[: self._longest_text]
-        yield Token('"' + visible(shown).replace("\n", "\\n") + '"', "text")
+        yield _Token('"' + visible(shown).replace("\n", "\\n") + '"', "text")
         if len(shown) < len(text):
-            yield Token(f"…(+{len(text) - len(shown):,})", "type")
+            yield _Token(f"…(+{len(text) - len(shown):,})", "type")
 
-    def _items(self, brackets: str, items: list[JSONValue], depth: int) -> Iterator[Token]:
-        yield Token(brackets[0])
-        for number, item in enumerate(items):
-            yield self._separator(number, depth)
-            yield from self.value(item, depth + 1)
-        yield self._end(bool(items), depth, brackets[1])
+    def _items(self, brackets: str, items: list[JSONValue], depth: int) -> Iterator[_Token]:
+        return self._enclosed(brackets, (self.value(item, depth + 1) for item in items), depth)
 
-    def _members(self, members: list[tuple[Any, JSONValue]], depth: int) -> Iterator[Token]:
-        yield Token("{")
-        for number, (key, item) in enumerate(members):
-            yield self._separator(number, depth)
-            if isinstance(key, str):
-                yield Token('"' + visible(key[: self._longest_text]) + '"', "key")
-            else:
-                yield from self.value(key, depth + 1)
-            yield Token(": ")
-            yield from self.value(item, depth + 1)
-        yield self._end(bool(members), depth, "}")
+    def _members(self, members: Iterable[tuple[JSONValue, JSONValue]], depth: int) -> Iterator[_Token]:
+        return self._enclosed("{}", (self._member(key, item, depth + 1) for key, item in members), depth)
 
-    def _separator(self, number: int, depth: int) -> Token:
-        comma = "," if number else ""
-        if self._indented:
-            return Token(f"{comma}\n{INDENT * (depth + 1)}")
-        return Token(f"{comma} " if number else "")
+    def _member(self, key: JSONValue, item: JSONValue, depth: int) -> Iterator[_Token]:
+        if isinstance(key, str):
+            yield _Token('"' + visible(key[: self._longest_text]) + '"', "key")
+        else:
+            yield from self.value(key, depth)
+        yield _Token(": ")
+        yield from self.value(item, depth)
 
-    def _end(self, is_filled: bool, depth: int, bracket: str) -> Token:
-        return Token(f"\n{INDENT * depth}{bracket}" if is_filled and self._indented else bracket)
+    def _enclosed(self, brackets: str, items: Iterable[Iterator[_Token]], depth: int) -> Iterator[_Token]:
+        yield _Token(brackets[0])
+        number = 0
+        for number, item in enumerate(items, start=1):
+            comma = "," if number > 1 else ""
+            yield _Token(f"{comma}\n{INDENT * (depth + 1)}" if self._indented else comma and ", ")
+            yield from item
+        yield _Token(f"\n{INDENT * depth}{brackets[1]}" if number and self._indented else brackets[1])
 
-    def _tagged(self, tag: str, content: JSONValue, depth: int) -> Iterator[Token]:
+    def _tagged(self, tag: str, content: JSONValue, depth: int) -> Iterator[_Token]:
         match tag, content:
             case (("$tuple" | "$set" | "$frozenset"), list()):
-                yield Token(tag[1:] + " ", "type")
+                yield _Token(tag[1:] + " ", "type")
                 yield from self._items(_BRACKETS[tag], content, depth)
             case "$dict", list():
-                yield from self._members([(pair[0], pair[1]) for pair in content if _is_pair(pair)], depth)
+                yield from self._members(_pairs(content), depth)
             case "$dataclass", [str(cls), dict(fields)]:
-                yield Token(f"{visible(cls.rpartition(':')[2])} ", "type")
-                yield from self._members(list(fields.items()), depth)
+                yield _Token(f"{visible(cls.rpartition(':')[2])} ", "type")
+                yield from self._members(fields.items(), depth)
             case "$enum", [str(cls), str(member)]:
-                yield Token(visible(f"{cls.rpartition(':')[2]}.{member}"), "word")
+                yield _Token(visible(f"{cls.rpartition(':')[2]}.{member}"), "word")
             case "$model", [str(label), key, str(_)]:
-                yield Token(f"{visible(label)} ", "type")
+                yield _Token(f"{visible(label)} ", "type")
                 yield from self.value(key, depth)
             case "$int", str():
-                yield Token(_large_int(content), "number")
+                yield _Token(_large_int(content), "number")
             case "$float", str():
-                yield Token(visible(content[:40]), "number")
+                yield _Token(visible(content[:40]), "number")
             case "$datetime" | "$time", [str(local), zone, *_]:
-                yield Token(f"{tag[1:]} ", "type")
-                yield Token(visible(f"{local.replace('T', ' ')} {zone or ''}".strip()), "number")
+                yield _Token(f"{tag[1:]} ", "type")
+                yield _Token(visible(f"{local.replace('T', ' ')} {zone or ''}".strip()), "number")
             case (("$datetime" | "$time" | "$date" | "$decimal" | "$uuid"), str()):
-                yield Token(f"{tag[1:]} ", "type")
-                yield Token(visible(content[: self._longest_text].replace("T", " ")), "number")
+                yield _Token(f"{tag[1:]} ", "type")
+                yield _Token(visible(content[: self._longest_text].replace("T", " ")), "number")
             case "$timedelta", [int(days), int(seconds), int(microseconds)]:
-                yield Token("timedelta ", "type")
-                yield Token(_timedelta(days, seconds, microseconds), "number")
+                yield _Token("timedelta ", "type")
+                yield _Token(_timedelta(days, seconds, microseconds), "number")
             case "$repr", str():
-                yield Token(visible(content[: self._longest_text]), "type")
+                yield _Token(visible(content[: self._longest_text]), "type")
             case _:
-                yield Token(f"{visible(tag[1:])} ", "type")
+                yield _Token(f"{visible(tag[1:])} ", "type")
                 yield from self.value(content, depth)
 
 
-def _html(tokens: Iterator[Token], longest: int) -> SafeString:
+def _html(tokens: Iterator[_Token], longest: int) -> SafeString:
     pieces, length = [], 0
     for token in tokens:
         left = longest - length
@@ -171,7 +166,7 @@ def _html(tokens: Iterator[Token], longest: int) -> SafeString:
         text = escape(token.text[:left])
         pieces.append(f'<span class="ds-json-{token.kind}">{text}</span>' if token.kind else text)
         length += len(token.text)
-    return mark_safe("".join(pieces))
+    return SafeString("".join(pieces))
 
 
 def _written_out(character: str) -> str:
@@ -179,8 +174,8 @@ def _written_out(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def _is_pair(pair: JSONValue) -> TypeGuard[list[JSONValue]]:
-    return isinstance(pair, list) and len(pair) == 2
+def _pairs(items: list[JSONValue]) -> Iterator[tuple[JSONValue, JSONValue]]:
+    return ((item[0], item[1]) for item in items if isinstance(item, list) and len(item) == 2)
 
 
 def _large_int(hexadecimal: str) -> str:
@@ -198,71 +193,3 @@ def _timedelta(days: int, seconds: int, microseconds: int) -> str:
         return str(timedelta(days, seconds, microseconds))
     except OverflowError:
         return f"{days} d {seconds} s {microseconds} µs"
-
-
-MINUTE, HOUR, DAY = 60, 3600, 86400
-
-#: Where there is nothing to show.
-NONE = "\N{EN DASH}"
-
-
-def duration(length: timedelta | float | None) -> str:
-    """How long something takes: ``8 ms``, ``1.24 s``, ``3 min 5 s``, ``2 h 10 min``, ``5 d 3 h``."""
-    if length is None:
-        return ""
-    seconds = length.total_seconds() if isinstance(length, timedelta) else length
-    seconds = max(0.0, seconds)
-    if seconds < 1:
-        return _("%(number)s ms") % {"number": round(seconds * 1000)}
-    if seconds < MINUTE:
-        digits = 2 if seconds < 10 else 1
-        return _("%(number)s s") % {"number": number_format(round(seconds, digits), decimal_pos=digits)}
-    return _coarse(seconds)
-
-
-def age(length: timedelta | float) -> str:
-    """How long ago something was, or how far ahead it is: whole numbers only."""
-    seconds = abs(length.total_seconds() if isinstance(length, timedelta) else length)
-    return _("%(number)s s") % {"number": int(seconds)} if seconds < MINUTE else _coarse(seconds)
-
-
-def relative(moment: datetime, now: datetime | None = None) -> str:
-    """``in 3 min`` or ``2 s ago``."""
-    ahead = (moment - (now or timezone.now())).total_seconds()
-    if abs(ahead) < 1:
-        return _("now")
-    return (_("in %(time)s") if ahead > 0 else _("%(time)s ago")) % {"time": age(ahead)}
-
-
-def exact(moment: datetime) -> str:
-    """In the project's time zone, to the microsecond."""
-    local = timezone.localtime(moment)
-    return f"{date_format(local, 'Y-m-d H:i:s')}.{local:%f} {local:%Z}"
-
-
-def to_the_second(moment: datetime) -> str:
-    """In the project's time zone: Django's own formats leave the seconds out."""
-    return date_format(timezone.localtime(moment), "Y-m-d H:i:s")
-
-
-def moment(time: datetime | None) -> SafeString:
-    """A time as seen from now; the exact one when one points at it."""
-    if time is None:
-        return mark_safe(NONE)
-    return format_html('<time datetime="{}" title="{}">{}</time>', time.isoformat(), exact(time), relative(time))
-
-
-def _coarse(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < HOUR:
-        return _two(whole, MINUTE, _("%(number)s min"), 1, _("%(number)s s"))
-    if whole < DAY:
-        return _two(whole, HOUR, _("%(number)s h"), MINUTE, _("%(number)s min"))
-    return _two(whole, DAY, _("%(number)s d"), HOUR, _("%(number)s h"))
-
-
-def _two(seconds: int, large: int, large_text: str, small: int, small_text: str) -> str:
-    first, rest = divmod(seconds, large)
-    text = large_text % {"number": first}
-    # Ten of something are precise enough without its parts.
-    return f"{text} {small_text % {'number': rest // small}}" if first < 10 and rest // small else text

@@ -1,5 +1,6 @@
 """The list of scheduled functions, the page of each, and what may be done with them. Nothing is edited as a form."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -7,20 +8,18 @@ from django.core.exceptions import PermissionDenied
 from django.db import router
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
-from django_scheduler.admin import detail, extension, listing
+from django_scheduler.admin import detail, listing
 from django_scheduler.admin.action_view import ActionView
 from django_scheduler.admin.actions import ACTIONS, may_act, may_view
-from django_scheduler.admin.answers import Questions
+from django_scheduler.admin.crons import links_to_cron, tabs_of_crons
 from django_scheduler.admin.filters import OVERDUE, Filters, menus
-from django_scheduler.admin.listing import Row
 from django_scheduler.admin.readable import visible
+from django_scheduler.admin.time_limit import Questions
 from django_scheduler.databases import Database, database_for
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.scheduling import LARGEST_ID
@@ -33,11 +32,9 @@ else:
 #: Counting the functions in a state ends here.
 STATE_COUNTED_TO = 1_000
 
-STATES = (State.PENDING, State.IN_PROGRESS, State.SUCCESS, State.FAILED, State.CANCELED)
-
 
 class SchedulerAdmin(ModelAdmin):
-    """What the pages have in common."""
+    """The pages of functions and the overview have this in common."""
 
     #: The alias of the database whose functions are shown; ``None``: what the routers say.
     using: str | None = None
@@ -64,22 +61,26 @@ class SchedulerAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def page_context(self, request: HttpRequest, title: Any) -> dict[str, Any]:
-        """What every page's template is given."""
-        request.current_app = self.admin_site.name  # for the template's {% url %}
-        return {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": ScheduledFunction._meta,
-            "tabs": extension.tabs_for(request),
-        }
+    def require_view(self, request: HttpRequest) -> None:
+        """Raise ``PermissionDenied`` unless the request only looks, and the user may."""
+        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
+            raise PermissionDenied
 
-    def respond(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        """A page; or, if the page itself asks for that, what is new of it."""
-        context["base"] = f"admin/django_scheduler/{'live' if 'live' in request.GET else 'page'}.html"
-        response = TemplateResponse(request, f"admin/django_scheduler/{template}.html", context)
-        add_never_cache_headers(response)
-        return response
+    def url(self, page: str, *arguments: object) -> str:
+        """Return the address of a page such as ``overview_changelist`` in this admin site."""
+        return reverse(f"admin:django_scheduler_{page}", args=arguments, current_app=self.admin_site.name)
+
+    def render(self, request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+        """Return a page; or, if the page itself asks for that, what is new of it."""
+        request.current_app = self.admin_site.name  # for the template's {% url %}
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": ScheduledFunction._meta,
+            "tabs": tabs_of_crons(self.admin_site, request),
+            "base": f"admin/django_scheduler/{'live' if 'live' in request.GET else 'page'}.html",
+            **context,
+        }
+        return TemplateResponse(request, f"admin/django_scheduler/{template}.html", context, status=status)
 
 
 @admin.register(ScheduledFunction)
@@ -87,25 +88,20 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
     list_per_page = 50
 
     def get_urls(self) -> list[URLPattern]:
-        act = path(
-            "act/",
-            self.admin_site.admin_view(csrf_protect(require_POST(self.act_view))),
-            name="django_scheduler_scheduledfunction_act",
-        )
-        return [act, *super().get_urls()]
+        act = self.admin_site.admin_view(require_POST(self.act_view))
+        return [path("act/", act, name="django_scheduler_scheduledfunction_act"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
-            raise PermissionDenied
+        self.require_view(request)
         filters = Filters.read(request.GET)
         functions = listing.Listing(self.database, self.get_queryset(request), filters)
         after, before = request.GET.get("after", ""), request.GET.get("before", "")
         with Questions(self.database) as ask:
             answer = ask(lambda: functions.page(size=self.list_per_page, after=after, before=before))
-            counts = ask(lambda: self.database.count_states(STATES, at_most=STATE_COUNTED_TO + 1))
+            counts = ask(lambda: self.database.count_states(State.values, at_most=STATE_COUNTED_TO + 1))
         page = answer.value or listing.Page([])
         context = {
-            **self.page_context(request, _("Scheduled functions")),
+            "title": _("Scheduled functions"),
             "filters": filters,
             "query": filters.address(),
             "menus": list(menus(filters)),
@@ -113,7 +109,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "counts_are_late": counts.is_late,
             "is_late": answer.is_late,
             "page": page,
-            "rows": [Row(function) for function in page.rows],
+            "rows": [listing.Row(function) for function in page.rows],
             "older": filters.address(after=str(page.after)) if page.after else "",
             "newer": filters.address(before=str(page.before)) if page.before else "",
             "first": filters.address() if after or before else None,
@@ -122,54 +118,50 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "selected_tab": "list",
             **(extra_context or {}),
         }
-        return self.respond(request, "scheduledfunction/list", context)
+        return self.render(request, "scheduledfunction/list", context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
-            raise PermissionDenied
+        self.require_view(request)
         if not object_id.isdecimal() or not 0 < int(object_id[:20]) <= LARGEST_ID:
             raise Http404(f"There is no scheduled function {object_id[:40]}.")
         rows = self.get_queryset(request)
+        context: dict[str, Any]
         with Questions(self.database) as ask:
             found = ask(lambda: [detail.load(rows, int(object_id))])
             function = found.value[0] if found.value else None
             relatives = ask(lambda: detail.relatives(rows, function) if function else {})
         if found.is_late:
-            return self._late(request)
+            context = {"title": _("The database did not answer in time")}
+            return self.render(request, "scheduledfunction/late", context, status=503)
         if function is None:
-            context = {**self.page_context(request, _("No such function")), "object_id": object_id}
-            template = "admin/django_scheduler/scheduledfunction/gone.html"
-            return TemplateResponse(request, template, context, status=404)
+            context = {"title": _("No such function"), "object_id": object_id}
+            return self.render(request, "scheduledfunction/gone", context, status=404)
         context = {
-            **self.page_context(request, visible(function.name)),
+            "title": visible(function.name),
             "function": function,
             "timeline": list(detail.timeline(function, timezone.now())),
             "arguments": detail.shown(function, "args"),
             "result": detail.shown(function, "result"),
             **(relatives.value or {}),
             "relatives_are_late": relatives.is_late,
-            "origins": [link for source in extension.origin_sources for link in source(request, function)],
+            "origins": links_to_cron(self.admin_site, request, function),
             "actions": [
-                action for action in ACTIONS.values() if may_act(request, action) and action.is_legal(function.state)
+                action for action in ACTIONS.values() if may_act(request, action) and function.state in action.states
             ],
             "selected_tab": "list",
             **(extra_context or {}),
         }
-        return self.respond(request, "scheduledfunction/detail", context)
-
-    def _late(self, request: HttpRequest) -> HttpResponse:
-        context = self.page_context(request, _("The database did not answer in time"))
-        return TemplateResponse(request, "admin/django_scheduler/scheduledfunction/late.html", context, status=503)
+        return self.render(request, "scheduledfunction/detail", context)
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
         """Cancel, run now, reschedule, run again."""
         return ActionView(self, request).response()
 
 
-def _state_tabs(filters: Filters, counts: dict[str, int]) -> Any:
-    """The states one can choose, with how many functions are in each."""
+def _state_tabs(filters: Filters, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """Return the states one can choose, with how many functions are in each."""
     choices: list[tuple[str, Any]] = [("", _("all")), *State.choices]
     choices.insert(2, (OVERDUE, _("overdue")))
     for value, label in choices:

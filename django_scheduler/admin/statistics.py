@@ -1,6 +1,7 @@
-"""Charts as SVG that the server renders: geometry only, in units of the view box; colors are the style sheet's.
+"""The overview tells of the past hour and the next day: one bounded query for each panel.
 
-What the overview tells of the past hour and the next day: one bounded query for each panel.
+The charts are SVG that the server renders. Here they are geometry only, in units of the view box; colors are the style
+sheet's.
 """
 
 import re
@@ -8,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import count
 
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Left, TruncHour, TruncMinute
@@ -16,86 +17,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from django_scheduler.admin.extension import upcoming_sources
+from django_scheduler.crons import upcoming as upcoming_slots
 from django_scheduler.databases import Database
 from django_scheduler.models import ScheduledFunction, State
-
-#: The height of the part above the base line, and of the whole.
-WIDTH, HEIGHT = 600.0, 120.0
-
-#: How much of its column a bar fills.
-FILLED = 0.72
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    x: str
-    width: str
-    up_y: str
-    up_height: str
-    down_y: str
-    down_height: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """Bars that go up from a base line, and others of the same columns that go down from it."""
-
-    bars: tuple[Bar, ...]
-    width: str
-    height: str
-    base: str
-    highest: int
-    lowest: int
-    up_total: int
-    down_total: int
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.up_total and not self.down_total
-
-
-def chart(up: Sequence[int], down: Sequence[int], titles: Sequence[str]) -> Chart:
-    """A chart of numbers, with what each column says when one points at it."""
-    highest, lowest = max(up, default=0), max(down, default=0)
-    unit = HEIGHT / max(1, _round_number(highest) + _round_number(lowest))
-    base = unit * _round_number(highest) if highest or lowest else HEIGHT
-    column = WIDTH / max(1, len(up))
-    bars = tuple(
-        Bar(
-            x=_units(column * number + column * (1 - FILLED) / 2),
-            width=_units(column * FILLED),
-            up_y=_units(base - _visible(unit * above)),
-            up_height=_units(_visible(unit * above)),
-            down_y=_units(base),
-            down_height=_units(_visible(unit * below)),
-            title=title,
-        )
-        for number, (above, below, title) in enumerate(zip(up, down, titles, strict=True))
-    )
-    return Chart(bars, _units(WIDTH), _units(HEIGHT), _units(base), highest, lowest, sum(up), sum(down))
-
-
-def _visible(height: float) -> float:
-    """One function among thousands is to be seen too."""
-    return max(height, 1.5) if height else 0.0
-
-
-def _round_number(number: int) -> int:
-    """The next number of the form 1, 2, 5, 10, 20, 50, ... up to which an axis goes."""
-    step = 1
-    while True:
-        for factor in (1, 2, 5):
-            if number <= factor * step:
-                return factor * step if number else 0
-        step *= 10
-
-
-def _units(number: float) -> str:
-    # Not as a number: a template would write it with the comma of the language.
-    return f"{number:.2f}"
-
 
 MINUTES, HOURS = 60, 24
 
@@ -151,8 +75,8 @@ class Recent:
     clock_difference: float | None
 
 
-def per_minute(functions: Functions) -> Chart:
-    """What has finished and what has failed, in each minute of the last hour."""
+def per_minute(functions: Functions) -> "Chart":
+    """Return what has finished and what has failed, in each minute of the last hour."""
     now = timezone.now().astimezone(UTC)
     start = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
     rows = (
@@ -176,8 +100,8 @@ def per_minute(functions: Functions) -> Chart:
     return chart(up, down, titles)
 
 
-def upcoming(functions: Functions) -> Chart:
-    """What is going to be due in each hour of the next day."""
+def upcoming(functions: Functions) -> "Chart":
+    """Return what is going to be due in each hour of the next day: what is on record, and the slots of crons."""
     now = timezone.now().astimezone(UTC)
     start = now.replace(minute=0, second=0, microsecond=0)
     end = start + timedelta(hours=HOURS)
@@ -191,8 +115,8 @@ def upcoming(functions: Functions) -> Chart:
     counts = Counter(dict(rows))
     hour = timedelta(hours=1)
     hours = [start + number * hour for number in range(HOURS)]
-    planned = [source(functions.db, start, end, hour) for source in upcoming_sources]
-    totals = [counts[each] + sum(numbers) for each, *numbers in zip(hours, *planned, strict=True)]
+    slots = upcoming_slots(start, end, width=hour, using=functions.db)
+    totals = [counts[each] + number for each, number in zip(hours, slots, strict=True)]
     titles = [
         _("from %(time)s: %(number)d") % {"time": date_format(timezone.localtime(each), "D H:i"), "number": total}
         for each, total in zip(hours, totals, strict=True)
@@ -201,7 +125,7 @@ def upcoming(functions: Functions) -> Chart:
 
 
 def recent(database: Database, functions: Functions) -> Recent:
-    """The slowest functions among the latest that have ended."""
+    """Return how long the latest functions that have ended took, and how the clocks differ."""
     rows = (
         functions.filter(completed_time__isnull=False)
         .order_by("-completed_time")
@@ -224,28 +148,102 @@ def recent(database: Database, functions: Functions) -> Recent:
 
 
 def slowest(speeds: Sequence[Speed]) -> list[Speed]:
+    """Return those that take longest."""
     return sorted(speeds, key=lambda speed: (-speed.p95, speed.name))[:LINES]
 
 
 def failures(functions: Functions) -> list[FailureGroup]:
-    """The latest failures by function and exception, the most frequent first."""
+    """Return the latest failures by function and exception, the most frequent first."""
     rows = (
         functions.filter(state=State.FAILED, completed_time__isnull=False)
         .order_by("-completed_time")
         .values_list("name", Left("error", 200), "completed_time")[:FAILURES]
     )
-    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
     for name, error, completed in rows:
-        match = EXCEPTION.match(error.partition("\n")[0])
-        groups[name, match["name"] if match else ""].append((completed, error))
-    found = [
-        FailureGroup(name, exception, len(members), members[0][0], members[0][1].partition("\n")[0])
-        for (name, exception), members in groups.items()
-    ]
+        first_line = error.partition("\n")[0]
+        match = EXCEPTION.match(first_line)
+        groups[name, match["name"] if match else ""].append((completed, first_line))
+    found = [FailureGroup(name, exception, len(members), *members[0]) for (name, exception), members in groups.items()]
     return sorted(found, key=lambda group: (-group.count, group.name, group.error))[:LINES]
 
 
 def percentile(numbers: Sequence[float], part: float) -> float:
-    """The number below or at which this part of them lies."""
+    """Return the number below or at which this part of them lies."""
     ranked = sorted(numbers)
     return ranked[max(0, -int(-part * len(ranked) // 1) - 1)]
+
+
+#: The size of a chart.
+WIDTH, HEIGHT = 600.0, 120.0
+
+#: How much of its column a bar fills.
+FILLED = 0.72
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A column of a chart, with what it says when one points at it."""
+
+    x: str
+    width: str
+    up_y: str
+    up_height: str
+    down_y: str
+    down_height: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Bars that go up from a base line, and others of the same columns that go down from it."""
+
+    bars: tuple[Bar, ...]
+    width: str
+    height: str
+    base: str
+    highest: int
+    lowest: int
+    up_total: int
+    down_total: int
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.up_total and not self.down_total
+
+
+def chart(up: Sequence[int], down: Sequence[int], titles: Sequence[str]) -> Chart:
+    """Return a chart of numbers, with what each column says when one points at it."""
+    highest, lowest = max(up, default=0), max(down, default=0)
+    unit = HEIGHT / max(1, _round_number(highest) + _round_number(lowest))
+    base = unit * _round_number(highest) if highest or lowest else HEIGHT
+    column = WIDTH / max(1, len(up))
+    bars = tuple(
+        Bar(
+            x=_units(column * number + column * (1 - FILLED) / 2),
+            width=_units(column * FILLED),
+            up_y=_units(base - _visible(unit * above)),
+            up_height=_units(_visible(unit * above)),
+            down_y=_units(base),
+            down_height=_units(_visible(unit * below)),
+            title=title,
+        )
+        for number, (above, below, title) in enumerate(zip(up, down, titles, strict=True))
+    )
+    return Chart(bars, _units(WIDTH), _units(HEIGHT), _units(base), highest, lowest, sum(up), sum(down))
+
+
+def _visible(height: float) -> float:
+    # One function among thousands is to be seen too.
+    return max(height, 1.5) if height else 0.0
+
+
+def _round_number(number: int) -> int:
+    """Return the next number of the form 1, 2, 5, 10, 20, 50, ... up to which an axis goes; 0 for 0."""
+    steps = (factor * 10**power for power in count() for factor in (1, 2, 5))
+    return next(step for step in steps if number <= step) if number else 0
+
+
+def _units(number: float) -> str:
+    # Not as a number: a template would write it with the comma of the language.
+    return f"{number:.2f}"

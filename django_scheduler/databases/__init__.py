@@ -1,17 +1,10 @@
-"""What differs between PostgreSQL, MySQL/MariaDB and SQLite, and nothing else.
+"""What differs between PostgreSQL, MySQL/MariaDB and SQLite; nothing else of the package knows a vendor.
 
-``database_for(alias)`` gives the one object that knows. A new database is a new file with a subclass of ``Database``,
-and a line here. Its rooms:
-
-* ``base.py`` is ``Database``: all that one can be asked. Each kind of question is a file, with the SQL that all of them
-  understand: ``scheduling.py``, ``lanes.py``, ``claiming.py``, ``recording.py``, ``browsing.py``, ``sessions.py``,
-  ``transactions.py``, ``failures.py``. ``alias.py`` is what they have in common, ``rows.py`` what they take and return,
-  ``sql.py`` how they write it.
-* ``postgresql.py``, ``mysql.py`` and ``sqlite.py`` answer differently where they must. Of PostgreSQL,
-  ``interruption.py`` is how a cancel interrupts a mutation, ``listening.py`` hears wake-ups, and ``pooling.py`` notices
-  a connection pooler.
-  ``silence.py`` is about connections whose other end is gone.
-* ``inspection.py`` is for the system checks.
+``database_for(alias)`` returns the ``Database`` of an alias. ``contract.py`` says what a vendor has to be able to do,
+``queries.py`` (with ``browsing.py`` for the admin) asks by SQL that all understand; ``postgresql/``, ``mysql.py`` and
+``sqlite.py`` answer differently where they must. ``connection_state.py`` is what we know of Django's connections,
+``silence.py`` notices that the other end of one is gone, and ``inspection.py`` looks at a server for system checks.
+A new database is a subclass of ``Database``, and a line here.
 """
 
 from functools import cache
@@ -19,10 +12,11 @@ from functools import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
+from django_scheduler.databases import connection_state
 from django_scheduler.databases.contract import NOW, Backlog, Claimable, Lane, NewRow
 from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
-from django_scheduler.databases.postgresql.database import PostgreSQL
+from django_scheduler.databases.postgresql import PostgreSQL
 from django_scheduler.databases.queries import Database
 from django_scheduler.databases.sqlite import SQLite
 
@@ -35,6 +29,7 @@ __all__ = [
     "Lane",
     "NewRow",
     "clock_difference",
+    "connection_state",
     "database_for",
     "inspection_of",
 ]
@@ -47,7 +42,7 @@ VENDORS = frozenset(_BY_VENDOR)
 
 @cache
 def database_for(using: str) -> Database:
-    """The database of that alias.
+    """Return the database of that alias.
 
     Raises ``ImproperlyConfigured`` for a database of another kind.
     """

@@ -1,25 +1,25 @@
-"""Browsing: what people look at, within a time limit, and at whatever number of functions."""
+"""Browsing: what people look at in the admin, within a time limit, whatever the number of functions."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from django_scheduler.databases.contract import TABLE, Alias, Lane, Sql
+from django_scheduler.databases.contract import TABLE, Contract, Lane, Sql
 from django_scheduler.models import State
 
 
-class Browsing(Alias):
+class Browsing(Contract):
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
-        """Let no statement within take longer: then it fails with an error that ``is_time_up`` knows."""
+        """Let each statement within fail that takes longer, with an error that ``is_time_up`` knows."""
         yield
 
     def is_time_up(self, error: BaseException) -> bool:
-        """Whether a statement has met the ``time_limit``."""
+        """Return whether a statement has met the ``time_limit``."""
         return False
 
     def count_states(self, states: Collection[str], *, at_most: int) -> dict[str, int]:
-        """How many functions are in each state, counted no further than ``at_most``; in one statement."""
+        """Return how many functions are in each state, counted no further than ``at_most``, in one statement."""
         # Ordered, so that an index is read and not the table.
         counts = ", ".join(
             f"(SELECT COUNT(*) FROM (SELECT 1 FROM {TABLE} WHERE state = '{State(state).value}'"
@@ -40,7 +40,7 @@ class Browsing(Alias):
     def first_pending(
         self, lanes: Collection[Lane], *, after: tuple[datetime, int] | None, overdue_only: bool, limit: int
     ) -> list[int]:
-        """The ids of the pending functions that are due first, in all of these lanes together.
+        """Return the ids of the pending functions that are due first, in all of these lanes together.
 
         ``after``: the due time and the id of the one to begin behind. ``overdue_only``: only what is due already.
         """

@@ -1,14 +1,9 @@
-"""Fragments of SQL that several questions have in common.
+"""What a database has to be able to do, and the rows that are written into one and read from it.
 
-What is written into a database and read from it, as far as it is more than a value.
-
-One database alias: its connection, its clock, and how it takes JSON.
-
-Failures: what the error of a statement means, and whether the same again may succeed.
-
-Transactions: whether the one in which mutations execute is still there, and what it lets notice.
-
-Sessions: the connections of executors, what other threads do to them, and what they hear from other processes.
+``Contract`` has what every question needs (the connection of the current thread, the clock that says what is due, how
+times and JSON are written), and what only a vendor can answer: what an error means, whether a transaction is still the
+one that was begun, and how one thread stops the statement of another. What is asked by SQL that all vendors understand
+is in ``queries.py``.
 """
 
 from abc import ABC, abstractmethod
@@ -44,11 +39,12 @@ class Sql:
 
 
 def is_paused(lane: str) -> str:
-    """Whether the queue of a lane is paused, as SQL."""
+    """Return the SQL that says whether the queue of a lane is paused."""
     return f"EXISTS (SELECT 1 FROM {PAUSES} pause WHERE pause.queue IN ('', {lane}.queue))"
 
 
 def passing_over(ids: Collection[int]) -> Sql:
+    """Return a condition that none of these functions meets."""
     return Sql(f" AND id NOT IN ({', '.join(['%s'] * len(ids))})" if ids else "", *ids)
 
 
@@ -113,29 +109,32 @@ class Backlog:
     lag: float
 
 
-#: Stands for the present in ``Database.record``.
-
-
 #: Stands for the present, as a value that is written.
 NOW = object()
 
 
-class Alias(ABC):
-    """What every question needs."""
+class Contract(ABC):
+    """A database alias, as one vendor's database understands it."""
 
     #: The database's clock, as SQL; the same throughout a statement.
     clock: ClassVar[str]
+    #: Whether one executing mutation keeps every other writer waiting.
+    has_one_writer: ClassVar[bool] = False
+    #: Whether a transaction can only be rolled back once one of its statements has failed.
+    an_error_breaks_the_transaction: ClassVar[bool] = False
+    #: How long an idle executor sleeps when nothing wakes it, in seconds.
+    poll_interval: float = 1.0
 
     def __init__(self, using: str) -> None:
         self.using = using
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
-        """The connection of the current thread."""
+        """Return the connection of the current thread."""
         return connections[self.using]
 
     def now(self) -> RawSQL:
-        """The present, by the clock that decides what is due, for the ORM."""
+        """Return the present for the ORM, by the clock that decides what is due."""
         now = self._now()
         return RawSQL(now.text, now.params, output_field=DateTimeField())
 
@@ -154,7 +153,7 @@ class Alias(ABC):
         return value
 
     def current_time(self) -> datetime:
-        """The present, by the same clock."""
+        """Return the present, by the same clock."""
         return timezone.now() if times.is_pythons() else self._current_time()
 
     def _current_time(self) -> datetime:
@@ -165,28 +164,28 @@ class Alias(ABC):
 
     @abstractmethod
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
-        """When a function was asked to run, and when it is due: not before now."""
+        """Return when a function was asked to run, and when it is due, which is not before now."""
 
     @abstractmethod
     def _seconds_until(self, column: str) -> Sql:
-        """How far a column lies ahead of now, in seconds."""
+        """Return the SQL of how far a column lies ahead of now, in seconds."""
 
     def _json(self, text: str) -> str:
-        """Text as a JSON value."""
+        """Return the SQL that makes text a JSON value."""
         return text
 
     def _text(self, column: str) -> str:
-        """A JSON column as text."""
+        """Return the SQL that makes a JSON column text."""
         return column
 
+    # What the error of a statement means, and whether the same again may succeed
 
-class Failures(Alias):
     def ends_transaction(self, error: BaseException) -> bool:
-        """Whether the error of a statement has also undone what the transaction had done before."""
+        """Return whether the error of a statement has also undone what the transaction had done before."""
         return self.is_lost(error)
 
     def is_transient(self, error: BaseException | None) -> bool:
-        """Whether the same again may succeed: a conflict, a timeout, a lost connection."""
+        """Return whether the same again may succeed: a conflict, a timeout, a lost connection."""
         if isinstance(error, TransientError):
             return True
         return isinstance(error, DatabaseError | InterfaceError) and (
@@ -194,55 +193,52 @@ class Failures(Alias):
         )
 
     def is_interruption(self, error: BaseException) -> bool:
-        """Whether somebody has stopped the statement or the session, as a cancel does."""
+        """Return whether somebody has stopped the statement or the session, as a cancel does."""
         return False
 
     @abstractmethod
     def is_conflict(self, error: BaseException) -> bool:
-        """Whether the database has rolled the transaction back because it conflicted with another one."""
+        """Return whether the database has rolled the transaction back because it conflicted with another one."""
 
     @abstractmethod
     def is_lost(self, error: BaseException) -> bool:
-        """Whether the connection is gone, or can no longer be used."""
+        """Return whether the connection is gone, or can no longer be used."""
 
     def _is_passing(self, error: BaseException) -> bool:
-        """Whether another error will have passed after a while: a lock timeout, a full disk."""
+        """Return whether another error will have passed after a while: a lock timeout, a full disk."""
         return False
 
-
-class Transactions(Alias):
-    #: Whether the error of one statement leaves its transaction nothing but to be rolled back.
-    an_error_breaks_the_transaction: ClassVar[bool] = False
+    # The transaction in which mutations execute
 
     def is_transaction_open(self) -> bool:
-        """Whether nothing has ended the transaction that has begun, as far as that is known without asking."""
+        """Return whether nothing has ended the transaction that has begun, as far as that is known without asking."""
         return connection_state.is_in_atomic_block(self.connection)
 
     def is_transaction_intact(self) -> bool:
-        """Whether no error has broken it either."""
+        """Return whether the transaction is open, and no error has broken it."""
         return self.is_transaction_open() and not connection_state.is_marked_for_rollback(self.connection)
 
     def mark_transaction(self) -> None:
         """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""
 
     def is_transaction_marked(self) -> bool:
-        """Whether this is still the transaction that was marked; its mark goes."""
+        """Return whether this is still the transaction that was marked, and remove the mark."""
         return True
 
     def check_constraints_early(self) -> None:
         """Have deferred constraints checked by each statement of the open transaction, where there are any."""
 
     def may_group(self) -> bool:
-        """Whether nothing in this database would notice that several mutations share a transaction."""
+        """Return whether nothing in this database would notice that several mutations share a transaction."""
         return True
 
+    # The sessions of executors
 
-class Sessions(Alias):
     def prepare_session(self) -> None:
         """Set up a new connection of an executor."""
 
     def session(self) -> Any:
-        """What the two methods below need to know of the current thread's session. Asks nothing of the database."""
+        """Return what the two methods below need to know of this thread's session, without asking the database."""
         return connection_state.driver_of(self.connection)
 
     @abstractmethod
@@ -253,5 +249,5 @@ class Sessions(Alias):
     def end_session(self, session: Any) -> None:
         """End another thread's session, so that its transaction vanishes, wherever that thread is."""
 
-    def listen(self, ring: Callable[[], None], stopping: Event) -> None:
-        """Call ``ring`` for the wake-ups of other processes until ``stopping``; where there are none, return."""
+    def listen(self, wake: Callable[[], None], stopping: Event) -> None:
+        """Call ``wake`` for each wake-up of another process until ``stopping``. Where there are none, return."""

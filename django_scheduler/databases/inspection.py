@@ -1,4 +1,4 @@
-"""What can be found out about a server and the way to it, for the system checks. Nothing of it is needed to execute."""
+"""Inspection: what can be found out about a server and the way to it, for the system checks, which alone need it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,37 +9,37 @@ from django.utils import timezone
 
 
 class Inspection:
-    """One database that is asked about itself. Each answer is ``None``, or empty, where all is well."""
+    """Asks one database about itself. Each answer is ``None``, or empty, where all is well."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection: Any = connection
 
     def missing_feature(self) -> str | None:
-        """What this version cannot do, although it must."""
+        """Return what this version cannot do, although it must."""
         return None
 
     def tables_without_transactions(self, tables: list[str]) -> list[str]:
-        """Those whose changes cannot be rolled back."""
+        """Return those of the tables whose changes cannot be rolled back."""
         return []
 
     def is_read_only(self) -> bool:
-        """Whether it refuses to be written to, as a standby does."""
+        """Return whether it refuses to be written to, as a standby does."""
         return False
 
     def loses_commits(self) -> str | None:
-        """The setting by which a crash of the server loses what it has committed."""
+        """Return the setting by which a crash of the server loses what it has committed."""
         return None
 
     def is_pooled_by_transaction(self) -> bool:
-        """Whether a pooler gives the session to somebody else after each transaction."""
+        """Return whether a pooler gives the session to somebody else after each transaction."""
         return False
 
     def is_locked_by_readers(self) -> bool:
-        """Whether readers and the writer wait for each other."""
+        """Return whether readers and the writer wait for each other."""
         return False
 
     def clock(self) -> datetime | None:
-        """What time it is there; ``None``: there is no other clock than that of this host."""
+        """Return the time of its clock, or ``None`` where there is no other than this host's."""
         return None
 
     def _ask(self, question: str, *params: object) -> Any:
@@ -120,13 +120,13 @@ _BY_VENDOR: dict[str, type[Inspection]] = {
 
 
 def inspection_of(using: str) -> Inspection:
-    """What can be found out about the database of that alias."""
+    """Return what asks the database of that alias."""
     connection = connections[using]
     return _BY_VENDOR[connection.vendor](connection)
 
 
 def clock_difference(inspection: Inspection) -> float:
-    """How far the database's clock is ahead of this host's, in seconds; the way there does not count."""
+    """Return how far the database's clock is ahead of this host's, in seconds, without the time of the way there."""
     before = timezone.now()
     theirs = inspection.clock()
     after = timezone.now()

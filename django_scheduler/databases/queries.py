@@ -1,12 +1,8 @@
-"""Scheduling: how functions get into the table, and how the time at which they are due is changed.
+"""What a database is asked by SQL that all vendors understand: schedule, look, claim, change.
 
-Lanes: in which queues and priorities something is pending, when it is due, and how much of it there is.
-
-Claiming: the rows of due functions are locked, and those that are locked are passed over.
-
-Recording: what became of a function is written into its row, if nobody else has decided meanwhile.
-
-What a database can be asked: each kind of question is a file beside this one, with the SQL that all understand.
+Lane means the pending functions of one queue and one priority. A look finds the lanes and when each is due; a claim
+locks the first due rows of a lane and passes over those that are locked; a change is part of a transition of the state
+machine (``record/transitions.py``). A vendor overrides what it can do better, or has to do in another way.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,22 +13,30 @@ from django_scheduler.databases.browsing import Browsing
 from django_scheduler.databases.contract import (
     NOW,
     TABLE,
-    Alias,
     Backlog,
     Claimable,
-    Failures,
     Lane,
     NewRow,
-    Sessions,
     Sql,
-    Transactions,
     is_paused,
     passing_over,
 )
 from django_scheduler.models import ScheduledFunctionId, State
 
+#: Databases take only so many parts of a UNION.
+LANES_PER_STATEMENT = 100
 
-class Scheduling(Alias):
+
+class Database(Browsing):
+    """A database alias: what can be asked of it, and what its vendor can do."""
+
+    #: Locks the rows that a SELECT returns and passes over those that are locked.
+    skip_locked: ClassVar[str]
+    #: What a claim selects besides, to let a cancel know that this transaction executes a function.
+    mark_executing: ClassVar[str] = "NULL"
+    #: A condition that a row does not meet while a mutation is executing that has locked it, where that can be seen.
+    not_executing: ClassVar[str] = "TRUE"
+
     def insert(self, rows: Sequence[NewRow]) -> list[ScheduledFunctionId]:
         """Write the rows, in one statement, and return their ids in the same order."""
         placeholders, params = [], []
@@ -61,19 +65,12 @@ class Scheduling(Alias):
             return [row[0] for row in cursor.fetchall()]
 
     def send_wakeup(self) -> None:
-        """Tell the executors of other processes to look; nothing where the database cannot."""
+        """Tell the executors of other processes to look, where the vendor can. Elsewhere do nothing."""
 
-
-#: Databases take only so many parts of a UNION.
-LANES_PER_STATEMENT = 100
-
-
-class Lanes(Alias):
-    #: A condition that a row does not meet while a mutation is executing that has locked it, where that can be seen.
-    not_executing: ClassVar[str] = "TRUE"
+    # Looking
 
     def lanes(self, *, besides: Collection[int] = ()) -> list[Lane]:
-        """Every queue and priority that has pending functions. ``besides``: ids to pass over."""
+        """Return every queue and priority that has pending functions. ``besides``: ids to pass over."""
         with self.connection.cursor() as cursor:
             lanes = self._lanes(passing_over(besides))
             cursor.execute(lanes.text, lanes.params)
@@ -104,14 +101,14 @@ class Lanes(Alias):
         )
 
     def look_again(self, lanes: Collection[Lane], *, besides: Collection[int] = ()) -> list[Lane]:
-        """Those of the lanes that have pending functions from where they began, and where they begin now.
+        """Return those of the lanes that have pending functions from where they began, and where they begin now.
 
         Cheaper than ``lanes`` where the index has many entries of functions that have finished since.
         """
         return self.lanes(besides=besides)
 
     def next_due_in(self, lane: Lane) -> float | None:
-        """Seconds until the next function of a lane is due that is not due yet; ``None`` if there is none."""
+        """Return in how many seconds the next function of a lane is due that is not due yet, or ``None``."""
         now = self._now()
         due_in = self._seconds_until("due_time")
         with self.connection.cursor() as cursor:
@@ -123,23 +120,15 @@ class Lanes(Alias):
             row = cursor.fetchone()
         return None if row is None else float(row[0])
 
-    def backlog(self, lane: Lane, *, besides: Collection[int] = (), count_to: int) -> Backlog:
-        """What waits in a lane, in one statement that locks nothing.
+    def backlogs(self, lanes: Sequence[Lane], *, count_to: int) -> list[Backlog]:
+        """Return what waits in each lane, a hundred lanes in a statement that locks nothing.
 
-        ``besides``: ids that are known to be executing. ``count_to``: where to stop counting.
+        ``count_to``: where to stop counting.
         """
-        return self.backlogs([lane], besides=besides, count_to=count_to)[0]
-
-    def backlogs(self, lanes: Sequence[Lane], *, besides: Collection[int] = (), count_to: int) -> list[Backlog]:
-        """``backlog`` of each lane, a hundred of them in a statement."""
         if len(lanes) > LANES_PER_STATEMENT:
             first, others = lanes[:LANES_PER_STATEMENT], lanes[LANES_PER_STATEMENT:]
-            return [
-                backlog
-                for part in (first, others)
-                for backlog in self.backlogs(part, besides=besides, count_to=count_to)
-            ]
-        each = [self._backlog(number, lane, passing_over(besides), count_to) for number, lane in enumerate(lanes)]
+            return self.backlogs(first, count_to=count_to) + self.backlogs(others, count_to=count_to)
+        each = [self._backlog(number, lane, count_to) for number, lane in enumerate(lanes)]
         if not each:
             return []
         with self.connection.cursor() as cursor:
@@ -150,7 +139,7 @@ class Lanes(Alias):
                 for _, pending, due, due_in in sorted(cursor.fetchall(), key=lambda row: int(row[0]))
             ]
 
-    def _backlog(self, number: int, lane: Lane, passed_over: Sql, count_to: int) -> Sql:
+    def _backlog(self, number: int, lane: Lane, count_to: int) -> Sql:
         now = self._now()
         due_in = self._seconds_until("due_time")
         rows = f"FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s"
@@ -158,7 +147,7 @@ class Lanes(Alias):
         return Sql(
             f"SELECT {number:d}, (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} LIMIT {count_to}) pending),"
             f" (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} AND due_time <= {now.text} LIMIT {count_to}) due),"
-            f" (SELECT {due_in.text} {rows} AND due_time <= {now.text} AND {self.not_executing}{passed_over.text}"
+            f" (SELECT {due_in.text} {rows} AND due_time <= {now.text} AND {self.not_executing}"
             " ORDER BY due_time, id LIMIT 1)",
             *in_lane,
             *in_lane,
@@ -166,15 +155,9 @@ class Lanes(Alias):
             *due_in.params,
             *in_lane,
             *now.params,
-            *passed_over.params,
         )
 
-
-class Claiming(Alias):
-    #: Locks the rows that a SELECT returns and passes over those that are locked.
-    skip_locked: ClassVar[str]
-    #: What a claim selects besides, to let a cancel know that this transaction executes a function.
-    mark_executing: ClassVar[str] = "NULL"
+    # Claiming
 
     def claim(
         self, lane: Lane, *, most: int = 1, before: Lane | None = None, besides: Collection[int] = ()
@@ -202,9 +185,9 @@ class Claiming(Alias):
     def claim_id(self, function_id: int, *, handed_over_within: timedelta, at_most: timedelta) -> Claimable | None:
         """Lock this function if it is pending, its time has come, and nobody else has locked it.
 
-        Its time has come as well if it has been handed over, for it is due again only after ``handed_over_within``, or
-        after as long as it was late, but ``at_most`` so much. What is due clearly later, somebody has put off since;
-        not by a hair, because with Python's clock that of another host may have decided.
+        Its time has come as well if it was handed over. Then it is due again after ``handed_over_within``, or after as
+        long as it was late, but ``at_most`` so much later. What is due clearly later than that, somebody has put off
+        since. (Clearly, because with Python's clock another host's may have decided.)
         """
         due_again = self._scheduled_and_due(handed_over_within)[1]
         at_last = self._scheduled_and_due(at_most + handed_over_within)[1]
@@ -239,15 +222,8 @@ class Claiming(Alias):
                 for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, trace in cursor.fetchall()
             ]
 
+    # Changing
 
-def _earlier_than(lane: Lane | None) -> Sql:
-    if lane is None:
-        return Sql("")
-    # The first comparison is what an index understands.
-    return Sql(" AND due_time <= %s AND (due_time < %s OR id < %s)", lane.due_time, lane.due_time, lane.first_id)
-
-
-class Changing(Alias):
     def change(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
         """Change a row if it still is as expected, and return whether it was.
 
@@ -268,7 +244,7 @@ class Changing(Alias):
             return bool(cursor.rowcount)
 
     def change_unless_held(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
-        """``change``, but without waiting for long for somebody who has locked the row, where that can be told."""
+        """Change a row as ``change`` does, without waiting for long for who has locked it, where the vendor can."""
         return self.change(function_id, changes, only_if=only_if)
 
     def change_each(
@@ -296,7 +272,7 @@ class Changing(Alias):
             return int(cursor.rowcount)
 
     def later(self, time: Any, seconds: float) -> Any:
-        """So many seconds after a time that the driver has given, as the driver takes it."""
+        """Return a time that is so many seconds after one that the driver has given, as the driver takes it."""
         moment = datetime.fromisoformat(time) if isinstance(time, str) else time
         return moment + timedelta(seconds=seconds)
 
@@ -307,14 +283,12 @@ class Changing(Alias):
             return self._scheduled_and_due(value)[1]
         return Sql(self._json("%s") if column == "result" else "%s", value)
 
-
-class Database(Scheduling, Lanes, Claiming, Changing, Browsing, Sessions, Transactions, Failures):
-    """One database alias, and what its vendor can do."""
-
-    #: Whether one executing mutation keeps every other writer waiting.
-    has_one_writer: ClassVar[bool] = False
-    #: How long an idle executor sleeps when nothing wakes it, in seconds.
-    poll_interval: float = 1.0
-
     def lock_rows(self, ids: Collection[int]) -> None:
-        """Lock rows, interrupting the mutations that hold them where the database can; else do nothing."""
+        """Lock rows, and interrupt the mutations that hold them, where the vendor can. Elsewhere do nothing."""
+
+
+def _earlier_than(lane: Lane | None) -> Sql:
+    if lane is None:
+        return Sql("")
+    # The first comparison is what an index understands.
+    return Sql(" AND due_time <= %s AND (due_time < %s OR id < %s)", lane.due_time, lane.due_time, lane.first_id)

@@ -1,8 +1,8 @@
-"""A connection that has gone silent: the other side is gone and has not said so, or something in between forgot it.
+"""Connections that have gone silent: the other end is gone and has not said so, or something in between forgot them.
 
-Nothing arrives and nothing is an error, so whoever waits for an answer or for a wake-up would wait for hours. The
-kernel is told to ask, so that a host that is gone is noticed. What answers for another one (a proxy, a balancer) it
-cannot see through: a connection on which only wake-ups arrive has to be asked itself, now and then.
+Nothing arrives and nothing is an error, so whoever waits for an answer or for a wake-up would wait for hours. So the
+kernel is told to probe, which notices a host that is gone. A proxy or a balancer answers probes for a server that it
+has lost, so a connection on which only wake-ups arrive has to be asked itself, now and then.
 """
 
 import os

@@ -81,7 +81,7 @@ class SQLite(Database):
             session.rollback()  # closing alone would wait for statements that have not been read to their end
             session.close()
 
-    def listen(self, ring: Callable[[], None], stopping: Event) -> None:
+    def listen(self, wake: Callable[[], None], stopping: Event) -> None:
         # The number changes whenever another connection has written to the file.
         connection = connections.create_connection(self.using)
         try:
@@ -90,7 +90,7 @@ class SQLite(Database):
                 while not stopping.wait(WATCH_INTERVAL):
                     before, version = version, cursor.execute("PRAGMA data_version").fetchone()
                     if version != before:
-                        ring()
+                        wake()
         finally:
             connection.close()
 

@@ -37,6 +37,8 @@ from django_scheduler.transactions import DoublingWait
 
 
 class ActionExecution(FunctionExecution):
+    """Executes an action: commits that it begins, then runs its body, then records its end."""
+
     def in_transaction(self) -> None:
         changes = {
             "started_time": self.claimed.claim_time,
@@ -76,7 +78,7 @@ class ActionExecution(FunctionExecution):
         return self.current_row().get("state") != State.IN_PROGRESS
 
     def _give_up(self) -> None:
-        """In another thread: the time is up, and the body does not end."""
+        """Record the timeout of a body that does not end, in another thread."""
         if self.budget is None or self.budget.has_ended:
             return
         self.log(
@@ -116,7 +118,7 @@ class ActionExecution(FunctionExecution):
         return bool(row == claimed)
 
     def _was_recorded(self, transition: Transition) -> bool:
-        """Whether an earlier try had taken effect, and only its answer was lost."""
+        """Return whether an earlier try has taken effect, and only its answer was lost."""
         row = self.current_row()
         return row.get("state") == transition.target and row.get("executor") == self.executor_name
 

@@ -1,10 +1,9 @@
-"""``ctx.canceled``: whether there is no more use in going on.
+"""An execution: what a worker does with what it has claimed, at three moments.
 
-An execution: what a worker has claimed, and the three moments at which its kind has a say.
-
-The execution of a function that exists: its body is called, within its time budget and with a ``ctx`` of its own.
-
-A function that is gone when it is due: renamed, or its app removed. It fails, with its name.
+``in_transaction`` is called while the rows are locked, and then ``after_commit`` or ``after_rollback``. What happens
+there depends on what was claimed: ``mutation.py``, ``action.py`` and ``grouping.py`` say it for functions that exist,
+whose bodies ``FunctionExecution`` calls within their time budget and with a ``ctx`` of their own; ``MissingExecution``
+says it for a function that is gone.
 """
 
 import logging
@@ -38,26 +37,8 @@ process_is_ending = threading.Event()
 INTERVAL = 1.0
 
 
-class Canceled:
-    """Asked as often as one likes: the record is read once a second at most."""
-
-    def __init__(self, budget: Budget, is_canceled_on_record: Callable[[], bool]) -> None:
-        self._budget = budget
-        self._is_canceled_on_record = is_canceled_on_record
-        self._ask_again_at = time.monotonic() + INTERVAL
-        self._was_canceled = False
-
-    def __call__(self) -> bool:
-        if self._was_canceled or self._budget.is_over or process_is_ending.is_set():
-            return True
-        if time.monotonic() >= self._ask_again_at:
-            self._was_canceled = self._is_canceled_on_record()
-            self._ask_again_at = time.monotonic() + INTERVAL
-        return self._was_canceled
-
-
 class Execution(ABC):
-    """What a worker does with rows that it has locked, in the transaction that holds the locks, and after it."""
+    """Does what has to be done with rows that a worker has locked, in that transaction and after it."""
 
     #: Lets other workers go on, should a body never end; the worker sets it.
     let_go: Callable[[], None] = staticmethod(lambda: None)
@@ -68,23 +49,23 @@ class Execution(ABC):
     @property
     @abstractmethod
     def ids(self) -> Collection[ScheduledFunctionId]:
-        """The functions that it executes."""
+        """Return the functions that it executes."""
 
     @abstractmethod
     def in_transaction(self) -> None:
-        """While the row is locked. An exception rolls the transaction back."""
+        """Do what is done while the row is locked. An exception rolls the transaction back."""
 
     @abstractmethod
     def after_commit(self) -> None:
-        """Once that transaction has committed."""
+        """Do what is done once that transaction has committed."""
 
     @abstractmethod
     def after_rollback(self, error: BaseException) -> None:
-        """Once ``error`` has ended it: rolled back, unless it was lost on the way out of COMMIT."""
+        """Do what is done once ``error`` has ended it: it is rolled back, unless its COMMIT was lost on the way."""
 
 
 class SingleExecution(Execution):
-    """The execution of one function."""
+    """Executes one function."""
 
     def __init__(self, claimed: Claimable, database: Database, executor_name: str) -> None:
         self.claimed = claimed
@@ -94,21 +75,21 @@ class SingleExecution(Execution):
         self._took: float | None = None
 
     def begin(self) -> None:
-        """Its body begins only now: others of its transaction have gone before."""
+        """Note that its body begins only now, because other bodies of its transaction have run before."""
         self.began = time.perf_counter()
 
     def end(self) -> None:
-        """Its body has ended, and others of its transaction follow."""
+        """Note that its body has ended, because other bodies of its transaction follow."""
         self._took = time.perf_counter() - self.began
 
     @property
     def lag(self) -> float:
-        """How long it had been due when its body began, in seconds."""
+        """Return how long it had been due when its body began, in seconds."""
         return self.claimed.lag + self.began - self._claimed_at
 
     @property
     def duration(self) -> float:
-        """How long the attempt has taken, in seconds."""
+        """Return how long the attempt has taken, in seconds."""
         return self._took if self._took is not None else time.perf_counter() - self.began
 
     @property
@@ -125,12 +106,12 @@ class SingleExecution(Execution):
 
     @property
     def kind(self) -> Kind | None:
-        """``None``: there is no such function."""
+        """Return the function's kind, or ``None`` if there is no such function."""
         return None
 
     @property
     def attempt(self) -> int:
-        """Which attempt this is, counted from 1."""
+        """Return which attempt this is, counted from 1."""
         return self.claimed.attempts + 1
 
     def record(
@@ -153,7 +134,7 @@ class SingleExecution(Execution):
                 changes = plainer(changes)
 
     def current_row(self) -> dict[str, Any]:
-        """What the record says now; empty if it is gone."""
+        """Return what the record says now, or an empty dict if it is gone."""
         rows = ScheduledFunction.objects.using(self.database.using).filter(pk=self.id)
         row = rows.values("state", "executor", "attempts").first()
         return dict(row) if row else {}
@@ -187,7 +168,7 @@ class SingleExecution(Execution):
         }
 
     def log_dropped(self, what: str) -> None:
-        """Somebody else has decided meanwhile: a cancel, or an executor that thought this one gone."""
+        """Log that somebody else has decided meanwhile: a cancel, or an executor that took this one for gone."""
         self.log(
             logging.WARNING,
             "%s %s: %s is dropped, because the function is already %s",
@@ -216,7 +197,7 @@ class SingleExecution(Execution):
 
 
 class FunctionExecution(SingleExecution):
-    """The execution of a function that exists."""
+    """Executes a function that exists."""
 
     def __init__(self, claimed: Claimable, database: Database, executor_name: str, function: AnyFunction) -> None:
         super().__init__(claimed, database, executor_name)
@@ -230,59 +211,56 @@ class FunctionExecution(SingleExecution):
 
     @abstractmethod
     def make_budget(self) -> Budget:
-        """The time budget of one call of the body."""
+        """Return the time budget of one call of the body."""
 
     def is_canceled_on_record(self) -> bool:
-        """Whether the function has been canceled although it is executing."""
+        """Return whether the function has been canceled although it is executing."""
         return False
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the body did not even end when its time was up, and is no longer waited for."""
+        """Return whether the body has not ended although its time was up, and is no longer waited for."""
         return self.budget is not None and self.budget.is_given_up
 
     @property
     def timed_out(self) -> TimedOut | None:
-        """Set if the body took longer than it may: whatever it then returned or raised, that is how it ended."""
+        """Return how the body ended if it took longer than it may, whatever it then returned or raised."""
         return self.budget.error if self.budget and self.budget.is_exceeded else None
 
     def call(self) -> Any:
-        """Call the body with its arguments, on the flight recorder; what it returns."""
+        """Call the body with its arguments, on the flight recorder, and return what it returns."""
         with in_body(self.id, self.name):
             return self.call_body(self.load_arguments())
 
     def load_arguments(self) -> dict[str, object]:
-        """The arguments for the body.
+        """Return the arguments for the body.
 
         Raises ``InvalidArguments`` if the code has changed since, so that they cannot be restored or do not fit.
         """
         return self.function.bind((), values.load_arguments(self.name, self.claimed.args))
 
     def call_body(self, arguments: dict[str, object]) -> Any:
-        """Run the body within its time budget, and in a context of its own: what it activates stays there.
+        """Run the body within its time budget, and in a context of its own, in which stays what it activates.
 
         Raises what it raises, and ``TimedOut``.
         """
-        self.send_started()
+        if signals.function_started.receivers:
+            self.send_started()
         self.budget = self.make_budget()
         context = self._context(self.budget)
         with tracing.executing(self.claimed.trace_context, self._as_told()):
             return self.budget.call(lambda: self.run_body(arguments, context))
 
     def send_started(self) -> None:
-        if signals.function_started.receivers:
-            signals.send(signals.function_started, **self._as_told())
-            self.tidy_after_receivers()
-
-    def tidy_after_receivers(self) -> None:
-        """Leave nothing of what receivers have done to the connections to the body."""
+        """Send ``function_started``, and leave to the body nothing of what receivers do to the connections."""
+        signals.send(signals.function_started, **self._as_told())
         tidy_connections(self.database.using)
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
         return copy_context().run(run_body, self.function, arguments, context)
 
     def _context(self, budget: Budget) -> Context:
-        """The ``ctx`` that the function is given."""
+        """Return the ``ctx`` that the function is given."""
         return Context(
             Running(
                 kind=self.function.kind,
@@ -297,8 +275,26 @@ class FunctionExecution(SingleExecution):
         )
 
 
+class Canceled:
+    """Answers ``ctx.canceled``, asked as often as one likes: it reads the record once a second at most."""
+
+    def __init__(self, budget: Budget, is_canceled_on_record: Callable[[], bool]) -> None:
+        self._budget = budget
+        self._is_canceled_on_record = is_canceled_on_record
+        self._ask_again_at = time.monotonic() + INTERVAL
+        self._was_canceled = False
+
+    def __call__(self) -> bool:
+        if self._was_canceled or self._budget.is_over or process_is_ending.is_set():
+            return True
+        if time.monotonic() >= self._ask_again_at:
+            self._was_canceled = self._is_canceled_on_record()
+            self._ask_again_at = time.monotonic() + INTERVAL
+        return self._was_canceled
+
+
 class MissingExecution(SingleExecution):
-    """The execution of a function that is gone: renamed, or its app removed. It fails, with its name."""
+    """Fails a function that is gone, because it was renamed or its app removed."""
 
     def in_transaction(self) -> None:
         changes = {

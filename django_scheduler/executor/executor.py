@@ -111,6 +111,11 @@ class Executor:
         """How many bodies have ended in this executor."""
         return self._flight_recorder.bodies
 
+    @property
+    def is_executing(self) -> bool:
+        """Return whether a function is being executed now."""
+        return bool(self._executing_ids())
+
     def start(self) -> None:
         """Begin to execute.
 

@@ -1,14 +1,4 @@
-"""Functions that run alone for a while.
-
-Because they failed or ended a group: trying again costs a group each time. Or because they took long: that is how long
-a group would keep the rows of its other members from everybody else.
-
-How many functions to claim at a time: one, and twice as many each time that turned out well.
-
-The workers of an executor share what they have learned of a lane, so that it is learned once; and a lane with a single
-function teaches nothing about one with a backlog.
-
-A group: several due mutations that share one transaction, because round trips are what a mutation costs.
+"""Grouping: several due mutations share one transaction, because round trips are what a mutation costs.
 
 The invariant is that of a mutation alone: the effects of each member, what it schedules and cancels, and its
 ``success`` are one transaction, which holds the locks of all members' rows. The group commits only what each member
@@ -34,15 +24,18 @@ What is special:
 A member whose time is up has used up its budget: it fails, and only the others run alone. If its body does not end,
 all of them lose their session and their locks, and others run them.
 
-A function that has ended a group, failed alone, or took long runs alone for a while; one that is declared
-``@mutation(alone=True)`` always does.
-
 A cancel from outside finds the locks of all members held by this transaction. Held for longer than it is patient, the
 group is interrupted as a mutation alone is: all of it vanishes, the cancel has its row, and the others run again.
-The locks are not held for long: a group begins no further body once ``LONGEST`` has passed, and lets go of the rows
+The locks are not held for long: a group begins no further body once ``LONGEST`` has passed, and releases the rows
 that it has not come to.
 
 COMMIT lost on the way: the members have all committed or all vanished, so one row tells it for all.
+
+How many members a group has is learned (``GroupSize``): one, and twice as many each time that it turned out well. The
+workers of an executor share what they have learned of a lane, so that it is learned once; a lane with a single function
+teaches nothing about one with a backlog. A function that has ended a group, failed alone, or took long runs alone for a
+while (``LoneNames``): trying again costs a group each time, and a long body keeps the rows of the other members from
+everybody else. One that is declared ``@mutation(alone=True)`` always runs alone.
 """
 
 import re
@@ -60,97 +53,27 @@ from django_scheduler.record import SUCCEED
 from django_scheduler.scheduling import share_announcement
 from django_scheduler.transactions import TransactionWatch, in_transaction
 
-#: In seconds.
-FOR_A_WHILE = 10.0
+#: For how long a group begins further bodies, in seconds.
+LONGEST = 0.05
 
-#: How long a body takes that takes long, in seconds: longer than a machine that is busy makes a short one take.
-LONG = 0.5
-
-
-class LoneNames:
-    """Shared by the workers of a process."""
-
-    def __init__(self) -> None:
-        self._until: dict[str, float] = {}
-
-    def add(self, name: str) -> None:
-        self._until[name] = time.monotonic() + FOR_A_WHILE
-
-    def add_if_long(self, name: str, duration: float) -> None:
-        if duration > LONG:
-            self.add(name)
-
-    def __contains__(self, name: str) -> bool:
-        until = self._until.get(name)
-        return until is not None and time.monotonic() < until
-
-
+#: The most members that a group is given.
 LARGEST = 100
 
-#: Groups grow only while there is time for all of their members, so those of one so large take a few milliseconds each.
+#: From so many members on a group is large. Groups grow only while there is time for all of their members, so those of
+#: a large one take a few milliseconds each.
 LARGE = 16
 
-#: Of their time, what bodies have to spend computing for a thread beside them to be more of a hindrance than a help.
+#: Of their time, what bodies have to spend computing for a thread beside them to slow them down more than it helps.
 MUCH_COMPUTING = 1 / 3
 
 #: How many groups in a row have to wait: beside the first ones, those that were small are still at work.
 TRIES = 4
 
+#: For how long what was learned from a failure holds, in seconds.
+FOR_A_WHILE = 10.0
 
-class GroupSize:
-    """Grows with a backlog of short mutations; shrinks without one, and when they are long or something goes wrong."""
-
-    _grows_from = 0.0
-    _waits_until = 0.0
-    _waited = 0
-
-    def __init__(self) -> None:
-        #: How many to claim next.
-        self.next = 1
-
-    def went_well(self, executed: int, *, asked_for: int) -> None:
-        """So many were executed: as many as were asked for, or as there were, or as there was time for."""
-        if executed < asked_for:
-            self.next = max(executed, 1)
-        elif time.monotonic() >= self._grows_from:
-            self.next = max(self.next, min(2 * executed, LARGEST))
-
-    def went_wrong(self) -> None:
-        """A group was rolled back, or what was due first cannot be part of one."""
-        self.next = 1
-
-    def cannot_grow(self) -> None:
-        """Nothing can share a transaction in this database: it is not tried again for a while."""
-        self.next = 1
-        self._grows_from = time.monotonic() + FOR_A_WHILE
-
-    def keeps_turn(self, members: int) -> bool:
-        """Whether a group should compute without other threads beside it, because they share Python's lock.
-
-        It is found out by trying, every ten seconds, because with others beside it every thread waits.
-        """
-        return members >= LARGE and time.monotonic() >= self._waits_until
-
-    def kept_turn(self, computing_share: float) -> None:
-        """How much of their time the bodies of a group have spent computing that had the turn meanwhile."""
-        self._waited = self._waited + 1 if computing_share < MUCH_COMPUTING else 0
-        if self._waited == TRIES:
-            self._waited = 0
-            self._waits_until = time.monotonic() + FOR_A_WHILE
-
-
-class GroupSizes:
-    """Of every lane."""
-
-    def __init__(self) -> None:
-        self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)
-
-    def of(self, lane: Lane) -> GroupSize:
-        return self._sizes[lane.queue, lane.priority]
-
-
-#: For how long a group begins further bodies, in seconds.
-LONGEST = 0.05
+#: How long a body takes that takes long, in seconds: longer than a machine that is busy makes a short one take.
+LONG = 0.5
 
 READS_OR_WRITES_ROWS = re.compile(
     r"[\s(]*(SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|REPLACE|MERGE|SAVEPOINT|RELEASE|ROLLBACK\s+TO|EXPLAIN|SHOW)\b"
@@ -160,11 +83,11 @@ READS_OR_WRITES_ROWS = re.compile(
 
 
 class GroupEnded(Exception):
-    """The members have to run alone."""
+    """Raised to have the members run alone."""
 
 
 class MutationGroup(Execution):
-    """The execution of several mutations in one transaction.
+    """Executes several mutations in one transaction.
 
     ``execute_alone``: what to do with each of those that had begun, if the group does not work out.
     """
@@ -196,7 +119,7 @@ class MutationGroup(Execution):
 
     @property
     def begun(self) -> Sequence[MutationExecution]:
-        """Those of the members that it has come to."""
+        """Return those of the members that it has come to."""
         return self._begun
 
     def in_transaction(self) -> None:
@@ -264,7 +187,7 @@ class MutationGroup(Execution):
 
 
 class GroupWatch(TransactionWatch):
-    """Notices what a mutation of a group may not do."""
+    """Notices what a member of a group may not do."""
 
     _has_refused = False
 
@@ -278,3 +201,73 @@ class GroupWatch(TransactionWatch):
             self._has_refused = True  # whatever the body makes of it
             raise GroupEnded("the statement concerns the whole transaction")
         return super()._notice(execute, sql, params, many, context)
+
+
+class GroupSize:
+    """The size of the next group of a lane, which grows with a backlog of short mutations, and else shrinks."""
+
+    _grows_from = 0.0
+    _waits_until = 0.0
+    _waited = 0
+
+    def __init__(self) -> None:
+        #: How many to claim next.
+        self.next = 1
+
+    def went_well(self, executed: int, *, asked_for: int) -> None:
+        """Learn that so many were executed: as many as asked for, as there were, or as there was time for."""
+        if executed < asked_for:
+            self.next = max(executed, 1)
+        elif time.monotonic() >= self._grows_from:
+            self.next = max(self.next, min(2 * executed, LARGEST))
+
+    def went_wrong(self) -> None:
+        """Learn that a group was rolled back, or that what was due first cannot be part of one."""
+        self.next = 1
+
+    def cannot_grow(self) -> None:
+        """Learn that nothing can share a transaction in this database, and do not try again for a while."""
+        self.next = 1
+        self._grows_from = time.monotonic() + FOR_A_WHILE
+
+    def keeps_turn(self, members: int) -> bool:
+        """Return whether a group should compute without other threads beside it, because they share Python's lock.
+
+        It is found out by trying, every ten seconds, because with others beside it every thread waits.
+        """
+        return members >= LARGE and time.monotonic() >= self._waits_until
+
+    def kept_turn(self, computing_share: float) -> None:
+        """Learn how much of their time the bodies of a group have spent computing without others beside them."""
+        self._waited = self._waited + 1 if computing_share < MUCH_COMPUTING else 0
+        if self._waited == TRIES:
+            self._waited = 0
+            self._waits_until = time.monotonic() + FOR_A_WHILE
+
+
+class GroupSizes:
+    """The sizes of the next groups of every lane."""
+
+    def __init__(self) -> None:
+        self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)
+
+    def of(self, lane: Lane) -> GroupSize:
+        return self._sizes[lane.queue, lane.priority]
+
+
+class LoneNames:
+    """The names of functions that run alone for a while; the workers of an executor share them."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def add(self, name: str) -> None:
+        self._until[name] = time.monotonic() + FOR_A_WHILE
+
+    def add_if_long(self, name: str, duration: float) -> None:
+        if duration > LONG:
+            self.add(name)
+
+    def __contains__(self, name: str) -> bool:
+        until = self._until.get(name)
+        return until is not None and time.monotonic() < until

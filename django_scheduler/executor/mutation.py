@@ -34,7 +34,7 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
 
-from django_scheduler import values
+from django_scheduler import signals, values
 from django_scheduler.databases import NOW, connection_state
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
@@ -46,6 +46,8 @@ from django_scheduler.transactions import TransactionWatch, backoff
 
 
 class MutationExecution(FunctionExecution):
+    """Executes a mutation in a transaction of its own; a group executes its members through ``run``."""
+
     #: What the body raised. If the rollback fails as well, that is not what has to be recorded.
     _error: BaseException | None = None
 
@@ -71,7 +73,7 @@ class MutationExecution(FunctionExecution):
             raise BrokenTransaction("the body has changed or deleted the record of its own function.")
 
     def run(self) -> str | None:
-        """Run the body in the open transaction; what it has returned, as it is recorded."""
+        """Run the body in the open transaction, and return what it has returned as it is recorded."""
         result = self.call()
         self.commit_hooks = connection_state.take_commit_hooks(self.database.connection)
         return None if result is None else values.dump_result(result)
@@ -119,20 +121,19 @@ class MutationExecution(FunctionExecution):
             )
 
     def send_started(self) -> None:
-        # An error of a receiver's statement would break the transaction, and what it writes would be part of it.
-        with self.database.connection.execute_wrapper(_refuse_statement):
-            self._blocks = connection_state.Blocks.of(self.database.connection)
-            super().send_started()
-
-    def tidy_after_receivers(self) -> None:
-        # They have executed nothing, but Django thinks that what was refused has failed in the transaction.
-        self._blocks.restore(self.database.connection)
+        # An error of a receiver's statement would break the transaction, and what it writes would be part of it. So
+        # nothing reaches the database, although Django thinks that what was refused has failed in the transaction.
+        connection = self.database.connection
+        blocks = connection_state.Blocks.of(connection)
+        with connection.execute_wrapper(_refuse_statement):
+            signals.send(signals.function_started, **self._as_told())
+        blocks.restore(connection)
 
     def make_budget(self) -> Budget:
         return MutationBudget(self.function.timeout, self.database, self._give_up)
 
     def _give_up(self, error: TimedOut) -> None:
-        """In another thread, and on its connection: the body does not end."""
+        """Record the timeout of a body that does not end, in another thread and on that one's connection."""
         self.let_go()
         self.log(
             logging.ERROR,

@@ -20,12 +20,18 @@ from django_scheduler.executor.threads import run_in_background, start_in_backgr
 #: How often it looks for requests and for the end, in seconds.
 INTERVAL = 0.1
 
+#: How long who executes nothing may take to end, however much is insisted, in seconds.
+PATIENCE = 2.0
+
 #: The exit code of a process that has ended in the middle of something.
 CUT_OFF = 1
 
 
 class StopRequests(Protocol):
-    """The first one lets running functions end, for as long as there is grace; the second one does not."""
+    """The first one lets running functions end, for as long as there is grace; the second one does not.
+
+    Who executes nothing ends in good order, however many there are.
+    """
 
     @property
     def count(self) -> int: ...
@@ -51,15 +57,16 @@ def run_until_ended(
     ``grace``: for how many seconds running functions may go on after the first request to stop. ``meanwhile`` is called
     again and again.
     """
-    deadline = None
+    deadline = idle_deadline = None
     while not executor.wait(timeout=INTERVAL):
         if meanwhile:
             meanwhile()
-        if deadline is None:
+        now = time.monotonic()
+        if deadline is None or idle_deadline is None:
             if requests.count:
-                deadline = time.monotonic() + grace
-                executor.stop()  # an idle one ends within the interval, however many requests there are
-        elif requests.count > 1 or time.monotonic() > deadline:
+                deadline, idle_deadline = now + grace, now + PATIENCE
+                executor.stop()
+        elif now > deadline or (requests.count > 1 and (executor.is_executing or now > idle_deadline)):
             executor.abandon()
             end_process()
 
@@ -71,7 +78,7 @@ def run_or_end_process(task: Callable[[], None], is_to_end: Callable[[], bool]) 
     """
     outcome = start_in_background(task)
     while not wait([outcome], timeout=INTERVAL).done:
-        if is_to_end():
+        if is_to_end() and not outcome.done():
             end_process()
     outcome.result()
 

@@ -1,19 +1,19 @@
-"""Handing due functions over to the workers that a site already has: ``EXECUTOR = "tasks:<alias>"``.
+"""Hand due functions over to the workers that a site already has: ``EXECUTOR = "tasks:<alias>"``.
 
-The fleet is any backend of Django's tasks: Celery, RQ, dramatiq, or another machine's workers. What it is sent is one
-small task with the id of a function. It may be sent twice, late or never, and neither promise depends on it:
+The fleet is any backend of Django's tasks: Celery, RQ, dramatiq, or another machine's workers. Each function is sent
+as one small task with its id. That task may be sent twice, late or never, and neither guarantee depends on it:
 
-* The record decides. A worker claims the function by its id, only while it is pending, and executes it as an executor
-  does (``executor/by_id.py``). So of two messages one finds nothing to do. A mutation whose worker dies is pending
-  again; an action whose worker dies is recorded as lost, because its process is on record.
-* What was handed over is due again after a while, ``HAND_OVER_TIMEOUT``: its ``due_time`` is moved ahead, in the
-  transaction that schedules it or that claims it for the hand-over, before the message goes out. Should the message get
-  lost, or a process die, ``runscheduler`` finds it due once more and hands it over once more. The longer that goes on,
-  the longer the next wait, so that a fleet that is merely slow is not buried under messages.
+* The record decides. A fleet worker claims the function by its id, only while it is pending, and executes it as an
+  executor does (``executor/by_id.py``). So of two tasks one finds nothing to do. A mutation whose fleet worker dies is
+  pending again; an action whose fleet worker dies is recorded as lost, because its process is on record.
+* A function that was handed over is due again after ``HAND_OVER_TIMEOUT``: its ``due_time`` is moved ahead, in the
+  transaction that schedules it or that claims it for the hand-over, before its task is sent. If the task gets lost, or
+  a process dies, ``runscheduler`` finds the function due once more and hands it over once more. Each wait is longer
+  than the one before, so a fleet that is merely slow does not receive ever more tasks.
 
-Who hands over: what is due at once, the process that schedules it, after its transaction has committed (``Fleet``).
-Everything else, ``runscheduler``: it claims what is due as ever, and instead of executing it hands it over
-(``HandOver``). Without it nothing happens later than at once, and nothing that got lost comes back.
+What is due at once is handed over by the process that schedules it, after its transaction has committed (``Fleet``).
+Everything else is handed over by ``runscheduler``: it claims what is due as always, and hands it over instead of
+executing it (``HandOver``). Without ``runscheduler`` nothing is executed but what is due at once, if its task arrives.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def alias() -> str | None:
 
 
 def register() -> None:
-    """Hand due functions over from now on if ``EXECUTOR`` names a fleet, and make its task known.
+    """Hand due functions over from now on if ``EXECUTOR`` names a fleet, and define the task for it.
 
     Called when Django starts, and again when a test changes the setting.
 
@@ -79,10 +79,10 @@ setting_changed.connect(_register_again)
 
 
 class Fleet:
-    """Executes what is due at once: ``scheduling/enqueue.py`` hands it over."""
+    """Hands over what is due at once: ``scheduling/enqueue.py`` calls it."""
 
     def time_to_begin(self) -> timedelta:
-        """Return for how long a function may take to begin until it is handed over again."""
+        """Return how long a function may take to begin before it is handed over again."""
         return get_settings().HAND_OVER_TIMEOUT
 
     def hand_over_after_commit(self, using: str, ids: Iterable[int], function: AnyFunction) -> None:
@@ -97,13 +97,13 @@ class Fleet:
 
 
 def time_to_begin_again(age: timedelta) -> timedelta:
-    """Return the next wait of a function that has been due for so long: it doubles each time, up to a limit."""
+    """Return how long a function of that age may take to begin: twice as long each time, up to a limit."""
     timeout = get_settings().HAND_OVER_TIMEOUT
     return min(max(timeout, age), LONGEST_HAND_OVER * timeout)
 
 
 def hand_over(using: str, function_id: int, *, name: str, queue: str, priority: int) -> None:
-    """Send a function to the fleet. If that fails it is logged, and the function is handed over again in time."""
+    """Send a function to the fleet. If that fails it is logged, and the function is handed over again later."""
     try:
         _send(using, function_id, queue, priority)
     except Exception as error:

@@ -1,6 +1,7 @@
-"""The task that a fleet's workers are sent: execute the scheduled function with this id.
+"""The task that fleet workers are sent executes the scheduled function with that id.
 
-It is imported when Django starts, if ``EXECUTOR`` names a fleet, because most workers must know their tasks by then.
+If ``EXECUTOR`` names a fleet, this is imported when Django starts, because most fleet workers must know their tasks by
+then.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from django.tasks.exceptions import InvalidTaskBackend
 
 from django_scheduler.executor import execute
 from django_scheduler.fleet import hand_over
-from django_scheduler.tasks.backend import SchedulerBackend
-from django_scheduler.tasks.function import AnyTask
+from django_scheduler.tasks import AnyTask, SchedulerBackend
 
 
 def _execute(function_id: int, using: str) -> None:
@@ -26,7 +26,10 @@ _execute.__name__ = _execute.__qualname__ = "execute_function"
 
 @cache
 def task_for(alias: str) -> AnyTask:
-    """The task, for a backend of that alias."""
+    """Return the task for the backend of that alias.
+
+    Raises ``ImproperlyConfigured`` if there is no such backend, or if it is one of ours.
+    """
     where = f"DJANGO_SCHEDULER['EXECUTOR'] is '{hand_over.PREFIX}{alias}'"
     try:
         backend = task_backends[alias]
@@ -45,5 +48,5 @@ def task_for(alias: str) -> AnyTask:
     )
 
 
-#: Found by its dotted name, as a worker finds its tasks.
+#: A fleet worker finds it by its dotted name.
 execute_function = task_for(alias) if (alias := hand_over.alias()) else None

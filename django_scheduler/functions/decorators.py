@@ -1,4 +1,4 @@
-"""``@mutation``, ``@action``, and those that no client may call: they make functions that can be scheduled."""
+"""``@mutation``, ``@action`` and their internal twins make functions that can be scheduled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_QUEUE = "default"
 
 
 class Decorator(Protocol):
-    """``@mutation`` alone, or ``@mutation(queue="email")``."""
+    """Is written alone, ``@mutation``, or with options, ``@mutation(queue="email")``."""
 
     @overload
     def __call__(self, body: Callable[Concatenate[Context, P], R], /) -> Function[P, R]: ...
@@ -84,7 +84,7 @@ _OPTIONS = """
 mutation = _decorator(
     Kind.MUTATION,
     public=True,
-    explanation="""A function whose effects on the database happen exactly once.
+    explanation="""Make a function whose effects on the database happen exactly once.
 
     It runs inside one transaction together with the record of its completion. When its executor dies or the
     database reports a transient error, the transaction has vanished and the function runs again by itself.
@@ -93,16 +93,18 @@ mutation = _decorator(
     + _OPTIONS,
 )
 internal_mutation = _decorator(
-    Kind.MUTATION, public=False, explanation="A ``mutation`` that no client may call." + _OPTIONS
+    Kind.MUTATION, public=False, explanation="Make a ``mutation`` that no client may call." + _OPTIONS
 )
 action = _decorator(
     Kind.ACTION,
     public=True,
-    explanation="""A function whose body starts at most once; it may do anything, and may be async.
+    explanation="""Make a function whose body starts at most once; it may do anything, and may be async.
 
     It runs outside of any transaction and is never run again by itself: when its executor dies half-way it is
     recorded as ``failed`` with the failure ``lost``, because nobody can know how far it came. Clients may
     call a public action."""
     + _OPTIONS,
 )
-internal_action = _decorator(Kind.ACTION, public=False, explanation="An ``action`` that no client may call." + _OPTIONS)
+internal_action = _decorator(
+    Kind.ACTION, public=False, explanation="Make an ``action`` that no client may call." + _OPTIONS
+)

@@ -1,4 +1,4 @@
-"""Functions that can be scheduled: what ``decorators.py`` makes of a function, and what it refuses."""
+"""``Function`` is what the decorators make of a function; it refuses what could not be executed as it is."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Timeout(Enum):
-    """How long a body may run that does not say so itself."""
+    """Stands for the timeout of a function that names none."""
 
     DEFAULT = "the setting MUTATION_TIMEOUT for a mutation, for ever for an action"
 
 
 class Function(Generic[P, R_co]):
-    """A function that can be scheduled. Called, it is the plain function that was decorated."""
+    """Can be scheduled, and can be called like the plain function that was decorated."""
 
     def __init__(
         self,
@@ -80,14 +80,14 @@ class Function(Generic[P, R_co]):
 
     @property
     def timeout(self) -> timedelta | None:
-        """How long its body may run; ``None``: for ever."""
+        """For how long its body may run; ``None``: for ever."""
         if isinstance(self._timeout, Timeout):
             return get_settings().MUTATION_TIMEOUT if self.kind is Kind.MUTATION else None
         return timedelta(seconds=self._timeout) if isinstance(self._timeout, int | float) else self._timeout
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """What the function is scheduled with: its own signature without ``ctx``."""
+        """The signature that it is scheduled with: its own without ``ctx``."""
         _, *parameters = self._whole_signature.parameters.values()
         return self._whole_signature.replace(parameters=parameters)
 
@@ -96,11 +96,11 @@ class Function(Generic[P, R_co]):
         return inspect.signature(self.body)
 
     def bind_names(self, names: Iterable[str]) -> None:
-        """Raises ``InvalidArguments`` if arguments of these names do not fit the signature."""
+        """Raise ``InvalidArguments`` if arguments of these names do not fit the signature."""
         Function.bind(self, (), dict.fromkeys(names))
 
     def bind(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> dict[str, object]:
-        """The arguments by name.
+        """Return the arguments by name.
 
         Raises ``InvalidArguments`` if they do not fit the signature.
         """
@@ -118,7 +118,7 @@ class Function(Generic[P, R_co]):
 AnyFunction = Function[..., Any]
 
 
-def _refuse_what_is_no_plain_function(body: Any, kind: Kind) -> None:
+def _refuse_what_is_no_plain_function(body: object, kind: Kind) -> None:
     if isinstance(body, Function):
         raise ImproperlyConfigured(f"{body.name} is a scheduled {body.kind.value} already: it cannot be two things.")
     if isinstance(body, type) or not (callable(body) and hasattr(body, "__qualname__")):

@@ -1,5 +1,9 @@
-"""Public functions over HTTP, for sites that include ``django_scheduler.urls``.
+"""Clients call public functions over HTTP, on sites that include ``django_scheduler.urls``.
 
-``views.py`` is the way of a request through all the rest: ``request.py`` parses it, ``permission.py`` says whether it
-may, ``call.py`` runs the function, and ``answer.py`` says what became of it.
+``views.py`` finds and runs the function. Before that ``request.py`` reads what is called, and ``permission.py`` decides
+whether this client may call it. ``answer.py`` tells the client what became of it.
 """
+
+from django_scheduler.http.views import run_action, run_mutation
+
+__all__ = ["run_action", "run_mutation"]

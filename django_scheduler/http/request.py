@@ -1,83 +1,18 @@
-"""What a client is told: one form for what a function did, and for what was wrong with the request.
-
-A request as a call: which function, and with which arguments. What is malformed is refused with the reason.
+"""A request is read as a call: which function, and with which arguments. What is malformed is refused with the reason.
 
 Arguments are plain JSON. What is on record for other types (``{"$datetime": ...}``) means nothing here, because a
 client must not be able to name a model's row, an enum or a dataclass.
 """
 
-from __future__ import annotations
-
 import json
 import math
-import uuid
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from django.conf import settings
-from django.core.serializers.json import DjangoJSONEncoder
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, UnreadablePostError
 
 from django_scheduler.conf import get_settings
-from django_scheduler.errors import ApplicationError
-from django_scheduler.telemetry import report
-
-
-class Refusal(Exception):
-    """A request that has been refused, and that has done nothing."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-
-    def answer(self) -> HttpResponse:
-        return _json({"status": "error", "errorMessage": str(self)}, status=self.status)
-
-
-def success(name: str, value: object) -> HttpResponse:
-    """What the function returned.
-
-    It has done its work by now. So a value that JSON does not have is logged, and answered with ``null``.
-    """
-    try:
-        return _json({"status": "success", "value": value})
-    except Exception as error:
-        report("%s returned what JSON does not have, and the client was given null: %s", name, error, error=error)
-        return _json({"status": "success", "value": None})
-
-
-def failure(name: str, error: Exception) -> HttpResponse:
-    """What the function raised: an ``ApplicationError`` is meant for the client, any other one is not."""
-    if isinstance(error, ApplicationError):
-        return _application_error(name, error)
-    request_id = uuid.uuid4().hex[:16]
-    report("%s failed in the request %s: %r", name, request_id, error, error=error)
-    text = f"{type(error).__qualname__}: {_message(error)}" if settings.DEBUG else "Server Error"
-    return _json({"status": "error", "errorMessage": f"[Request {request_id}] {text}"})
-
-
-def _application_error(name: str, error: ApplicationError) -> HttpResponse:
-    answer = {"status": "error", "errorMessage": _message(error)}
-    try:
-        return _json({**answer, "errorData": error.data})
-    except Exception as problem:
-        report("%s raised an ApplicationError with data that JSON does not have: %s", name, problem, error=problem)
-        return _json(answer)
-
-
-def _message(error: Exception) -> str:
-    try:
-        return str(error)
-    except Exception:  # an exception's own __str__ may raise
-        return "(its message cannot be shown)"
-
-
-def _json(content: dict[str, Any], status: int = 200) -> HttpResponse:
-    text = json.dumps(content, cls=DjangoJSONEncoder, allow_nan=False, separators=(",", ":"))
-    response = HttpResponse(text, status=status, content_type="application/json")
-    response["Cache-Control"] = "no-store"
-    return response
-
+from django_scheduler.http.answer import Refusal
 
 #: How many arrays and objects may lie within each other.
 MAXIMUM_DEPTH = 100
@@ -85,12 +20,14 @@ MAXIMUM_DEPTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Call:
+    """What a client calls."""
+
     path: str
     args: dict[str, Any]
 
 
 def parse(request: HttpRequest) -> Call:
-    """Raises ``Refusal`` for what is no call."""
+    """Return the call that a request asks for. Raises ``Refusal`` if it is malformed or too long."""
     if request.content_type != "application/json":
         raise _malformed(f"the content type must be application/json, not {request.content_type or 'missing'}")
     document = _parse_json(_read(request))
@@ -113,7 +50,7 @@ def _read(request: HttpRequest) -> bytes:
     except UnreadablePostError:
         raise _malformed("it could not be read to its end") from None
     if len(body) > limit:
-        raise _too_large(limit)
+        raise Refusal(413, f"The request is larger than {limit:,} bytes.")
     return body
 
 
@@ -140,7 +77,7 @@ def _parse_json(body: bytes) -> Any:
 
 
 def _depth(document: Any) -> int:
-    """How many arrays and objects lie within each other, at most."""
+    """Return how many arrays and objects lie within each other, at most."""
     depth, level = 0, [document]
     while level := [each for each in level if isinstance(each, dict | list)]:
         depth += 1
@@ -170,7 +107,3 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _malformed(reason: str) -> Refusal:
     return Refusal(400, f"The request is malformed: {reason}.")
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(413, f"The request is larger than {limit:,} bytes.")

@@ -1,4 +1,4 @@
-"""What is recorded of an exception: its type and message, and its traceback, storable and of bounded size."""
+"""The record of an exception: its type, message and traceback, in a form that can be stored, of bounded size."""
 
 import traceback
 from types import TracebackType
@@ -12,7 +12,7 @@ ON_THE_WAY = ("django_scheduler.", "asgiref.", "asyncio.", "concurrent.futures."
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """The columns ``error`` and ``traceback``."""
+    """Return the columns ``error`` and ``traceback`` for an exception."""
     return {
         "error": _storable(_error_text(error), LONGEST_ERROR),
         "traceback": _storable(_traceback_text(error), LONGEST_TRACEBACK),
@@ -20,7 +20,7 @@ def describe(error: BaseException) -> dict[str, str]:
 
 
 def clear_frames(error: BaseException) -> None:
-    """Let go of what the frames hold through which the error, and what it came from, have passed."""
+    """Release what the frames hold through which the error, and what it came from, have passed."""
     seen: set[int] = set()
     errors = [error]
     while errors:
@@ -32,7 +32,7 @@ def clear_frames(error: BaseException) -> None:
 
 
 def plainer(changes: dict[str, Any]) -> dict[str, Any]:
-    """The same in ASCII, for a database whose character set has refused the description of an error."""
+    """Return the same in ASCII, for a database whose character set has refused the description of an error."""
     return {
         column: value.encode("ascii", "backslashreplace").decode() if column in ("error", "traceback") else value
         for column, value in changes.items()
@@ -56,7 +56,7 @@ def _traceback_text(error: BaseException) -> str:
 
 
 def _from_the_body_on(frames: TracebackType | None) -> TracebackType | None:
-    """Without the frames that lead to the body; all of them if there are no others."""
+    """Return the frames from the body on, or all of them if there is no body."""
     rest = frames
     while rest and rest.tb_frame.f_globals.get("__name__", "").startswith(ON_THE_WAY):
         rest = rest.tb_next
@@ -64,7 +64,7 @@ def _from_the_body_on(frames: TracebackType | None) -> TracebackType | None:
 
 
 def _storable(text: str, longest: int) -> str:
-    """Text that every database takes: no NUL, no lone surrogates, nothing outside a three-byte character set."""
+    """Return text that every database takes: no NUL, no lone surrogate, nothing of more than three bytes in UTF-8."""
     text = _shortened(text, longest)
     if not text.isascii():
         text = "".join(c if c <= "\uffff" else f"\\U{ord(c):08x}" for c in text)
@@ -72,7 +72,7 @@ def _storable(text: str, longest: int) -> str:
 
 
 def _shortened(text: str, longest: int) -> str:
-    """Without its middle: a traceback begins with where the error comes from, and ends with what it is."""
+    """Return text without its middle: a traceback begins with where an error comes from and ends with what it is."""
     if len(text) <= longest:
         return text
     cut = "\n[...]\n"

@@ -1,4 +1,4 @@
-"""Whether what is pending can still be called: what a deploy has to know before the old code is gone.
+"""Pending calls: can the code still call what is pending? A deploy has to know, before the old code is gone.
 
 The rows come in pages, in the order of their ids, so that memory does not grow with them, and what was found is
 grouped: a problem that a million functions have in common is one line.
@@ -52,7 +52,7 @@ class Findings:
 
     @property
     def wrong(self) -> int:
-        """How many cannot be called."""
+        """Return how many cannot be called."""
         return sum(problem.count for problem in self.listed())
 
     def add(self, function_id: int, reason: str) -> None:
@@ -62,13 +62,13 @@ class Findings:
             self.problems.setdefault(reason, Problem(reason)).add(function_id)
 
     def listed(self) -> list[Problem]:
-        """By name of the function."""
+        """Return the problems, by the name of the function."""
         in_order = [self.problems[reason] for reason in sorted(self.problems)]
         return [*in_order, self.others] if self.others.count else in_order
 
 
 def check_pending_calls(using: str) -> Findings:
-    """Look at everything that is pending in a database."""
+    """Look at everything that is pending in a database, and return what cannot be called."""
     findings = Findings()
     find, why_it_does_not_bind = cache(_find), lru_cache(maxsize=10_000)(_why_it_does_not_bind)
     for function_id, name, args in _pending(using):
@@ -117,7 +117,7 @@ def _why_it_does_not_bind(function: AnyFunction, names: tuple[str, ...]) -> str 
 
 
 def _why_the_task_does_not_bind(function: AnyFunction, args: dict[str, object]) -> str | None:
-    """A task of Django's has its own arguments within the ones on record, so their names do not tell."""
+    """Return why the arguments of one of Django's tasks do not fit: they are within the ones on record."""
     if registry.find(function.name):
         return None
     try:

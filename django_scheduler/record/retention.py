@@ -1,4 +1,4 @@
-"""Finished functions go when their retention has passed: in the background, few at a time, oldest first."""
+"""Retention: finished functions are deleted when their time has passed, oldest first and few at a time."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,7 +26,7 @@ def delete_expired(database: Database, stopping: Event) -> None:
 
 
 def delete_completed_before(database: Database, ago: timedelta) -> Iterator[int]:
-    """Delete everything that was completed longer ago than that; how many rows each transaction has deleted."""
+    """Delete everything that was completed longer ago, and yield how many rows each transaction has deleted."""
     while True:
         ids = list(
             completed_before(database, ago)
@@ -40,5 +40,5 @@ def delete_completed_before(database: Database, ago: timedelta) -> Iterator[int]
 
 
 def completed_before(database: Database, ago: timedelta) -> QuerySet[ScheduledFunction]:
-    """What was completed longer ago than that, by the database's clock."""
+    """Return what was completed longer ago than that, by the database's clock."""
     return ScheduledFunction.objects.using(database.using).filter(completed_time__lt=database.now() - ago)

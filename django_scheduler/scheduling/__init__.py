@@ -1,4 +1,10 @@
-"""TODO."""
+"""Scheduling: what happens in the process that schedules, cancels or calls a function.
+
+* ``scheduler.py`` is ``ctx.scheduler``; ``enqueue.py`` schedules, and ``cancellation.py`` cancels.
+* ``commit_hook.py`` announces what a transaction has done once it has committed; ``wakeup.py`` wakes executors.
+* ``interventions.py`` is what people do to functions on record: reschedule, run now, run again.
+* ``calls.py`` runs a function now; ``running.py`` knows which one is running.
+"""
 
 from django_scheduler.scheduling.calls import run_async_body, run_body
 from django_scheduler.scheduling.cancellation import LARGEST_ID

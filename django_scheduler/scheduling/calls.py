@@ -1,4 +1,4 @@
-"""Direct calls, ``ctx.run_mutation`` and ``ctx.run_action``: now, here, with the result for the caller.
+"""``ctx.run_mutation`` and ``ctx.run_action`` call a function now, in this process, and return its result.
 
 A mutation that conflicts with another transaction is repeated only while its own transaction is known to be
 gone: after an error before COMMIT, or one by which COMMIT itself reports a conflict. When the connection is
@@ -19,7 +19,7 @@ from django.db import connections, router, transaction
 
 from django_scheduler.databases import connection_state, database_for
 from django_scheduler.errors import FunctionNotFound, SchedulerError
-from django_scheduler.functions import AnyFunction, resolve
+from django_scheduler.functions import AnyFunction, AnyReference, resolve
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.scheduling.running import Running, running
 from django_scheduler.transactions import Attempt, DoublingWait
@@ -35,7 +35,7 @@ CONFLICT_RETRIES = 4
 FIRST_WAIT = 0.2
 
 
-def run_mutation(caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def run_mutation(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     mutation = _resolve(function, Kind.MUTATION)
     arguments = mutation.bind(args, kwargs)
     using, callee = _callee(caller, Kind.MUTATION)
@@ -51,7 +51,7 @@ def run_mutation(caller: Context, function: Any, args: tuple[Any, ...], kwargs: 
 def commit_mutation(
     caller: Context, mutation: AnyFunction, arguments: dict[str, object]
 ) -> tuple[Any, Exception | None]:
-    """Run a mutation in a transaction of its own: what it returned, and what a hook has raised since it committed.
+    """Run a mutation in a transaction of its own; return its result, and what a hook has raised since it committed.
 
     Raises what the mutation raises.
     """
@@ -77,18 +77,18 @@ def commit_mutation(
         time.sleep(waits.next() * random.random())
 
 
-def run_action(caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def run_action(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     action, arguments, callee = _prepare_action(caller, function, args, kwargs)
     if action.is_async:
         return async_to_sync(run_async_body)(action, arguments, callee)
     return run_body(action, arguments, callee)
 
 
-async def arun_mutation(caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def arun_mutation(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return await sync_to_async(run_mutation)(caller, function, args, kwargs)
 
 
-async def arun_action(caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def arun_action(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     action, arguments, callee = _prepare_action(caller, function, args, kwargs)
     if action.is_async:
         return await run_async_body(action, arguments, callee)
@@ -96,7 +96,7 @@ async def arun_action(caller: Context, function: Any, args: tuple[Any, ...], kwa
 
 
 def run_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
-    """Call the function, and let the imported ``ctx`` know of it meanwhile."""
+    """Call the function; while it runs, the imported ``ctx`` is bound to it."""
     token = running.set(context.running)
     try:
         return function.body(context, **arguments)
@@ -105,7 +105,7 @@ def run_body(function: AnyFunction, arguments: dict[str, object], context: Conte
 
 
 async def run_async_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
-    """``run_body`` for a coroutine function."""
+    """Call a coroutine function, as ``run_body`` calls others."""
     token = running.set(context.running)
     try:
         return await function.body(context, **arguments)
@@ -113,7 +113,7 @@ async def run_async_body(function: AnyFunction, arguments: dict[str, object], co
         running.reset(token)
 
 
-def _resolve(function: Any, kind: Kind) -> AnyFunction:
+def _resolve(function: AnyReference, kind: Kind) -> AnyFunction:
     resolved = resolve(function)
     if resolved.kind is not kind:
         raise FunctionNotFound(
@@ -131,7 +131,7 @@ def _callee(caller: Context, kind: Kind) -> tuple[str, Context]:
 
 
 def _prepare_action(
-    caller: Context, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[AnyFunction, dict[str, object], Context]:
     action = _resolve(function, Kind.ACTION)
     if caller.running is not None and caller.running.kind is Kind.MUTATION:

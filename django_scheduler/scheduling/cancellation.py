@@ -1,4 +1,4 @@
-"""Cancel: of whatever state, all or nothing, as part of the caller's transaction.
+"""Canceling a function, whatever its state: all or nothing, as part of the caller's transaction.
 
 The invariant: a function is canceled exactly if the one conditional update from ``pending`` or
 ``in_progress`` to ``canceled`` finds its row. Every completion is such an update too, so of a cancel and a
@@ -45,7 +45,7 @@ _CANCEL_OUTCOMES = {
 
 
 def cancel(using: str, function_id: int, caller: Running | None) -> None:
-    """``Scheduler.cancel``."""
+    """Cancel a function, as ``Scheduler.cancel`` does."""
     if isinstance(function_id, bool) or not isinstance(function_id, int):
         raise TypeError(f"The id of a scheduled function is an int, not {type(function_id).__name__}.")
     if caller is not None and caller.using == using and caller.function_id == function_id:
@@ -71,7 +71,7 @@ def cancel_all(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> int:
-    """``Scheduler.cancel_all``: in ascending order, so that two of them do not wait for each other."""
+    """Cancel functions as ``Scheduler.cancel_all`` does, in ascending order, so that two calls do not deadlock."""
     chosen = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED).order_by("pk")
     if caller is not None and caller.using == using and caller.function_id is not None:
         chosen = chosen.exclude(pk=caller.function_id)
@@ -94,7 +94,7 @@ def cancel_all(
 
 
 def cancel_each(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
-    """Cancel those of the functions that have not finished; what became of each."""
+    """Cancel those of the functions that have not finished, and return what became of each."""
 
     def cancel_them() -> dict[int, Outcome]:
         outcomes = dict.fromkeys(ids, Outcome.GONE)
@@ -126,7 +126,7 @@ def _explain_why_not(using: str, function_id: int) -> None:
 
 
 def _current_rows(using: str) -> QuerySet[ScheduledFunction]:
-    """Rows as they are now: a plain read could show the snapshot of a transaction that began earlier.
+    """Lock rows, to see them as they are now: a plain read could show an older snapshot.
 
     Not with the strongest lock, which would wait for somebody who inserts a row that refers to one of them.
     """

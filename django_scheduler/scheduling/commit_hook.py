@@ -1,4 +1,4 @@
-"""What a transaction has scheduled so far: counted against its limits, and announced when it commits.
+"""The commit hook counts what a transaction schedules against its limits, and announces it when it commits.
 
 Django keeps an ``on_commit`` hook together with the savepoints in which it was registered, and drops it when
 one of them is rolled back. So the hook is the counter: there is one for every nesting of savepoints in which
@@ -42,7 +42,7 @@ class Limit:
     argument_bytes_setting: str
 
     def check(self, before: Volume, added: Volume, function_name: str) -> None:
-        """Raises ``TooManyScheduled`` or ``ArgumentsTooLarge``."""
+        """Raise ``TooManyScheduled`` or ``ArgumentsTooLarge`` if this is more than the limit."""
         after = before + added
         self._check(
             TooManyScheduled,
@@ -154,16 +154,16 @@ def count(using: str, limit: Limit, added: Volume, function_name: str) -> None:
 
 
 def share_announcement(hooks: Iterable[object]) -> None:
-    """Have these hooks send one wake-up: their transactions have become one."""
+    """Have these hooks send one wake-up, because their transactions have become one."""
     ours = [hook for hook in hooks if isinstance(hook, CommitHook)]
     for hook in ours:
         hook.announcement = ours[0].announcement
 
 
 def announce(scheduled: Scheduled, *, wake: bool) -> None:
-    """Wake the executors and send the signals now, unless a transaction is open: then its hook will.
+    """Wake the executors and send the signals, at once or when the transaction commits that is open.
 
-    ``wake=False``: executors need not look.
+    ``wake=False``: executors need not look, because nothing is due soon.
     """
     connection = connections[scheduled.using]
     is_told = bool(signals.function_scheduled.receivers)

@@ -1,4 +1,4 @@
-"""How a function is scheduled: checked, bound, encoded and counted first, and only then written."""
+"""Scheduling: a call is checked, bound, encoded and counted first, and only then written."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -58,7 +58,7 @@ def schedule(
     """Schedule one function after a delay or at a time."""
     target = resolve(function)
     arguments = values.dump_arguments(target.name, target.bind(args, kwargs))
-    (function_id,) = _write(using, caller, time, target, [arguments], ONE_BY_ONE)
+    (function_id,) = _enqueue(using, caller, time, target, [arguments], ONE_BY_ONE)
     return function_id
 
 
@@ -82,10 +82,10 @@ def schedule_many(
             texts.append(values.dump_arguments(target.name, target.bind((), dict(keywords))))
         except InvalidArguments as error:
             raise InvalidArguments(f"{error} (at position {position})") from error
-    return _write(using, caller, time, target, texts, BULK) if texts else []
+    return _enqueue(using, caller, time, target, texts, BULK) if texts else []
 
 
-def _write(
+def _enqueue(
     using: str,
     caller: Running | None,
     time: timedelta | datetime,
@@ -93,8 +93,8 @@ def _write(
     arguments: list[str],
     limit: Limit,
 ) -> list[ScheduledFunctionId]:
-    volume = Volume(len(arguments), sum(map(len, arguments)))
-    commit_hook.count(using, limit, volume, function.name)
+    """Count the calls against the limits of the transaction, insert their rows, and announce them."""
+    commit_hook.count(using, limit, Volume(len(arguments), sum(map(len, arguments))), function.name)
     parent = caller.function_id if caller and caller.using == using else None
     state = State.CANCELED if caller and _is_canceled(caller) else State.PENDING
     fleet = _fleet if _fleet and state is State.PENDING and limit is ONE_BY_ONE and _is_due(time) else None
@@ -125,7 +125,7 @@ def _write(
 
 
 def insert(using: str, rows: list[NewRow]) -> list[ScheduledFunctionId]:
-    """Write rows, of whatever number and size: all of them or none."""
+    """Write all of the rows or none, of whatever number and size."""
     database = database_for(using)
     first, *others = _in_statements(rows)
     if not others:
@@ -151,13 +151,13 @@ def _is_due(time: timedelta | datetime) -> bool:
 
 
 def _is_soon(time: timedelta | datetime) -> bool:
-    """Whether it may be due before executors have looked by themselves."""
+    """Return whether it may be due before executors have looked by themselves."""
     delay = time if isinstance(time, timedelta) else time - timezone.now()
     return delay < SOON + (get_settings().POLL_INTERVAL or timedelta(0))
 
 
 def _is_canceled(caller: Running) -> bool:
-    """Whether the scheduled function that is executing has been canceled meanwhile.
+    """Return whether the scheduled function that is executing has been canceled meanwhile.
 
     Only an action can be: the row of a mutation that executes is locked by it, so a cancel either waits until
     the mutation has committed or interrupts it, and what it had scheduled vanishes with it.

@@ -1,19 +1,14 @@
-"""What became of each scheduled function of a selection that somebody wanted to change.
+"""Interventions: a scheduled function is run now, at another time, or once more.
 
-Run now and reschedule: a pending function is due at another time.
+Run now and reschedule. The invariant: only a row that is pending, and that nobody else has locked, is moved. An
+executing mutation holds the lock of its row, so it is neither moved nor waited for, which could take as long as its
+body: it is reported as running. The same is true of an action in the moment in which it is claimed, and of a row that
+is being canceled. (SQLite locks no rows. There the update waits for the only writer, as every write does.) A mutation
+that met a transient error just before may still record its own retry time over the new one.
 
-The invariant: only a row that is pending, and that nobody else has locked, is moved. An executing mutation holds
-the lock of its row, so it is neither moved nor waited for, which could take as long as its body: it is reported as
-running. The same is true of an action in the moment in which it is claimed, and of a row that is being canceled.
-(SQLite locks no rows. There the update waits for the only writer, as every write does.)
-
-``scheduled_time``, which is what was asked for at first, stays; ``due_time`` moves. A mutation that met a transient
-error just before may still record its own retry time over it.
-
-Run again: a finished function is scheduled once more, as a new one that refers to it.
-
-The old record stays as it is, so an action whose outcome is unknown stays ``lost``. The new one has the same
-arguments, in the form in which they were stored, and whatever queue, priority and kind its function has by now.
+Run again. A finished function is scheduled once more, as a new one that refers to it. The old record stays as it is, so
+an action whose outcome is unknown stays ``lost``. The new one has the same arguments, in the form in which they were
+stored, and whatever queue, priority and kind its function has by now.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,6 +30,8 @@ from django_scheduler.values import to_json
 
 
 class Outcome(Enum):
+    """What became of a function that somebody wanted to change."""
+
     DONE = "done"
     #: A mutation that executes right now, or an action that begins to: it is too late.
     RUNNING = "running"
@@ -58,12 +55,12 @@ _OUTCOMES = {
 
 
 def run_now(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
-    """Make pending functions due at once; what became of each."""
+    """Make pending functions due at once, and return what became of each."""
     return _move(using, ids, timedelta(0))
 
 
 def reschedule(using: str, ids: Sequence[int], when: datetime | float) -> dict[int, Outcome]:
-    """Make pending functions due at another time; in the past: at once. What became of each.
+    """Make pending functions due at another time, in the past: at once, and return what became of each.
 
     ``when`` is an aware ``datetime`` or a number of milliseconds since the epoch. Raises ``InvalidSchedule``.
     """
@@ -93,7 +90,7 @@ def _lock_pending(using: str, ids: Sequence[int]) -> list[int]:
 
 
 def run_again(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
-    """Schedule finished functions again, due at once; what became of each.
+    """Schedule finished functions again, due at once, and return what became of each.
 
     Raises ``TooManyScheduled`` or ``ArgumentsTooLarge`` if one transaction may not schedule so much in bulk.
     """

@@ -1,4 +1,4 @@
-"""What runs now: the function that the current code is part of.
+"""``running`` knows the function that the current code is part of.
 
 A ``ContextVar`` carries it, so the imported ``ctx`` knows it in every service that a function calls, in
 async code and across ``sync_to_async``. A thread that a function starts by itself does not inherit it;
@@ -19,23 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
+    """Describes a function that runs now, and what scheduled function it is part of."""
+
     #: What kind of function it is.
     kind: Kind
     #: The database that it runs on, and that it schedules in.
     using: str
-    #: The scheduled function that is executing, whatever it has called meanwhile; ``None`` where a view or a
-    #: service called the function itself.
+    #: The scheduled function that is executing, which may have called this one; ``None`` where a view or a service
+    #: called the function itself.
     function_id: ScheduledFunctionId | None = None
     #: The kind of that scheduled function.
     scheduled_kind: Kind | None = None
     #: Which executor executes it, and which attempt this is.
     executor_name: str = ""
     attempt: int = 0
-    #: Whose request called it over HTTP; ``None`` for everything else.
+    #: The user whose request called it over HTTP; ``None`` for everything else.
     user: "AbstractBaseUser | AnonymousUser | None" = None
-    #: When its time is up; ``None``: never.
+    #: When its timeout ends; ``None``: never.
     deadline: datetime | None = None
-    #: Whether there is no more use in going on with it.
+    #: Says whether it should end early.
     is_canceled: Callable[[], bool] = lambda: False
 
 

@@ -1,4 +1,4 @@
-"""``ctx.scheduler``: schedule functions, and cancel them, as part of the transaction that is open."""
+"""``ctx.scheduler`` schedules and cancels functions, as part of the transaction that is open."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, overload
 from asgiref.sync import sync_to_async
 from django.db import router
 
-from django_scheduler.functions import Function, Reference
+from django_scheduler.functions import AnyReference, Function, Reference
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 from django_scheduler.scheduling import cancellation, enqueue
 from django_scheduler.scheduling.running import Running
@@ -40,7 +40,7 @@ class Scheduler:
         return self._caller.using if self._caller else router.db_for_write(ScheduledFunction)
 
     def using(self, alias: str) -> Scheduler:
-        """This scheduler on another database, whose transaction it then is part of."""
+        """Return a scheduler for another database, whose open transaction it is then part of."""
         return Scheduler(self._caller, alias)
 
     @overload
@@ -83,15 +83,11 @@ class Scheduler:
         return enqueue.schedule(self._alias, self._caller, parse_time(when), function, args, kwargs)
 
     def run_after_many(
-        self,
-        delay: timedelta | float,
-        function: Function[..., Any] | Reference | str,
-        arguments: Iterable[Mapping[str, Any]],
-        /,
+        self, delay: timedelta | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
         """Schedule a function once for each dict of arguments, all of them or none.
 
-        It takes one statement per 1,000. Returns the ids in the order of the arguments. Raises what
+        It takes one statement per 1,000 functions. Returns the ids in the order of the arguments. Raises what
         ``run_after`` raises; the limits are those of bulk scheduling.
 
         Example::
@@ -101,21 +97,17 @@ class Scheduler:
         return enqueue.schedule_many(self._alias, self._caller, parse_delay(delay), function, arguments)
 
     def run_at_many(
-        self,
-        when: datetime | float,
-        function: Function[..., Any] | Reference | str,
-        arguments: Iterable[Mapping[str, Any]],
-        /,
+        self, when: datetime | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
-        """``run_after_many`` at a time instead of after a delay."""
+        """Schedule a function once for each dict of arguments, as ``run_after_many`` does, to run at a time."""
         return enqueue.schedule_many(self._alias, self._caller, parse_time(when), function, arguments)
 
     def cancel(self, function_id: int, /) -> None:
         """Cancel a scheduled function, as part of this transaction.
 
-        Pending, it never runs. A mutation that is executing is interrupted and leaves nothing behind. An
-        action that is executing goes on, but what it schedules from then on is canceled from birth. One that
-        is canceled already stays so.
+        One that is pending never runs. A mutation that is executing is interrupted and leaves nothing behind. An
+        action that is executing goes on, but what it schedules from then on is canceled at once. One that is
+        canceled already stays so.
 
         Raises ``UnknownScheduledFunction``, ``AlreadyFinished``, ``CannotCancelSelf``.
         """
@@ -123,14 +115,14 @@ class Scheduler:
 
     def cancel_all(
         self,
-        function: Function[..., Any] | Reference | str | None = None,
+        function: AnyReference | None = None,
         *,
         start: datetime | float | None = None,
         end: datetime | float | None = None,
     ) -> int:
         """Cancel every unfinished function, or those of one name, and return how many were canceled.
 
-        ``start`` and ``end``: only those that are due from ``start`` on and before ``end``. A function that
+        ``start`` and ``end``: only those that are due at ``start`` or later, and before ``end``. A function that
         calls this is not canceled by it.
         """
         return cancellation.cancel_all(
@@ -168,21 +160,13 @@ class Scheduler:
         return await sync_to_async(partial(self.run_at, when, function, *args, **kwargs))()
 
     async def arun_after_many(
-        self,
-        delay: timedelta | float,
-        function: Function[..., Any] | Reference | str,
-        arguments: Iterable[Mapping[str, Any]],
-        /,
+        self, delay: timedelta | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
         """``run_after_many`` for async callers."""
         return await sync_to_async(self.run_after_many)(delay, function, arguments)
 
     async def arun_at_many(
-        self,
-        when: datetime | float,
-        function: Function[..., Any] | Reference | str,
-        arguments: Iterable[Mapping[str, Any]],
-        /,
+        self, when: datetime | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
         """``run_at_many`` for async callers."""
         return await sync_to_async(self.run_at_many)(when, function, arguments)
@@ -193,7 +177,7 @@ class Scheduler:
 
     async def acancel_all(
         self,
-        function: Function[..., Any] | Reference | str | None = None,
+        function: AnyReference | None = None,
         *,
         start: datetime | float | None = None,
         end: datetime | float | None = None,

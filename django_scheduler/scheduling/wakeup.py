@@ -1,9 +1,9 @@
-"""The wake-up: executors look at once for what a committed transaction has scheduled.
+"""A wake-up makes executors look at once for what a committed transaction has scheduled.
 
 NOTIFY inside the user's transaction would be simpler, and would serialise every commit of the whole server
 (measured with 32 writers: 3,590 commits a second became 402). So it is sent after the commit, once per transaction,
 in a statement of its own, and only if something is due soon. It may be lost, when the process dies in between or
-nobody listens: executors poll all the same, so nothing depends on it but promptness.
+nobody listens: executors poll all the same, so only how soon a function starts depends on it.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,12 @@ _subscribers: set[tuple[str, Callable[[], None]]] = set()
 
 
 def subscribe(using: str, ring: Callable[[], None]) -> None:
-    """Have ``ring`` called whenever this process schedules something in the database ``using``."""
+    """Call ``ring`` from now on whenever this process schedules something in the database ``using``."""
     _subscribers.add((using, ring))
 
 
 def unsubscribe(using: str, ring: Callable[[], None]) -> None:
+    """Stop what ``subscribe`` has started."""
     _subscribers.discard((using, ring))
 
 

@@ -2,47 +2,71 @@
 
     TASKS = {"default": {"BACKEND": "django_scheduler.tasks.SchedulerBackend"}}
 
-A task is scheduled as any function is, and is on record under its own dotted name: ``task.py`` is what ``@task``
-makes, ``arguments.py`` what it may be given, ``backend.py`` enqueues it, ``function.py`` is the function as which it is
-executed, and ``result.py`` reads what became of it. ``announce.py`` sends Django's signals, and ``finish.py`` the last.
-``fleet.py`` is the other way round: the task by which somebody else's workers execute a function of ours.
+A task is scheduled as any function is, and is on record under its own dotted name.
 
-With Django 5.2, which has no tasks, this package can be imported, and ``SchedulerBackend`` says why it cannot.
+* ``backend.py`` enqueues tasks.
+* ``task.py`` is what ``@task`` makes, and finds it by its name.
+* ``function.py`` is the function as which a task is executed.
+* ``result.py`` says what became of it, and sends Django's signals.
+
+Without a backend of ours in ``TASKS`` nothing of this is registered, and nobody asks for it. With Django 5.2, which has
+no tasks, this package can be imported, and ``SchedulerBackend`` says why it cannot.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import django
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
-    from django_scheduler.functions import AnyFunction
     from django_scheduler.tasks.backend import SchedulerBackend
-    from django_scheduler.tasks.function import SchedulerTask
+    from django_scheduler.tasks.task import AnyTask, SchedulerTask
 
-__all__ = ["SchedulerBackend", "SchedulerTask", "announce_end", "find_task_function"]
+__all__ = ["AnyTask", "SchedulerBackend", "SchedulerTask", "register"]
 
 HAS_TASKS = django.VERSION >= (6, 0)
 
-_HOMES = {"SchedulerBackend": "backend", "SchedulerTask": "function"}
+_HOMES = {"AnyTask": "task", "SchedulerBackend": "backend", "SchedulerTask": "task"}
 
 
-def find_task_function(name: str, kind: str) -> "AnyFunction | None":
-    """The task that a row means by its dotted name, as a function of that kind; ``None`` if there is none."""
-    if not HAS_TASKS or ":" in name:
-        return None
-    from django_scheduler.tasks.function import find_function
+def register() -> None:
+    """Have tasks on record executed, and their end announced, from now on if ``TASKS`` has a backend of ours.
 
-    return find_function(name, kind)
-
-
-def announce_end(name: str, function_id: int, using: str, **kwargs: object) -> None:
-    """Send Django's ``task_finished`` where it was a task that has ended."""
-    if not HAS_TASKS or ":" in name:
+    Called when Django starts, and again when a test changes the setting.
+    """
+    if not HAS_TASKS:
         return
-    from django_scheduler.tasks.announce import announce_finish
+    from django_scheduler.functions import registry
+    from django_scheduler.signals import function_finished
+    from django_scheduler.tasks.function import find_function
+    from django_scheduler.tasks.result import announce_end
 
-    announce_finish(name, function_id, using)
+    if any(map(_is_ours, settings.TASKS.values())):
+        registry.use_source(find_function)
+        function_finished.connect(announce_end)
+    else:
+        registry.use_source(None)
+        function_finished.disconnect(announce_end)
+
+
+def _is_ours(backend: Any) -> bool:
+    from django_scheduler.tasks.backend import SchedulerBackend
+
+    try:
+        return issubclass(import_string(backend["BACKEND"]), SchedulerBackend)
+    except Exception:  # Django says what is wrong with it where it is used
+        return False
+
+
+def _register_again(setting: str, **kwargs: object) -> None:
+    if setting == "TASKS":
+        register()
+
+
+setting_changed.connect(_register_again)
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""The backend: it enqueues tasks by scheduling them, as part of the transaction that is open."""
+"""The backend: it enqueues a task by scheduling it, as part of the transaction that is open."""
 
 from __future__ import annotations
 
@@ -9,32 +9,31 @@ from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.db import connections, router
-from django.tasks import TaskResult, TaskResultStatus
 from django.tasks.backends.base import BaseTaskBackend
 from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
 from django.tasks.signals import task_enqueued
+from django.utils.json import normalize_json
 
 from django_scheduler import ctx
 from django_scheduler.models import Kind, ScheduledFunction
-from django_scheduler.scheduling import LARGEST_ID
-from django_scheduler.tasks.announce import announce
-from django_scheduler.tasks.function import (
+from django_scheduler.scheduling import LARGEST_ID, Scheduler
+from django_scheduler.tasks.function import function_of
+from django_scheduler.tasks.result import announce, result_of
+from django_scheduler.tasks.task import (
     LONGEST_NAME,
     AnyTask,
     SchedulerTask,
     as_plain,
     find_task,
-    function_of,
     kind_named,
     with_values,
 )
-from django_scheduler.tasks.result import result_of
 
 OPTIONS = ("kind", "database")
 
 
 class SchedulerBackend(BaseTaskBackend):
-    """Django's tasks as scheduled functions.
+    """Schedules Django's tasks as functions.
 
     ``OPTIONS``: ``kind``, which kind a task is that does not say so itself (default: ``"action"``); ``database``,
     the alias of the database that they are scheduled in (default: the router's).
@@ -48,11 +47,11 @@ class SchedulerBackend(BaseTaskBackend):
 
     @property
     def using(self) -> str:
-        """The database that results are read from, and written to outside of scheduled functions."""
+        """The alias of the database that tasks are scheduled in outside of scheduled functions."""
         return str(self.options.get("database") or router.db_for_write(ScheduledFunction))
 
     def kind_of(self, task: AnyTask) -> Kind:
-        """What the task is executed as when it is enqueued here.
+        """Return the kind as which the task is executed when it is enqueued here.
 
         Raises ``InvalidTask`` if it names no kind.
         """
@@ -69,7 +68,7 @@ class SchedulerBackend(BaseTaskBackend):
             raise InvalidTask(f"The name {task.module_path} is longer than {LONGEST_NAME} characters.")
 
     def enqueue(self, task: AnyTask, args: Any, kwargs: Any) -> Any:
-        """Schedule a task, as part of the transaction that is open.
+        """Schedule a task, as part of the transaction that is open, and return its result.
 
         Raises ``InvalidTask``, ``TypeError`` for arguments that JSON does not have or that do not fit the task,
         ``InvalidSchedule``, ``TooManyScheduled``, ``ArgumentsTooLarge``.
@@ -89,7 +88,7 @@ class SchedulerBackend(BaseTaskBackend):
         return result
 
     def get_result(self, result_id: Any) -> Any:
-        """What became of a task.
+        """Return what became of a task.
 
         Raises ``TaskResultDoesNotExist`` if there is no such result, if its retention has passed, or if its task
         has gone from the code.
@@ -103,66 +102,41 @@ class SchedulerBackend(BaseTaskBackend):
         raise TaskResultDoesNotExist(text)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
-        """E201 to E204: options that cannot be, and the app not being installed."""
+        """Return what is wrong with the settings: E201 to E204."""
         where = f"TASKS[{self.alias!r}]"
         messages: list[CheckMessage] = []
+
+        def error(number: int, text: str, hint: str) -> None:
+            messages.append(Error(text, hint=hint, id=f"django_scheduler.E{number}"))
+
         if not apps.is_installed("django_scheduler"):
-            messages.append(
-                Error(
-                    f"{where} is a backend of django_scheduler, which is not installed.",
-                    hint="Add 'django_scheduler' to INSTALLED_APPS.",
-                    id="django_scheduler.E201",
-                )
-            )
+            text = f"{where} is a backend of django_scheduler, which is not installed."
+            error(201, text, "Add 'django_scheduler' to INSTALLED_APPS.")
         for option in self.options:
             if option not in OPTIONS:
                 near = difflib.get_close_matches(str(option).lower(), OPTIONS, n=1)
                 hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(OPTIONS)}."
-                text = f"{where}['OPTIONS'] has no option {option!r}."
-                messages.append(Error(text, hint=hint, id="django_scheduler.E202"))
+                error(202, f"{where}['OPTIONS'] has no option {option!r}.", hint)
         if (kind := self.options.get("kind", Kind.ACTION)) not in Kind.values:
-            messages.append(
-                Error(
-                    f"{where}['OPTIONS']['kind'] is {kind!r}.",
-                    hint="Write 'action' (at most once) or 'mutation' (exactly once).",
-                    id="django_scheduler.E203",
-                )
-            )
+            hint = "Write 'action' (at most once) or 'mutation' (exactly once)."
+            error(203, f"{where}['OPTIONS']['kind'] is {kind!r}.", hint)
         if self.using not in connections:
-            messages.append(
-                Error(
-                    f"{where}['OPTIONS']['database'] is {self.using!r}, and there is no such database.",
-                    hint=f"There are: {', '.join(connections)}.",
-                    id="django_scheduler.E204",
-                )
-            )
+            text = f"{where}['OPTIONS']['database'] is {self.using!r}, and there is no such database."
+            error(204, text, f"There are: {', '.join(connections)}.")
         return messages
 
     @property
-    def _scheduler(self) -> Any:
+    def _scheduler(self) -> Scheduler:
         return ctx.scheduler.using(self._writing_to)
 
     @property
     def _writing_to(self) -> str:
-        """As for any function: what a function schedules goes into its own database."""
+        """The alias of the database to schedule in: within a function its own, as for any function."""
         running = ctx.running
         return running.using if running and "database" not in self.options else self.using
 
     def _arguments(self, task: AnyTask, args: Any, kwargs: Any) -> dict[str, Any]:
-        # Django's own result says what it takes and what it refuses.
-        result: TaskResult[..., Any] = TaskResult(
-            task=task,
-            id="",
-            status=TaskResultStatus.READY,
-            enqueued_at=None,
-            started_at=None,
-            finished_at=None,
-            last_attempted_at=None,
-            args=args,
-            kwargs=kwargs,
-            backend=self.alias,
-            errors=[],
-            worker_ids=[],
-        )
-        arguments = {"args": as_plain(result.args), "kwargs": as_plain(result.kwargs), "backend": self.alias}
-        return arguments if task.run_after is None else {**arguments, "run_after": task.run_after}
+        # normalize_json() says for any result of Django's what it takes and what it refuses.
+        arguments = {"args": as_plain(normalize_json(args)), "kwargs": as_plain(normalize_json(kwargs))}
+        when = {} if task.run_after is None else {"run_after": task.run_after}
+        return {**arguments, "backend": self.alias, **when}

@@ -1,4 +1,4 @@
-"""What became of a task: its row, in Django's words.
+"""What becomes of a task, in Django's words: its result, and the signals that announce it.
 
 ====================  =================  ==========================================================
 on record             for Django
@@ -12,22 +12,33 @@ on record             for Django
 
 The row keeps the number of attempts and the last one's executor and error, so ``worker_ids`` repeats the last one
 for those before it.
+
+A receiver of a signal may raise, or break a statement, and changes nothing by it. A signal may be sent while a
+transaction is open that is not ours to break: the caller's when a task is enqueued, the mutation's when it starts. So
+receivers run within a savepoint there, which takes back what they have broken. Where only Django's own receiver
+listens, which logs, the two statements are saved.
 """
 
 from __future__ import annotations
 
 import builtins
 import re
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
-from django.tasks import TaskResult, TaskResultStatus
+from django.db import connections, transaction
+from django.dispatch import Signal
+from django.tasks import TaskResult, TaskResultStatus, task_backends
 from django.tasks.base import TaskError
+from django.tasks.signals import task_finished
 
-from django_scheduler import errors
+from django_scheduler import errors, tasks
+from django_scheduler.databases import connection_state
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.scheduling import Running
-from django_scheduler.tasks.function import AnyTask, with_values
+from django_scheduler.tasks.task import AnyTask, find_task, with_values
+from django_scheduler.telemetry import warn
 
 _STATUS = {
     State.PENDING: TaskResultStatus.READY,
@@ -39,7 +50,7 @@ _STATUS = {
 
 
 def result_of(row: ScheduledFunction, task: AnyTask) -> TaskResult[..., Any]:
-    """What the record says now of a task that was enqueued."""
+    """Return what the record says now of a task that was enqueued."""
     state = State(row.state)
     result = _result(
         row,
@@ -56,7 +67,7 @@ def result_of(row: ScheduledFunction, task: AnyTask) -> TaskResult[..., Any]:
 
 
 def running_result(row: ScheduledFunction, task: AnyTask, running: Running, now: datetime) -> TaskResult[..., Any]:
-    """The same for the task itself while it runs, of which a mutation's row does not show anything yet."""
+    """Return the result for the task itself while it runs, of which a mutation's row shows nothing yet."""
     return _result(
         row,
         task,
@@ -66,6 +77,35 @@ def running_result(row: ScheduledFunction, task: AnyTask, running: Running, now:
         finished_at=None,
         errors=_errors(row),
     )
+
+
+def announce(signal: Signal, result: TaskResult[..., Any], using: str) -> None:
+    """Tell the signal's receivers of the task that ``result`` is about."""
+    try:
+        with ExitStack() as savepoint:
+            if connection_state.is_in_atomic_block(connections[using]) and len(signal.receivers) > 1:
+                savepoint.enter_context(transaction.atomic(using=using))
+            signal.send_robust(_sender(result), task_result=result)  # which logs what receivers raise
+    except BaseException as error:
+        name = result.task.module_path
+        warn("%s %s: a receiver of a signal of its task failed: %r", name, result.id, error, error=error)
+
+
+def announce_end(name: str, function_id: int, using: str, **kwargs: object) -> None:
+    """Send Django's ``task_finished`` if it was a task that has ended, and its code is still there."""
+    if ":" in name:
+        return
+    row = ScheduledFunction.objects.using(using).filter(pk=function_id).first()
+    task = find_task(name)
+    if row and task:
+        announce(task_finished, result_of(row, task), using)
+
+
+def _sender(result: TaskResult[..., Any]) -> type:
+    try:
+        return type(task_backends[result.backend])
+    except Exception:  # the alias has gone from the settings since
+        return tasks.SchedulerBackend
 
 
 def _result(row: ScheduledFunction, task: AnyTask, **values: Any) -> TaskResult[..., Any]:
@@ -97,7 +137,7 @@ def _errors(row: ScheduledFunction) -> list[TaskError]:
 
 
 def _class_path(row: ScheduledFunction) -> str:
-    """The dotted path of the class of the error on record, which is there by its name alone.
+    """Return the dotted path of the class of the error on record, which is there by its name alone.
 
     A traceback ends with the same text and has the module in front, unless the class is one of Python's own. (Nothing
     is imported to look: what a row says may come from anywhere.)

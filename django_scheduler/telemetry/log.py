@@ -1,6 +1,6 @@
-"""The log, which cannot fail: what a handler raises must not look like an error of what was logged.
+"""Write the log, and never raise: an error of a handler must not look like an error of what was logged.
 
-So it changes no outcome either: everything is decided, and recorded, before it is logged. The ``extra`` keys are
+Logging changes no outcome: everything is decided, and on record, before it is logged. The ``extra`` keys are
 documented in ``docs/logging.md`` and do not change.
 """
 
@@ -15,31 +15,31 @@ crons_logger = logging.getLogger("django_scheduler.crons")
 
 
 def warn(message: str, *arguments: object, error: BaseException | None = None, **extra: Any) -> None:
-    """Log a warning, and survive whatever a handler does."""
+    """Log a warning; never raise, whatever a handler does."""
     _log(logger, logging.WARNING, message, arguments, error, extra)
 
 
 def report(message: str, *arguments: object, error: BaseException | None = None, **extra: Any) -> None:
-    """Log an error, and survive whatever a handler does."""
+    """Log an error; never raise, whatever a handler does."""
     _log(logger, logging.ERROR, message, arguments, error, extra)
 
 
 def log_of_executors(
     level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
 ) -> None:
-    """Log what concerns executors and what they execute, and survive whatever a handler does."""
+    """Log what concerns executors and what they execute; never raise."""
     _log(executors_logger, level, message, arguments, error, extra)
 
 
 def log_of_crons(
     level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
 ) -> None:
-    """Log what concerns crons, and survive whatever a handler does."""
+    """Log what concerns crons; never raise."""
     _log(crons_logger, level, message, arguments, error, extra)
 
 
 def show_log(verbosity: int) -> None:
-    """Without any logging configuration, a line per finished function still goes to standard error."""
+    """Log to standard error, a line per finished function, where no logging is configured."""
     if verbosity and not logger.hasHandlers():
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

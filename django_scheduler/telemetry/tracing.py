@@ -1,7 +1,7 @@
-"""Where a tracer is plugged in: around each call that schedules, and around each body that is executed.
+"""Trace each call that schedules and each body that is executed, if a tracer is in use.
 
-What it hands out for the first is stored with the function and handed back for the second, in whatever process that is.
-Without a tracer nothing is stored. A tracer that raises changes no outcome.
+What the tracer gives for the call is stored with the function, and is given back to it for the body, in whatever
+process that is executed. Without a tracer nothing is stored. A tracer that raises changes no outcome.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +15,14 @@ T = TypeVar("T")
 
 
 class Tracer(Protocol):
+    """Is what ``use`` takes: see ``contrib/opentelemetry``."""
+
     def scheduling(self, *, name: str, kind: str, queue: str, number: int) -> AbstractContextManager[str | None]:
-        """Surrounds the scheduling of so many functions; gives what is to be stored with them."""
+        """Surround the scheduling of so many functions; give what is to be stored with them."""
         ...
 
     def executing(self, trace_context: str | None, function: Mapping[str, Any]) -> AbstractContextManager[object]:
-        """Surrounds a body, given what was stored, and the arguments of ``function_started``."""
+        """Surround a body, given what was stored, and the arguments of ``function_started``."""
         ...
 
 
@@ -28,24 +30,20 @@ _tracer: Tracer | None = None
 
 
 def use(tracer: Tracer | None) -> None:
-    """Have everything traced by this tracer from now on."""
+    """Have everything traced by this tracer from now on; ``None``: by none."""
     global _tracer
     _tracer = tracer
 
 
-def is_active() -> bool:
-    return _tracer is not None
-
-
 def scheduling(*, name: str, kind: str, queue: str, number: int) -> AbstractContextManager[str | None]:
-    """Surrounds the scheduling of so many functions; gives what is to be stored with them."""
+    """Surround the scheduling of so many functions; give what is to be stored with them."""
     if _tracer is None:
         return nullcontext()
     return _surviving(partial(_tracer.scheduling, name=name, kind=kind, queue=queue, number=number))
 
 
 def executing(trace_context: str | None, function: Mapping[str, Any]) -> AbstractContextManager[object]:
-    """Surrounds a body, given what was stored, and the arguments of ``function_started``."""
+    """Surround a body, given what was stored, and the arguments of ``function_started``."""
     return nullcontext() if _tracer is None else _surviving(partial(_tracer.executing, trace_context, function))
 
 

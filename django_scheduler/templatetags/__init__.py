@@ -1,1 +1,1 @@
-"""``django_scheduler_admin.py``: what the pages of the admin show again and again."""
+"""``django_scheduler_admin.py`` has the tags and filters of the admin's templates."""

@@ -1,11 +1,9 @@
-"""For tests: nothing runs by itself, and everything runs when the test says so, here and in order.
+"""Tests execute scheduled functions when they say so: in their own thread, and in order. See ``docs/testing.md``.
 
-``ManualScheduler`` (``manual_scheduler.py``) is what a test holds in its hand; ``SchedulerTestMixin`` (``mixin.py``)
-brings it into a ``TestCase`` or a ``TransactionTestCase``, and the fixture ``scheduler`` into pytest. See
-``docs/testing.md``.
-
-* ``clock.py`` lets time stand still and moves it, freezegun's and time-machine's too.
-* ``transactions.py`` has transactions begin and commit inside of a ``TestCase``, whose own never does.
+* ``manual_scheduler.py`` has ``ManualScheduler``, and ``SchedulerTestMixin`` for test cases. (``pytest_plugin.py`` has
+  the fixture ``scheduler``.)
+* ``clock.py`` stops time and moves it, also that of freezegun and time-machine.
+* ``transactions.py`` lets transactions begin and commit inside of a ``TestCase``, whose own never commits.
 * ``execution.py`` claims and executes one function, as a worker does.
 * ``expectation.py`` is what ``assert_scheduled`` looks for.
 """

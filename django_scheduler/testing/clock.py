@@ -1,9 +1,9 @@
-"""The clock of a test: it stands still until it is moved.
+"""The clock of a test stands still until it is moved.
 
-``django.utils.timezone.now()`` is the only clock that is asked. Where freezegun or time-machine is in charge, theirs
-is the time, and it is theirs that is moved. Where neither is, ``timezone.now()`` itself stands still. It is given
-other code, rather than being replaced, so that ``default=timezone.now`` and whoever has imported it by name are told
-the same time. ``datetime.now()`` and ``time.time()`` go on then: who needs those too takes one of the two libraries.
+``django.utils.timezone.now()`` is the only clock that is asked. Where freezegun or time-machine is active, the time is
+theirs, and is moved through them. Where neither is, ``timezone.now()`` itself stands still. The function gets other
+code instead of being replaced, so that ``default=timezone.now`` and modules that have imported it by name see the same
+time. ``datetime.now()`` and ``time.time()`` go on then; tests that need those use one of the two libraries.
 """
 
 import sys
@@ -17,24 +17,24 @@ from django.utils import timezone
 
 _django: Any = timezone.now
 _original_code = _django.__code__
-#: What Django says where nobody stops its clock, or freezegun's or time-machine's time.
+#: Returns the time as Django does without us; with freezegun or time-machine it is theirs.
 _django_now = FunctionType(_original_code, _django.__globals__, "now")
 
 _stopped_at: datetime | None = None
 
 
-def now() -> Any:
-    """What ``timezone.now()`` says within ``standing_still``."""
-    return _django_now() if _stopped_at is None or _is_someone_else_in_charge() else _stopped_at
+def now() -> datetime:
+    """Return what ``timezone.now()`` returns within ``standing_still``."""
+    return _django_now() if _stopped_at is None or _is_another_library_active() else _stopped_at
 
 
 def is_still() -> bool:
-    """Whether time stands still; else it goes on while the test runs."""
+    """Return whether time stands still; otherwise it goes on while the test runs."""
     return timezone.now() == timezone.now()
 
 
 def move(duration: timedelta) -> None:
-    """Let it be later by so much.
+    """Move the time forward by a duration.
 
     Raises ``RuntimeError`` if time cannot be moved.
     """
@@ -55,7 +55,7 @@ def move(duration: timedelta) -> None:
 
 @contextmanager
 def standing_still() -> Iterator[None]:
-    """Within it, time stands still unless freezegun or time-machine is in charge."""
+    """Let time stand still, unless freezegun or time-machine is active."""
     global _stopped_at
     before, _stopped_at = _stopped_at, timezone.now().astimezone(UTC)
     _django.__code__ = _now_in_test.__code__
@@ -67,14 +67,14 @@ def standing_still() -> Iterator[None]:
             _django.__code__ = _original_code
 
 
-def _now_in_test() -> Any:
-    # It runs as a part of django.utils.timezone, so it must import what it needs.
+def _now_in_test() -> datetime:
+    # Its code runs with the globals of django.utils.timezone, so it imports what it needs.
     from django_scheduler.testing.clock import now as now_in_test
 
     return now_in_test()
 
 
-def _is_someone_else_in_charge() -> bool:
+def _is_another_library_active() -> bool:
     return bool(_freezer() or _traveller())
 
 
@@ -87,6 +87,6 @@ def _traveller() -> Any:
 
 
 def _last(module_name: str, stack_name: str) -> Any:
-    """What has been started last of those that are active, if the test uses that library at all."""
+    """Return what was started last of what is active, or ``None``; the library may not even be imported."""
     stack = getattr(sys.modules.get(module_name), stack_name, None)
     return stack[-1] if stack else None

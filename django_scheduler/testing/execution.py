@@ -1,4 +1,4 @@
-"""The execution of one function in a test: what a worker does with it, in this thread and on the test's connection."""
+"""Execute one function as a worker does, but in the test's own thread and on its connection."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ EXECUTOR_NAME = "test"
 
 
 def execute(database: Database, function_id: int) -> list[BaseException] | None:
-    """Execute a function that is due, and return what went wrong; ``None``: it is not due, or no longer pending."""
+    """Execute a function that is due and return its errors; return ``None`` if it is not due, or not pending."""
     execution: Problems | None = None
     error: BaseException | None = None
     with real_transactions():
@@ -39,7 +39,7 @@ def execute(database: Database, function_id: int) -> list[BaseException] | None:
             if execution is None:
                 raise
             error = caught
-    with real_transactions():  # anew: what a body has begun by hand has been rolled back
+    with real_transactions():  # another one: it rolled back what the body had begun by hand
         if error is None:
             execution.after_commit()
         else:
@@ -48,7 +48,7 @@ def execute(database: Database, function_id: int) -> list[BaseException] | None:
 
 
 class Problems(SingleExecution):
-    """What is an error in the executor's log is a problem of the test."""
+    """Collects what an executor would log as an error."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -64,7 +64,7 @@ class Problems(SingleExecution):
 
 
 class UnenforcedBudget(Budget):
-    """In a test a body has all the time that it wants, also to stand in a debugger; ``ctx`` knows its deadline."""
+    """Lets a body take as long as it likes, for instance in a debugger; ``ctx`` knows its deadline."""
 
     def __init__(self, timeout: timedelta | None) -> None:
         super().__init__(timeout, interrupt=lambda: None, give_up=lambda: None)
@@ -92,7 +92,7 @@ class ActionInTest(Problems, ActionExecution):
         return super().run_body(arguments, context)
 
     def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
-        return ask()  # a database that does not answer is an error of the test
+        return ask()  # it is not asked again: a database error fails the test
 
 
 class MissingInTest(Problems, MissingExecution):

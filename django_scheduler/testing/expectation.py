@@ -1,4 +1,4 @@
-"""What ``assert_scheduled`` looks for among what is pending, and how it is told if that is not there."""
+"""What ``assert_scheduled`` looks for among the pending functions, and what its message says."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.testing import clock
 
-#: How far a time may be off where the clock goes on between scheduling and looking.
+#: By how much a time may differ where the clock goes on between scheduling and looking.
 TOLERANCE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """A function, with some or all of its arguments, at a time or after a delay from when it was scheduled."""
+    """Describes a function with some of its arguments, at a time, or after a delay from when it was scheduled."""
 
     function: AnyFunction
     arguments: Mapping[str, object]
@@ -26,7 +26,7 @@ class Expectation:
     after: timedelta | None
 
     def __post_init__(self) -> None:
-        """Raises ``InvalidArguments`` for the name of an argument that the function does not have."""
+        """Raise ``InvalidArguments`` for an argument that the function does not have."""
         parameters = self.function.signature.parameters.values()
         if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
             return
@@ -64,7 +64,7 @@ class Expectation:
 
 
 def refuse_ambiguous_options(function: AnyFunction, options: Mapping[str, object]) -> None:
-    """Raises ``InvalidArguments`` for an option that is given, and that may have been meant for an argument."""
+    """Raise ``InvalidArguments`` for an option that is given and is also the name of a parameter."""
     for name, value in options.items():
         if value is not None and name in function.signature.parameters:
             raise InvalidArguments(
@@ -74,7 +74,7 @@ def refuse_ambiguous_options(function: AnyFunction, options: Mapping[str, object
 
 
 def listing(rows: Sequence[ScheduledFunction]) -> str:
-    """What is scheduled, for an error message."""
+    """Return a list of what is scheduled, for an error message."""
     if not rows:
         return "Nothing is scheduled."
     now = timezone.now()

@@ -1,7 +1,4 @@
-"""The scheduler in the hand of a test.
-
-``self.scheduler`` for test cases: ``TestCase``, ``TransactionTestCase`` and their like.
-"""
+"""``ManualScheduler`` executes functions when a test says so; ``SchedulerTestMixin`` gives it to a test case."""
 
 from __future__ import annotations
 
@@ -9,14 +6,14 @@ from collections import Counter
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_scheduler.databases import database_for
-from django_scheduler.functions import AnyFunction, Reference, resolve
+from django_scheduler.functions import AnyReference, resolve
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.testing import clock
 from django_scheduler.testing.execution import execute
@@ -25,18 +22,18 @@ from django_scheduler.times import parse_delay, parse_time, pythons_clock
 
 
 class TooManyRuns(AssertionError):
-    """Functions keep scheduling more, or keep being repeated, so that there is no end to it."""
+    """More functions were executed than ``max_runs``: they keep scheduling more, or keep being repeated."""
 
 
 class ManualScheduler:
     """Executes functions when the test says so: in this thread, on its connection, one after the other.
 
-    Within it time stands still, unless freezegun or time-machine is in charge, and only ``timezone.now()`` says
-    what is due. It acts on the database that functions are scheduled in by default, or on ``using``.
+    Within its ``with`` block time stands still, unless freezegun or time-machine is active, and ``timezone.now()``
+    decides what is due. It executes in the database that functions are scheduled in by default, or in ``using``.
 
     Its methods that execute return what they executed, as it is on record then, in order. What a function or an
-    ``on_commit`` hook of its transaction raises is raised when all have been executed, as it is or, if there are
-    several, in an ``ExceptionGroup``. With ``raise_failures=False`` it is not raised, but it is on record.
+    ``on_commit`` hook of its transaction raises is raised when all have been executed: as it is or, if there are
+    several errors, in an ``ExceptionGroup``. With ``raise_failures=False`` it is not raised, but it is on record.
 
     Example::
 
@@ -60,13 +57,13 @@ class ManualScheduler:
         self._within.close()
 
     def using(self, alias: str) -> ManualScheduler:
-        """This scheduler on another database."""
+        """Return a scheduler for another database."""
         return ManualScheduler(using=alias)
 
     # Executing
 
     def run_due(self, *, raise_failures: bool = True) -> list[ScheduledFunction]:
-        """Execute what is due now, but not what that schedules: one wave."""
+        """Execute what is due now, but not what that schedules."""
         run = _Run(self._alias)
         for function_id in [row.pk for row in self._due()]:
             run.execute(function_id)
@@ -95,19 +92,19 @@ class ManualScheduler:
         """
         duration += timedelta(**units)
         if duration < timedelta(0):
-            raise ValueError("Time only goes forward.")
+            raise ValueError(f"advance() moves time forward, and {duration} is negative.")
         return self._run_until(timezone.now() + duration, max_runs, raise_failures=raise_failures)
 
     # Looking
 
-    def scheduled(self, function: AnyFunction | Reference | str | None = None) -> list[ScheduledFunction]:
-        """What is pending, or what is pending of one function, in the order in which it becomes due."""
+    def scheduled(self, function: AnyReference | None = None) -> list[ScheduledFunction]:
+        """Return what is pending, or what is pending of one function, in the order in which it becomes due."""
         rows = self._pending().order_by("due_time", "id")
         return list(rows if function is None else rows.filter(name=resolve(function).name))
 
     def assert_scheduled(
         self,
-        function: AnyFunction | Reference | str,
+        function: AnyReference,
         /,
         *,
         at: datetime | float | None = None,
@@ -115,13 +112,13 @@ class ManualScheduler:
         times: int | None = None,
         **args: object,
     ) -> list[ScheduledFunction]:
-        """Assert that a function is pending, and return where it is.
+        """Assert that a function is pending, and return the rows that match.
 
         ``at``: for that time, as for ``run_at``. ``after``: with that delay, as for ``run_after``. ``times``: so
-        many times; else at least once. ``args``: with these arguments, whatever the others are.
+        many times; default: at least once. ``args``: with these arguments, whatever the others are.
 
         Raises ``InvalidArguments`` for an argument that the function does not have, and for an option that is also
-        the name of one that it has.
+        the name of a parameter that it has.
         """
         target = resolve(function)
         refuse_ambiguous_options(target, {"at": at, "after": after, "times": times})
@@ -139,10 +136,10 @@ class ManualScheduler:
             raise AssertionError(f"{expected} is scheduled {len(met)} times, not {times}. {listing(rows)}")
         return met
 
-    def assert_nothing_scheduled(self, function: AnyFunction | Reference | str | None = None) -> None:
+    def assert_nothing_scheduled(self, function: AnyReference | None = None) -> None:
         """Assert that nothing is pending, or nothing of one function."""
         if rows := self.scheduled(function):
-            raise AssertionError(f"{len(rows)} functions are scheduled, and none should be. {listing(rows)}")
+            raise AssertionError(f"{len(rows)} functions are scheduled, and there should be none. {listing(rows)}")
 
     @property
     def _alias(self) -> str:
@@ -163,7 +160,7 @@ class ManualScheduler:
         return run.end(raise_failures=raise_failures)
 
     def _next(self, end: datetime | None) -> ScheduledFunction | None:
-        """What is to be executed next; the clock is moved to when it is due, or to the end if there is nothing."""
+        """Return what is due next, and move the clock to that time, or to the end if there is nothing."""
         if (due := self._due().first()) is not None:
             return due
         upcoming = self._pending().order_by("due_time").first()
@@ -176,7 +173,7 @@ class ManualScheduler:
 
 
 class _Run:
-    """What one call executes, and what went wrong."""
+    """Collects what one call executes, and the errors."""
 
     def __init__(self, using: str) -> None:
         self._database = database_for(using)
@@ -189,7 +186,7 @@ class _Run:
     def execute(self, function_id: int) -> None:
         problems = execute(self._database, function_id)
         if problems is None:
-            return  # what was executed before it has canceled it
+            return  # it was canceled by what was executed before it
         self._ids.append(function_id)
         self._problems += problems
         for problem in problems:
@@ -204,7 +201,7 @@ class _Run:
         return [rows[function_id] for function_id in self._ids if function_id in rows]
 
     def explanation(self, pending: ScheduledFunction) -> str:
-        """Why there is no end to it."""
+        """Return the message of ``TooManyRuns``."""
         message = f"{len(self._ids)} functions have run, and {pending} is next. "
         if pending.attempts:
             return f"{message}{pending.name} is repeated again and again: {pending.error}"
@@ -213,21 +210,21 @@ class _Run:
         if len(chain) > 1:
             message += f"{chain[0]} keeps scheduling itself: {' -> '.join(chain)}. "
         most = ", ".join(f"{name} {count} times" for name, count in counts.most_common(3))
-        return f"{message}It was {most}. If there is an end to it, raise max_runs=."
+        return f"{message}They were {most}. If this ends by itself, raise max_runs=."
 
     def _chain(self, pending: ScheduledFunction) -> list[str]:
-        """From a function to itself, by who has scheduled whom; or only the function."""
-        rows = ScheduledFunction.objects.using(self._database.using)
-        names = [pending.name]
-        row: Any = pending
-        while row is not None and row.parent_id is not None:
-            row = rows.filter(pk=row.parent_id).first()
-            if row is not None and row.name in names:
-                return [row.name, *reversed(names[names.index(row.name) :])]
-            names += [row.name] if row is not None else []
+        """Return the names from a function to itself, each scheduled by the one before; or only its name."""
+        rows = ScheduledFunction.objects.using(self._database.using).values_list("name", "parent_id")
+        names: list[str] = []
+        function_id: int | None = pending.pk
+        while function_id is not None and (row := rows.filter(pk=function_id).first()) is not None:
+            name, function_id = row
+            if name in names:
+                return [name, *reversed(names[names.index(name) :])]
+            names.append(name)
         return names[:1]
 
-    def _rows(self) -> dict[Any, ScheduledFunction]:
+    def _rows(self) -> dict[int, ScheduledFunction]:
         return ScheduledFunction.objects.using(self._database.using).in_bulk(self._ids)
 
 

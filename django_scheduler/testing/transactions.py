@@ -1,12 +1,11 @@
-"""Transactions that begin, commit and roll back inside of a ``TestCase``, whose own transaction never commits.
+"""Let transactions begin, commit and roll back inside of a ``TestCase``, whose own transaction never commits.
 
-A function that is executed in a test must meet what it meets in earnest: an action runs outside of any transaction,
-where an error of the database ends one statement and not everything; ``atomic`` begins a transaction and commits it;
-hooks of ``on_commit`` run then, in order; a deferred constraint is checked then. So Django is told that the test's
-transaction is none, and the transactions that it begins, commits and rolls back are savepoints. All else is Django's
-own code.
+A function that is executed in a test must behave as in production: an action runs outside of any transaction, where
+an error of the database ends one statement and not everything; ``atomic`` begins a transaction and commits it; hooks
+of ``on_commit`` run then, in order; a deferred constraint is checked then. So Django is told that no transaction is
+open, and the transactions that it begins, commits and rolls back are savepoints. Everything else is Django's own code.
 
-Without a transaction around the test, as in a ``TransactionTestCase``, there is nothing to pretend.
+Without a transaction around the test, as in a ``TransactionTestCase``, nothing of this is needed.
 """
 
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ STATEMENT = "django_scheduler_statement"
 
 @contextmanager
 def real_transactions() -> Iterator[None]:
-    """Within it, the outermost ``atomic`` is a transaction, on every connection of this thread."""
+    """Let the outermost ``atomic`` be a transaction, on every connection of this thread."""
     with ExitStack() as pretending:
         for connection in connections.all(initialized_only=True):
             if connection_state.is_in_atomic_block(connection) and connection.vendor in VENDORS:
@@ -46,11 +45,11 @@ def _pretended_on(connection: Any) -> Iterator[None]:
             with connection.execute_wrapper(savepoints.around_statement):
                 yield
         finally:
-            savepoints.roll_back()  # what a body has begun by hand, and not ended
+            savepoints.roll_back()  # what a body has begun by hand and has not ended
 
 
 class _Savepoints:
-    """What stands for transactions on one connection."""
+    """Uses savepoints as the transactions of one connection."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -79,7 +78,7 @@ class _Savepoints:
             self._is_open = False
 
     def around_statement(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        """Outside of a transaction, a statement that fails takes nothing with it but itself."""
+        """Outside of a transaction, let a statement that fails undo nothing but itself."""
         if self._is_open or not self._protects_statements:
             return execute(sql, params, many, context)
         self._create(STATEMENT)

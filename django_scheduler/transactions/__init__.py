@@ -1,13 +1,11 @@
-"""TODO."""
+"""Transactions: would what a body has done be committed, and may it be tried again?
+
+``watch.py`` watches the transaction in which a body runs, ``attempt.py`` repeats one that has conflicted with another,
+and ``backoff.py`` says how long to wait before trying again.
+"""
 
 from django_scheduler.transactions.attempt import Attempt, in_transaction
 from django_scheduler.transactions.backoff import DoublingWait, backoff
 from django_scheduler.transactions.watch import TransactionWatch
 
-__all__ = [
-    "Attempt",
-    "DoublingWait",
-    "TransactionWatch",
-    "backoff",
-    "in_transaction",
-]
+__all__ = ["Attempt", "DoublingWait", "TransactionWatch", "backoff", "in_transaction"]

@@ -1,6 +1,7 @@
-"""One attempt to run a mutation in a transaction of its own, and whether another one may follow.
+"""Trying again: a transaction that has conflicted with another one is repeated, where that is safe.
 
-A change that is part of the caller's transaction, or has one of its own, which is repeated after a conflict.
+``Attempt`` is one run of a mutation's body that somebody calls directly, in a transaction of its own: whether another
+run may follow. ``in_transaction`` makes a change of ours, such as a cancel.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from django_scheduler.transactions.watch import TransactionWatch
 
 
 class Stage(Enum):
+    """How far an attempt has come."""
+
     BODY = auto()
     COMMIT = auto()
     COMMITTED = auto()
 
 
 class Attempt:
+    """One attempt to run a mutation in a transaction of its own."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._watch = TransactionWatch(database)
@@ -30,7 +35,7 @@ class Attempt:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """The transaction in which the body runs."""
+        """Open the transaction in which the body runs."""
         with transaction.atomic(using=self._database.using):
             # The first hook: it has been called before one of the body's raises.
             transaction.on_commit(self._note_commit, using=self._database.using)
@@ -39,16 +44,17 @@ class Attempt:
             self._stage = Stage.COMMIT
 
     def may_be_repeated(self, error: BaseException) -> bool:
-        """Whether the attempt that ``error`` ended has left nothing behind, and another one may succeed."""
-        if self._stage is Stage.COMMITTED:
-            return False
+        """Return whether the attempt that ``error`` ended has left nothing behind, and another one may succeed.
+
+        It is asked only while the attempt has not committed.
+        """
         if self._stage is Stage.COMMIT:
             return self._database.is_conflict(error)
         return self._watch.is_transient(error)
 
     @property
     def has_committed(self) -> bool:
-        """Whether whatever is raised from now on comes from a hook of ``on_commit``."""
+        """Return whether it has committed, so that what is raised from now on comes from a hook of ``on_commit``."""
         return self._stage is Stage.COMMITTED
 
     def _note_commit(self) -> None:
@@ -62,7 +68,7 @@ CONFLICT_RETRIES = 4
 
 
 def in_transaction(using: str, change: Callable[[], T]) -> T:
-    """Make the change as part of the open transaction; or in one of its own, again if that conflicted."""
+    """Make the change as part of the open transaction, or in one of its own, which is repeated after a conflict."""
     conflicts = 0
     while True:
         try:

@@ -1,4 +1,4 @@
-"""How long to wait before a retry.
+"""Backoff: how long to wait before trying again.
 
 ``backoff`` is the wait of a function that has failed: its row says how many times, and its next due time is that much
 later. ``DoublingWait`` is that of a thread that stays here and tries again, because the database does not answer.
@@ -36,7 +36,7 @@ class DoublingWait:
 
 
 def backoff(attempts: int) -> timedelta:
-    """The wait after so many failed attempts: doubling from the first, with a ceiling, and with full jitter.
+    """Return the wait after so many failed attempts: it doubles up to a ceiling, and has full jitter.
 
     Full jitter (anything from nothing to the whole) spreads best what failed together; see Marc Brooker,
     "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.

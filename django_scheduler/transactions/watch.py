@@ -1,4 +1,4 @@
-"""Whether everything that a body has done in its transaction would be committed, and if not, why.
+"""The watch: would everything that a body has done in its transaction be committed, and if not, why not?
 
 A body may catch an error of the database and go on, although the database has thrown away what came before:
 PostgreSQL then refuses everything and answers COMMIT with a rollback, MySQL after a deadlock says nothing at all and
@@ -52,16 +52,16 @@ class TransactionWatch:
 
     @property
     def has_seen_errors(self) -> bool:
-        """Whether the database has reported an error, whatever the body made of it."""
+        """Return whether the database has reported an error, whatever the body made of it."""
         return self._error is not None or self._consequence is not None
 
     def would_commit_so_far(self) -> bool:
-        """Whether the body has left every block that it entered and broken nothing, as far as we know unasked."""
+        """Return whether the body has left its blocks and broken nothing, as far as is known without asking."""
         depth = len(connection_state.savepoints(self._database.connection))
         return depth == self._depth and self._is_intact()
 
     def is_transient(self, error: BaseException) -> bool:
-        """Whether the attempt that ``error`` ended may succeed when it is repeated."""
+        """Return whether the attempt that ``error`` ended may succeed when it is repeated."""
         causes = [] if error is self._consequence else [error]
         if self._error is not None and (self._broken or not causes):
             # Whatever the body made of it: what broke the transaction has thrown away what it had done.
@@ -69,7 +69,7 @@ class TransactionWatch:
         return self.was_interrupted(error) or any(self._database.is_transient(cause) for cause in causes)
 
     def was_interrupted(self, error: BaseException) -> bool:
-        """Whether somebody has stopped it, whatever the body made of that."""
+        """Return whether somebody has stopped it, whatever the body made of that."""
         return any(self._database.is_interruption(cause) for cause in (error, self._error) if cause)
 
     def _notice(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:

@@ -22,13 +22,13 @@ A dict comes back equal, but PostgreSQL and MySQL put plain keys into an order o
 
 No pickle: nothing in the database can name anything to be called but an enum, a dataclass or a model.
 
-Its rooms: ``arguments.py`` and ``results.py`` are what others call. ``codec.py`` knows which type is encoded where, and
-goes through what is nested. A kind of value is a file: ``scalars.py``, ``times.py``, ``containers.py``, ``enums.py``,
-``dataclass_instances.py``, ``model_instances.py``; ``classes.py`` finds a class by its name, and ``json_text.py``
-writes JSON. ``problem.py``, ``refusals.py`` and ``short_repr.py`` make the message where something cannot be stored.
+* ``arguments_and_results.py`` has what others call.
+* ``codec.py`` knows which type is encoded by what, and goes through what is nested.
+* ``scalars.py``, ``containers.py`` and ``instances.py`` encode and decode one kind of value each.
+* ``problem.py`` makes the message where a value cannot be stored.
 """
 
-from django_scheduler.values.arguments import REPR, dump_arguments, dump_result, load_arguments, load_result
+from django_scheduler.values.arguments_and_results import REPR, dump_arguments, dump_result, load_arguments, load_result
 from django_scheduler.values.codec import MAXIMUM_DEPTH, PLAIN_TYPES, decode, encode
 from django_scheduler.values.problem import short_repr
 from django_scheduler.values.scalars import JSONValue, to_json

@@ -1,9 +1,11 @@
-"""Which function encodes which type, which decodes which tag, and the recursion through both."""
+"""Encode any value, and decode it: which function does so for which type and tag, and the recursion through them."""
 
+from base64 import b64decode
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from types import NoneType
 from typing import Any
 from uuid import UUID
@@ -13,8 +15,8 @@ from django.db.models import Model
 
 from django_scheduler.errors import SchedulerError
 from django_scheduler.values import containers, instances, scalars
-from django_scheduler.values.containers import Decode, Encode
-from django_scheduler.values.problem import ValueProblem, convert_items, convert_members, refusal
+from django_scheduler.values.containers import Decode, Encode, convert_items, convert_members
+from django_scheduler.values.problem import ValueProblem, refusal
 from django_scheduler.values.scalars import JSONValue
 
 # How many arrays and objects may lie around a value. The value's own notation adds at most three to that;
@@ -38,31 +40,33 @@ LEAVES: dict[type, Callable[[Any], JSONValue]] = {
 }
 CONTAINERS: dict[type, Callable[[Any, int, Encode], JSONValue]] = {
     list: containers.encode_list,
-    tuple: containers.encode_tuple,
-    set: containers.encode_set,
-    frozenset: containers.encode_frozenset,
+    tuple: partial(containers.encode_elements, "$tuple"),
+    set: partial(containers.encode_elements, "$set"),
+    frozenset: partial(containers.encode_elements, "$frozenset"),
     dict: containers.encode_dict,
 }
 PLAIN_TYPES = (*LEAVES, *CONTAINERS)
 
+TEXT_DECODERS: dict[str, Callable[[str], object]] = {
+    "$int": partial(int, base=16),
+    "$float": float,
+    "$str": scalars.unescaped,
+    "$bytes": partial(b64decode, validate=True),
+    "$decimal": Decimal,
+    "$uuid": UUID,
+    "$repr": str,
+}
 LEAF_DECODERS: dict[str, Callable[[JSONValue], object]] = {
-    "$int": scalars.decode_int,
-    "$float": scalars.decode_float,
-    "$str": scalars.decode_str,
-    "$bytes": scalars.decode_bytes,
-    "$decimal": scalars.decode_decimal,
-    "$uuid": scalars.decode_uuid,
     "$datetime": scalars.decode_datetime,
     "$date": scalars.decode_date,
     "$time": scalars.decode_time,
     "$timedelta": scalars.decode_timedelta,
     "$enum": instances.decode_enum,
-    "$repr": scalars.text,
 }
 CONTAINER_DECODERS: dict[str, Callable[[JSONValue, Decode], object]] = {
-    "$tuple": containers.decode_tuple,
-    "$set": containers.decode_set,
-    "$frozenset": containers.decode_frozenset,
+    "$tuple": partial(containers.decode_elements, tuple),
+    "$set": partial(containers.decode_elements, set),
+    "$frozenset": partial(containers.decode_elements, frozenset),
     "$dict": containers.decode_dict,
     "$dataclass": instances.decode_dataclass,
     "$model": instances.decode_model,
@@ -70,7 +74,7 @@ CONTAINER_DECODERS: dict[str, Callable[[JSONValue, Decode], object]] = {
 
 
 def encode(value: object, depth: int = 0) -> JSONValue:
-    """Turn a value into plain JSON, as ``decode`` takes it.
+    """Return a value as plain JSON, from which ``decode`` restores it.
 
     ``depth`` is how many arrays and objects the result will lie in. Raises ``InvalidArguments`` if the value
     cannot be stored::
@@ -87,10 +91,10 @@ def encode(value: object, depth: int = 0) -> JSONValue:
         return leaf(value)
     if container := CONTAINERS.get(type(value)):
         return container(value, depth, encode)
-    return encode_by_kind(value, depth)
+    return _encode_by_kind(value, depth)
 
 
-def encode_by_kind(value: object, depth: int) -> JSONValue:
+def _encode_by_kind(value: object, depth: int) -> JSONValue:
     match value:
         case Enum():
             return instances.encode_enum(value)
@@ -108,7 +112,7 @@ def encode_by_kind(value: object, depth: int) -> JSONValue:
 
 
 def decode(value: JSONValue) -> object:
-    """Give back the value that ``encode`` was given.
+    """Return the value that ``encode`` was given.
 
     Raises ``InvalidArguments`` if it cannot be restored any more: a class, an enum's member or a model's row
     is gone. An error of the database while a row is read is raised as it is::
@@ -117,29 +121,31 @@ def decode(value: JSONValue) -> object:
         [1, Decimal('1.10')]
     """
     try:
-        return decode_any(value)
+        return _decode_any(value)
     except RecursionError as error:
         raise ValueProblem("nested too deeply") from error
 
 
-def decode_any(value: JSONValue) -> object:
+def _decode_any(value: JSONValue) -> object:
     if isinstance(value, list):
-        return convert_items(decode_any, value)
+        return convert_items(_decode_any, value)
     if isinstance(value, dict):
         if len(value) == 1:
             [(tag, content)] = value.items()
             if tag.startswith("$"):
-                return decode_tagged(tag, content)
-        return convert_members(decode_any, value)
+                return _decode_tagged(tag, content)
+        return convert_members(_decode_any, value)
     return value
 
 
-def decode_tagged(tag: str, content: JSONValue) -> object:
+def _decode_tagged(tag: str, content: JSONValue) -> object:
     try:
+        if from_text := TEXT_DECODERS.get(tag):
+            return from_text(scalars.text(content))
         if leaf := LEAF_DECODERS.get(tag):
             return leaf(content)
         if container := CONTAINER_DECODERS.get(tag):
-            return container(content, decode_any)
+            return container(content, _decode_any)
     except (SchedulerError, DatabaseError, RecursionError):
         raise
     except Exception as error:

@@ -1,14 +1,16 @@
-"""Lists, tuples, sets and dicts: what holds other values.
+"""Lists, tuples, sets and dicts: values that hold other values.
 
 ``encode`` and ``decode`` are handed in and convert what is inside. ``depth`` is how many arrays and objects
-lie around a value in its encoded form.
+lie around a value in its encoded form. What ``convert_...`` converts may raise a ``ValueProblem``; they add where
+it was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Protocol, TypeAlias
+from reprlib import repr as shortened
+from typing import Protocol, TypeAlias, TypeVar
 
-from django_scheduler.values.problem import convert_items, convert_members, convert_pairs, malformed
+from django_scheduler.values.problem import ValueProblem, malformed
 from django_scheduler.values.scalars import JSONValue, is_plain_text
 
 
@@ -18,6 +20,9 @@ class Encode(Protocol):
 
 Decode: TypeAlias = Callable[[JSONValue], object]
 
+Before = TypeVar("Before")
+After = TypeVar("After")
+
 # MySQL keeps the length of a key in two bytes, and a character may take four.
 LONGEST_KEY = 65_535 // 4
 
@@ -26,48 +31,69 @@ def encode_list(value: list[object], depth: int, encode: Encode) -> JSONValue:
     return convert_items(partial(encode, depth=depth + 1), value)
 
 
-def encode_tuple(value: tuple[object, ...], depth: int, encode: Encode) -> JSONValue:
-    return {"$tuple": convert_items(partial(encode, depth=depth + 2), value)}
+def encode_elements(tag: str, value: Iterable[object], depth: int, encode: Encode) -> JSONValue:
+    """Encode a tuple, a set or a frozenset, whose tag it is."""
+    return {tag: convert_items(partial(encode, depth=depth + 2), value)}
 
 
-def decode_tuple(content: JSONValue, decode: Decode) -> tuple[object, ...]:
-    return tuple(convert_items(decode, elements(content)))
-
-
-def encode_set(value: set[object], depth: int, encode: Encode) -> JSONValue:
-    return {"$set": convert_items(partial(encode, depth=depth + 2), value)}
-
-
-def decode_set(content: JSONValue, decode: Decode) -> set[object]:
-    return set(convert_items(decode, elements(content)))
-
-
-def encode_frozenset(value: frozenset[object], depth: int, encode: Encode) -> JSONValue:
-    return {"$frozenset": convert_items(partial(encode, depth=depth + 2), value)}
-
-
-def decode_frozenset(content: JSONValue, decode: Decode) -> frozenset[object]:
-    return frozenset(convert_items(decode, elements(content)))
+def decode_elements(make: Callable[[list[object]], object], content: JSONValue, decode: Decode) -> object:
+    """Decode what ``encode_elements`` has encoded, and make a tuple, a set or a frozenset of it."""
+    return make(convert_items(decode, _elements(content)))
 
 
 def encode_dict(value: dict[object, object], depth: int, encode: Encode) -> JSONValue:
-    members = {key: item for key, item in value.items() if type(key) is str and is_plain_key(key)}
+    members = {key: item for key, item in value.items() if type(key) is str and _is_plain_key(key)}
     if len(members) == len(value):
         return convert_members(partial(encode, depth=depth + 1), members)
-    pairs = convert_pairs(partial(encode, depth=depth + 3), value.items())
+    pairs = _convert_pairs(partial(encode, depth=depth + 3), value.items())
     return {"$dict": [[key, item] for key, item in pairs]}
 
 
 def decode_dict(content: JSONValue, decode: Decode) -> dict[object, object]:
-    pairs = [(key, item) for key, item in map(elements, elements(content))]
-    return dict(convert_pairs(decode, pairs))
+    pairs = [(key, item) for key, item in map(_elements, _elements(content))]
+    return dict(_convert_pairs(decode, pairs))
 
 
-def is_plain_key(key: str) -> bool:
+def convert_items(convert: Callable[[Before], After], items: Iterable[Before]) -> list[After]:
+    converted: list[After] = []
+    for index, item in enumerate(items):
+        try:
+            converted.append(convert(item))
+        except ValueProblem as problem:
+            problem.within(f"[{index}]")
+            raise
+    return converted
+
+
+def convert_members(convert: Callable[[Before], After], members: Mapping[str, Before]) -> dict[str, After]:
+    converted: dict[str, After] = {}
+    for name, item in members.items():
+        try:
+            converted[name] = convert(item)
+        except ValueProblem as problem:
+            problem.within(f".{name}" if name.isidentifier() else f"[{shortened(name)}]")
+            raise
+    return converted
+
+
+def _convert_pairs(
+    convert: Callable[[Before], After], pairs: Iterable[tuple[Before, Before]]
+) -> list[tuple[After, After]]:
+    converted: list[tuple[After, After]] = []
+    for key, item in pairs:
+        try:
+            converted.append((convert(key), convert(item)))
+        except ValueProblem as problem:
+            problem.within(f"[{shortened(key)}]")
+            raise
+    return converted
+
+
+def _is_plain_key(key: str) -> bool:
     return not key.startswith("$") and len(key) <= LONGEST_KEY and is_plain_text(key)
 
 
-def elements(content: JSONValue) -> list[JSONValue]:
+def _elements(content: JSONValue) -> list[JSONValue]:
     if not isinstance(content, list):
         raise malformed(content)
     return content

@@ -1,10 +1,10 @@
-"""Classes by name: ``orders.models:Order.Status``.
+"""Enum members, dataclass instances and model instances: values whose class is stored by its name.
 
-Enum members by name: what a value means can change with the code, its name says it.
+* An enum's member is stored by its own name: what its value means can change with the code, its name says it.
+* A dataclass instance is stored by its fields, and rebuilt through its constructor.
+* A model instance is stored by its primary key: what comes back is the row as it is then, from the database it was in.
 
-Dataclass instances by their fields, rebuilt through their constructor.
-
-Model instances by primary key: what comes back is the row as it is then, from the database it was in.
+The name of a class is ``orders.models:Order.Status``; that of a model is its label.
 """
 
 from collections.abc import Callable
@@ -21,54 +21,16 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import router
 from django.db.models import Model
 
-from django_scheduler.values.containers import Decode, Encode
-from django_scheduler.values.problem import ValueProblem, convert_members, malformed
+from django_scheduler.values.containers import Decode, Encode, convert_members
+from django_scheduler.values.problem import ValueProblem, malformed
 from django_scheduler.values.scalars import JSONValue
-
-
-def name_of_class(cls: type) -> str:
-    """The name by which every process finds this class; it is an error if there is none."""
-    name = f"{cls.__module__}:{cls.__qualname__}"
-    try:
-        found = class_named(name)
-    except ValueProblem:
-        found = None
-    if found is not cls:
-        raise ValueProblem(
-            f"{name} cannot be stored: no other process can find the class under this name;"
-            " define it at the top level of a module"
-        )
-    return name
-
-
-def class_named(name: str) -> type:
-    """The class of that name. Nothing is called or looked up on the way but modules and classes."""
-    module_name, _, path = name.partition(":")
-    if module_name.rpartition(".")[2] in ("__main__", "__mp_main__"):
-        raise ValueProblem(f"{name} belongs to a program, not to a module that others can import")
-    try:
-        found: object = import_module(module_name)
-        for step in path.split("."):
-            found = contents(found)[step]
-    except Exception as error:
-        raise ValueProblem(f"{name} cannot be found any more") from error
-    if not isinstance(found, type):
-        raise ValueProblem(f"{name} is not a class")
-    return found
-
-
-def contents(holder: object) -> dict[str, object]:
-    # vars() of a module or a class and not getattr(), which may run a property or a lazy object.
-    if issubclass(type(holder), (ModuleType, type)):
-        return vars(holder)
-    raise TypeError(f"{type(holder).__qualname__} is neither a module nor a class")
 
 
 def encode_enum(value: Enum) -> JSONValue:
     cls = value.__class__
-    class_name = name_of_class(cls)
+    class_name = _name_of_class(cls)
     member_name = value._name_ or str(value._value_)  # a Flag without any known bit has no name
-    found = member_named(cls, member_name)
+    found = _member_named(cls, member_name)
     if found is not value and found._value_ != value._value_:  # Python 3.11.2 makes combinations anew each time
         raise ValueProblem(f"{value!r} of {class_name} cannot be stored: it has no name")
     return {"$enum": [class_name, member_name]}
@@ -77,27 +39,27 @@ def encode_enum(value: Enum) -> JSONValue:
 def decode_enum(content: JSONValue) -> Enum:
     match content:
         case [str(class_name), str(member_name)]:
-            cls = class_named(class_name)
+            cls = _class_named(class_name)
         case _:
             raise malformed(content)
     if not issubclass(cls, Enum):
         raise ValueProblem(f"{class_name} is not an Enum")
-    return member_named(cls, member_name)
+    return _member_named(cls, member_name)
 
 
-def member_named(cls: type[Enum], name: str) -> Enum:
+def _member_named(cls: type[Enum], name: str) -> Enum:
     if name in cls.__members__:
         return cls.__members__[name]
     try:
         if issubclass(cls, Flag):
-            return combination_named(cls, name)
+            return _combination_named(cls, name)
     except ValueError:
         pass  # the same problem
     raise ValueProblem(f"{cls.__module__}:{cls.__qualname__} has no member {name!r}")
 
 
-def combination_named(cls: type[Flag], name: str) -> Flag:
-    """The combination that Python calls ``READ|WRITE``, or ``READ|8`` where a bit has no name."""
+def _combination_named(cls: type[Flag], name: str) -> Flag:
+    """Return the combination that Python calls ``READ|WRITE``, or ``READ|8`` where a bit has no name."""
     bits = 0
     for part in name.split("|"):
         bits |= cls.__members__[part]._value_ if part in cls.__members__ else int(part, 0)
@@ -113,8 +75,8 @@ def is_dataclass_instance(value: object) -> TypeGuard[Any]:
 
 def encode_dataclass(value: Any, depth: int, encode: Encode) -> JSONValue:
     cls = value.__class__
-    class_name = name_of_class(cls)
-    check_that_its_fields_make_it(cls)
+    class_name = _name_of_class(cls)
+    _check_that_its_fields_make_it(cls)
     # A field that is not in the constructor need not have been set.
     state = {
         field.name: getattr(value, field.name) for field in fields(cls) if field.init or hasattr(value, field.name)
@@ -125,10 +87,10 @@ def encode_dataclass(value: Any, depth: int, encode: Encode) -> JSONValue:
 def decode_dataclass(content: JSONValue, decode: Decode) -> object:
     match content:
         case [str(class_name), dict(stored)]:
-            cls = class_named(class_name)
+            cls = _class_named(class_name)
         case _:
             raise malformed(content)
-    if not is_own_dataclass(cls):
+    if not _is_own_dataclass(cls):
         raise ValueProblem(f"{class_name} is not a dataclass")
     in_constructor = {field.name: field.init for field in fields(cls)}
     if removed := stored.keys() - in_constructor:
@@ -141,24 +103,24 @@ def decode_dataclass(content: JSONValue, decode: Decode) -> object:
     return instance
 
 
-def is_own_dataclass(cls: type) -> TypeGuard[Any]:
-    """Whether the class itself is decorated. If only its base is, the fields are not all of it."""
+def _is_own_dataclass(cls: type) -> TypeGuard[Any]:
+    """Return whether the class itself is decorated. If only its base is, the fields are not all of it."""
     return "__dataclass_fields__" in vars(cls)
 
 
 @cache
-def check_that_its_fields_make_it(cls: type) -> None:
-    if not is_own_dataclass(cls):
+def _check_that_its_fields_make_it(cls: type) -> None:
+    if not _is_own_dataclass(cls):
         raise ValueProblem(f"{cls.__qualname__} cannot be stored: only its base is a dataclass; decorate it")
     in_constructor = {field.name for field in fields(cls) if field.init}
-    if in_constructor != parameters_of(cls.__init__):
+    if in_constructor != _parameters_of(cls.__init__):
         raise ValueProblem(
             f"{cls.__qualname__} cannot be stored: its constructor takes other arguments than its fields,"
             " such as an InitVar; pass what it was made from"
         )
 
 
-def parameters_of(method: Callable[..., object]) -> set[str]:
+def _parameters_of(method: Callable[..., object]) -> set[str]:
     # Not inspect.signature(): from Python 3.14 on it evaluates annotations, and those may name what is only
     # imported for type checkers.
     code = getattr(unwrap(method), "__code__", None)
@@ -168,7 +130,7 @@ def parameters_of(method: Callable[..., object]) -> set[str]:
 def encode_model(instance: Model, depth: int, encode: Encode) -> JSONValue:
     model = instance._meta.model  # not type(instance): request.user is a SimpleLazyObject
     label = model._meta.label_lower
-    if model_labelled(label) is not model:
+    if _model_labelled(label) is not model:
         raise ValueProblem(f"{label} cannot be stored: its model is not, or no longer, the installed one")
     if instance._state.adding or instance.pk is None:
         raise ValueProblem(f"an unsaved {label} cannot be stored; save it first")
@@ -179,7 +141,7 @@ def encode_model(instance: Model, depth: int, encode: Encode) -> JSONValue:
 def decode_model(content: JSONValue, decode: Decode) -> Model:
     match content:
         case [str(label), encoded_key, str(alias)]:
-            model = model_labelled(label)
+            model = _model_labelled(label)
         case _:
             raise malformed(content)
     if model is None:
@@ -191,8 +153,49 @@ def decode_model(content: JSONValue, decode: Decode) -> Model:
         raise ValueProblem(f"{label} {key} no longer exists") from None
 
 
-def model_labelled(label: str) -> type[Model] | None:
+def _model_labelled(label: str) -> type[Model] | None:
     try:
         return apps.get_model(label)
     except (LookupError, ValueError):
         return None
+
+
+def _name_of_class(cls: type) -> str:
+    """Return the name by which every process finds this class.
+
+    Raises ``ValueProblem`` if there is none.
+    """
+    name = f"{cls.__module__}:{cls.__qualname__}"
+    try:
+        found = _class_named(name)
+    except ValueProblem:
+        found = None
+    if found is not cls:
+        raise ValueProblem(
+            f"{name} cannot be stored: no other process can find the class under this name;"
+            " define it at the top level of a module"
+        )
+    return name
+
+
+def _class_named(name: str) -> type:
+    """Return the class of that name. Only modules and classes are looked up on the way, and nothing is called."""
+    module_name, _, path = name.partition(":")
+    if module_name.rpartition(".")[2] in ("__main__", "__mp_main__"):
+        raise ValueProblem(f"{name} belongs to a program, not to a module that others can import")
+    try:
+        found: object = import_module(module_name)
+        for step in path.split("."):
+            found = _contents(found)[step]
+    except Exception as error:
+        raise ValueProblem(f"{name} cannot be found any more") from error
+    if not isinstance(found, type):
+        raise ValueProblem(f"{name} is not a class")
+    return found
+
+
+def _contents(holder: object) -> dict[str, object]:
+    # vars() of a module or a class and not getattr(), which may run a property or a lazy object.
+    if issubclass(type(holder), (ModuleType, type)):
+        return vars(holder)
+    raise TypeError(f"{type(holder).__qualname__} is neither a module nor a class")

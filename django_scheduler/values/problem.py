@@ -1,24 +1,15 @@
-"""A ``repr`` of bounded length that never raises and never touches the database.
-
-The ``repr`` of a QuerySet is a query, and that of a model instance may need one. Should it fail, it would
-take the function's transaction with it, and everything the function did.
-
-Why a value cannot be stored or restored, and where in the argument it is.
-
-What to say of a value that cannot be stored: what it is, and what to pass instead.
-"""
+"""What a message says of a value: a short ``repr``, and why the value cannot be stored or restored."""
 
 import reprlib
 from collections import deque
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from datetime import time, timedelta
 from decimal import Decimal
 from functools import partial
 from io import IOBase
 from pathlib import PurePath
-from reprlib import repr as shortened
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.core.files import File
@@ -32,7 +23,22 @@ from django_scheduler.errors import InvalidArguments
 LONGEST = 1000
 
 
-class ShortRepr(reprlib.Repr):
+def short_repr(value: object) -> str:
+    """Return a ``repr`` of at most 1,000 characters; never raise, and never touch the database.
+
+    The ``repr`` of a QuerySet is a query, and that of a model instance may need one. Should it fail, it would
+    take the function's transaction with it, and everything that the function did.
+    """
+    try:
+        text = _ShortRepr().repr(value)
+    except Exception:
+        text = f"<{type(value).__name__} whose repr raises>"
+    # Neither half of a surrogate pair nor NUL: no database would take them.
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return text[:LONGEST]
+
+
+class _ShortRepr(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxstring = self.maxlong = self.maxother = LONGEST
@@ -46,22 +52,8 @@ class ShortRepr(reprlib.Repr):
         return super().repr_instance(x, level)
 
 
-def short_repr(value: object) -> str:
-    try:
-        text = ShortRepr().repr(value)
-    except Exception:
-        text = f"<{type(value).__name__} whose repr raises>"
-    # Neither half of a surrogate pair nor NUL: no database would take them.
-    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-    return text[:LONGEST]
-
-
-Before = TypeVar("Before")
-After = TypeVar("After")
-
-
 class ValueProblem(InvalidArguments):
-    """A ``reason``, and the ``path`` from the argument to the value: ``[3].price``.
+    """A value cannot be stored or restored: the ``reason``, and the ``path`` to it, such as ``[3].price``.
 
     It is raised where the value is, and what contains the value puts its own step in front of the path. So
     nothing is spent on paths as long as all goes well.
@@ -73,6 +65,7 @@ class ValueProblem(InvalidArguments):
         self.path = ""
 
     def within(self, step: str) -> None:
+        """Put a step in front of the path."""
         self.path = step + self.path
 
     def __str__(self) -> str:
@@ -80,46 +73,12 @@ class ValueProblem(InvalidArguments):
 
 
 def malformed(content: object) -> ValueProblem:
-    return ValueProblem(f"what is stored is malformed: {shortened(content)}")
-
-
-def convert_items(convert: Callable[[Before], After], items: Iterable[Before]) -> list[After]:
-    converted: list[After] = []
-    for index, item in enumerate(items):
-        try:
-            converted.append(convert(item))
-        except ValueProblem as problem:
-            problem.within(f"[{index}]")
-            raise
-    return converted
-
-
-def convert_members(convert: Callable[[Before], After], members: Mapping[str, Before]) -> dict[str, After]:
-    converted: dict[str, After] = {}
-    for name, item in members.items():
-        try:
-            converted[name] = convert(item)
-        except ValueProblem as problem:
-            problem.within(f".{name}" if name.isidentifier() else f"[{shortened(name)}]")
-            raise
-    return converted
-
-
-def convert_pairs(
-    convert: Callable[[Before], After], pairs: Iterable[tuple[Before, Before]]
-) -> list[tuple[After, After]]:
-    converted: list[tuple[After, After]] = []
-    for key, item in pairs:
-        try:
-            converted.append((convert(key), convert(item)))
-        except ValueProblem as problem:
-            problem.within(f"[{shortened(key)}]")
-            raise
-    return converted
+    """Return the problem that what is stored does not have the form that its tag promises."""
+    return ValueProblem(f"what is stored is malformed: {reprlib.repr(content)}")
 
 
 # The first that fits. Where the name is None, the value's own type is named.
-REFUSALS: list[tuple[type | tuple[type, ...], str | None, str]] = [
+_REFUSALS: list[tuple[type | tuple[type, ...], str | None, str]] = [
     (type, "a class", "pass its name"),
     ((FunctionType, BuiltinFunctionType, MethodType, partial), "a function", "pass its name"),
     ((QuerySet, RawQuerySet, BaseManager), None, "pass a list of primary keys"),
@@ -141,12 +100,13 @@ REFUSALS: list[tuple[type | tuple[type, ...], str | None, str]] = [
 
 
 def refusal(value: object) -> ValueProblem:
-    for kinds, name, advice in REFUSALS:
+    """Return the problem that no such value can be stored: what it is, and what to pass instead."""
+    for kinds, name, advice in _REFUSALS:
         if isinstance(value, kinds):
-            return ValueProblem(f"{name or with_article(value)} cannot be stored; {advice}")
+            return ValueProblem(f"{name or _with_article(value)} cannot be stored; {advice}")
     raise AssertionError("everything is an object")
 
 
-def with_article(value: object) -> str:
+def _with_article(value: object) -> str:
     name = value.__class__.__name__
     return f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"

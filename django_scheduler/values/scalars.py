@@ -1,8 +1,6 @@
-"""JSON as text that every database's JSON column takes: ASCII, compact, without NaN.
+"""Values that hold no others: numbers, text, bytes, UUIDs, dates, times and durations; and JSON as text.
 
-Numbers, text, bytes and UUIDs. The tags here are for what some database's JSON would change or reject.
-
-Datetimes, dates, times of day and durations.
+What every database's JSON keeps as it is stays plain. The rest is written as text, under a tag.
 
 A ``ZoneInfo`` is kept by its key, with local time and fold: no offset would do for a time which the clocks
 skip. Any other tzinfo becomes its offset.
@@ -10,7 +8,7 @@ skip. Any other tzinfo becomes its offset.
 
 import json
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -20,13 +18,15 @@ from zoneinfo import ZoneInfo
 
 from django_scheduler.values.problem import ValueProblem, malformed
 
+Moment = TypeVar("Moment", datetime, time)
+
 JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 
+#: Returns JSON as text that every database's JSON column takes: ASCII, compact, without NaN.
 # One encoder for all: json.dumps() would make a new one for each call with these options.
 to_json: Callable[[JSONValue], str] = json.JSONEncoder(
     ensure_ascii=True, allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
-
 
 # PostgreSQL's jsonb has no NUL, and no database takes half of a surrogate pair.
 UNSTORABLE_CHARACTER = re.compile("[\0\ud800-\udfff]")
@@ -45,10 +45,6 @@ def encode_int(value: int) -> JSONValue:
     return {"$int": hex(value)}
 
 
-def decode_int(content: JSONValue) -> int:
-    return int(text(content), 16)
-
-
 def encode_float(value: float) -> JSONValue:
     written = repr(value)
     # jsonb keeps numbers as decimals: 1e+300 would come back as an int, and -0.0 without its sign. MySQL's
@@ -58,11 +54,8 @@ def encode_float(value: float) -> JSONValue:
     return {"$float": written}
 
 
-def decode_float(content: JSONValue) -> float:
-    return float(text(content))
-
-
 def is_plain_text(value: str) -> bool:
+    """Return whether every database stores this text as it is."""
     if value.isascii():
         return "\0" not in value
     return not UNSTORABLE_CHARACTER.search(value)
@@ -73,90 +66,43 @@ def encode_str(value: str) -> JSONValue:
 
 
 def escaped(value: str) -> JSONValue:
+    """Return text as it is stored where it would not survive, or would be taken for something else."""
     # Not JSON's own escapes: they would join two lone surrogates that happen to form a pair.
     return {"$str": value.encode("unicode_escape").decode("ascii")}
 
 
-def decode_str(content: JSONValue) -> str:
-    return text(content).encode("ascii").decode("unicode_escape")
+def unescaped(text: str) -> str:
+    """Return the text that ``escaped`` was given."""
+    return text.encode("ascii").decode("unicode_escape")
 
 
 def encode_bytes(value: bytes) -> JSONValue:
     return {"$bytes": b64encode(value).decode("ascii")}
 
 
-def decode_bytes(content: JSONValue) -> bytes:
-    return b64decode(text(content), validate=True)
-
-
 def encode_decimal(value: Decimal) -> JSONValue:
     return {"$decimal": str(value)}
-
-
-def decode_decimal(content: JSONValue) -> Decimal:
-    return Decimal(text(content))
 
 
 def encode_uuid(value: UUID) -> JSONValue:
     return {"$uuid": str(value)}
 
 
-def decode_uuid(content: JSONValue) -> UUID:
-    return UUID(text(content))
-
-
-def text(content: JSONValue) -> str:
-    if not isinstance(content, str):
-        raise malformed(content)
-    return content
-
-
-Moment = TypeVar("Moment", datetime, time)
-
-
 # datetime.isoformat(value), not value.isoformat(): a subclass may write more than fromisoformat() reads.
 def encode_datetime(value: datetime) -> JSONValue:
-    return {"$datetime": with_zone(value, datetime.isoformat)}
+    return {"$datetime": _with_zone(value, datetime.isoformat)}
 
 
 def decode_datetime(content: JSONValue) -> datetime:
-    return from_zone(content, datetime.fromisoformat)
+    return _from_zone(content, datetime.fromisoformat)
 
 
 def encode_time(value: time) -> JSONValue:
-    return {"$time": with_zone(value, time.isoformat)}
+    return {"$time": _with_zone(value, time.isoformat)}
 
 
 def decode_time(content: JSONValue) -> time:
-    return from_zone(content, time.fromisoformat)
-
-
-def with_zone(value: Moment, write: Callable[[Moment], str]) -> JSONValue:
-    local = write(value.replace(tzinfo=None))
-    if isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key:
-        return [local, value.tzinfo.key, value.fold]
-    offset = value.utcoffset()
-    if value.tzinfo is not None and offset is None:
-        kind = type(value).__name__
-        raise ValueProblem(f"a {kind} whose tzinfo has no offset cannot be stored; pass one with a ZoneInfo")
-    # ISO has no fold, and fromisoformat() takes an offset of less than a second for UTC.
-    if value.fold or (offset and abs(offset) < timedelta(seconds=1)):
-        return [local, None if offset is None else offset.total_seconds(), value.fold]
-    return write(value)
-
-
-def from_zone(content: JSONValue, read: Callable[[str], Moment]) -> Moment:
-    match content:
-        case str(written):
-            return read(written)
-        case [str(local), str(zone), int(fold)]:
-            return read(local).replace(tzinfo=ZoneInfo(zone), fold=fold)
-        case [str(local), int(offset) | float(offset), int(fold)]:
-            return read(local).replace(tzinfo=timezone(timedelta(seconds=offset)), fold=fold)
-        case [str(local), None, int(fold)]:
-            return read(local).replace(fold=fold)
-        case _:
-            raise malformed(content)
+    return _from_zone(content, time.fromisoformat)
 
 
 def encode_date(value: date) -> JSONValue:
@@ -177,3 +123,41 @@ def decode_timedelta(content: JSONValue) -> timedelta:
             return timedelta(days, seconds, microseconds)
         case _:
             raise malformed(content)
+
+
+def _with_zone(value: Moment, write: Callable[[Moment], str]) -> JSONValue:
+    local = write(value.replace(tzinfo=None))
+    if isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key:
+        return [local, value.tzinfo.key, value.fold]
+    offset = value.utcoffset()
+    if value.tzinfo is not None and offset is None:
+        kind = type(value).__name__
+        raise ValueProblem(f"a {kind} whose tzinfo has no offset cannot be stored; pass one with a ZoneInfo")
+    # ISO has no fold, and fromisoformat() takes an offset of less than a second for UTC.
+    if value.fold or (offset and abs(offset) < timedelta(seconds=1)):
+        return [local, None if offset is None else offset.total_seconds(), value.fold]
+    return write(value)
+
+
+def _from_zone(content: JSONValue, read: Callable[[str], Moment]) -> Moment:
+    match content:
+        case str(written):
+            return read(written)
+        case [str(local), str(zone), int(fold)]:
+            return read(local).replace(tzinfo=ZoneInfo(zone), fold=fold)
+        case [str(local), int(offset) | float(offset), int(fold)]:
+            return read(local).replace(tzinfo=timezone(timedelta(seconds=offset)), fold=fold)
+        case [str(local), None, int(fold)]:
+            return read(local).replace(fold=fold)
+        case _:
+            raise malformed(content)
+
+
+def text(content: JSONValue) -> str:
+    """Return what is stored under a tag whose content is text.
+
+    Raises ``ValueProblem`` if it is anything else.
+    """
+    if not isinstance(content, str):
+        raise malformed(content)
+    return content

@@ -140,6 +140,16 @@ def test_all_that_match_a_filter(admin_client, functions):
     assert state_of(functions["pending"]) == State.PENDING
 
 
+def test_all_functions_there_are(admin_client, functions):
+    asked, data = all_matching(admin_client, "cancel", "")
+    text = asked.content.decode()
+    assert "5 functions match the filter." in text
+    assert "There is no filter: these are all functions there are." in text
+    assert 'name="all" value="1"' in text
+    response = admin_client.post(reverse(ACT), data, follow=True)
+    assert messages_of(response) == ["2 canceled, 2 had already finished, 1 was canceled already"]
+
+
 def test_a_large_selection_goes_on_batch_by_batch(admin_client, monkeypatch):
     monkeypatch.setattr(action_view, "BATCH", 2)
     for _ in range(5):

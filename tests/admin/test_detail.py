@@ -6,9 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from django_scheduler import ctx
-from django_scheduler.admin import extension
-from django_scheduler.admin.extension import Link
+from django_scheduler import crons, ctx
 from django_scheduler.models import ScheduledFunction, State
 from tests.admin.conftest import DETAIL, client_with, ids_on, page, record
 from tests.functions import write
@@ -73,11 +71,11 @@ def test_a_parent_that_is_no_longer_on_record_is_named(admin_client):
     assert "#4711" in page(admin_client, DETAIL, function.pk)
 
 
-def test_other_parts_of_the_app_add_what_a_function_comes_from(admin_client, monkeypatch):
-    link = Link("Cron", "nightly", "/crons/7/")
-    monkeypatch.setattr(extension, "origin_sources", [lambda request, function: [link]])
-    text = page(admin_client, DETAIL, record().pk)
-    assert '<dt>Cron</dt><dd><a href="/crons/7/">nightly</a>' in text
+def test_the_cron_that_a_function_comes_from_is_named_and_linked(admin_client):
+    cron = ctx.crons.register("nightly", crons.Daily(hour=2), write, label="a")
+    text = page(admin_client, DETAIL, ctx.crons.run_now(cron.name))
+    url = reverse("admin:django_scheduler_cron_change", args=[cron.pk])
+    assert f'<dt>Cron</dt><dd><a href="{url}">nightly</a>' in text
 
 
 @pytest.mark.parametrize("function_id", ["4711", str(2**63 - 1)])

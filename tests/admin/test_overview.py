@@ -6,10 +6,11 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from django_scheduler.admin import extension, statistics
+from django_scheduler import crons, ctx
 from django_scheduler.admin.statistics import chart, percentile
 from django_scheduler.models import Executor, Failure, State
 from tests.admin.conftest import DETAIL, LIST, OVERVIEW, act, page, record
+from tests.functions import write
 
 pytestmark = pytest.mark.django_db
 
@@ -50,13 +51,13 @@ def test_what_has_finished_and_failed_per_minute(admin_client):
     assert (shown.up_total, shown.down_total, shown.highest, len(shown.bars)) == (3, 1, 3, 60)
 
 
-def test_what_is_upcoming_and_what_others_know_of_it(admin_client, monkeypatch):
+def test_what_is_upcoming_and_what_crons_add_to_it(admin_client):
     now = timezone.now()
     record(State.PENDING, due_time=now + timedelta(hours=2))
     record(State.PENDING, due_time=now + timedelta(hours=48))
     assert context(admin_client)["upcoming"].value.up_total == 1
-    monkeypatch.setattr(extension, "upcoming_sources", [])
-    monkeypatch.setattr(statistics, "upcoming_sources", [lambda using, start, end, width: [0, 0, 0, 4] + [0] * 20])
+    in_three_hours = crons.CronLine(f"*/15 {(now + timedelta(hours=3)).hour} * * *", timezone="UTC")
+    ctx.crons.register("four times within an hour", in_three_hours, write, label="a")
     shown = context(admin_client)["upcoming"].value
     assert (shown.up_total, shown.highest) == (5, 4)
 

@@ -4,9 +4,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.urls import reverse
 
-from django_scheduler.admin import answers, detail, statistics
-from django_scheduler.admin.answers import Questions, ask
+from django_scheduler.admin import detail, statistics, time_limit
 from django_scheduler.admin.listing import Listing
+from django_scheduler.admin.time_limit import Questions, ask
 from django_scheduler.databases import database_for
 from django_scheduler.models import ScheduledFunction
 from tests.admin.conftest import DETAIL, LIST, OVERVIEW, page, record
@@ -23,7 +23,7 @@ ENDLESS = {
 
 @pytest.fixture(autouse=True)
 def short_limit(monkeypatch):
-    monkeypatch.setattr(answers, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(time_limit, "TIME_LIMIT", 0.2)
 
 
 def endless(*arguments, **keywords):

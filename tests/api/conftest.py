@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_scheduler.functions.registry import registry
+from django_scheduler.functions import registry
 
 
 @pytest.fixture(autouse=True)

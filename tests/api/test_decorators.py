@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 import django_scheduler
 from django_scheduler import Context, action, ctx, internal_action, internal_mutation, mutation
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions.registry import registry
+from django_scheduler.functions import registry
 from django_scheduler.models import Kind
 
 every_decorator = pytest.mark.parametrize("decorator", [mutation, internal_mutation, action, internal_action])
@@ -132,7 +132,7 @@ def with_no_coroutine(ctx):
         (Context, "Only a function"),
         (functools.partial(print), "Only a function"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_what_cannot_be_executed_is_refused_with_the_reason(decorator, body, message):
     refused(decorator, body, message)

@@ -60,7 +60,7 @@ def test_a_module_that_is_loaded_again_replaces_its_functions(start):
     process = start(
         "@mutation\ndef sell(ctx): ...",
         "import django; django.setup(); import importlib; from bakery import functions; before = functions.sell\n"
-        "importlib.reload(functions); from django_scheduler.functions.registry import registry\n"
+        "importlib.reload(functions); from django_scheduler.functions import registry\n"
         "print(functions.sell is not before, registry.get('bakery:sell') is functions.sell)",
     )
     assert process.stdout.split() == ["True", "True"], process.stderr

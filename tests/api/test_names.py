@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler import Context, action, ctx, mutation
-from django_scheduler.functions.registry import registry
+from django_scheduler.functions import registry
 
 
 def test_two_functions_of_one_name_are_an_error_that_names_both_places():

@@ -193,7 +193,11 @@ def test_nothing_is_stored_without_a_tracer():
 
 
 def test_app_installs_the_tracer():
-    assert not tracing.is_active()
-    with modify_settings(INSTALLED_APPS={"append": "django_scheduler.contrib.opentelemetry"}):
-        assert tracing.is_active()
-    tracing.use(None)
+    with TracerProvider().get_tracer("tests").start_as_current_span("request"):
+        before = ctx.scheduler.run_after(0, write, label="not traced")
+        with modify_settings(INSTALLED_APPS={"append": "django_scheduler.contrib.opentelemetry"}):
+            after = ctx.scheduler.run_after(0, write, label="traced")
+        tracing.use(None)
+
+    assert record(before).trace_context is None
+    assert record(after).trace_context is not None

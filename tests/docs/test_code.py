@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from django_scheduler import Context, conf, crons, ctx
 from django_scheduler.crons.definitions import Definitions
 from django_scheduler.crons.run_time import Crons
-from django_scheduler.functions.registry import registry
+from django_scheduler.functions import registry
 from django_scheduler.scheduling.scheduler import Scheduler
 from tests.docs.blocks import PAGES, ROOT, Block, blocks
 

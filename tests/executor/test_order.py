@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from django_scheduler import Context, ctx, mutation
-from django_scheduler.functions.function import Function
+from django_scheduler.functions import Function
 from tests.executor.in_process import executing, record
 from tests.processes.waiting import wait_until
 

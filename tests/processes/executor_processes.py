@@ -16,6 +16,7 @@ import pytest
 
 from django_scheduler.models import Executor
 from tests.processes.waiting import wait_until
+from tests.support.forked_processes import ForkedProcess, start
 
 STARTED = re.compile(r"Executor (?P<name>\S+): django_scheduler")
 
@@ -23,17 +24,24 @@ STARTED = re.compile(r"Executor (?P<name>\S+): django_scheduler")
 class ExecutorProcess:
     """One ``runscheduler``; what it logs goes into a file."""
 
-    def __init__(self, arguments: tuple[str, ...], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: tuple[str, ...], environment: dict[str, str], log: Path, *, is_forked: bool = True
+    ) -> None:
         self._log = log
+        command = ["-m", "django", "runscheduler", *arguments]
+        self._process: ForkedProcess | subprocess.Popen[bytes]
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "django", "runscheduler", *arguments],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                process_group=0,
-            )
+            if is_forked:
+                self._process = start(command, environment, stdout=output, stderr=output, process_group=0)
+            else:
+                self._process = subprocess.Popen(
+                    [sys.executable, *command],
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    process_group=0,
+                )
 
     @property
     def process_id(self) -> int:
@@ -122,12 +130,16 @@ class ExecutorProcesses:
         self._directory = directory
         self._processes: list[ExecutorProcess] = []
 
-    def launch(self, *arguments: str, concurrency: int = 2, **settings: Any) -> ExecutorProcess:
-        """Start a process; ``settings`` are those of the scheduler, durations in seconds."""
+    def launch(self, *arguments: str, concurrency: int = 2, is_forked: bool = True, **settings: Any) -> ExecutorProcess:
+        """Start a process; ``settings`` are those of the scheduler, durations in seconds.
+
+        ``is_forked=False``: as users start it, and as it starts its own processes for them.
+        """
         process = ExecutorProcess(
             ("--processes=0", f"--concurrency={concurrency}", *arguments),
             {**self._environment, "TEST_DJANGO_SCHEDULER": json.dumps(settings)},
             self._directory / f"executor-{len(self._processes)}.log",
+            is_forked=is_forked,
         )
         self._processes.append(process)
         return process

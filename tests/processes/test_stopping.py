@@ -34,6 +34,14 @@ def ends_promptly(executor, *signals):
     return code
 
 
+def wait_until_idle(executor):
+    """Wait until its start has ended, and it says that it executes nothing. (It is on record before.)"""
+    function_id = ctx.scheduler.run_after(0, "tests:write", label="first")
+    wait_until(lambda: row_of(function_id).state == State.SUCCESS, "it executed")
+    executed = executor.row.heartbeat_time
+    wait_until(lambda: executor.row.heartbeat_time > executed and not executor.row.running, "it was idle")
+
+
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
 def test_idle_executor_exits_promptly_and_leaves_no_row(executors, stop_signal):
     executor = executors.start()
@@ -120,7 +128,8 @@ def test_action_beside_a_mutation_is_cut_off_promptly_too(executors, gate):
 
 
 def test_five_signals_in_a_row_end_an_idle_executor_as_one_does(executors):
-    executor = executors.start()
+    executor = executors.start(HEARTBEAT_INTERVAL=0.1)
+    wait_until_idle(executor)
     assert ends_promptly(executor, *[signal.SIGTERM, signal.SIGINT] * 2, signal.SIGTERM) == 0
     assert not Executor.objects.exists()
 

@@ -1,9 +1,9 @@
 """Django's own tests, which only its source distribution has: downloaded once, and kept beside the code."""
 
+import fcntl
 import subprocess
 import sys
 import tarfile
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,10 +20,11 @@ def find_tests_of_this_django() -> Path:
     source = DIRECTORY / f"django-{django.get_version()}"
     if not source.exists():
         DIRECTORY.mkdir(exist_ok=True)
-        with TemporaryDirectory(dir=DIRECTORY) as directory:
-            downloaded = _download_into(Path(directory))
-            with suppress(OSError):  # the suite on another database has been quicker
-                downloaded.rename(source)
+        with (DIRECTORY / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # who else runs tests waits for the download
+            if not source.exists():
+                with TemporaryDirectory(dir=DIRECTORY) as directory:
+                    _download_into(Path(directory)).rename(source)
     return source / "tests"
 
 

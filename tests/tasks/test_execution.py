@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_scheduler import ctx
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from django_scheduler.scheduling.interventions import run_again
-from django_scheduler.tasks.function import with_values
+from django_scheduler.tasks.task import with_values
 from tests.models import Entry
 from tests.tasks import jobs
 

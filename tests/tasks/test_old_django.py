@@ -7,6 +7,9 @@ import django
 import pytest
 
 import django_scheduler.tasks
+from django_scheduler.functions import registry
+from django_scheduler.models import Kind
+from django_scheduler.signals import function_finished
 
 
 @pytest.mark.skipif(django.VERSION >= (6, 0), reason="this Django has tasks")
@@ -15,12 +18,18 @@ def test_backend_says_what_it_needs():
         _ = django_scheduler.tasks.SchedulerBackend
 
 
+@pytest.mark.skipif(django.VERSION >= (6, 0), reason="this Django has tasks")
+def test_nobody_asks_for_tasks():
+    assert not function_finished.has_listeners()
+    assert registry.find_recorded("tests.tasks.jobs.add", Kind.ACTION) is None
+
+
 def test_package_can_be_imported_without_tasks_and_without_settings():
     code = (
         "import sys; sys.modules['django.tasks'] = None\n"
         "import django; django.VERSION = (5, 2, 0, 'final', 0)\n"
         "import django_scheduler.tasks as tasks\n"
-        "assert tasks.find_task_function('a.b', 'action') is None\n"
+        "tasks.register()\n"
         "try:\n    tasks.SchedulerBackend\nexcept ImportError as error:\n    print('Django 6.0' in str(error))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"

@@ -9,7 +9,9 @@ from django.tasks.signals import task_enqueued, task_finished, task_started
 
 from django_scheduler.databases import database_for
 from django_scheduler.executor.recovery import record_lost
-from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.functions import registry
+from django_scheduler.models import Kind, ScheduledFunction, State
+from django_scheduler.signals import function_finished
 from django_scheduler.tasks import SchedulerBackend
 from tests.models import Entry
 from tests.tasks import jobs
@@ -63,6 +65,34 @@ def test_end_of_a_lost_action_is_told(heard):
     record_lost(database_for("default"), "gone", "it is gone")
 
     assert heard[1:] == [("finished", "FAILED", result.id)]
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        {"BACKEND": "django.tasks.backends.dummy.DummyBackend"},
+        {"BACKEND": "no.such.Backend"},
+        {},
+    ],
+)
+def test_nobody_asks_for_tasks_where_no_backend_is_ours(settings, backend):
+    settings.TASKS = {"default": backend}
+
+    assert not function_finished.has_listeners()
+    assert registry.find_recorded("tests.tasks.jobs.add", Kind.ACTION) is None
+
+
+def test_end_of_a_task_is_told_by_a_backend_that_is_made_from_ours(settings, execute_due, connect):
+    settings.TASKS = {"default": {"BACKEND": "tests.tasks.stand_ins.LikeDummy"}}
+    heard: list[str] = []
+    connect(task_finished, lambda task_result, **kwargs: heard.append(task_result.id))
+
+    result = jobs.add.enqueue(1)
+    execute_due()
+
+    result.refresh()
+    assert result.status == TaskResultStatus.SUCCESSFUL
+    assert heard == [result.id]
 
 
 def test_it_is_logged_as_django_logs_it(execute_due, caplog):

@@ -179,7 +179,7 @@ class PostgreSQL(Database):
         with socket.socket(fileno=os.dup(session.fileno())) as wire:
             wire.shutdown(socket.SHUT_RDWR)
 
-    def listen(self, ring: Callable[[], None], stopping: Event) -> None:
+    def listen(self, wake: Callable[[], None], stopping: Event) -> None:
         if self._cannot_listen:
             return
         connection = connections.create_connection(self.using)
@@ -187,12 +187,12 @@ class PostgreSQL(Database):
             with connection.cursor() as cursor:
                 if listening.shares_sessions(self.using, connection):
                     self._poll_instead()
-                    ring()  # who sleeps now sleeps for too long
+                    wake()  # who sleeps now sleeps for too long
                     return
                 cursor.execute("SELECT set_config('application_name', %s, false)", [f"{APPLICATION_NAME} listener"])
                 cursor.execute(f"LISTEN {CHANNEL}")
-            ring()  # for what was committed before
-            listening.ring_until(stopping, connection, ring)
+            wake()  # for what was committed before
+            listening.wake_until(stopping, connection, wake)
         finally:
             connection.close()
 

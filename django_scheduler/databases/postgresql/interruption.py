@@ -1,4 +1,4 @@
-"""PostgreSQL: how a cancel comes by the lock of a row whose mutation is executing, without waiting for its end.
+"""Interruption: a cancel takes the lock of a row whose mutation is executing, without waiting for its end.
 
 A locked row names the transaction that holds it in ``xmax``, alone or, where others share the row (they insert one
 of their own that refers to it), as one of the members of a multixact. ``pg_stat_activity`` knows the session of
@@ -77,7 +77,7 @@ def lock_rows(using: str, ids: Collection[int]) -> None:
 
 
 def _lock_unless_held(using: str, ids: list[int]) -> list[int]:
-    """Lock the rows if nobody else has locked one of them, or else none; the ids of those that are held."""
+    """Lock the rows if nobody else holds one of them, or else none, and return the ids of those that are held."""
     if not ids:
         return []
     chosen = f"SELECT id FROM {TABLE} WHERE id = ANY(%s::bigint[])"
@@ -97,7 +97,7 @@ def _lock_unless_held(using: str, ids: list[int]) -> list[int]:
 
 
 class Interruption:
-    """Of whoever executes functions whose rows a cancel wants."""
+    """Interrupts whoever executes the functions whose rows a cancel wants."""
 
     def __init__(self, using: str) -> None:
         self._using = using
@@ -112,7 +112,7 @@ class Interruption:
         self._began = time.monotonic()
 
     def lock(self, function_id: int) -> None:
-        """Return with the row locked; whoever executes it is interrupted on the way."""
+        """Lock the row, and interrupt whoever executes it until that is possible."""
         while not self._lock_in_time(function_id):
             pass
 
@@ -134,7 +134,7 @@ class Interruption:
         return True
 
     def _interrupt(self, cursor: Any, function_id: int) -> bool:
-        """Interrupt whoever executes the function; whether there was anybody."""
+        """Interrupt whoever executes the function, and return whether there was anybody."""
         # Within a transaction the activity of all sessions is otherwise what it was when it was first asked for.
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         # The moment between finding a session and signaling it cannot be made to vanish. Were its transaction
@@ -158,6 +158,6 @@ class Interruption:
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """The code of an error that the server has reported; ``None`` for the driver's own."""
+    """Return the code of an error that the server has reported, or ``None`` for the driver's own."""
     cause = error.__cause__ if isinstance(error, DatabaseError | InterfaceError) else None
     return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)

@@ -1,11 +1,9 @@
-"""PostgreSQL: whether a connection has a session of its own, in which a LISTEN would last.
+"""Hearing the wake-ups that PostgreSQL notifies, by either driver, and noticing when its server is no longer there.
 
-Behind PgBouncer in transaction mode it has a server's session for the time of a transaction only. LISTEN is no error
-there: it listens in the session of somebody else, and nothing ever arrives. So it is tried: listen on a channel that
-nobody else knows, have another connection notify it, and wait while no transaction is open. To be tried only where
-there is a pooler at all: it gives its clients process ids that are not those of the server's sessions.
-
-Hearing what PostgreSQL notifies, by either driver, and noticing when its server is no longer there.
+Behind PgBouncer in transaction mode a connection has a session only for the time of a transaction. LISTEN is no error
+there, but it listens in a session that somebody else has by then, and nothing ever arrives. So where there is a pooler
+at all (it gives its clients process ids that are not those of the server's sessions) it is tried: listen on a channel
+that nobody else knows, have another connection notify it, and wait while no transaction is open.
 """
 
 import selectors
@@ -20,12 +18,39 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import connection_state, silence
 
+#: How often a listener looks whether it is to stop, in seconds.
+LISTEN_INTERVAL = 0.1
+
+#: How often it is looked whether its server is there at all, and how long the answer may take, in seconds.
+CHECK_INTERVAL, CHECK_PATIENCE = 30.0, 5.0
+
 #: How long a notification may take, in seconds.
 PATIENCE = 1.0
 
 
+def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[[], None]) -> None:
+    """Call ``wake`` for whatever arrives at a connection that listens, until ``stopping`` is set.
+
+    Raises the database's error if the connection has been lost.
+    """
+    driver: Any = connection_state.driver_of(connection)
+    silence.keep_alive(driver.fileno())
+    next_check = time.monotonic() + CHECK_INTERVAL
+    with selectors.DefaultSelector() as selector:
+        selector.register(driver.fileno(), selectors.EVENT_READ)
+        while not stopping.is_set():
+            if selector.select(timeout=LISTEN_INTERVAL):
+                _drain_notifications(driver)
+                wake()
+            if time.monotonic() > next_check:
+                with silence.answering_within(CHECK_PATIENCE, driver.fileno()), connection.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+                wake()  # what has arrived meanwhile is in no queue of ours
+                next_check = time.monotonic() + CHECK_INTERVAL
+
+
 def shares_sessions(using: str, connection: BaseDatabaseWrapper) -> bool:
-    """Whether what ``connection`` listens for is not heard."""
+    """Return whether what ``connection`` listens for is not heard, because a pooler shares sessions."""
     driver: Any = connection_state.driver_of(connection)
     channel = f"django_scheduler_{uuid.uuid4().hex}"
     with connection.cursor() as cursor:
@@ -46,34 +71,6 @@ def shares_sessions(using: str, connection: BaseDatabaseWrapper) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(f"UNLISTEN {channel}")
     return False
-
-
-#: How often a listener looks whether it is to stop, in seconds.
-LISTEN_INTERVAL = 0.1
-
-#: How often it is looked whether its server is there at all, and how long the answer may take, in seconds.
-CHECK_INTERVAL, CHECK_PATIENCE = 30.0, 5.0
-
-
-def ring_until(stopping: Event, connection: BaseDatabaseWrapper, ring: Callable[[], None]) -> None:
-    """Ring for whatever arrives at a connection that listens, until it is to stop.
-
-    Raises the database's error if the connection has been lost.
-    """
-    driver: Any = connection_state.driver_of(connection)
-    silence.keep_alive(driver.fileno())
-    next_check = time.monotonic() + CHECK_INTERVAL
-    with selectors.DefaultSelector() as selector:
-        selector.register(driver.fileno(), selectors.EVENT_READ)
-        while not stopping.is_set():
-            if selector.select(timeout=LISTEN_INTERVAL):
-                _drain_notifications(driver)
-                ring()
-            if time.monotonic() > next_check:
-                with silence.answering_within(CHECK_PATIENCE, driver.fileno()), connection.cursor() as cursor:
-                    cursor.execute("SELECT 1")
-                ring()  # what has arrived meanwhile is in no queue of ours
-                next_check = time.monotonic() + CHECK_INTERVAL
 
 
 def _drain_notifications(driver: Any) -> None:

@@ -1,9 +1,8 @@
-"""Each query of a page has a time limit. What did not finish is missing from the page, which says so."""
+"""Each query of a page has a time limit. What did not finish in time is missing from the page, which says so."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from django.db import DatabaseError
@@ -27,36 +26,31 @@ class Answer(Generic[T]):
         return self.value is None
 
 
-class Questions:
-    """The queries of a page, in one transaction, or what there is of one already.
+class Questions(ExitStack):
+    """The queries of a page run in one transaction, or in that of the request, each within the time limit.
 
     Example::
 
         with Questions(database) as ask:
-            answer = ask(lambda: functions.count())
+            answer = ask(functions.count)
     """
 
     def __init__(self, database: Database) -> None:
+        super().__init__()
         self._database = database
 
     def __enter__(self) -> Self:
-        self._limit = self._database.time_limit(TIME_LIMIT)
-        self._limit.__enter__()
+        self.enter_context(self._database.time_limit(TIME_LIMIT))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._limit.__exit__(kind, error, trace)
-
     def __call__(self, query: Callable[[], T]) -> Answer[T]:
-        """Ask within the time limit."""
+        """Run a query. Raises its errors, except that its time was up."""
         try:
             return Answer(query())
         except DatabaseError as error:
             if not self._database.is_time_up(error):
                 raise
-            # PostgreSQL ends the transaction by that, so the next question needs another one.
+            # PostgreSQL ends the transaction by that, so the next query needs another one.
             with suppress(DatabaseError):
                 self.__exit__(type(error), error, error.__traceback__)
             self.__enter__()
@@ -64,6 +58,6 @@ class Questions:
 
 
 def ask(database: Database, query: Callable[[], T]) -> Answer[T]:
-    """Ask a single question."""
+    """Run a single query within the time limit."""
     with Questions(database) as questions:
         return questions(query)

@@ -1,6 +1,7 @@
-"""The arguments of one call, as one JSON object: parameter name -> encoded value.
+"""Arguments and results as JSON text, and back: what the columns ``args`` and ``result`` hold.
 
-What a function returned, as JSON. Whatever it is, it can be stored: if need be, as its ``repr``.
+Arguments are one object, parameter name -> encoded value. One that cannot be stored is an error for whoever
+schedules. A result is any JSON, and can always be stored: if need be, as its ``repr``.
 """
 
 import json
@@ -12,9 +13,14 @@ from django_scheduler.values.codec import decode, encode
 from django_scheduler.values.problem import ValueProblem, short_repr
 from django_scheduler.values.scalars import JSONValue, escaped, is_plain_text, to_json
 
+ONE_MEBIBYTE = 2**20
+
+#: How the text of a result begins that could not be stored as it was.
+REPR = '{"$repr":'
+
 
 def dump_arguments(function_name: str, arguments: Mapping[str, object]) -> str:
-    """The arguments as JSON text: ASCII, compact, one object.
+    """Return the arguments as JSON text: ASCII, compact, one object.
 
     Raises ``InvalidArguments``, which names the function, the parameter and the path inside it, if a value
     cannot be stored::
@@ -29,12 +35,12 @@ def dump_arguments(function_name: str, arguments: Mapping[str, object]) -> str:
         try:
             encoded[name] = encode(value, depth=1)
         except ValueProblem as problem:
-            raise invalid(function_name, name, problem) from problem
+            raise _invalid(function_name, name, problem) from problem
     return to_json(encoded)
 
 
 def load_arguments(function_name: str, text_or_object: str | dict[str, Any]) -> dict[str, object]:
-    """The arguments that ``dump_arguments`` was given, from its text or from that text already parsed.
+    """Return the arguments that ``dump_arguments`` was given, from its text or from that text already parsed.
 
     Raises ``InvalidArguments``, which names the function, the parameter and the reason, if a value cannot be
     restored any more; a database error while the row of a model instance is read is raised as it is::
@@ -44,7 +50,10 @@ def load_arguments(function_name: str, text_or_object: str | dict[str, Any]) -> 
     """
     stored: JSONValue = text_or_object
     if isinstance(text_or_object, str):
-        stored = parsed(function_name, text_or_object)
+        try:
+            stored = json.loads(text_or_object)
+        except (ValueError, RecursionError) as error:
+            raise InvalidArguments(f"{function_name}: the stored arguments are not JSON: {error}") from error
     if not isinstance(stored, dict):
         raise InvalidArguments(f"{function_name}: the stored arguments are not a JSON object")
     arguments: dict[str, object] = {}
@@ -52,30 +61,12 @@ def load_arguments(function_name: str, text_or_object: str | dict[str, Any]) -> 
         try:
             arguments[name] = decode(value)
         except ValueProblem as problem:
-            raise invalid(function_name, name, problem) from problem
+            raise _invalid(function_name, name, problem) from problem
     return arguments
 
 
-def parsed(function_name: str, text: str) -> JSONValue:
-    try:
-        parsed: JSONValue = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArguments(f"{function_name}: the stored arguments are not JSON: {error}") from error
-    return parsed
-
-
-def invalid(function_name: str, name: str, problem: ValueProblem) -> InvalidArguments:
-    return InvalidArguments(f"{function_name}: argument {name}{problem.path}: {problem.reason}")
-
-
-ONE_MEBIBYTE = 2**20
-
-#: How the text of a result begins that could not be stored as it was.
-REPR = '{"$repr":'
-
-
 def dump_result(value: object, max_bytes: int = ONE_MEBIBYTE) -> str:
-    """The result as JSON text; never raises.
+    """Return the result as JSON text; never raise.
 
     A value that cannot be stored, or whose JSON is longer than ``max_bytes``, is stored as its ``repr``,
     shortened to 1,000 characters::
@@ -84,14 +75,14 @@ def dump_result(value: object, max_bytes: int = ONE_MEBIBYTE) -> str:
         ('7', '{"$repr":"<object object at 0x7f8c>"}')
     """
     try:
-        text = to_json(encode_result(value))
+        text = to_json(_encode_result(value))
     except Exception:
         return to_json({"$repr": short_repr(value)})
     return text if len(text) <= max_bytes else to_json({"$repr": short_repr(value)})
 
 
 def load_result(text_or_json: JSONValue) -> object:
-    """The result that ``dump_result`` was given, from its text or from that text already parsed.
+    """Return the result that ``dump_result`` was given, from its text or from that text already parsed.
 
     What was stored as a ``repr`` comes back as that string. Raises ``InvalidArguments`` if the value cannot
     be restored any more::
@@ -99,20 +90,30 @@ def load_result(text_or_json: JSONValue) -> object:
         >>> load_result('{"$tuple":[1,2]}'), load_result({"$tuple": [1, 2]})
         ((1, 2), (1, 2))
     """
-    if isinstance(text_or_json, str):
-        return decode(_parsed_result(text_or_json))
-    return decode(text_or_json)
+    if not isinstance(text_or_json, str):
+        return decode(text_or_json)
+    try:
+        stored: JSONValue = json.loads(text_or_json)
+    except ValueError:
+        stored = text_or_json
+    except RecursionError as error:
+        raise ValueProblem("nested too deeply") from error
+    return decode(stored)
 
 
-def encode_result(value: object) -> JSONValue:
+def _invalid(function_name: str, name: str, problem: ValueProblem) -> InvalidArguments:
+    return InvalidArguments(f"{function_name}: argument {name}{problem.path}: {problem.reason}")
+
+
+def _encode_result(value: object) -> JSONValue:
     # A str handed to load_result() may be JSON text, or the str that a JSONField has made of it. This
     # keeps one from being taken for the other: the str "7" for the text of the number 7.
-    if type(value) is str and is_json(value):
+    if type(value) is str and _is_json(value):
         return escaped(value)
     return encode(value)
 
 
-def is_json(text: str) -> bool:
+def _is_json(text: str) -> bool:
     try:
         json.loads(text)
     except ValueError:
@@ -120,13 +121,3 @@ def is_json(text: str) -> bool:
     except RecursionError:
         return True
     return True
-
-
-def _parsed_result(text: str) -> JSONValue:
-    try:
-        _parsed_result: JSONValue = json.loads(text)
-    except ValueError:
-        return text
-    except RecursionError as error:
-        raise ValueProblem("nested too deeply") from error
-    return _parsed_result

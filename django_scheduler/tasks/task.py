@@ -1,0 +1,96 @@
+"""Tasks: what ``@task`` makes where its backend is ours, how a task is found by its name, and what it may be given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from django.tasks import Task
+from django.tasks.exceptions import InvalidTask
+from django.utils.module_loading import import_string
+
+from django_scheduler.models import Kind
+from django_scheduler.telemetry import warn
+
+if TYPE_CHECKING:
+    AnyTask = Task[..., Any]
+else:
+    AnyTask = Task
+
+LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerTask(AnyTask):
+    """``@task`` makes it where the task's backend is ours: Django's task, and of which kind it is.
+
+    ``kind``: ``"action"`` (its body starts at most once) or ``"mutation"`` (its effects on the database happen
+    exactly once); default: what the backend's ``OPTIONS`` say.
+
+    Example, with Django 6.1 (6.0's decorator takes no further options: there the backend says it)::
+
+        @task(kind="mutation")
+        def settle(order_id): ...
+    """
+
+    kind: str | None = None
+
+
+def kind_named(name: object) -> Kind:
+    """Return the kind of that name.
+
+    Raises ``InvalidTask`` if there is none.
+    """
+    if name not in Kind.values:
+        raise InvalidTask(f"kind must be {' or '.join(map(repr, Kind.values))}, not {name!r}.")
+    return Kind(name)
+
+
+def with_values(task: AnyTask, **values: Any) -> AnyTask:
+    """Return the task with other values.
+
+    They are not validated: what has been enqueued stays what it is, whatever the settings say now.
+    """
+    copy: AnyTask = object.__new__(type(task))
+    for field in fields(task):
+        object.__setattr__(copy, field.name, values.get(field.name, getattr(task, field.name)))
+    return copy
+
+
+def find_task(name: str) -> AnyTask | None:
+    """Return the task whose dotted name it is, or ``None`` if there is none.
+
+    It is found as Django finds it, by importing what its name says. Only what has been enqueued is on record, so only
+    a task's own module is ever imported.
+    """
+    if ":" in name:
+        return None
+    try:
+        task = import_string(name)
+    except (Exception, SystemExit) as error:
+        warn("There is no task %s: %s: %s", name, type(error).__name__, error)
+        return None
+    return task if isinstance(task, Task) else None
+
+
+def as_plain(value: Any) -> Any:
+    """Return JSON in which no subclass of ``str``, ``int`` or ``float`` is left, such as a ``SafeString``.
+
+    They go into JSON as what they are subclasses of. An enum's member does not: it is stored as one, and comes back.
+    """
+    match value:
+        case None | bool() | Enum():
+            return value
+        case str():
+            return "".join(value)
+        case int():
+            return int(value)
+        case float():
+            return float(value)
+        case list():
+            return [as_plain(item) for item in value]
+        case dict():
+            return {as_plain(key): as_plain(item) for key, item in value.items()}
+        case _:
+            return value

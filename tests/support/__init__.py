@@ -1,0 +1,1 @@
+"""What several folders of tests need: how they start processes, and how they get a database."""
