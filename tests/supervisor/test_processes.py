@@ -1,6 +1,8 @@
 """As many processes as asked for execute, whoever is killed, until they are told to stop."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -152,3 +154,8 @@ def test_process_that_dies_while_it_drains_is_replaced(executors):
     function_id = ctx.scheduler.run_after(0, "tests:crash", how="segfault")
     assert executors.launch("--processes=1", "--drain").end() == 0
     assert row_of(function_id).failure == Failure.CRASHED
+
+
+def test_what_a_spawned_process_imports_needs_no_django_that_is_set_up():
+    source = "import django_scheduler.supervisor.child; from django.apps import apps; assert not apps.ready"
+    subprocess.run([sys.executable, "-c", source], check=True)
