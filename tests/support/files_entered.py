@@ -27,7 +27,9 @@ def files_entered(thread_name: str | None = None) -> Iterator[set[str]]:
             entered.add(path.relative_to(PACKAGE).as_posix())
 
     def note_in_thread(frame: FrameType, event: str, argument: object) -> None:
-        if threading.current_thread().name.startswith(thread_name or ""):
+        # Not current_thread(), which makes a thread up where there is none yet.
+        thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
+        if thread is not None and thread.name.startswith(thread_name):
             note(frame, event, argument)
 
     if thread_name is None:
