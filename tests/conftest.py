@@ -17,6 +17,9 @@ from tests.leaks import nothing_left_behind
 from tests.support import forked_processes
 from tests.support.emptying import quick_emptying
 
+#: When the phase of a test began whose report is made next.
+PHASE_BEGAN = pytest.StashKey[float]()
+
 #: Fixtures that are made once for many tests, and take seconds.
 SLOW_TO_MAKE = {"browser", "distributions", "own_server"}
 
@@ -125,6 +128,16 @@ def encodable(data: Any) -> Any:
             return data
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Measure how long each phase took by a clock that no test sets."""
+    report = yield
+    now = os.times().elapsed
+    report.duration = now - item.stash.get(PHASE_BEGAN, now)
+    item.stash[PHASE_BEGAN] = now
+    return report
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say why tests were skipped: one line for each reason."""
     skipped = terminalreporter.stats.get("skipped", [])
@@ -137,7 +150,9 @@ def pytest_unconfigure() -> None:
     forked_processes.server.close()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[PHASE_BEGAN] = os.times().elapsed
     for marker in item.iter_markers("only_on"):
         if connection.vendor not in marker.args:
             pytest.skip(f"only on {', '.join(marker.args)}")
