@@ -20,9 +20,6 @@ from tests.support.emptying import quick_emptying
 #: When the phase of a test began whose report is made next.
 PHASE_BEGAN = pytest.StashKey[float]()
 
-#: Fixtures that are made once for many tests, and take seconds.
-SLOW_TO_MAKE = {"browser", "distributions", "own_server"}
-
 # Examples that talk to a database take as long as they take; CI tries the same ones every time.
 hypothesis.register_profile("database", deadline=None, derandomize="CI" in os.environ)
 hypothesis.load_profile("database")
@@ -87,16 +84,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--only-with-database", action="store_true", help="run only what depends on the database")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what another suite runs, and let one worker run those that share a fixture that is slow to make."""
+    """Leave out what another suite runs."""
     if config.getoption("only_with_database"):
         others = [item for item in items if not depends_on_database(item)]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if depends_on_database(item)]
-    for item in items:
-        for fixture in SLOW_TO_MAKE.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(fixture))
 
 
 def depends_on_database(item: pytest.Item) -> bool:
