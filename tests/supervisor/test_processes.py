@@ -30,7 +30,7 @@ def assert_it_works():
 
 
 def test_as_many_processes_execute_as_asked_for(supervise, gate):
-    supervised = supervise(processes=2, concurrency=1)
+    supervised = supervise(processes=2, concurrency=1, is_forked=False)
     for number in range(2):
         ctx.scheduler.run_after(0, functions.note_and_wait, label=str(number), gate=gate.path)
     wait_until(lambda: gate.arrivals == 2, "both processes executed")
@@ -42,7 +42,7 @@ def test_as_many_processes_execute_as_asked_for(supervise, gate):
 
 
 def test_process_that_is_killed_is_replaced_and_its_action_is_lost_within_a_second(supervise, gate):
-    supervised = supervise(processes=2, concurrency=1, HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
+    supervised = supervise(processes=2, concurrency=1, is_forked=False, HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
     function_id = start_at_gate(gate)
     victim = gate.process_ids[0]
 
