@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from django_scheduler.record import transitions
 from tests.docs.blocks import ROOT
 
 PACKAGE = ROOT / "django_scheduler"
 PAGE = (ROOT / "docs/architecture.md").read_text()
-HOUSE = re.search(r"^## The house\n.*?^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-FLOORS = [line.split() for line in HOUSE[1].splitlines()] if HOUSE else []
+PACKAGES = re.search(r"^## The packages\n.*?^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+#: The highest first.
+FLOORS = [line.split() for line in reversed(PACKAGES[1].splitlines())] if PACKAGES else []
+
+TRANSITIONS = {name: each for name, each in vars(transitions).items() if isinstance(each, transitions.Transition)}
 
 #: What holds no code of ours that others could import, or is not for people to look into.
 NO_ROOMS = {"__init__.py", "__pycache__", "py.typed", "migrations", "templates", "static", "locale"}
@@ -46,7 +50,26 @@ def test_functions_that_it_names_are_in_the_file_that_it_names():
         assert set(re.findall(r"`(\w+)`", names)) <= defined, path
 
 
-def test_every_part_of_the_package_is_in_the_house():
+def test_the_way_of_a_function_is_short():
+    steps = re.findall(r"^\d+\. \*\*.*?(?=^\d+\. |^$)", PAGE, re.MULTILINE | re.DOTALL)
+    files = [set(re.findall(r"`([\w/]+\.py)`", step)) for step in steps]
+    assert all(files)
+    assert len(set().union(*files)) <= 12
+
+
+def test_its_state_machine_is_that_of_the_code():
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (\w+) \|", PAGE, re.MULTILINE)
+    assert {name: (set(sources.split(", ")), target) for name, sources, target in rows} == {
+        name: ({source.value for source in each.sources}, each.target.value) for name, each in TRANSITIONS.items()
+    }
+
+
+def test_its_diagram_has_every_transition():
+    (diagram,) = re.findall(r"^```text\n([^`]*^insert .*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"\b[A-Z][A-Z_]+\b", diagram)) == set(TRANSITIONS)
+
+
+def test_every_part_of_the_package_has_its_place():
     parts = {entry.name + "/" * entry.is_dir() for entry in PACKAGE.iterdir() if entry.name not in NO_ROOMS}
     assert sorted(part for floor in FLOORS for part in floor) == sorted(parts)
 
