@@ -116,9 +116,8 @@ def test_blocks_are_restored_as_if_nothing_had_happened(transactional_db):
 
     with transaction.atomic():
         blocks = connection_state.Blocks.of(connection)
-        with connection.execute_wrapper(refuse):
-            with pytest.raises(ValueError, match="refused"), transaction.atomic():
-                Entry.objects.create(label="refused")
+        with connection.execute_wrapper(refuse), pytest.raises(ValueError, match="refused"), transaction.atomic():
+            Entry.objects.create(label="refused")
         blocks.restore(connection)
         Entry.objects.create(label="written")
     assert Entry.objects.get().label == "written"
