@@ -36,7 +36,9 @@ class StopSignals:
         self._ringer.close()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.count += INSISTENCE[signal.Signals(number)]
+        # Another signal may arrive within any call: with one between reading the count and writing it, that is lost.
+        insistence = INSISTENCE[signal.Signals(number)]
+        self.count += insistence
         self._ringer.send_bytes(b"!")
 
 
