@@ -36,7 +36,9 @@ class StopSignals:
         self._waker.close()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.count += REQUESTS[signal.Signals(number)]
+        # Another signal may arrive within any call: with one between reading the count and writing it, that is lost.
+        requests = REQUESTS[signal.Signals(number)]
+        self.count += requests
         self._waker.send_bytes(b"!")
 
 
