@@ -29,8 +29,8 @@ from django_scheduler.databases import database_for
 from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
 from django_scheduler.functions import resolve
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
-from django_scheduler.record import CANCEL
-from django_scheduler.scheduling.interventions import Outcome
+from django_scheduler.record import transitions
+from django_scheduler.scheduling.interventions import InterventionResult
 from django_scheduler.scheduling.running import Running
 from django_scheduler.transactions import in_transaction
 
@@ -39,8 +39,8 @@ ROWS_PER_STATEMENT = 1_000
 LARGEST_ID = 2**63 - 1
 
 _CANCEL_OUTCOMES = {
-    **{state.value: Outcome.DONE for state in UNFINISHED},
-    State.CANCELED.value: Outcome.CANCELED,
+    **{state.value: InterventionResult.DONE for state in UNFINISHED},
+    State.CANCELED.value: InterventionResult.CANCELED,
 }
 
 
@@ -93,15 +93,15 @@ def cancel_all(
     return in_transaction(using, cancel_them)
 
 
-def cancel_each(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
+def cancel_each(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
     """Cancel those of the functions that have not finished, and return what became of each."""
 
-    def cancel_them() -> dict[int, Outcome]:
-        outcomes = dict.fromkeys(ids, Outcome.GONE)
+    def cancel_them() -> dict[int, InterventionResult]:
+        outcomes = dict.fromkeys(ids, InterventionResult.GONE)
         database_for(using).lock_rows(ids)
         for pk, state in _current_rows(using).filter(pk__in=ids).order_by("pk").values_list("pk", "state"):
-            outcomes[pk] = _CANCEL_OUTCOMES.get(state, Outcome.FINISHED)
-        _mark_canceled(using, [pk for pk, outcome in outcomes.items() if outcome is Outcome.DONE])
+            outcomes[pk] = _CANCEL_OUTCOMES.get(state, InterventionResult.FINISHED)
+        _mark_canceled(using, [pk for pk, outcome in outcomes.items() if outcome is InterventionResult.DONE])
         return outcomes
 
     return in_transaction(using, cancel_them)
@@ -113,7 +113,9 @@ def _portions(ids: list[int]) -> Iterator[list[int]]:
 
 
 def _mark_canceled(using: str, ids: Sequence[int]) -> int:
-    return CANCEL.apply_to_rows(database_for(using), ScheduledFunction.objects.using(using).filter(pk__in=ids))
+    return transitions.CANCEL.apply_to_rows(
+        database_for(using), ScheduledFunction.objects.using(using).filter(pk__in=ids)
+    )
 
 
 def _explain_why_not(using: str, function_id: int) -> None:
