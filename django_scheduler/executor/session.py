@@ -58,7 +58,7 @@ def tidy_connections(using: str) -> None:
     reset_queries()
     connection = connections[using]
     if connection_state.is_in_transaction(connection):
-        discard_connection(using)
+        connection_state.discard(connection)
     elif connection_state.has_seen_errors(connection):
         connection.close_if_unusable_or_obsolete()
     tidy_other_connections(using)
@@ -70,7 +70,7 @@ def tidy_other_connections(using: str) -> None:
         if connection.alias == using:
             continue
         if connection_state.is_in_transaction(connection):
-            discard_connection(connection.alias)
+            connection_state.discard(connection)
         else:
             connection.close_if_unusable_or_obsolete()
 
@@ -82,9 +82,4 @@ def close_connection(alias: str) -> None:
         driver.rollback()  # SQLite's close keeps the transaction of a statement that was not read to its end
     with suppress(Exception):
         driver.close()
-    discard_connection(alias)
-
-
-def discard_connection(alias: str) -> None:
-    """Close a connection, whatever state it is in; the next use makes a new one."""
     connection_state.discard(connections[alias])

@@ -24,7 +24,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django_scheduler.databases import Database
 from django_scheduler.executor import recover_lost_actions
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
-from django_scheduler.record import COUNT_CRASH, FAIL_CRASHED, End, announce_failure_of_another
+from django_scheduler.record import End, announce_failure_of_another, transitions
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait, backoff
 
@@ -79,7 +79,7 @@ def _count_crash(database: Database, function_id: int, executor_name: str, end: 
             "due_time": backoff(count) if count > 1 else timedelta(0),
             "error": _error(executor_name, end, count),
         }
-        if COUNT_CRASH.apply(database, function_id, changes, seen={"crashes": row.crashes}):
+        if transitions.COUNT_CRASH.apply(database, function_id, changes, seen={"crashes": row.crashes}):
             return count
 
 
@@ -100,18 +100,18 @@ def _fail(database: Database, function_id: int, count: int, executor_name: str, 
         "error": f"{_error(executor_name, end, count)} It is not run again: find out how its body ends a process.",
         "executor": executor_name,
     }
-    if FAIL_CRASHED.apply(database, function_id, changes, seen={"crashes": count}):
+    if transitions.FAIL_CRASHED.apply(database, function_id, changes, seen={"crashes": count}):
         rows = ScheduledFunction.objects.using(database.using)
         name, attempt = rows.values_list("name", "attempts").get(pk=function_id)
         crashed = End(
             function_id=function_id,
             name=name,
-            kind=Kind.MUTATION,
+            kind=Kind.MUTATION.value,
             attempt=attempt,
             executor=executor_name,
             using=database.using,
-            state=State.FAILED,
-            failure=Failure.CRASHED,
+            state=State.FAILED.value,
+            failure=Failure.CRASHED.value,
         )
         reason = f"{count} processes have died while they executed it, the last one by {end}"
         announce_failure_of_another(crashed, reason=reason)
