@@ -32,9 +32,11 @@ demo: $(VENV)/demo.installed $(driver) ## Run the shop and its scheduler; ONCE=1
 test: $(VENV)/test.installed mysqlclient ## Run the suite on every database; ARGS go to pytest, DATABASES selects
 	$(python) -m tests.databases $(DATABASES) -- $(ARGS)
 
+# What tries many examples: how many in the suite, and how many here, is in tests/support/soak.py.
+SOAKED := tests/crash tests/cancel/test_model.py tests/crons/test_executors.py tests/processes/test_load.py
 .PHONY: soak
-soak: $(VENV)/test.installed mysqlclient ## Inject faults for long: SOAK=20 times as many as in the suite
-	SOAK=$(or $(SOAK),20) $(python) -m tests.databases $(DATABASES) -- tests/crash --timeout=0 $(ARGS)
+soak: $(VENV)/test.installed mysqlclient ## Look for what is rare: SOAK=20 times as many faults and examples
+	SOAK=$(or $(SOAK),20) $(python) -m tests.databases $(DATABASES) -- $(SOAKED) --timeout=0 $(ARGS)
 
 # MariaDB's driver is compiled. Where that fails the tests still run, and say that MariaDB is skipped.
 .PHONY: mysqlclient

@@ -17,8 +17,8 @@ from tests.leaks import nothing_left_behind
 from tests.support import forked_processes
 from tests.support.emptying import quick_emptying
 
-#: Fixtures that are made once for many tests, and take seconds.
-SLOW_TO_MAKE = {"browser", "distributions", "own_server"}
+#: When the phase of a test began whose report is made next.
+PHASE_BEGAN = pytest.StashKey[float]()
 
 # Examples that talk to a database take as long as they take; CI tries the same ones every time.
 hypothesis.register_profile("database", deadline=None, derandomize="CI" in os.environ)
@@ -84,16 +84,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--only-with-database", action="store_true", help="run only what depends on the database")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what another suite runs, and let one worker run those that share a fixture that is slow to make."""
+    """Leave out what another suite runs."""
     if config.getoption("only_with_database"):
         others = [item for item in items if not depends_on_database(item)]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if depends_on_database(item)]
-    for item in items:
-        for fixture in SLOW_TO_MAKE.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(fixture))
 
 
 def depends_on_database(item: pytest.Item) -> bool:
@@ -125,6 +121,16 @@ def encodable(data: Any) -> Any:
             return data
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Measure how long each phase took by a clock that no test sets."""
+    report = yield
+    now = os.times().elapsed
+    report.duration = now - item.stash.get(PHASE_BEGAN, now)
+    item.stash[PHASE_BEGAN] = now
+    return report
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say why tests were skipped: one line for each reason."""
     skipped = terminalreporter.stats.get("skipped", [])
@@ -137,7 +143,9 @@ def pytest_unconfigure() -> None:
     forked_processes.server.close()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[PHASE_BEGAN] = os.times().elapsed
     for marker in item.iter_markers("only_on"):
         if connection.vendor not in marker.args:
             pytest.skip(f"only on {', '.join(marker.args)}")

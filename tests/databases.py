@@ -10,7 +10,8 @@ marker ``django_db``, or it says with ``only_on`` which databases it is for. Any
 every database, and Django lets it use none. So ``DATABASES=postgresql`` alone runs every test.
 
 Tests mostly wait for what other processes do. So when the whole suite is run, each database has several workers (of
-pytest-xdist), each of them with a test database of its own. ``-n 0`` has none, as a debugger needs it.
+pytest-xdist), each of them with a test database of its own. ``-n 0`` has none, as a debugger needs it. A worker begins
+with tests that follow each other, so that fixtures that several of them share are mostly made once.
 """
 
 import os
@@ -157,7 +158,7 @@ def default_arguments(pytest_arguments: list[str]) -> list[str]:
     """What the suite is run with, unless the arguments say otherwise."""
     arguments = ["--durations=10"] if "CI" in os.environ else []
     if not any(Path(argument.split("::")[0]).exists() for argument in pytest_arguments):
-        arguments += [f"--numprocesses={WORKERS}", "--dist=loadgroup"]
+        arguments += [f"--numprocesses={WORKERS}", "--dist=worksteal"]
     return arguments
 
 

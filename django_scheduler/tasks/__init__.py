@@ -9,8 +9,8 @@ A task is scheduled as any function is, and is on record under its own dotted na
 * ``function.py`` is the function as which a task is executed.
 * ``result.py`` says what became of it, and sends Django's signals.
 
-Without a backend of ours in ``TASKS`` nothing of this is registered, and nobody asks for it. With Django 5.2, which has
-no tasks, this package can be imported, and ``SchedulerBackend`` says why it cannot.
+Without a backend of ours in ``TASKS`` no end of a function is announced to Django, and nobody asks for it. With Django
+5.2, which has no tasks, this package can be imported, and ``SchedulerBackend`` says why it cannot.
 """
 
 from importlib import import_module
@@ -33,7 +33,7 @@ _HOMES = {"AnyTask": "task", "SchedulerBackend": "backend", "SchedulerTask": "ta
 
 
 def register() -> None:
-    """Have tasks on record executed, and their end announced, from now on if ``TASKS`` has a backend of ours.
+    """Have tasks on record executed from now on, and their end announced if ``TASKS`` has a backend of ours.
 
     Called when Django starts, and again when a test changes the setting.
     """
@@ -44,11 +44,12 @@ def register() -> None:
     from django_scheduler.tasks.function import find_function
     from django_scheduler.tasks.result import announce_end
 
+    # Asked only for a name that no registered function has. A task that is pending is executed even if its backend is
+    # gone from the setting.
+    registry.use_source(find_function)
     if any(map(_is_ours, settings.TASKS.values())):
-        registry.use_source(find_function)
         function_finished.connect(announce_end)
     else:
-        registry.use_source(None)
         function_finished.disconnect(announce_end)
 
 

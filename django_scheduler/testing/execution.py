@@ -14,7 +14,7 @@ from django_scheduler.databases import Claimable, Database
 from django_scheduler.errors import FunctionNotFound
 from django_scheduler.executor import ActionExecution, Budget, MissingExecution, MutationExecution, SingleExecution
 from django_scheduler.functions import registry
-from django_scheduler.models import Kind, ScheduledFunction
+from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from django_scheduler.scheduling import run_async_body
 from django_scheduler.testing.transactions import real_transactions
 
@@ -48,17 +48,25 @@ def execute(database: Database, function_id: int) -> list[BaseException] | None:
 
 
 class Problems(SingleExecution):
-    """Collects what an executor would log as an error."""
+    """Collects the errors that an executor would log: of the body, and of the hooks of its transaction."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.problems: list[BaseException] = []
 
+    def announce(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
+        super().announce(state, failure, error)
+        self._collect(error)
+
     def log(
         self, level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
     ) -> None:
         super().log(level, message, *arguments, error=error, **extra)
-        if level >= logging.ERROR and error is not None:
+        if level >= logging.ERROR:
+            self._collect(error)
+
+    def _collect(self, error: BaseException | None) -> None:
+        if error is not None:
             error.add_note(f"The scheduled function was {self.name} {self.id}.")
             self.problems.append(error)
 

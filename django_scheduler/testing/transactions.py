@@ -8,11 +8,12 @@ open, and the transactions that it begins, commits and rolls back are savepoints
 Without a transaction around the test, as in a ``TransactionTestCase``, nothing of this is needed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import VENDORS, connection_state, database_for
 
@@ -31,7 +32,7 @@ def real_transactions() -> Iterator[None]:
 
 
 @contextmanager
-def _pretended_on(connection: Any) -> Iterator[None]:
+def _pretended_on(connection: BaseDatabaseWrapper) -> Iterator[None]:
     savepoints = _Savepoints(connection)
     methods = {
         "_set_autocommit": savepoints.set_autocommit,
@@ -51,7 +52,7 @@ def _pretended_on(connection: Any) -> Iterator[None]:
 class _Savepoints:
     """Uses savepoints as the transactions of one connection."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
         self._is_open = False
         self._protects_statements = database_for(connection.alias).an_error_breaks_the_transaction
@@ -77,7 +78,7 @@ class _Savepoints:
             self._undo(TRANSACTION)
             self._is_open = False
 
-    def around_statement(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+    def around_statement(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         """Outside of a transaction, let a statement that fails undo nothing but itself."""
         if self._is_open or not self._protects_statements:
             return execute(sql, params, many, context)

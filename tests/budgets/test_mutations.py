@@ -281,6 +281,7 @@ def end_when_the_time_is_up(ctx: Context) -> None:
     threading.Event().wait(patience)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
 def test_time_that_is_up_at_the_very_end_is_either_success_or_timeout_and_harms_nobody_else(transactional_db):
     ids = ctx.scheduler.run_after_many(0, end_when_the_time_is_up, [{}] * 60)
     with executing(concurrency=2):

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -15,6 +15,7 @@ from django_scheduler.executor.poller import Until
 from django_scheduler.models import ScheduledFunction
 from tests.functions import note, write, write_and_raise, write_internally
 from tests.models import Entry
+from tests.support.soak import examples
 
 FUNCTIONS = {function.name: function for function in (write, write_internally, write_and_raise, note)}
 OUTCOMES = {"tests:write": "success", "tests:write_internally": "success", "tests:write_and_raise": "failed"}
@@ -114,8 +115,7 @@ def test_whatever_happens_is_as_the_model_says(transactional_db):
     run_state_machine_as_test(
         Schedule,
         settings=settings(
-            # On PostgreSQL an executor takes its time to stop.
-            max_examples=8 if connection.vendor == "postgresql" else 25,
+            max_examples=examples(8, 25),
             stateful_step_count=15,
             suppress_health_check=list(HealthCheck),
         ),

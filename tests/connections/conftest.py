@@ -6,7 +6,7 @@ from tests.connections.servers import OwnDatabase, connected, own_mariadb, own_p
 from tests.processes.conftest import executors, gate  # noqa: F401  (fixtures)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def own_server(django_db_blocker):
     """A server that a test may restart: of the kind that is being tested."""
     with (

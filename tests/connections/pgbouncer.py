@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 from urllib.parse import urlsplit
 
 import pytest
@@ -42,8 +43,9 @@ def pgbouncer_before(url: str, *, pool_mode: str, directory: Path) -> Iterator[s
     )
     command = [program, str(configuration)]
     if os.geteuid() == 0:  # as which it does not run
-        for each in [directory, *directory.parents][:3]:
-            each.chmod(0o777)
+        for each in [directory, *directory.parents]:
+            if each.is_relative_to(gettempdir()) and each != Path(gettempdir()):
+                each.chmod(0o777)
         configuration.chmod(0o644)
         command[1:1] = ["-u", "nobody"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from tests.databases import throwaway_postgresql, version
 from tests.models import Entry
 from tests.processes.executor_processes import ExecutorProcess
 from tests.processes.waiting import wait_until
+from tests.support.forked_processes import run
 
 ALIAS = "own"
 
@@ -141,8 +141,8 @@ class OwnDatabase:
         self._environment = environment
         self._directory = directory
         self._executors: list[ExecutorProcess] = []
-        migrate = [sys.executable, "-m", "django", "migrate", "--run-syncdb", "--verbosity=0"]
-        subprocess.run(migrate, env={**environment, "DATABASE_URL": server.url}, check=True)
+        migrate = ["-m", "django", "migrate", "--run-syncdb", "--verbosity=0"]
+        run(migrate, {**environment, "DATABASE_URL": server.url}).check_returncode()
 
     def start_executor(
         self, *arguments: str, url: str = "", constants: dict[str, Any] | None = None, **settings: Any

@@ -1,6 +1,5 @@
 """What else happens to executors: two of them, of which one dies; clocks that are wrong; bodies without an end."""
 
-import os
 import random
 import signal
 import threading
@@ -16,11 +15,9 @@ from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.crash import functions
 from tests.processes.waiting import wait_until
 from tests.supervisor.supervised import kill
+from tests.support.soak import SOAK
 
 HOUR = 3600
-
-#: How many times as much as usual: `make soak`.
-SOAK = int(os.environ.get("SOAK", "1"))
 
 
 def row_of(function_id):

@@ -32,6 +32,7 @@ from django_scheduler.models import Executor as ExecutorOnRecord
 from django_scheduler.models import ScheduledFunction
 from tests.functions import note, write, write_and_raise
 from tests.models import Entry
+from tests.support.soak import examples
 
 FUNCTIONS = {function.name: function for function in (write, write_and_raise, note)}
 OUTCOMES = {"tests:write": "success", "tests:write_and_raise": "failed", "tests:note": "success"}
@@ -200,10 +201,9 @@ def die_in_body(bodies: int, *, before: bool) -> None:
 def test_whatever_happens_is_as_the_model_says(transactional_db, settings, monkeypatch):
     settings.DJANGO_SCHEDULER = {"CLOCK": "python", "RETENTION": None}
     monkeypatch.setattr(timezone, "now", lambda: Schedule.clock)
-    examples = int(os.environ.get("SOAK", "1")) * (12 if connection.vendor == "postgresql" else 30)
     run_state_machine_as_test(
         Schedule,
         settings=hypothesis_settings(
-            max_examples=examples, stateful_step_count=25, suppress_health_check=list(HealthCheck)
+            max_examples=examples(6, 30), stateful_step_count=25, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -1,6 +1,5 @@
 """Real executors, which are killed meanwhile: every slot of every cron once, and no two runs of one at a time."""
 
-import os
 import threading
 import time
 from datetime import timedelta
@@ -22,10 +21,11 @@ from tests.crons.functions import tick, tick_at_gate
 from tests.executor.in_process import executing
 from tests.models import Entry
 from tests.processes.waiting import wait_until
+from tests.support.soak import examples
 
-#: For how long crons run while executors are killed; in earnest, a minute (CRON_SOAK_SECONDS=60).
-SOAK_SECONDS = float(os.environ.get("CRON_SOAK_SECONDS", "11"))
-KILL_INTERVAL = 5.0
+#: For how long crons run while executors are killed.
+SOAK_SECONDS = examples(5, 11)
+KILL_INTERVAL = 2.0
 CRONS = 20
 
 EVERY_SECOND = crons.Interval(seconds=1, catch_up="all")

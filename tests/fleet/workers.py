@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tests.support.forked_processes import ForkedProcess, start
 
 BROKER = os.environ.get("TEST_BROKER_URL", "redis://127.0.0.1:6379/0")
 
@@ -24,11 +25,11 @@ class Fleet:
         self._command = command
         self._environment = {**environment, "TEST_FLEET": name}
         self._directory = directory
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._workers: list[ForkedProcess] = []
 
-    def start_worker(self) -> subprocess.Popen[bytes]:
+    def start_worker(self) -> ForkedProcess:
         with (self._directory / f"worker-{len(self._workers)}.log").open("wb") as log:
-            worker = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+            worker = start(self._command, self._environment, stdout=log, stderr=log)
         self._workers.append(worker)
         return worker
 
@@ -51,7 +52,7 @@ class Fleet:
 def directory_fleet(environment: dict[str, str], directory: Path) -> Iterator[Fleet]:
     messages = directory / "messages"
     messages.mkdir()
-    command = [sys.executable, "-m", "tests.fleet.worker", str(messages)]
+    command = ["-m", "tests.fleet.worker", str(messages)]
     yield Fleet(f"directory:{messages}", command, {**environment, "TEST_DJANGO_SCHEDULER": SETTINGS}, directory)
 
 
@@ -69,7 +70,6 @@ def celery_fleet(environment: dict[str, str], directory: Path) -> Iterator[Fleet
         pytest.skip(f"no broker answers at {BROKER}: {error}")
     prefix = f"django-scheduler-test-{uuid.uuid4().hex}-"
     command = [
-        sys.executable,
         "-m",
         "celery",
         "-A",

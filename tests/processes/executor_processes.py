@@ -85,7 +85,10 @@ class ExecutorProcess:
         """kill -9 for it and all that it has started; what still ran."""
         left = [f"the process {process_id}" for process_id in running_processes(group=self.process_id)]
         if left:
-            os.killpg(self.process_id, signal.SIGKILL)
+            try:
+                os.killpg(self.process_id, signal.SIGKILL)
+            except ProcessLookupError:  # they have just ended
+                left = []
         self._process.wait()
         return left
 

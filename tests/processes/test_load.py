@@ -11,8 +11,9 @@ from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
 from tests.processes.waiting import wait_until
+from tests.support.soak import SOAK, examples
 
-MANY = 1_000 if connection.vendor == "sqlite" else 10_000
+MANY = 1_000 if connection.vendor == "sqlite" else examples(2_000, 10_000)
 
 #: How many executors are killed under load.
 KILLED = 3
@@ -22,13 +23,13 @@ def written_twice():
     return Entry.objects.values("function_id").annotate(times=Count("pk")).filter(times__gt=1).count()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(240 * SOAK + 60)
 def test_two_executors_run_each_of_very_many_mutations_exactly_once(executors):
     both = [executors.start(concurrency=4) for _ in range(2)]
 
     ctx.scheduler.run_after_many(0, "tests:write", [{"label": str(number)} for number in range(MANY)])
 
-    wait_until(lambda: not pending().exists(), "all were executed", timeout=240)
+    wait_until(lambda: not pending().exists(), "all were executed", timeout=240 * SOAK)
     assert [executor.stop() for executor in both] == [0, 0]
 
     assert Entry.objects.count() == MANY

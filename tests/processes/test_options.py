@@ -2,8 +2,6 @@
 
 import os
 import pty
-import subprocess
-import sys
 from contextlib import suppress
 from datetime import timedelta
 
@@ -15,6 +13,7 @@ from django_scheduler import ctx
 from django_scheduler.models import ScheduledFunction, State
 from tests.models import Entry
 from tests.processes.waiting import wait_until
+from tests.support.forked_processes import run, start
 
 
 def labels():
@@ -50,9 +49,9 @@ def test_drain_shows_its_progress_on_a_terminal(executors, gate, child_environme
     ctx.scheduler.run_after(0, "tests:write", label="third")
     ctx.scheduler.run_after(timedelta(hours=1), "tests:write_with_priority", label="of another queue")
     terminal, its_end = pty.openpty()
-    command = [sys.executable, "-m", "django", "runscheduler", "--drain", "--queue=default", "--concurrency=1"]
+    command = ["-m", "django", "runscheduler", "--drain", "--queue=default", "--concurrency=1"]
     output = ""
-    with subprocess.Popen(command, env=child_environment, stderr=its_end) as process:
+    with start(command, child_environment, stderr=its_end) as process:
         os.close(its_end)
         for data in read_all(terminal):
             output += data
@@ -115,8 +114,7 @@ def test_wrong_option_is_refused_with_the_reason(argument, complaint):
 
 
 def refused(environment):
-    command = [sys.executable, "-m", "django", "runscheduler", "--once"]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ended = run(["-m", "django", "runscheduler", "--once"], environment)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     return ended.stderr

@@ -112,7 +112,7 @@ def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_f
 
     monkeypatch.setattr(executor._poller, "_woken", Woken())
     monkeypatch.setattr(executor, "_side_tasks", [])  # the listener wakes it too
-    monkeypatch.setattr(executor._crons, "wait_for_beginning", lambda: None)
+    monkeypatch.setattr(executor._crons, "wait_until_started", lambda: None)
     executor.start()
     wait_until(lambda: executor.wait(timeout=0.1), "it ended")
 

@@ -44,7 +44,7 @@ def wait_until_idle(executor):
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
 def test_idle_executor_exits_promptly_and_leaves_no_row(executors, stop_signal):
-    executor = executors.start()
+    executor = executors.start(is_forked=False)
     assert ends_promptly(executor, stop_signal) == 0
     assert not Executor.objects.exists()
     assert f"Executor {executor.name} has stopped" in executor.log

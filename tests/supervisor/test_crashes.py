@@ -67,7 +67,7 @@ def test_mutation_that_kills_its_process_twice_and_then_does_not_succeeds(superv
 def test_crashes_are_counted_beyond_the_life_of_a_supervisor(supervise):
     function_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
     ScheduledFunction.objects.update(crashes=2)
-    supervised = supervise()
+    supervised = supervise(is_forked=False)
     wait_for(function_id, State.FAILED)
     assert (row_of(function_id).crashes, row_of(function_id).attempts) == (3, 1)
     supervised.wait_until_executing(2)

@@ -1,6 +1,8 @@
 """As many processes as asked for execute, whoever is killed, until they are told to stop."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -28,7 +30,7 @@ def assert_it_works():
 
 
 def test_as_many_processes_execute_as_asked_for(supervise, gate):
-    supervised = supervise(processes=2, concurrency=1)
+    supervised = supervise(processes=2, concurrency=1, is_forked=False)
     for number in range(2):
         ctx.scheduler.run_after(0, functions.note_and_wait, label=str(number), gate=gate.path)
     wait_until(lambda: gate.arrivals == 2, "both processes executed")
@@ -40,7 +42,7 @@ def test_as_many_processes_execute_as_asked_for(supervise, gate):
 
 
 def test_process_that_is_killed_is_replaced_and_its_action_is_lost_within_a_second(supervise, gate):
-    supervised = supervise(processes=2, concurrency=1, HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
+    supervised = supervise(processes=2, concurrency=1, is_forked=False, HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
     function_id = start_at_gate(gate)
     victim = gate.process_ids[0]
 
@@ -152,3 +154,8 @@ def test_process_that_dies_while_it_drains_is_replaced(executors):
     function_id = ctx.scheduler.run_after(0, "tests:crash", how="segfault")
     assert executors.launch("--processes=1", "--drain").end() == 0
     assert row_of(function_id).failure == Failure.CRASHED
+
+
+def test_what_a_spawned_process_imports_needs_no_django_that_is_set_up():
+    source = "import django_scheduler.supervisor.child; from django.apps import apps; assert not apps.ready"
+    subprocess.run([sys.executable, "-c", source], check=True)

@@ -20,11 +20,18 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any, Self
 
 from tests.support.fork_server import NUMBER, Request, receive_exactly
+from tests.support.mysql_driver import STAND_INS
 
 ROOT = Path(__file__).parent.parent.parent
 
 #: Where the processes find the tests' settings, and that they do not keep back what they print.
-ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "tests.settings",
+    "PYTHONPATH": str(ROOT),
+    "PYTHONUNBUFFERED": "1",
+}
+if STAND_INS in sys.path:
+    ENVIRONMENT["PYTHONPATH"] += os.pathsep + STAND_INS
 
 #: A file, or the number of one.
 File = IO[Any] | int

@@ -1,23 +1,14 @@
 """The driver for MariaDB and MySQL: mysqlclient, which users have, or PyMySQL where that cannot be compiled."""
 
+import sys
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
 
-GONE_AWAY = 2006
+#: Where ``MySQLdb`` is found if it is found nowhere else.
+STAND_INS = str(Path(__file__).parent / "stand_ins")
 
 
 def find() -> None:
-    """Have Django use PyMySQL if mysqlclient is missing."""
+    """Have this process import PyMySQL if mysqlclient is missing."""
     if find_spec("MySQLdb") is None:
-        import pymysql
-
-        close_open = pymysql.Connection.close
-
-        def close(connection: Any) -> None:
-            """Close it, and say of a closed one what mysqlclient says."""
-            if connection._closed:
-                raise pymysql.OperationalError(GONE_AWAY, "")
-            close_open(connection)
-
-        pymysql.Connection.close = close
-        pymysql.install_as_MySQLdb()
+        sys.path.append(STAND_INS)

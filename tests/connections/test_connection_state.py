@@ -1,0 +1,177 @@
+"""What ``databases/connection_state.py`` relies on is so with this Django, and nobody else relies on it."""
+
+import ast
+from pathlib import Path
+
+import django
+import pytest
+from django.db import connection, connections, transaction
+from django.db.transaction import TransactionManagementError
+
+import django_scheduler
+from django_scheduler.databases import connection_state
+from tests.models import Entry
+
+PACKAGE = Path(django_scheduler.__file__).parent
+
+#: Attributes of a connection that Django does not document, and what each is where nothing has happened yet.
+ATTRIBUTES = {
+    "atomic_blocks": [],
+    "autocommit": True,
+    "close_at": None,
+    "closed_in_transaction": False,
+    "errors_occurred": False,
+    "execute_wrappers": [],
+    "in_atomic_block": False,
+    "needs_rollback": False,
+    "rollback_exc": None,
+    "run_commit_hooks_on_set_autocommit_on": False,
+    "run_on_commit": [],
+    "savepoint_ids": [],
+}
+
+#: Methods that are called or replaced although they are private.
+METHODS = ["_close", "_commit", "_rollback", "_set_autocommit"]
+
+
+@pytest.fixture
+def own_connection(transactional_db):
+    """A connection that nothing has happened on, but that it has been made."""
+    own = connections.create_connection("default")
+    own.ensure_connection()
+    yield own
+    own.close()
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_connection_has_the_attribute(name, own_connection):
+    assert name in vars(own_connection), f"Django {django.__version__} has no BaseDatabaseWrapper.{name} any more."
+    if name == "close_at" and own_connection.settings_dict["CONN_MAX_AGE"] is not None:
+        return
+    assert vars(own_connection)[name] == ATTRIBUTES[name], f"Django {django.__version__} begins {name} differently."
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_connection_has_the_method(name, own_connection):
+    assert callable(getattr(own_connection, name, None)), f"Django {django.__version__} has no {name} any more."
+
+
+@pytest.mark.only_on("sqlite")
+def test_transaction_is_begun_by_a_method_where_the_driver_does_not_begin_it(own_connection):
+    assert callable(own_connection._start_transaction_under_autocommit)
+
+
+def test_driver_is_known_while_there_is_one(own_connection):
+    assert connection_state.driver_of(own_connection) is not None
+    own_connection.close()
+    assert connection_state.driver_of(own_connection) is None
+
+
+def test_savepoints_and_blocks_are_seen(transactional_db):
+    assert not connection_state.is_in_atomic_block(connection)
+    with transaction.atomic():
+        assert connection_state.is_in_atomic_block(connection)
+        assert connection_state.savepoints(connection) == ()
+        with transaction.atomic():
+            assert len(connection_state.savepoints(connection)) == 1
+        assert connection_state.savepoints(connection) == ()
+    assert not connection_state.is_in_transaction(connection)
+
+
+def test_transaction_that_was_begun_by_hand_is_seen(transactional_db):
+    transaction.set_autocommit(False)
+    try:
+        assert connection_state.is_in_transaction(connection)
+        assert not connection_state.is_in_atomic_block(connection)
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+
+def test_commit_hooks_are_read_in_order_and_can_be_taken_away(transactional_db):
+    called = []
+    first, second, third = (lambda number=number: called.append(number) for number in range(3))
+    with transaction.atomic():
+        transaction.on_commit(first)
+        transaction.on_commit(second, robust=True)
+        assert connection_state.commit_hooks(connection) == [first, second]
+        assert connection_state.take_commit_hooks(connection) == [first, second]
+        transaction.on_commit(third)
+
+    assert called == [2]
+
+
+def test_statements_are_refused_until_the_block_is_rolled_back(transactional_db):
+    with pytest.raises(TransactionManagementError), transaction.atomic():
+        connection_state.refuse_statements(connection)
+        assert connection_state.is_marked_for_rollback(connection)
+        Entry.objects.create(label="refused")
+    assert not connection_state.is_marked_for_rollback(connection)
+    Entry.objects.create(label="written")
+
+
+def test_blocks_are_restored_as_if_nothing_had_happened(transactional_db):
+    def refuse(*args):
+        raise ValueError("refused")
+
+    with transaction.atomic():
+        blocks = connection_state.Blocks.of(connection)
+        with connection.execute_wrapper(refuse), pytest.raises(ValueError, match="refused"), transaction.atomic():
+            Entry.objects.create(label="refused")
+        blocks.restore(connection)
+        Entry.objects.create(label="written")
+    assert Entry.objects.get().label == "written"
+
+
+def test_wrappers_of_statements_are_those_through_which_each_goes(transactional_db):
+    seen = []
+
+    def note(execute, *args):
+        seen.append(args[0])
+        return execute(*args)
+
+    before = connection_state.statement_wrappers(connection)
+    try:
+        connection_state.set_statement_wrappers(connection, [note])
+        Entry.objects.count()
+    finally:
+        connection_state.set_statement_wrappers(connection, before)
+    assert len(seen) == 1
+    assert connection_state.statement_wrappers(connection) is before
+
+
+def test_discarded_connection_is_as_new_whatever_was_left_on_it(own_connection):
+    wrapper = own_connection
+    wrapper.set_autocommit(False)
+    wrapper.execute_wrappers.append(lambda execute, *args: execute(*args))
+    wrapper.run_on_commit.append((set(), lambda: None, False))
+    wrapper.needs_rollback = True
+    wrapper.in_atomic_block = True
+
+    connection_state.discard(wrapper)
+
+    assert connection_state.driver_of(wrapper) is None
+    wrapper.ensure_connection()
+    state = {name: vars(wrapper)[name] for name in ATTRIBUTES if name != "close_at"}
+    assert state == {name: value for name, value in ATTRIBUTES.items() if name != "close_at"}
+
+
+def test_connection_pretends_to_be_new_and_is_afterwards_what_it_was(db):
+    own = connections["default"]
+    before = {name: vars(own)[name] for name in ATTRIBUTES}
+    with connection_state.pretending_to_be_new(own, {"close": lambda: None}):
+        assert not connection_state.is_in_transaction(own)
+        assert connection_state.commit_hooks(own) == []
+    assert {name: vars(own)[name] for name in ATTRIBUTES} == before
+    assert "close" not in vars(own)
+
+
+def test_nobody_else_touches_these_attributes():
+    others = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {node.attr}"
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "connection_state.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {*ATTRIBUTES, "_close"}
+    ]
+    assert not others
