@@ -11,18 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Timer
 
-#: A peer that has said nothing for so long is asked, so often, so many times; in seconds.
-KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-
-#: For how long what was sent may stay unacknowledged, in milliseconds.
-KEEP_ALIVE_UNACKNOWLEDGED = {"TCP_USER_TIMEOUT": 25_000}
+#: A peer that has said nothing for so long is asked, so often, so many times; in seconds. And for how long what was sent
+#: may stay unacknowledged, in milliseconds.
+KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 
 
 def keep_alive(descriptor: int) -> None:
     """Have the kernel notice within half a minute that the host at the other end of a connection is gone."""
     with suppress(OSError), _socket(descriptor) as connection:  # it is no TCP connection, or it is gone already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in {**KEEP_ALIVE, **KEEP_ALIVE_UNACKNOWLEDGED}.items():
+        for name, value in KEEP_ALIVE.items():
             if hasattr(socket, name):  # not every system has all of them
                 connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 

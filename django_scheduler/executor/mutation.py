@@ -116,10 +116,10 @@ class MutationExecution(FunctionExecution):
         # An error of a receiver's statement would break the transaction, and what it writes would be part of it. So
         # nothing reaches the database, although Django thinks that what was refused has failed in the transaction.
         connection = self.database.connection
-        blocks = connection_state.Blocks.of(connection)
+        savepoints = connection_state.savepoints(connection)
         with connection.execute_wrapper(_refuse_statement):
             signals.send(signals.function_started, **self._as_told())
-        blocks.restore(connection)
+        connection_state.restore_savepoints(connection, savepoints)
 
     def make_budget(self) -> Budget:
         return MutationBudget(self.function.timeout, self.database, self._give_up)

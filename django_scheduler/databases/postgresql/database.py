@@ -250,9 +250,6 @@ class PostgreSQL(Database):
         return state == "57P01" or (state == "57014" and "statement timeout" not in str(error))
 
     def _is_passing(self, error: BaseException) -> bool:
+        # A cancel may have meant another function of this session. The site's own statement_timeout would be met again.
         state = sqlstate(error) or ""
-        if state == "57014":
-            # A cancel may have meant another function of this session. The site's own statement_timeout has
-            # no state of its own, and would be met again.
-            return "statement timeout" not in str(error)
-        return state == "55P03" or state.startswith("53")  # lock not available, insufficient resources
+        return self.is_interruption(error) or state == "55P03" or state.startswith("53")  # lock, or lack of resources
