@@ -152,10 +152,12 @@ class Executor:
         self.stop()
         process_is_ending.set()
         self._stopped.set()
-        self._make_last_records(
-            lambda: record_lost(self._database, self.name, "its executor was stopped before it ended"),
-            self._registration.unregister,
-        )
+
+        def record() -> None:
+            record_lost(self._database, self.name, "its executor was stopped before it ended")
+            self._registration.unregister()
+
+        self._make_last_record(record)
 
     def _work(self, number: int, worker: Worker) -> None:
         with self._flight_recorder.recording(number):
@@ -170,17 +172,12 @@ class Executor:
             deadline = time.monotonic() + PATIENCE
             for thread in self._side_tasks:
                 thread.join(max(0.0, deadline - time.monotonic()))
-            self._make_last_records(self._registration.unregister)
+            self._make_last_record(self._registration.unregister)
 
-    def _make_last_records(self, *records: Callable[[], None]) -> None:
+    def _make_last_record(self, record: Callable[[], None]) -> None:
         """Record what is left to record, if the database answers in time."""
-
-        def run() -> None:
-            for record in records:
-                record()
-
         try:
-            run_in_background(run, timeout=PATIENCE)
+            run_in_background(record, timeout=PATIENCE)
         except Exception as error:
             message = "Executor %s could not remove its row from the database, which the next executor will do: %r"
             self._log(logging.WARNING, message, error)

@@ -158,12 +158,8 @@ class Poller:
         """Log, once, that the queue has been paused or resumed."""
         if lane.is_paused:
             self._paused_queues.add(lane.queue)
-            log(
-                logging.WARNING,
-                "The queue %r is paused: what is due in it waits until it is resumed",
-                lane.queue,
-                queue=lane.queue,
-            )
+            message = "The queue %r is paused: what is due in it waits until it is resumed"
+            log(logging.WARNING, message, lane.queue, queue=lane.queue)
         else:
             self._paused_queues.remove(lane.queue)
             log(logging.INFO, "The queue %r is served again", lane.queue, queue=lane.queue)

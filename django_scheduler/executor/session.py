@@ -13,7 +13,13 @@ from django.dispatch import receiver
 
 from django_scheduler.databases import Database, connection_state
 
-_this_thread = threading.local()
+
+class _ThisThread(threading.local):
+    #: That of the session that the thread is in, if it is in one.
+    database: Database | None = None
+
+
+_this_thread = _ThisThread()
 
 
 @contextmanager
@@ -23,7 +29,7 @@ def executor_session(database: Database) -> Iterator[None]:
     One session may lie within another: an action may execute a function by its id, as a fleet does that executes at
     once.
     """
-    outer = _this_database()
+    outer = _this_thread.database
     connection = connections[database.using]
     wrappers = connection_state.statement_wrappers(connection)  # of whoever is about to pop them
     connection.close()
@@ -36,16 +42,10 @@ def executor_session(database: Database) -> Iterator[None]:
         connection_state.set_statement_wrappers(connection, wrappers)
 
 
-def _this_database() -> Database | None:
-    """Return the database of the session that this thread is in, if it is in one."""
-    database: Database | None = getattr(_this_thread, "database", None)
-    return database
-
-
 @receiver(connection_created)
 def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     # Also a connection that is made anew within a function, after a body or an error has closed the old one.
-    database = _this_database()
+    database = _this_thread.database
     if database is not None and connection is connections[database.using]:
         connection_state.keep_open(connection)
         database.prepare_session()
@@ -53,7 +53,7 @@ def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 
 def tidy_connections(using: str) -> None:
     """Leave nothing of one function to the next one, if this thread is in an executor's session."""
-    if _this_database() is None:
+    if _this_thread.database is None:
         return  # a test's own, whose transaction would go with them
     reset_queries()
     connection = connections[using]

@@ -199,14 +199,8 @@ class Worker:
 
     def _recover_from(self, error: BaseException) -> None:
         wait = self._waits_after_failure.next()
-        log(
-            logging.ERROR,
-            "The executor could not work and tries again in %.1f s: %s",
-            wait,
-            error,
-            error=error,
-            executor=self.executor_name,
-        )
+        message = "The executor could not work and tries again in %.1f s: %s"
+        log(logging.ERROR, message, wait, error, error=error, executor=self.executor_name)
         connection_state.discard(self.database.connection)
         self.stopping.wait(wait)
 

@@ -38,7 +38,7 @@ ROWS_PER_STATEMENT = 1_000
 
 LARGEST_ID = 2**63 - 1
 
-_CANCEL_OUTCOMES = {
+_RESULTS = {
     **{state.value: InterventionResult.DONE for state in UNFINISHED},
     State.CANCELED.value: InterventionResult.CANCELED,
 }
@@ -97,12 +97,12 @@ def cancel_each(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]
     """Cancel those of the functions that have not finished, and return what became of each."""
 
     def cancel_them() -> dict[int, InterventionResult]:
-        outcomes = dict.fromkeys(ids, InterventionResult.GONE)
+        results = dict.fromkeys(ids, InterventionResult.GONE)
         database_for(using).lock_rows(ids)
         for pk, state in _current_rows(using).filter(pk__in=ids).order_by("pk").values_list("pk", "state"):
-            outcomes[pk] = _CANCEL_OUTCOMES.get(state, InterventionResult.FINISHED)
-        _mark_canceled(using, [pk for pk, outcome in outcomes.items() if outcome is InterventionResult.DONE])
-        return outcomes
+            results[pk] = _RESULTS.get(state, InterventionResult.FINISHED)
+        _mark_canceled(using, [pk for pk, result in results.items() if result is InterventionResult.DONE])
+        return results
 
     return in_transaction(using, cancel_them)
 

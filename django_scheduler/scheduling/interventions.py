@@ -47,7 +47,7 @@ class InterventionResult(Enum):
     GONE = "gone"
 
 
-_OUTCOMES = {
+_RESULTS = {
     State.PENDING.value: InterventionResult.RUNNING,
     State.IN_PROGRESS.value: InterventionResult.IN_PROGRESS,
     State.CANCELED.value: InterventionResult.CANCELED,
@@ -75,9 +75,7 @@ def _move(using: str, ids: Sequence[int], time: timedelta | datetime) -> dict[in
             transitions.RESCHEDULE.apply_to_rows(database_for(using), rows, {"due_time": time})
         transaction.on_commit(partial(wakeup.send, using), using=using, robust=True)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=set(ids) - set(movable))
-        others = {
-            pk: _OUTCOMES.get(state, InterventionResult.FINISHED) for pk, state in rows.values_list("pk", "state")
-        }
+        others = {pk: _RESULTS.get(state, InterventionResult.FINISHED) for pk, state in rows.values_list("pk", "state")}
         return dict.fromkeys(ids, InterventionResult.GONE) | others | dict.fromkeys(movable, InterventionResult.DONE)
 
     return in_transaction(using, move)
@@ -98,19 +96,19 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
     """
 
     def schedule() -> dict[int, InterventionResult]:
-        outcomes = dict.fromkeys(ids, InterventionResult.GONE)
+        results = dict.fromkeys(ids, InterventionResult.GONE)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=ids).order_by("pk")
         finished: dict[int, NewRow] = {}
         for pk, name, kind, state, args in rows.values_list("pk", "name", "kind", "state", "args"):
             if state in UNFINISHED:
-                outcomes[pk] = InterventionResult.UNFINISHED
+                results[pk] = InterventionResult.UNFINISHED
             elif row := _row(name, kind, to_json(args)):
-                outcomes[pk] = InterventionResult.DONE
+                results[pk] = InterventionResult.DONE
                 finished[pk] = row
             else:
-                outcomes[pk] = InterventionResult.MISSING
+                results[pk] = InterventionResult.MISSING
         _write(using, finished)
-        return outcomes
+        return results
 
     return in_transaction(using, schedule)
 

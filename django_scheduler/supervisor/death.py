@@ -52,14 +52,8 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
             return
         except (DatabaseError, InterfaceError) as error:
             wait = waits.next()
-            log(
-                logging.WARNING,
-                "What the dead executor %s has left behind could not be recorded yet, trying again in %.1f s: %s",
-                executor_name,
-                wait,
-                error,
-                executor=executor_name,
-            )
+            message = "What the dead executor %s has left behind could not be recorded yet, trying again in %.1f s: %s"
+            log(logging.WARNING, message, executor_name, wait, error, executor=executor_name)
         finally:
             connections.close_all()
         time.sleep(wait)
@@ -68,7 +62,8 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
 def _count_crash(database: Database, function_id: int, executor_name: str, end: str) -> int:
     """Count this process, and return how many have died in the body; 0 if it is no pending mutation."""
     while True:
-        row = _pending(database, function_id)
+        rows = ScheduledFunction.objects.using(database.using).filter(pk=function_id, state=State.PENDING)
+        row = rows.only("crashes", "attempts").first()
         if row is None:
             return 0
         count = row.crashes + 1
@@ -81,11 +76,6 @@ def _count_crash(database: Database, function_id: int, executor_name: str, end: 
         }
         if transitions.COUNT_CRASH.apply(database, function_id, changes, seen={"crashes": row.crashes}):
             return count
-
-
-def _pending(database: Database, function_id: int) -> ScheduledFunction | None:
-    rows = ScheduledFunction.objects.using(database.using)
-    return rows.filter(pk=function_id, state=State.PENDING).only("crashes", "attempts").first()
 
 
 def _culprit(crashes: dict[int, int]) -> int | None:

@@ -15,7 +15,7 @@ wait, which doubles each time.
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
 from multiprocessing.connection import wait
@@ -73,7 +73,7 @@ class Supervisor:
                 break
             self._wait(signals, INTERVAL if meanwhile else None)
             for slot in self._slots:
-                for process in tuple(slot.processes):
+                for process in slot.processes:
                     self._look_at(process, slot)
             if meanwhile:
                 meanwhile()
@@ -120,13 +120,8 @@ class Supervisor:
         had_asked = process.replacement_reason
         process.receive()
         if process.replacement_reason and not had_asked:
-            log(
-                logging.INFO,
-                "Executor %s %s, and is being replaced",
-                process.executor_name,
-                process.replacement_reason,
-                executor=process.executor_name,
-            )
+            name, reason = process.executor_name, process.replacement_reason
+            log(logging.INFO, "Executor %s %s, and is being replaced", name, reason, executor=name)
         if process.has_ended:
             self._remove(process, slot)
 
@@ -177,12 +172,8 @@ class Slot:
         self._is_closed = False
 
     @property
-    def processes(self) -> Iterator[ChildProcess]:
-        yield from self._ending
-        if self._current:
-            yield self._current
-        if self._replacement:
-            yield self._replacement
+    def processes(self) -> list[ChildProcess]:
+        return [process for process in (*self._ending, self._current, self._replacement) if process]
 
     @property
     def seconds_until_start(self) -> float | None:

@@ -86,19 +86,18 @@ class PostgreSQL(Database):
         # each lane from where it began skips them: with 100,000 of them 0.1 ms instead of 30.
         due_in = self._seconds_until("head.due_time")
         columns = [[getattr(lane, column) for lane in lanes] for column in ("queue", "priority", "due_time")]
-        with self.connection.cursor() as cursor:
-            cursor.execute(
+        return self._read_lanes(
+            Sql(
                 f"SELECT lane.queue, lane.priority, {due_in.text}, head.due_time, head.id, {is_paused('lane')}"
                 " FROM unnest(%s::text[], %s::int[], %s::timestamptz[]) AS lane (queue, priority, due_time)"
                 f" CROSS JOIN LATERAL (SELECT due_time, id FROM {TABLE} WHERE state = 'pending'"
                 " AND queue = lane.queue AND priority = lane.priority AND due_time >= lane.due_time"
                 " AND id <> ALL(%s::bigint[]) ORDER BY due_time, id LIMIT 1) AS head",
-                [*due_in.params, *columns, list(besides)],
+                *due_in.params,
+                *columns,
+                list(besides),
             )
-            return [
-                Lane(queue, priority, float(due_in_seconds), due_time, first_id, paused)
-                for queue, priority, due_in_seconds, due_time, first_id, paused in cursor.fetchall()
-            ]
+        )
 
     def change_each(
         self, rows: Sequence[Mapping[str, Any]], changes: Mapping[str, Any], *, only_if: Mapping[str, Any]
