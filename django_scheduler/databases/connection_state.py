@@ -86,7 +86,7 @@ def statement_wrappers(connection: BaseDatabaseWrapper) -> list[StatementWrapper
 def set_statement_wrappers(connection: BaseDatabaseWrapper, wrappers: Sequence[StatementWrapper]) -> None:
     """Have every statement go through these wrappers, and no others.
 
-    A list is used as it is, so that whoever has added to it can remove what was added.
+    A list is used as it is, so that the code that has added a wrapper can remove it.
     """
     connection.execute_wrappers = wrappers if isinstance(wrappers, list) else list(wrappers)
 

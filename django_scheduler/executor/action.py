@@ -8,7 +8,7 @@ When the worker dies the row stays ``in_progress`` until the executor is known t
 ``failed``, ``lost``: see ``recovery.py``. If this executor was only thought to be gone, or the action was
 canceled, the end of the body finds the row decided and is dropped.
 
-COMMIT of the claim lost on the way: the row is locked, which waits for a server that is still committing, and read.
+COMMIT of the claim got no answer: the row is locked, which waits for a server that is still committing, and read.
 If it names this executor and this attempt, the claim had taken effect and the body starts now; nobody else can
 have started it, because nobody else has this name. As long as the row cannot be read we do not know, and ask again.
 

@@ -6,7 +6,7 @@ it reaches anything but the body.
 * ``is_exceeded`` is set under the budget's lock, only as long as the body has not ended, and never unset. ``call``
   raises ``TimedOut`` at its end if it is set, also if the body has caught everything and returned.
 * How a body is stopped depends on what it is. A mutation: see below. An async action is canceled. A synchronous action
-  cannot be stopped, because nobody knows what it is doing: it asks ``ctx.canceled``.
+  cannot be stopped safely, because it may be doing anything: it asks ``ctx.canceled``.
 * An exception that is raised in a thread from outside arrives at the thread's next instruction, or after the next hour
   if it is in C code. So that it never arrives in our own code, ``_leave`` first forbids, under the lock, that another
   one is raised, and then takes back one that has not arrived. Should it arrive in ``_leave``, that begins again.
@@ -101,12 +101,12 @@ class Budget:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time is up, even if nobody has noticed yet."""
+        """Return whether the time is up, even if the watchdog has not noticed it yet."""
         return time.monotonic() >= self._ends_at
 
     @cached_property
     def error(self) -> TimedOut:
-        """The error that is recorded once the time is up."""
+        """Return the error that is recorded once the time is up."""
         assert self.timeout is not None
         return TimedOut(f"its body ran for longer than the {self.timeout.total_seconds():g} s that it may.")
 

@@ -1,4 +1,4 @@
-"""Execution by id: one scheduled function, executed now, in this thread, by whoever was sent its id.
+"""Execution by id: a process that was sent the id of a scheduled function executes it now, in this thread.
 
 The promises are those of an executor, because the record makes them: the function is claimed under its lock, only
 while it is pending, and it is executed in the same three moments. So it does not matter how often an id is sent, nor
@@ -51,7 +51,7 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
     if connection_state.is_in_transaction(connections[using]):
         raise SchedulerError(f"The scheduled function {function_id} cannot be executed inside of a transaction.")
     # Nothing of the caller's context reaches the function: neither what runs there, nor an event loop that waits for
-    # us, whose thread an async function would wait for in turn.
+    # us, and whose thread an async function would wait for.
     return Context().run(_execute_in_session, function_id, database_for(using))
 
 
@@ -84,7 +84,7 @@ class _Membership:
     """This process's row among the executors of one database, and what keeps it alive."""
 
     def __init__(self, database: Database) -> None:
-        # What runs in which thread of this process, only the fleet knows.
+        # The fleet decides what runs in which thread of this process, so we record nothing about it.
         self.registration = Registration(database, queues=[], concurrency=1, running=list)
         self.registration.register()
         self._stopping = threading.Event()

@@ -61,7 +61,7 @@ class Execution(ABC):
 
     @abstractmethod
     def after_rollback(self, error: BaseException) -> None:
-        """Do what is done once ``error`` has ended it: it is rolled back, unless its COMMIT was lost on the way."""
+        """Do what is done once ``error`` has ended it: it is rolled back, unless its COMMIT got no answer."""
 
 
 class SingleExecution(Execution):
@@ -165,7 +165,7 @@ class SingleExecution(Execution):
         }
 
     def log_dropped(self, what: str) -> None:
-        """Log that somebody else has decided meanwhile: a cancel, or an executor that took this one for gone."""
+        """Log that another has decided meanwhile: a cancel, or an executor that took this one for gone."""
         state = self.current_row().get("state", "deleted")
         self.log(logging.WARNING, "%s is dropped, because the function is already %s", what, state)
 

@@ -29,7 +29,7 @@ group is interrupted as a mutation alone is: all of it vanishes, the cancel has 
 The locks are not held for long: a group begins no further body once ``LONGEST`` has passed, and releases the rows
 that it has not come to.
 
-COMMIT lost on the way: the members have all committed or all vanished, so one row tells it for all.
+COMMIT got no answer: the members have all committed or all vanished, so one row tells it for all.
 
 How many members a group has is learned (``GroupSize``): one, and twice as many each time that it turned out well. The
 workers of an executor share what they have learned of a lane, so that it is learned once; a lane with a single function
@@ -129,7 +129,7 @@ class MutationGroup(Execution):
                 if time.perf_counter() - self._began > LONGEST:
                     break
         self.computing_share = (time.thread_time() - began_to_compute) / (time.perf_counter() - self._began)
-        self._members = self.begun  # the others go on to whoever claims them next, also while the hooks run here
+        self._members = self.begun  # other workers may claim the others, also while the hooks run here
         if not self._database.has_one_writer:
             self.release_claim_lock()  # what is left is to wait for the database
         if not transitions.SUCCEED.apply_to_each(self._database, successes, {"executor": self._executor_name}):
@@ -188,7 +188,7 @@ class GroupWatch(TransactionWatch):
     _has_refused = False
 
     def refuse_what_is_special(self) -> None:
-        """Raises ``GroupEnded`` unless the last body has only done what ends with it."""
+        """Raise ``GroupEnded`` unless the last body has only done what ends with it."""
         if self.has_seen_errors or self._has_refused or not self.would_commit_so_far():
             raise GroupEnded("the body has done what concerns the whole transaction")
 
@@ -227,9 +227,9 @@ class GroupSize:
         self._grows_from = time.monotonic() + FOR_A_WHILE
 
     def keeps_claim_lock(self, members: int) -> bool:
-        """Return whether a group should compute without other threads beside it, because they share Python's lock.
+        """Return whether the worker of a group should keep the claim lock, because threads share Python's lock.
 
-        It is found out by trying, every ten seconds, because with others beside it every thread waits.
+        Whether that helps is found out by trying, every ten seconds: beside other threads, every thread waits.
         """
         return members >= LARGE and time.monotonic() >= self._waits_until
 

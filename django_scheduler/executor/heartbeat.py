@@ -78,7 +78,7 @@ class Registration:
 
 @cache
 def host() -> str:
-    """Return the host's name, for people."""
+    """Return the host's name."""
     return socket.gethostname()
 
 

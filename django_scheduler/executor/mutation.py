@@ -15,15 +15,15 @@ How it can end, and why that holds in each case:
 * A transient error (deadlock, serialization failure, lost connection, lock timeout, ``TransientError``):
   likewise, but what is recorded is one attempt more and a later due time.
 * The body catches a database error and goes on, or ends the transaction in another way: ``success`` would lie.
-  ``transaction_watch.py`` notices, and what is left is rolled back: retried if what broke it was transient, else
+  ``transactions/watch.py`` notices, and what is left is rolled back: retried if what broke it was transient, else
   ``failed``.
 * Its time is up: the same as an error of the body, ``failed``, ``timeout``. If the body does not end, its session is
   ended for it, so the transaction vanishes, and the record is made by another thread, on the same conditions; the
-  end of the body then finds the function decided. See ``budget.py`` and ``mutation_budget.py``.
+  end of the body then finds the function decided. See ``budget.py``.
 * COMMIT reports an error, as a deferred constraint does: the same as an error of the body.
-* The connection is lost during COMMIT: nobody knows. The retry that is then recorded on a new connection asks
-  for ``pending``. If the server is still committing, it waits for the lock. If it finds the row, the transaction
-  had vanished; if not, the row says ``success``, with this executor's name.
+* The connection is lost during COMMIT: it is not known whether it took effect. The retry that is then recorded on a
+  new connection asks for ``pending``. If the server is still committing, it waits for the lock. If it finds the row,
+  the transaction had vanished; if not, the row says ``success``, with this executor's name.
 
 Django runs the hooks of ``on_commit`` while it leaves ``atomic``, where an exception of theirs looks like one of
 COMMIT. So they are taken out before, and run afterwards, where they can change nothing.

@@ -18,7 +18,7 @@ A thread that has claimed releases the lock and executes. Only after it has clai
 the lock for a moment more, because threads that run short bodies at the same time take Python's one lock from each
 other (measured on PostgreSQL with eight threads: 1,600 inserts a second, and 2,700 like this). So the next thread
 begins when these bodies have run, and what is left is to wait for COMMIT. But one of the bodies may wait as well, for
-whatever and for however long. So the lock is kept for so long only, and then whoever waits for it takes it.
+anything and for any time. So the lock is kept for a limited time only, and then the next thread that waits takes it.
 (``GroupSize`` in ``grouping.py`` knows when it is kept.)
 """
 
@@ -42,8 +42,8 @@ TRUST = 0.5
 #: A look at everything that took longer is repeated only after ten times as long, but at least twice a second.
 LONG_LOOK, LONGEST_REST = 0.02, 0.5
 
-#: How often due functions that others have locked are looked at again, in seconds. Nobody tells when an executor
-#: elsewhere dies and its locks go.
+#: How often due functions that others have locked are looked at again, in seconds. There is no wake-up when
+#: an executor elsewhere dies and its locks go.
 LOCKED_INTERVAL = 0.5
 
 
@@ -116,7 +116,7 @@ class Poller:
         return None
 
     def found_all_locked(self, due: list[Lane]) -> None:
-        """Sleep, because every due function is locked by somebody: others execute them, or cancel them."""
+        """Sleep, because every due function is locked: others execute them, or cancel them."""
         self._only_lane = None
         self._only_known_until = 0.0
         if not self._has_looked:
@@ -225,7 +225,7 @@ class ClaimLock:
             return self._holding
 
     def end(self, holding: "Holding", *, after: float) -> None:
-        """Do nothing if somebody else holds the lock by now."""
+        """Release the lock, or shorten the time with it; do nothing if another thread holds it by now."""
         with self._changed:
             if self._holding is not holding:
                 return
@@ -233,7 +233,7 @@ class ClaimLock:
                 holding.ends_at = time.monotonic() + after
             else:
                 self._holding = None
-            self._changed.notify()  # one of those who wait takes it, or learns until when to wait
+            self._changed.notify()  # one of the threads that wait takes it, or learns until when to wait
 
 
 class Holding:

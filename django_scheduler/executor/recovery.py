@@ -10,7 +10,7 @@ the processor.
 
 Its row is locked, judged again, and deleted in one transaction with the record of its actions: of several
 executors that notice, one does it. An executor that was thought to be gone and is not registers again with its
-next heartbeat. What it claims in between belongs to nobody on record, so such actions are given the same time.
+next heartbeat. What it claims in between belongs to no executor on record, so such actions are given the same time.
 
 Mutations need none of this: their lock went with their executor's connection.
 """
@@ -35,7 +35,7 @@ def recover_lost_actions(database: Database) -> None:
 
 
 def record_lost(database: Database, executor_name: str, reason: str) -> None:
-    """Record as lost whatever this executor is executing."""
+    """Record as lost the actions that this executor is executing."""
     _record_lost(database, _in_progress(database).filter(executor=executor_name), reason)
 
 

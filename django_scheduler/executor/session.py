@@ -31,7 +31,7 @@ def executor_session(database: Database) -> Iterator[None]:
     """
     outer = _this_thread.database
     connection = connections[database.using]
-    wrappers = connection_state.statement_wrappers(connection)  # of whoever is about to pop them
+    wrappers = connection_state.statement_wrappers(connection)  # those who have added one will remove it
     connection.close()
     _this_thread.database = database
     try:

@@ -85,14 +85,14 @@ class Worker:
 
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
         if self.stopping.is_set():
-            return  # it is pending, and whoever comes next executes it
+            return  # it is pending, and another executor executes it
 
         def claim() -> Execution | None:
             self._asked_for = self._claimed = 1
             claimed = self.database.claim_again(function_id)
             return None if claimed is None else self._execution_of(claimed)
 
-        self._execute(claim, Holding(self.claim_lock))  # releases nothing: somebody else has the lock by now
+        self._execute(claim, Holding(self.claim_lock))  # releases nothing: another worker has the lock by now
 
     def _execute(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
         """Claim and execute, in one transaction, and return whether there was anything to claim."""
@@ -186,7 +186,7 @@ class Worker:
             if isinstance(each, MutationExecution):
                 self.experience.note_duration(each.name, each.duration)
         if len(executed) < self._claimed:
-            self.poller.wake_up()  # the others were locked, and whoever looked meanwhile has gone to sleep
+            self.poller.wake_up()  # the others were locked, so a worker that looked meanwhile sleeps
 
     def _note_failure(self, execution: Execution) -> None:
         self._size.went_wrong()

@@ -10,7 +10,7 @@ completion one wins, and the other finds nothing to change.
   ``in_progress``, finds nothing.
 * A mutation that is executing holds its row's lock until it has committed or vanished, so the update has to
   wait. On PostgreSQL we do not let it: the executor is interrupted, its transaction vanishes, and the lock is
-  free (see ``databases/interruption.py``). An interrupted mutation that we then do not cancel after all,
+  free (see ``databases/postgresql/interruption.py``). An interrupted mutation that we then do not cancel after all,
   because our own transaction rolls back, is pending with one more attempt: its executor took the interruption
   for a transient error, waited for our lock to record that, and found the row as it was.
 * Elsewhere the update waits for the mutation's end, and the database's own lock timeout applies.

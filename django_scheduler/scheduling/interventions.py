@@ -30,7 +30,7 @@ from django_scheduler.values import to_json
 
 
 class InterventionResult(Enum):
-    """What became of a function that somebody wanted to change."""
+    """Says what became of a function that somebody wanted to change."""
 
     DONE = "done"
     #: A mutation that executes right now, or an action that begins to: it is too late.

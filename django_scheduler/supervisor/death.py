@@ -1,13 +1,13 @@
-"""The record of what a dead process leaves behind.
+"""Record what a process that has died leaves behind.
 
 Its actions are recorded as lost, and the row of its executor is removed, as ``executor/recovery.py`` does it: the
 supervisor only does so at once.
 
-Its mutations have vanished with their transactions, and whoever comes first claims them again. But one of those whose
+Its mutations have vanished with their transactions, and the next executor claims them again. But one of those whose
 bodies were running may have killed the process, and would kill the next one too. So the row of each of them counts the
 processes that died in its body, which outlives this supervisor as well; and a mutation fails in whose body three
-have died. Which one, where several were running? One that runs for long may be in its body each time, and be innocent.
-So a mutation is blamed only if its count is higher than those of all others that were running this time. Until then
+have died. Which one, where several were running? One that runs for long may be in its body each time, and not be the
+cause. So a mutation fails only if its count is higher than those of all others that were running this time. Until then
 they are due again at random times, later each time, and run at the same time less and less.
 
 Another executor may execute the row before it is counted. Then the count waits for its lock, and finds either that the
@@ -70,7 +70,7 @@ def _count_crash(database: Database, function_id: int, executor_name: str, end: 
         changes = {
             "crashes": count,
             "attempts": row.attempts + 1,
-            # The first time it is mostly innocent: somebody has killed the process.
+            # The first time it is mostly not the cause: the process was killed from outside.
             "due_time": backoff(count) if count > 1 else timedelta(0),
             "error": _error(executor_name, end, count),
         }

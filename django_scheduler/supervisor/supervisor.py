@@ -1,8 +1,8 @@
-"""The supervisor: as many child processes as asked for execute, whatever happens to one, until it is told to stop.
+"""The supervisor: it keeps as many child processes executing as were asked for, until it is told to stop.
 
-A Python process uses about one core, so whoever needs more of them needs several processes. And a process may die:
-a body that crashes takes all threads with it, and its function, whose transaction vanishes, is due again at once.
-Somebody has to survive who starts another process, and counts. So a single process has a supervisor too.
+A Python process uses about one core, so to use more of them takes several processes. And a process may die: a body that
+crashes ends all of its threads, and its function, whose transaction vanishes, is due again at once. A process that
+survives has to start another one, and to count. So a single process has a supervisor too.
 
 The supervisor executes nothing, and holds no connection while nothing dies.
 
@@ -177,7 +177,7 @@ class Slot:
 
     @property
     def seconds_until_start(self) -> float | None:
-        """How long it is until another process has to be started; ``None`` where none has to."""
+        """Return how long it is until another process has to be started; ``None`` where none has to."""
         if self._is_closed or self._replacement or (self._current and not self._current.replacement_reason):
             return None
         return max(0.0, self._not_before - time.monotonic())

@@ -186,7 +186,7 @@ class PostgreSQL(Database):
             with connection.cursor() as cursor:
                 if listening.shares_sessions(self.using, connection):
                     self._poll_instead()
-                    wake()  # who sleeps now sleeps for too long
+                    wake()  # workers that sleep now would sleep for too long
                     return
                 cursor.execute("SELECT set_config('application_name', %s, false)", [f"{APPLICATION_NAME} listener"])
                 cursor.execute(f"LISTEN {CHANNEL}")
@@ -199,7 +199,7 @@ class PostgreSQL(Database):
         self._cannot_listen = True
         self.poll_interval = POLL_INTERVAL_WITHOUT_WAKEUPS
         warn(
-            "The database %r is behind a connection pooler that gives nobody a session of his own (PgBouncer in"
+            "The database %r is behind a connection pooler that gives no client a session of its own (PgBouncer in"
             " transaction mode), so wake-ups of other processes cannot be heard. The executor looks every %g seconds"
             " instead. To be prompt, connect it to the server itself, or to a pool in session mode.",
             self.using,
