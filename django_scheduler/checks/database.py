@@ -1,7 +1,8 @@
 """The database in which functions are scheduled: its part of ``DATABASES``, and what it says of itself.
 
-The checks of the settings connect to nothing. What is registered ``on_database`` is called if the database answers, and
-only with ``check --deploy --database``: neither ``check`` nor ``migrate`` may need the tables that are about to be made.
+The checks of the settings connect to nothing. What is registered ``on_database`` is called if the database answers,
+and only with ``check --deploy --database``: neither ``check`` nor ``migrate`` may need the tables that are about to be
+made.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator

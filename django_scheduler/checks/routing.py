@@ -71,8 +71,8 @@ def check_mutations_write_where_they_are_recorded(**kwargs: Any) -> Iterator[Che
         elsewhere = sorted(model.__name__ for model in _models(app_label) if router.db_for_write(model) != alias)
         if elsewhere:
             yield Warning(
-                f"{', '.join(sorted(names))}: what these mutations write to {', '.join(elsewhere)} is not in the database {alias!r},"
-                " and so not in the transaction that makes their effects happen exactly once.",
+                f"{', '.join(sorted(names))}: what these mutations write to {', '.join(elsewhere)} is not in the"
+                f" database {alias!r}, and so not in the transaction that makes their effects happen exactly once.",
                 hint="Route the app django_scheduler to the same database; or schedule these with"
                 " ctx.scheduler.using(alias) and run an executor for that database, and silence this.",
                 id="django_scheduler.W004",
