@@ -133,7 +133,7 @@ class OverviewAdmin(SchedulerAdmin):
             "upcoming": upcoming,
             "failures": failures,
             "recent": recent,
-            "slowest": statistics.slowest(recent.value.speeds) if recent.value else [],
+            "slowest": recent.value.slowest if recent.value else [],
             "clock_difference": clock_difference,
             "clocks_differ": abs(clock_difference or 0.0) > CLOCKS_APART,
             "may_pause": may_pause(request),

@@ -63,14 +63,12 @@ def _decide_about_slot(database: Database, cron_id: int) -> bool:
         cron.next_time = cron.next_slot(now)
     elif unfinished is None:
         decision = decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
-        _record_passed_over(database, cron, decision, CronRunState.MISSED, now)
+        _advance(database, cron, decision, CronRunState.MISSED, now)
         if decision.run is not None:
             schedule_run(database, cron, now, slot=decision.run)
-        _advance(cron, decision)
     elif cron.next_time > unfinished.time:
         decision = skip(cron.schedule, cron.next_time, now, anchor=cron.anchor)
-        _record_passed_over(database, cron, decision, CronRunState.SKIPPED, now)
-        _advance(cron, decision)
+        _advance(database, cron, decision, CronRunState.SKIPPED, now)
     else:
         return False
     cron.save(using=database.using)
@@ -89,7 +87,9 @@ def schedule_run(
     return function_id
 
 
-def _record_passed_over(database: Database, cron: Cron, decision: Decision, state: CronRunState, now: datetime) -> None:
+def _advance(database: Database, cron: Cron, decision: Decision, state: CronRunState, now: datetime) -> None:
+    """Move a cron beyond the slots that are decided, and record with this state those that have no run."""
+    cron.last_slot, cron.next_time = decision.last_slot, decision.next_time
     streak = decision.passed_over
     # Slots in a row are logged once: a cron that runs every second may be held up for an hour.
     if streak is not None and history.record_passed_over(database, cron, streak, state, now):
@@ -102,11 +102,6 @@ def _record_passed_over(database: Database, cron: Cron, decision: Decision, stat
             "its previous run is unfinished" if state is CronRunState.SKIPPED else "no executor was running",
             cron=cron.name,
         )
-
-
-def _advance(cron: Cron, decision: Decision) -> None:
-    cron.last_slot = decision.last_slot
-    cron.next_time = decision.next_time
 
 
 def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
@@ -122,8 +117,7 @@ def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
         try:
             if cron.paused_time is None:
                 decision = decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
-                _record_passed_over(database, cron, decision, CronRunState.MISSED, now)
-                _advance(cron, decision)
+                _advance(database, cron, decision, CronRunState.MISSED, now)
                 slot = decision.run
         except InvalidSchedule as problem:
             history.pause(cron, f"Its schedule cannot be computed: {problem}", now)

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.databases import Database
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.models import UNCHECKED, ScheduledFunction
 
 LONGEST_NAME = 150
 LONGEST_REASON = 1_000
@@ -62,13 +62,7 @@ class Cron(models.Model):
     last_slot = models.DateTimeField(_("last slot"), null=True)
     last_run_id: int | None
     last_run = models.ForeignKey(
-        "CronRun",
-        verbose_name=_("last run"),
-        null=True,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
-        related_name="+",
+        "CronRun", verbose_name=_("last run"), null=True, db_index=False, related_name="+", **UNCHECKED
     )
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
     paused_time = models.DateTimeField(_("paused"), null=True)
@@ -133,14 +127,8 @@ class CronRun(models.Model):
     slots = models.PositiveIntegerField(_("slots"), default=1)
     state = models.CharField(_("state"), max_length=16, choices=CronRunState.choices)
     function_id: int | None
-    # No constraint, because retention takes the function first.
     function = models.ForeignKey(
-        ScheduledFunction,
-        verbose_name=_("scheduled function"),
-        null=True,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        related_name="cron_runs",
+        ScheduledFunction, verbose_name=_("scheduled function"), null=True, related_name="cron_runs", **UNCHECKED
     )
     time = models.DateTimeField(_("decided"))
     completed_time = models.DateTimeField(_("completed"), null=True)

@@ -192,7 +192,9 @@ def _apply(database: Database, now: datetime) -> Changes:
             _update(database, cron, definition, now, changes)
     for cron in existing.values():
         if cron.origin == Origin.CODE and cron.removed_time is None and cron.name not in changes.invalid:
-            _remove(database, cron, now)
+            removed = _locked(database, cron)
+            removed.removed_time, removed.next_time = now, None
+            removed.save(using=database.using)
             changes.removed.append(cron.name)
     return changes
 
@@ -211,13 +213,6 @@ def _update(database: Database, cron: Cron, definition: Definition, now: datetim
         cron.next_time = cron.next_slot(now)
     cron.save(using=database.using)
     (changes.restored if was_removed else changes.changed).append(cron.name)
-
-
-def _remove(database: Database, cron: Cron, now: datetime) -> None:
-    cron = _locked(database, cron)
-    cron.removed_time = now
-    cron.next_time = None
-    cron.save(using=database.using)
 
 
 def _locked(database: Database, cron: Cron) -> Cron:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, ParamSpec, overload
 
@@ -97,8 +98,7 @@ class Crons:
 
         Raises ``UnknownCron``, ``CronDefinedInCode``, and what ``register`` raises.
         """
-        with transaction.atomic(using=self._alias):
-            cron = self._locked(name)
+        with self._changing(name) as cron:
             _refuse_what_is_in_code(cron, "changed")
             if function is not None or args is not None:
                 arguments = values.load_arguments(cron.function, cron.args) if args is None else dict(args)
@@ -106,7 +106,6 @@ class Crons:
                 cron.function, cron.args = target.name, stored_args(target, (), arguments)
             if schedule is not None:
                 self._reschedule(cron, checked_schedule(schedule).for_cron(name))
-            cron.save(using=self._alias)
         self._announce()
         return cron
 
@@ -115,18 +114,15 @@ class Crons:
 
         Raises ``UnknownCron``.
         """
-        with transaction.atomic(using=self._alias):
-            cron = self._locked(name)
+        with self._changing(name) as cron:
             history.pause(cron, reason, self._database.current_time())
-            cron.save(using=self._alias)
 
     def resume(self, name: str, /) -> None:
         """Resume a paused cron with its next slot. Those that came up meanwhile are not caught up with.
 
         Raises ``UnknownCron``.
         """
-        with transaction.atomic(using=self._alias):
-            cron = self._locked(name)
+        with self._changing(name) as cron:
             if cron.paused_time is None:
                 return
             cron.paused_time = None
@@ -134,7 +130,6 @@ class Crons:
             cron.failures = 0
             if cron.removed_time is None:
                 cron.next_time = cron.next_slot(self._database.current_time())
-            cron.save(using=self._alias)
         self._announce()
 
     def run_now(self, name: str, /) -> ScheduledFunctionId:
@@ -145,8 +140,7 @@ class Crons:
         Raises ``UnknownCron``, ``CronUnfinished`` if its previous run is unfinished, and what
         ``ctx.scheduler.run_after`` raises.
         """
-        with transaction.atomic(using=self._alias):
-            cron = self._locked(name)
+        with self._changing(name) as cron:
             if cron.state is CronState.REMOVED:
                 raise UnknownCron(f"The cron {name!r} is no longer in the code, so it does not run.")
             now = self._database.current_time()
@@ -155,9 +149,7 @@ class Crons:
                     f"The cron {name!r} cannot run now: its previous run, the scheduled function {run.function_id}, is"
                     " unfinished, and two never run at a time. Cancel that one, or wait for its end."
                 )
-            function_id = schedule_run(self._database, cron, now, caller=self._caller)
-            cron.save(using=self._alias)
-        return function_id
+            return schedule_run(self._database, cron, now, caller=self._caller)
 
     def delete(self, name: str, /) -> None:
         """Delete a cron and its history. A run that has begun goes on.
@@ -237,6 +229,14 @@ class Crons:
         if cron is None:
             raise _unknown(name)
         return cron
+
+    @contextmanager
+    def _changing(self, name: str) -> Iterator[Cron]:
+        """Lock a cron, and save it at the end, in one transaction. Raises ``UnknownCron``."""
+        with transaction.atomic(using=self._alias):
+            cron = self._locked(name)
+            yield cron
+            cron.save(using=self._alias)
 
     def _reschedule(self, cron: Cron, schedule: Schedule) -> None:
         before = (cron.every, cron.line, cron.timezone)
