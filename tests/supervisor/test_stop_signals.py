@@ -4,7 +4,7 @@ import signal
 from typing import Any
 
 from django_scheduler.supervisor import stop_signals
-from django_scheduler.supervisor.stop_signals import INSISTENCE, StopSignals
+from django_scheduler.supervisor.stop_signals import REQUESTS, StopSignals
 
 
 class Interrupted(dict[signal.Signals, int]):
@@ -17,7 +17,7 @@ class Interrupted(dict[signal.Signals, int]):
 
 
 def test_a_signal_that_arrives_while_another_one_is_counted_is_counted_too(monkeypatch):
-    monkeypatch.setattr(stop_signals, "INSISTENCE", Interrupted(INSISTENCE))
+    monkeypatch.setattr(stop_signals, "REQUESTS", Interrupted(REQUESTS))
     with StopSignals() as signals:
         signal.raise_signal(signal.SIGTERM)
         assert signals.count == 2
