@@ -51,14 +51,7 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
             function: AnyFunction = Function(
-                body,
-                kind=kind,
-                public=public,
-                name=name,
-                queue=queue,
-                priority=priority,
-                alone=alone,
-                timeout=timeout,
+                body, kind=kind, public=public, name=name, queue=queue, priority=priority, alone=alone, timeout=timeout
             )
             registry.add(function)
             return function

@@ -11,7 +11,7 @@ from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from django_scheduler import __version__
@@ -64,7 +64,8 @@ class OpenTelemetryTracer:
             try:
                 yield
             except BaseException as error:  # TimedOut is no Exception
-                _record(span, error)
+                span.record_exception(error)
+                span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
                 raise
 
 
@@ -73,8 +74,3 @@ def _links(trace_context: str | None) -> list[Link]:
         return []
     remote = trace.get_current_span(propagate.extract(json.loads(trace_context), Context())).get_span_context()
     return [Link(remote)] if remote.is_valid else []
-
-
-def _record(span: Span, error: BaseException) -> None:
-    span.record_exception(error)
-    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
