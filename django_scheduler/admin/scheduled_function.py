@@ -1,4 +1,4 @@
-"""The list of scheduled functions, the page of each, and what may be done with them. Nothing is edited as a form."""
+"""The admin lists scheduled functions, has a page for each, and does something to them. Nothing is edited as a form."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ STATE_COUNTED_TO = 1_000
 
 
 class SchedulerAdmin(ModelAdmin):
-    """The pages of functions and the overview have this in common."""
+    """Holds what the pages of functions and the overview have in common."""
 
     #: The alias of the database whose functions are shown; ``None``: what the routers say.
     using: str | None = None
@@ -155,7 +155,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         return self.render(request, "scheduledfunction/detail", context)
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
-        """Cancel, run now, reschedule, run again."""
+        """Cancel functions, run them now or again, or reschedule them."""
         return ActionView(self, request).response()
 
 

@@ -1,4 +1,4 @@
-"""The database in which functions are scheduled: its part of ``DATABASES``, and what it says of itself.
+"""These checks look at the database of functions: at its part of ``DATABASES``, and at what it says of itself.
 
 The checks of the settings connect to nothing. What is registered ``on_database`` is called if the database answers,
 and only with ``check --deploy --database``: neither ``check`` nor ``migrate`` may need the tables that are about to be

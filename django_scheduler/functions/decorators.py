@@ -1,4 +1,4 @@
-"""``@mutation``, ``@action`` and their internal twins make functions that can be scheduled."""
+"""Decorators make functions that can be scheduled: ``@mutation``, ``@action``, and the two for internal functions."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def _require_csrf_token(request: HttpRequest) -> None:
 
 
 class _CsrfCheck(CsrfViewMiddleware):
-    """Django's check, which returns the reason instead of a page for people."""
+    """Is Django's check, but returns the reason instead of a page for people."""
 
     def _reject(self, request: HttpRequest, reason: str) -> Any:
         return reason

@@ -39,7 +39,7 @@ class SchedulerBackend(BaseTaskBackend):
 
     @property
     def using(self) -> str:
-        """The alias of the database that tasks are scheduled in outside of scheduled functions."""
+        """Return the alias of the database that tasks are scheduled in outside of scheduled functions."""
         return str(self.options.get("database") or router.db_for_write(ScheduledFunction))
 
     def kind_of(self, task: AnyTask) -> Kind:
@@ -126,7 +126,7 @@ class SchedulerBackend(BaseTaskBackend):
 
     @property
     def _writing_to(self) -> str:
-        """The alias of the database to schedule in: within a function its own, as for any function."""
+        """Return the alias of the database to schedule in: within a function its own, as for any function."""
         running = ctx.running
         return running.using if running and "database" not in self.options else self.using
 

@@ -1,4 +1,4 @@
-"""A task as a function: what an executor executes where the name on record is the dotted name of a task.
+"""A task is executed as a function, where the name on record is the dotted name of a task.
 
 Tasks are not registered; they are found by their names (``task.py``). What cannot be found, or is no task any more, is
 ``missing``.
@@ -54,7 +54,7 @@ def function_of(task: AnyTask, kind: Kind) -> TaskFunction:
 
 
 class TaskFunction(Function[..., Any]):
-    """A task that is scheduled as a function, whose arguments hold the task's own, by position and by name."""
+    """Is a task that is scheduled as a function, whose arguments hold the task's own, by position and by name."""
 
     def __init__(self, task: AnyTask, kind: Kind) -> None:
         self.task = task
@@ -65,7 +65,7 @@ class TaskFunction(Function[..., Any]):
 
     @cached_property
     def name(self) -> str:
-        """The task's dotted name."""
+        """Return the task's dotted name."""
         return self.task.module_path
 
     def bind(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> dict[str, object]:

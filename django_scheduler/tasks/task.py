@@ -1,4 +1,4 @@
-"""Tasks: what ``@task`` makes where its backend is ours, how a task is found by its name, and what it may be given."""
+"""``@task`` makes these tasks where its backend is ours; each is found by its name, and takes plain JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that hold no others: numbers, text, bytes, UUIDs, dates, times and durations; and JSON as text.
+"""Values that hold no others are encoded and decoded: numbers, text, bytes, UUIDs, dates, times and durations.
 
 What every database's JSON keeps as it is stays plain. The rest is written as text, under a tag.
 

@@ -1,4 +1,4 @@
-"""Spans: one for each call that schedules and one for each body that is executed, linked through the stored row.
+"""Each call that schedules and each body that is executed has a span; the two are linked through the stored row.
 
 They are linked, and not parent and child, because a function may be executed a week after it was scheduled, and a trace
 that lasts for a week is of no use.
@@ -18,7 +18,7 @@ from django_scheduler import __version__
 
 
 class OpenTelemetryTracer:
-    """Makes a span for each call that schedules and for each body. ``provider``: default: that of the process."""
+    """Makes a span for each call that schedules and for each body. The default ``provider`` is that of the process."""
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
         self._tracer = trace.get_tracer("django_scheduler", __version__, tracer_provider=provider)

@@ -1,4 +1,4 @@
-"""Metrics: what is going on in the database, read when it is scraped, and what this process has done, counted.
+"""Metrics say what is going on in the database when it is scraped, and count what this process has done.
 
 Labels are names of functions, queues and states, of which there are few; never ids.
 """
