@@ -69,7 +69,7 @@ class TimeForm(forms.Form):
 
 
 class ActionView:
-    """Answers a request to do something. Raises ``PermissionDenied`` if there is no such action, or not for this user."""
+    """Answers a request to do something. Raises ``PermissionDenied`` if there is no such action for this user."""
 
     def __init__(self, admin: "ScheduledFunctionAdmin", request: HttpRequest) -> None:
         action = ACTIONS.get(request.POST.get("action", ""))

@@ -48,7 +48,7 @@ def check_connection_settings(**kwargs: Any) -> Iterator[CheckMessage]:
     if pool and (size := _largest_size(pool)) < CONNECTIONS_OF_AN_EXECUTOR:
         yield Warning(
             f"DATABASES[{alias!r}]['OPTIONS']['pool'] holds at most {size} connections. An executor needs one for"
-            " each of its threads and some beside them, and keeps them: the others would wait in vain.",
+            " each of its threads and some beside them, and keeps them: the others would wait until they fail.",
             hint=f"Set max_size to {CONNECTIONS_OF_AN_EXECUTOR} or more, or give executors no pool.",
             id="django_scheduler.W008",
         )
