@@ -33,7 +33,7 @@ from django_scheduler.admin.times import to_the_second
 from django_scheduler.databases import Database
 from django_scheduler.errors import SchedulerError
 from django_scheduler.models import Failure, ScheduledFunction, State
-from django_scheduler.scheduling import LARGEST_ID, Outcome
+from django_scheduler.scheduling import LARGEST_ID, InterventionResult
 from django_scheduler.times import parse_time
 
 if TYPE_CHECKING:
@@ -128,15 +128,15 @@ class ActionView:
 
     def _do(self, selection: "Selection", when: datetime | None) -> HttpResponse:
         ids, left = selection.next_batch(self._database, self._rows)
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, InterventionResult] = {}
         if ids:
             try:
                 outcomes = self._action.run(self._database.using, ids, when)
             except SchedulerError as error:
                 messages.error(self._request, str(error))
                 return self._back()
-            self._log([pk for pk, outcome in outcomes.items() if outcome is Outcome.DONE], when)
-        before = Counter({outcome: self._number(f"count_{outcome.name}") for outcome in Outcome})
+            self._log([pk for pk, outcome in outcomes.items() if outcome is InterventionResult.DONE], when)
+        before = Counter({outcome: self._number(f"count_{outcome.name}") for outcome in InterventionResult})
         so_far = Counter(outcomes.values()) + before
         if not left.is_done:
             oldest = self._number("oldest") or selection.first
@@ -149,7 +149,7 @@ class ActionView:
                 percent=int(100 * (left.first - oldest) / max(1, left.last - oldest)),
                 when=self._request.POST.get("when", ""),
             )
-        level = messages.SUCCESS if so_far[Outcome.DONE] else messages.WARNING
+        level = messages.SUCCESS if so_far[InterventionResult.DONE] else messages.WARNING
         messages.add_message(self._request, level, self._action.summary(so_far))
         return self._back()
 

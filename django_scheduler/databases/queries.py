@@ -71,9 +71,11 @@ class Database(Browsing):
 
     def lanes(self, *, besides: Collection[int] = ()) -> list[Lane]:
         """Return every queue and priority that has pending functions. ``besides``: ids to pass over."""
+        return self._read_lanes(self._lanes(passing_over(besides)))
+
+    def _read_lanes(self, sql: Sql) -> list[Lane]:
         with self.connection.cursor() as cursor:
-            lanes = self._lanes(passing_over(besides))
-            cursor.execute(lanes.text, lanes.params)
+            cursor.execute(sql.text, sql.params)
             return [
                 Lane(queue, priority, float(due_in), due_time, first_id, bool(is_paused))
                 for queue, priority, due_in, due_time, first_id, is_paused in cursor.fetchall()

@@ -14,7 +14,7 @@ from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import AnyFunction, resolve
 from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.scheduling import commit_hook
-from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, Limit, Scheduled, Volume
+from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, Limit
 from django_scheduler.scheduling.running import Running
 from django_scheduler.telemetry import tracing
 
@@ -91,13 +91,13 @@ def _enqueue(
     time: timedelta | datetime,
     function: AnyFunction,
     arguments: list[str],
-    limit: Limit,
+    limits: tuple[Limit, Limit],
 ) -> list[ScheduledFunctionId]:
     """Count the calls against the limits of the transaction, insert their rows, and announce them."""
-    commit_hook.count(using, limit, Volume(len(arguments), sum(map(len, arguments))), function.name)
+    commit_hook.count(using, limits, len(arguments), sum(map(len, arguments)), function.name)
     parent = caller.function_id if caller and caller.using == using else None
     state = State.CANCELED if caller and _is_canceled(caller) else State.PENDING
-    fleet = _fleet if _fleet and state is State.PENDING and limit is ONE_BY_ONE and _is_due(time) else None
+    fleet = _fleet if _fleet and state is State.PENDING and limits is ONE_BY_ONE and _is_due(time) else None
     with tracing.scheduling(
         name=function.name, kind=function.kind.value, queue=function.queue, number=len(arguments)
     ) as trace_context:
@@ -117,8 +117,7 @@ def _enqueue(
             for text in arguments
         ]
         ids = insert(using, rows)
-    scheduled = Scheduled(using=using, name=function.name, kind=function.kind.value, queue=function.queue, ids=ids)
-    commit_hook.announce(scheduled, wake=fleet is None and _is_soon(time))
+    commit_hook.announce(using, rows, ids, wake=fleet is None and _is_soon(time))
     if fleet is not None:
         fleet.hand_over_after_commit(using, ids, function)
     return ids

@@ -1,4 +1,4 @@
-"""The log and the tracer: what others may watch, and what cannot fail because of them.
+"""The log and the tracer: others may watch by them what happens, and nothing fails because of them.
 
 * ``log.py`` writes the log.
 * ``tracing.py`` is where a tracer is plugged in.

@@ -16,8 +16,8 @@ PACKAGE = Path(django_scheduler.__file__).parent
 def files_entered(thread_name: str | None = None) -> Iterator[set[str]]:
     """Collect the files of the package whose functions are called within, by their paths in it.
 
-    In this thread, or in threads that begin within and whose name begins with ``thread_name``. Modules that are imported
-    within do not count.
+    In this thread, or in threads that begin within and whose name begins with ``thread_name``. The import of a module
+    does not count.
     """
     entered: set[str] = set()
 
