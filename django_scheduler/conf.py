@@ -77,22 +77,22 @@ def invalid_value(name: str, value: Any) -> str | None:
     if value is None and NoneType in types:
         return None
     if name == "CLOCK":
-        return None if value in get_args(Clock) else 'must be "database" or "python"'
-    if bool in types:
-        return None if isinstance(value, bool) else "must be True or False"
-    if name == "MASK":
-        return None if isinstance(value, str) or callable(value) else "must be a callable or its import path"
-    if name == "HTTP_PERMISSION":
-        valid = isinstance(value, str) and "." in value
-        return None if valid else "must be the dotted path of a function"
-    if name == "EXECUTOR":
+        valid, form = value in get_args(Clock), '"database" or "python"'
+    elif name == "MASK":
+        valid, form = isinstance(value, str) or callable(value), "a callable or its import path"
+    elif name == "HTTP_PERMISSION":
+        valid, form = isinstance(value, str) and "." in value, "the dotted path of a function"
+    elif name == "EXECUTOR":
         valid = isinstance(value, str) and value.startswith("tasks:") and value != "tasks:"
-        return None if valid else 'must be "tasks:" and an alias of TASKS'
-    if timedelta in types:
-        valid = isinstance(value, timedelta) and value > timedelta(0)
-        return None if valid else "must be a positive datetime.timedelta"
-    valid = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return None if valid else "must be a positive whole number"
+        form = '"tasks:" and an alias of TASKS'
+    elif bool in types:
+        valid, form = isinstance(value, bool), "True or False"
+    elif timedelta in types:
+        valid, form = isinstance(value, timedelta) and value > timedelta(0), "a positive datetime.timedelta"
+    else:
+        valid = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        form = "a positive whole number"
+    return None if valid else f"must be {form}"
 
 
 _read_from: object = object()

@@ -143,15 +143,9 @@ class ScheduledFunction(models.Model):
                 condition=models.Q(state__in=[State.FAILED, State.CANCELED]),
                 name="django_scheduler_unsuccessful",
             ),
+            PartialIndex(fields=["parent"], condition=models.Q(parent__isnull=False), name="django_scheduler_children"),
             PartialIndex(
-                fields=["parent"],
-                condition=models.Q(parent__isnull=False),
-                name="django_scheduler_children",
-            ),
-            PartialIndex(
-                fields=["rerun_of"],
-                condition=models.Q(rerun_of__isnull=False),
-                name="django_scheduler_reruns",
+                fields=["rerun_of"], condition=models.Q(rerun_of__isnull=False), name="django_scheduler_reruns"
             ),
         ]
 

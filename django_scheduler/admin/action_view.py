@@ -1,4 +1,4 @@
-"""Doing something to functions: first a page says what it will do, and once that is confirmed, it is done.
+"""People do something to functions: first a page says what it will do, and once that is confirmed, it is done.
 
 It is done to functions that were ticked, or to all that match the filter of the list. All that match are taken in
 batches, in the order of their ids, and no further than the newest one that there was when the action was asked for.
@@ -53,7 +53,7 @@ SHOWN = 10
 
 
 class TimeForm(forms.Form):
-    """Another time for pending functions."""
+    """Asks for another time for pending functions."""
 
     when = forms.DateTimeField(
         label=gettext_lazy("Run at"),
@@ -69,7 +69,7 @@ class TimeForm(forms.Form):
 
 
 class ActionView:
-    """One request to do something. Raises ``PermissionDenied`` if there is no such action, or not for this user."""
+    """Answers a request to do something. Raises ``PermissionDenied`` if there is no such action for this user."""
 
     def __init__(self, admin: "ScheduledFunctionAdmin", request: HttpRequest) -> None:
         action = ACTIONS.get(request.POST.get("action", ""))
@@ -190,7 +190,7 @@ class ActionView:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Functions that were ticked; or, if ``filters`` is there, all that match it."""
+    """Holds the functions that were ticked; or, if ``filters`` is there, all that match it."""
 
     ids: tuple[int, ...]
     filters: Filters | None = None

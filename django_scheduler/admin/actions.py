@@ -19,7 +19,7 @@ from django_scheduler.scheduling import cancellation, interventions
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that people do with scheduled functions."""
+    """Describes something that people do with scheduled functions."""
 
     name: str
     label: Any

@@ -1,4 +1,4 @@
-"""The list of scheduled functions, the page of each, and what may be done with them. Nothing is edited as a form."""
+"""The admin lists scheduled functions, has a page for each, and does something to them. Nothing is edited as a form."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ STATE_COUNTED_TO = 1_000
 
 
 class SchedulerAdmin(ModelAdmin):
-    """The pages of functions and the overview have this in common."""
+    """Holds what the pages of functions and the overview have in common."""
 
     #: The alias of the database whose functions are shown; ``None``: what the routers say.
     using: str | None = None
@@ -127,17 +127,16 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         if not object_id.isdecimal() or not 0 < int(object_id[:20]) <= LARGEST_ID:
             raise Http404(f"There is no scheduled function {object_id[:40]}.")
         rows = self.get_queryset(request)
-        context: dict[str, Any]
         with Questions(self.database) as ask:
             found = ask(lambda: [detail.load(rows, int(object_id))])
             function = found.value[0] if found.value else None
             relatives = ask(lambda: detail.relatives(rows, function) if function else {})
         if found.is_late:
-            context = {"title": _("The database did not answer in time")}
-            return self.render(request, "scheduledfunction/late", context, status=503)
+            late = {"title": _("The database did not answer in time")}
+            return self.render(request, "scheduledfunction/late", late, status=503)
         if function is None:
-            context = {"title": _("No such function"), "object_id": object_id}
-            return self.render(request, "scheduledfunction/gone", context, status=404)
+            gone = {"title": _("No such function"), "object_id": object_id}
+            return self.render(request, "scheduledfunction/gone", gone, status=404)
         context = {
             "title": visible(function.name),
             "function": function,
@@ -156,7 +155,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         return self.render(request, "scheduledfunction/detail", context)
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
-        """Cancel, run now, reschedule, run again."""
+        """Cancel functions, run them now or again, or reschedule them."""
         return ActionView(self, request).response()
 
 

@@ -1,4 +1,4 @@
-"""The overview tells of the past hour and the next day: one bounded query for each panel.
+"""The overview shows the past hour and the next day: one bounded query for each panel.
 
 The charts are SVG that the server renders. Here they are geometry only, in units of the view box; colors are the style
 sheet's.
@@ -36,7 +36,7 @@ Functions = QuerySet[ScheduledFunction]
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How long a function takes, and how often it fails, among the latest."""
+    """Says how long a function takes, and how often it fails, among the latest."""
 
     name: str
     count: int
@@ -46,7 +46,7 @@ class Speed:
 
     @property
     def failed_percent(self) -> int:
-        # Neither none nor all of them unless that is true.
+        # 0 and 100 only where that is exact.
         return min(
             max(round(100 * self.failed / self.count), 1 if self.failed else 0),
             100 if self.failed == self.count else 99,
@@ -55,7 +55,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failures of one function for one reason."""
+    """Describes the failures of one function for one reason."""
 
     name: str
     #: The exception; empty where the error does not begin with one.
@@ -67,7 +67,7 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """What was learned of the latest functions that have ended."""
+    """Says what was found among the latest functions that have ended."""
 
     #: Those that take longest.
     slowest: list[Speed]
@@ -179,7 +179,7 @@ FILLED = 0.72
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A column of a chart, with what it says when one points at it."""
+    """Describes a column of a chart, with what it says when one points at it."""
 
     x: str
     top: str
@@ -190,7 +190,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars that go up from a base line, and others of the same columns that go down from it."""
+    """Holds bars that go up from a base line, and others of the same columns that go down from it."""
 
     bars: list[Bar]
     bar_width: str

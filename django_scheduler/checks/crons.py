@@ -1,4 +1,4 @@
-"""Crons that are defined in code: their names, functions and arguments."""
+"""These checks look at crons that are defined in code: at their names, functions and arguments."""
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The database in which functions are scheduled: its part of ``DATABASES``, and what it says of itself.
+"""These checks look at the database of functions: at its part of ``DATABASES``, and at what it says of itself.
 
 The checks of the settings connect to nothing. What is registered ``on_database`` is called if the database answers,
 and only with ``check --deploy --database``: neither ``check`` nor ``migrate`` may need the tables that are about to be
@@ -13,7 +13,6 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import QuerySet
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import VENDORS, clock_difference, database_for, inspection_of
@@ -49,7 +48,7 @@ def check_connection_settings(**kwargs: Any) -> Iterator[CheckMessage]:
     if pool and (size := _largest_size(pool)) < CONNECTIONS_OF_AN_EXECUTOR:
         yield Warning(
             f"DATABASES[{alias!r}]['OPTIONS']['pool'] holds at most {size} connections. An executor needs one for"
-            " each of its threads and some beside them, and keeps them: the others would wait in vain.",
+            " each of its threads and some beside them, and keeps them: the others would wait until they fail.",
             hint=f"Set max_size to {CONNECTIONS_OF_AN_EXECUTOR} or more, or give executors no pool.",
             id="django_scheduler.W008",
         )
@@ -66,7 +65,7 @@ def check_connection_settings_for_production(**kwargs: Any) -> Iterator[CheckMes
             hint=f"Set DATABASES[{alias!r}]['OPTIONS']['transaction_mode'] = 'IMMEDIATE'.",
             id="django_scheduler.W006",
         )
-    if vendor == "sqlite" and _is_in_memory(str(settings["NAME"])):
+    if vendor == "sqlite" and (settings["NAME"] == ":memory:" or "mode=memory" in str(settings["NAME"])):
         yield Warning(
             f"The database {alias!r} is in the memory of this process: no executor ever sees what is scheduled.",
             hint="Use a file, or another database.",
@@ -224,7 +223,8 @@ def check_executors(alias: str) -> Iterator[CheckMessage]:
     """W013: no executor is alive. W014: functions are due in a queue that no executor serves."""
     if not _table_exists(alias):
         return  # E011 says so
-    served = [queues for (queues,) in _living_executors(alias).values_list("queues")]
+    oldest = database_for(alias).now() - get_settings().HEARTBEAT_TIMEOUT
+    served = Executor.objects.using(alias).filter(heartbeat_time__gte=oldest).values_list("queues", flat=True)
     if not served:
         yield Warning(
             f"No executor is alive on the database {alias!r}: what is scheduled waits.",
@@ -260,10 +260,6 @@ def _largest_size(pool: Any) -> float:
     return largest
 
 
-def _is_in_memory(name: str) -> bool:
-    return name == ":memory:" or "mode=memory" in name
-
-
 def _can_be_asked(alias: str) -> bool:
     """Return whether the settings allow it to be asked; if not, other checks say why."""
     try:
@@ -284,8 +280,3 @@ def _why_unreachable(alias: str) -> str | None:
 def _table_exists(alias: str) -> bool:
     with connections[alias].cursor() as cursor:
         return Executor._meta.db_table in connections[alias].introspection.table_names(cursor)
-
-
-def _living_executors(alias: str) -> QuerySet[Executor]:
-    oldest = database_for(alias).now() - get_settings().HEARTBEAT_TIMEOUT
-    return Executor.objects.using(alias).filter(heartbeat_time__gte=oldest)

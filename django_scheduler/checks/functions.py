@@ -1,4 +1,4 @@
-"""Registered functions: whether they can be called with the arguments that are stored for them."""
+"""These checks say which functions cannot be called with the arguments that are stored for them."""
 
 import inspect
 import types

@@ -1,4 +1,4 @@
-"""Database routers: which database functions are scheduled in, and whether mutations write to the same one.
+"""These checks look at the database routers: mutations must write to the database that functions are scheduled in.
 
 That a mutation takes effect exactly once is a promise about one transaction, so about one database.
 """

@@ -1,4 +1,4 @@
-"""The project's settings: ``DJANGO_SCHEDULER``, ``USE_TZ``, and the order of ``INSTALLED_APPS``."""
+"""These checks look at the settings ``DJANGO_SCHEDULER`` and ``USE_TZ``, and at the order of ``INSTALLED_APPS``."""
 
 import difflib
 from collections.abc import Iterator

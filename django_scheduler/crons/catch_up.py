@@ -1,4 +1,4 @@
-"""Catching up: which of the slots that have come up runs, and which are passed over."""
+"""Catching up decides which of the slots that have come up runs, and which are passed over."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ STREAK_COUNTED_TO = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Slots in a row that have no run."""
+    """Describes slots in a row that have no run."""
 
     first: datetime
     last: datetime
@@ -24,7 +24,7 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to become of the slots that have come up: at most one runs, and those before it are passed over."""
+    """Says what becomes of the slots that have come up: at most one runs, and those before it are passed over."""
 
     run: datetime | None
     passed_over: Streak | None

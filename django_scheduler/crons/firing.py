@@ -2,10 +2,11 @@
 
 The invariants, with any number of executors, on any of the databases:
 
-* Each slot is decided once: it runs, or is passed over, and that is recorded. Whoever decides holds the cron's row and
-  moves ``next_time`` beyond the slot in the same transaction as its record. Others skip the locked row, and later find
-  another ``next_time``. On SQLite the transaction holds the whole file. A dead executor's transaction vanishes, and the
-  slot is still due. Should all that fail, the unique constraint of (cron, slot) refuses the second run.
+* Each slot is decided once: it runs, or is passed over, and that is recorded. The process that decides locks the cron's
+  row, and moves ``next_time`` beyond the slot in the same transaction as its record. Others skip the locked row, and
+  later find another ``next_time``. On SQLite the transaction holds the whole file. A dead executor's transaction
+  vanishes, and the slot is still due. Should all that fail, the unique constraint of (cron, slot) refuses the second
+  run.
 * No slot comes up twice, whatever the clock says: ``last_slot`` only grows, and ``next_time`` is always beyond it.
 * Two runs of a cron never execute at a time: a slot is fired only when the function of the previous run has finished,
   which this transaction looks at. Anything that starts meanwhile would be a run, and needs the lock.

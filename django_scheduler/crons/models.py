@@ -1,10 +1,10 @@
-"""The tables of crons: what recurs, what became of each slot, and which versions of the code have defined crons.
+"""The tables say what recurs, what became of each slot, and which versions of the code have defined crons.
 
 They are apart from the table of scheduled functions, which stays as it is: a run is linked to its scheduled function
 from here. Any code may read them; only this package writes them.
 
-Whoever decides about a cron holds the lock on its row: of several processes one decides, and the others see what it has
-decided.
+A process that decides about a cron holds the lock on its row: of several processes one decides, and the others see what
+it has decided.
 """
 
 from datetime import datetime
@@ -79,7 +79,7 @@ class Cron(models.Model):
 
     @property
     def schedule(self) -> Schedule:
-        """The schedule that its columns describe; see ``columns_of`` for the other direction.
+        """Return the schedule that its columns describe; see ``columns_of`` for the other direction.
 
         Raises ``InvalidSchedule`` if it cannot be computed any more, as when its zone is gone.
         """
@@ -90,7 +90,7 @@ class Cron(models.Model):
 
     @property
     def state(self) -> CronState:
-        """Whether it is active, paused, or no longer in the code."""
+        """Return whether it is active, paused, or no longer in the code."""
         if self.removed_time is not None:
             return CronState.REMOVED
         return CronState.ACTIVE if self.paused_time is None else CronState.PAUSED
@@ -145,7 +145,7 @@ class CronRun(models.Model):
 
 
 class CronRelease(models.Model):
-    """A set of cron definitions that some version of the code has, or had: see ``reconcile.py``."""
+    """Is a set of cron definitions that some version of the code has, or had: see ``reconcile.py``."""
 
     fingerprint = models.CharField(_("fingerprint"), max_length=64, primary_key=True)
     first_seen_time = models.DateTimeField(_("first seen"))
@@ -174,7 +174,7 @@ def columns_of(schedule: Schedule) -> dict[str, Any]:
 
 
 def lock(database: Database, **conditions: Any) -> Cron | None:
-    """Lock a cron for the open transaction, waiting for whoever holds it; return ``None`` if there is no such cron."""
+    """Lock a cron for the open transaction, once nobody else holds it; return ``None`` if there is no such cron."""
     return _locking(database, skip_locked=False).filter(**conditions).first()
 
 

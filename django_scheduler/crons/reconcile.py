@@ -68,7 +68,7 @@ SCHEDULE_COLUMNS = {"every", "line", "timezone"}
 
 @dataclass(slots=True)
 class Changes:
-    """The names of the crons that a reconciliation has changed, and those that it could not."""
+    """Holds the names of the crons that a reconciliation has changed, and of those that it could not change."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)

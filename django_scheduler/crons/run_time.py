@@ -30,7 +30,8 @@ class Crons:
     """Registers, changes, pauses and runs crons.
 
     Everything that it does is part of the transaction that is open, and is undone with it. Outside of a transaction
-    each call takes effect at once. Every method has an async twin, whose name begins with ``a``.
+    each call takes effect at once. For each method there is another one for async code, whose name begins with
+    ``a``.
     """
 
     def __init__(self, caller: Running | None = None, using: str | None = None) -> None:
@@ -185,7 +186,7 @@ class Crons:
         self, name: str, schedule: Schedule, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> Cron: ...
     async def aregister(self, name: str, schedule: Schedule, function: Any, /, *args: Any, **kwargs: Any) -> Cron:
-        """``register`` for async callers."""
+        """Register a cron from async code, as ``register`` does."""
         return await sync_to_async(partial(self.register, name, schedule, function, *args, **kwargs))()
 
     async def aupdate(
@@ -197,31 +198,31 @@ class Crons:
         function: Function[..., Any] | Reference | str | None = None,
         args: Mapping[str, Any] | None = None,
     ) -> Cron:
-        """``update`` for async callers."""
+        """Change a cron from async code, as ``update`` does."""
         return await sync_to_async(self.update)(name, schedule=schedule, function=function, args=args)
 
     async def apause(self, name: str, reason: str = "", /) -> None:
-        """``pause`` for async callers."""
+        """Pause a cron from async code, as ``pause`` does."""
         await sync_to_async(self.pause)(name, reason)
 
     async def aresume(self, name: str, /) -> None:
-        """``resume`` for async callers."""
+        """Resume a cron from async code, as ``resume`` does."""
         await sync_to_async(self.resume)(name)
 
     async def arun_now(self, name: str, /) -> ScheduledFunctionId:
-        """``run_now`` for async callers."""
+        """Run a cron now from async code, as ``run_now`` does."""
         return await sync_to_async(self.run_now)(name)
 
     async def adelete(self, name: str, /) -> None:
-        """``delete`` for async callers."""
+        """Delete a cron from async code, as ``delete`` does."""
         await sync_to_async(self.delete)(name)
 
     async def aget(self, name: str, /) -> Cron:
-        """``get`` for async callers."""
+        """Return a cron from async code, as ``get`` does."""
         return await sync_to_async(self.get)(name)
 
     async def alist(self) -> builtins.list[Cron]:
-        """``list`` for async callers."""
+        """Return all crons from async code, as ``list`` does."""
         return await sync_to_async(self.list)()
 
     def _locked(self, name: str) -> Cron:

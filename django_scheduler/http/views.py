@@ -46,11 +46,11 @@ def _respond(request: HttpRequest, kind: Kind) -> HttpResponse:
         if request.method != "POST":
             raise Refusal(405, "Functions are called by POST.")
         _require_csrf_token(request)
-        call = parse(request)
-        function = _find(call.path, kind)
+        path, args = parse(request)
+        function = _find(path, kind)
         _load_user(request)
         _require_permission(request, function)
-        arguments = _bind(function, call.args)
+        arguments = _bind(function, args)
     except Refusal as refusal:
         return refusal.answer()
     try:
@@ -75,7 +75,7 @@ def _require_csrf_token(request: HttpRequest) -> None:
 
 
 class _CsrfCheck(CsrfViewMiddleware):
-    """Django's check, which returns the reason instead of a page for people."""
+    """Is Django's check, but returns the reason instead of a page for people."""
 
     def _reject(self, request: HttpRequest, reason: str) -> Any:
         return reason

@@ -1,4 +1,4 @@
-"""What stands on the command line: durations, numbers, and the database.
+"""These functions read durations, numbers and the database from the command line.
 
 A duration is written ``90s``, ``30m``, ``12h``, ``7d``, ``2w``, or as several of them: ``1d12h``.
 

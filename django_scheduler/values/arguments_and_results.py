@@ -1,7 +1,7 @@
-"""Arguments and results as JSON text, and back: what the columns ``args`` and ``result`` hold.
+"""Arguments and results become JSON text, which the columns ``args`` and ``result`` hold, and are restored from it.
 
-Arguments are one object, parameter name -> encoded value. One that cannot be stored is an error for whoever
-schedules. A result is any JSON, and can always be stored: if need be, as its ``repr``.
+Arguments are one object, parameter name -> encoded value. One that cannot be stored is an error where the
+function is scheduled. A result is any JSON, and can always be stored: if need be, as its ``repr``.
 """
 
 import json
