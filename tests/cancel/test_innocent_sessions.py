@@ -73,7 +73,7 @@ def test_a_transaction_that_has_locked_the_row_otherwise_goes_on(session, anothe
 
 def test_an_action_that_has_locked_its_own_row_goes_on(gate, start_executor, session, state_of):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, functions.lock_own_row, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.lock_own_row, gate=gate.path)
     gate.wait_for_arrivals()
     cancel = session.begin(ctx.scheduler.cancel, function_id)
     with pytest.raises(TimeoutError):
@@ -137,7 +137,7 @@ def test_a_cancel_waits_for_others_no_longer_than_its_session_is_to_wait(setting
 def test_an_executor_is_interrupted_that_claims_the_function_while_a_cancel_waits_for_somebody_else(
     gate, start_executor, session, another_session, state_of
 ):
-    function_id = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=gate.path)
     session.open_transaction()
     session.execute(LOCK, function_id)
     cancel = another_session.begin(ctx.scheduler.cancel, function_id)

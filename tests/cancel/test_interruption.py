@@ -7,10 +7,9 @@ from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished
 from django_scheduler.models import State
 from tests.cancel import functions
-from tests.cancel.gates import Gate
 from tests.functions import write
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -33,7 +32,7 @@ def cancel_promptly(function_id: int) -> None:
 @IN_A_STATEMENT_OR_BETWEEN_TWO
 def test_cancel_stops_a_mutation_that_would_run_for_a_minute(function, gate, start_executor, row):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, function, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     gate.wait_for_arrivals()
     cancel_promptly(function_id)
     gate.open()
@@ -47,7 +46,7 @@ def test_cancel_stops_a_mutation_that_would_run_for_a_minute(function, gate, sta
 @IN_A_STATEMENT_OR_BETWEEN_TWO
 def test_cancel_stops_it_as_part_of_the_callers_transaction(function, gate, start_executor, session, state_of):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, function, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     gate.wait_for_arrivals()
     with transaction.atomic():
         Entry.objects.create(label="the caller's")
@@ -64,7 +63,7 @@ def test_a_mutation_that_was_interrupted_for_nothing_runs_again_and_succeeds(
 ):
     start_executor()
     arguments = {"times": 1} if function is functions.sleep_in_statement else {}
-    function_id = ctx.scheduler.run_after(0, function, gate=gate.name, **arguments)
+    function_id = ctx.scheduler.run_after(0, function, gate=gate.path, **arguments)
     asked = row(function_id).scheduled_time
     gate.wait_for_arrivals()
     with transaction.atomic():
@@ -81,7 +80,7 @@ def test_a_mutation_that_was_interrupted_for_nothing_runs_again_and_succeeds(
 
 def test_a_mutation_that_makes_its_own_error_of_the_interruption_runs_again_too(gate, start_executor, state_of):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, functions.sleep_and_translate_errors, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.sleep_and_translate_errors, gate=gate.path)
     gate.wait_for_arrivals()
     with transaction.atomic():
         cancel_promptly(function_id)
@@ -95,7 +94,7 @@ def test_the_executor_goes_on_while_the_canceling_transaction_is_open(
     function, gate, start_executor, session, state_of
 ):
     start_executor(concurrency=1)
-    function_id = ctx.scheduler.run_after(0, function, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     gate.wait_for_arrivals()
     session.open_transaction()
     session.do(cancel_promptly, function_id)
@@ -108,7 +107,7 @@ def test_the_executor_goes_on_while_the_canceling_transaction_is_open(
 
 def test_a_session_that_was_ended_is_replaced(gate, start_executor, state_of):
     start_executor(concurrency=1)
-    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     cancel_promptly(function_id)
     other = ctx.scheduler.run_after(0, write, label="other")
@@ -117,15 +116,15 @@ def test_a_session_that_was_ended_is_replaced(gate, start_executor, state_of):
     assert Entry.objects.get().label == "other"
 
 
-def test_one_transaction_cancels_again_and_again(gate, start_executor, session, state_of):
-    first_executor, second_gate = start_executor(concurrency=1), Gate()
-    first = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.name)
+def test_one_transaction_cancels_again_and_again(gate, new_gate, start_executor, session, state_of):
+    first_executor, second_gate = start_executor(concurrency=1), new_gate()
+    first = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     session.open_transaction()
     session.do(cancel_promptly, first)
     first_executor.stop()
     start_executor(concurrency=1)  # its session did not exist yet when the first cancel looked for one
-    second = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=second_gate.name)
+    second = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=second_gate.path)
     second_gate.wait_for_arrivals()
     session.do(cancel_promptly, second)
     session.commit()
@@ -134,7 +133,7 @@ def test_one_transaction_cancels_again_and_again(gate, start_executor, session, 
 
 def test_it_makes_no_difference_that_somebody_refers_to_the_function(refer, gate, start_executor, session, state_of):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=gate.path)
     gate.wait_for_arrivals()
     session.open_transaction()
     session.do(refer, function_id)
@@ -146,7 +145,7 @@ def test_it_makes_no_difference_that_somebody_refers_to_the_function(refer, gate
 def test_it_makes_no_difference_that_somebody_referred_to_the_function_before(
     refer, gate, start_executor, session, another_session, state_of
 ):
-    function_id = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=gate.path)
     session.open_transaction()
     session.do(refer, function_id)
     another_session.open_transaction()
@@ -178,7 +177,7 @@ def test_the_callers_own_lock_timeout_is_as_before(lock_timeout, gate, start_exe
             return str(cursor.fetchone()[0])
 
     start_executor()
-    first, second = ctx.scheduler.run_after_many(0, functions.sleep_in_statement, [{"gate": gate.name}] * 2)
+    first, second = ctx.scheduler.run_after_many(0, functions.sleep_in_statement, [{"gate": gate.path}] * 2)
     gate.wait_for_arrivals(2)
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{lock_timeout}'")

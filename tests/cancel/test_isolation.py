@@ -9,7 +9,7 @@ from django_scheduler.models import ScheduledFunction, State
 from tests.cancel import functions
 from tests.functions import write
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
 
@@ -71,7 +71,7 @@ def test_what_finished_meanwhile_is_never_taken_for_canceled(level, isolated, ex
 @pytest.mark.parametrize("function", [functions.sleep_in_statement, functions.write_at_gate])
 def test_what_is_executing_is_interrupted(function, level, isolated, gate, start_executor, state_of):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, function, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     gate.wait_for_arrivals()
     session = isolated(level)
     error = session.begin(ctx.scheduler.cancel, function_id).exception(timeout=10)

@@ -21,9 +21,9 @@ from django_scheduler.databases import database_for
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.databases import throwaway_postgresql, version
 from tests.models import Entry
-from tests.processes.executor_processes import ExecutorProcess
-from tests.processes.waiting import wait_until
+from tests.support.executor_processes import ExecutorProcess
 from tests.support.forked_processes import run
+from tests.support.waiting import wait_until
 
 ALIAS = "own"
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from django_scheduler.databases.silence import answering_within, keep_alive
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 CHECK_INTERVAL = "django_scheduler.databases.postgresql.listening.CHECK_INTERVAL"
 CHECK_PATIENCE = "django_scheduler.databases.postgresql.listening.CHECK_PATIENCE"

@@ -11,11 +11,11 @@ from django.db.backends.signals import connection_created
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
-from tests.executor.in_process import executing
-from tests.executor.rivals import in_a_connection_of_its_own
 from tests.executor.test_order import FUNCTIONS, started
 from tests.functions import write
-from tests.processes.waiting import wait_until
+from tests.support.in_process import executing
+from tests.support.rivals import in_a_connection_of_its_own
+from tests.support.waiting import wait_until
 
 starts: list[float] = []
 

@@ -10,7 +10,7 @@ from django.db import connection
 
 from django_scheduler import Context, action, mutation
 from tests.models import Entry
-from tests.processes.gate import Gate
+from tests.support.gates import Gate
 
 
 @dataclass
@@ -79,8 +79,7 @@ def write_and_wait_before_commit(ctx: Context, *, label: str, gate: str) -> None
 def write_and_sleep_in_database(ctx: Context, *, label: str, gate: str) -> None:
     """Sleeps for a minute in a statement, but not when it is executed again."""
     write_entry(ctx, label)
-    if Gate(gate).arrivals == 0:
-        (Path(gate) / "arrival-1").touch()
+    if Gate(gate).arrive() == 0:
         sleep_in_database(60)
 
 

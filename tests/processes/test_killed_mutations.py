@@ -10,7 +10,7 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 #: The promise is one second. The rest is for a machine that has other things to do.
 SOON = 3.0

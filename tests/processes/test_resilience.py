@@ -14,8 +14,8 @@ from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.executor_processes import nothing_left_in_this_process
-from tests.processes.waiting import wait_until
+from tests.support.executor_processes import nothing_left_in_this_process
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,7 +9,7 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 #: What "at once" may take on a machine that has other things to do.
 PROMPTLY = 5.0

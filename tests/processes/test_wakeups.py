@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from django_scheduler import ctx
 from django_scheduler.models import ScheduledFunction, State
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 #: The median that is promised, in seconds. Where nothing wakes an executor, it polls once a second.
 PROMISED = {"postgresql": 0.05, "sqlite": 0.05, "mysql": 1.0}
