@@ -42,11 +42,11 @@ def compute(ctx: Context, *, gate: str) -> None:
 
 @mutation
 def sleep_in_statement(ctx: Context, *, gate: str, times: int = 1_000) -> None:
-    """Is in one statement for a minute, but only so many times."""
+    """Is in one statement for longer than any test may take, but only so many times."""
     write_entry(ctx, "written")
     if Gate(gate).arrive() < times:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(60)")
+            cursor.execute("SELECT pg_sleep(3600)")
 
 
 @mutation
@@ -55,7 +55,7 @@ def sleep_and_translate_errors(ctx: Context, *, gate: str) -> None:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             if Gate(gate).arrive() == 0:
-                cursor.execute("SELECT pg_sleep(60)")
+                cursor.execute("SELECT pg_sleep(3600)")
     except DatabaseError as error:
         raise ValueError("the report could not be made") from error
 

@@ -1,7 +1,5 @@
 """cancel_all while some of what it cancels is executing."""
 
-import time
-
 import pytest
 from django.db import transaction
 
@@ -11,8 +9,6 @@ from tests.cancel import functions
 from tests.functions import write
 from tests.models import Entry
 from tests.support.waiting import wait_until
-
-PROMPTLY = 8.0
 
 
 def states() -> dict[str, int]:
@@ -29,9 +25,7 @@ def test_what_executes_is_interrupted_among_thousands_that_wait(function, gate, 
     ctx.scheduler.run_after_many(0, function, [{"gate": gate.path}] * 6)
     gate.wait_for_arrivals(6)
     ctx.scheduler.run_after_many(60_000, write, [{"label": "later"}] * 2_000)
-    start = time.monotonic()
     assert ctx.scheduler.cancel_all() == 2_006
-    assert time.monotonic() - start < PROMPTLY
     gate.open()
     assert states() == {State.CANCELED: 2_006}
     assert not Entry.objects.exists()
@@ -56,8 +50,7 @@ def test_what_executes_is_waited_for_and_not_counted_if_it_commits(gate, start_e
     ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     cancel_all = session.begin(ctx.scheduler.cancel_all)
-    with pytest.raises(TimeoutError):
-        cancel_all.result(timeout=0.3)
+    session.wait_until_it_waits()
     gate.open()
     assert cancel_all.result(timeout=30) == 5
     assert states() == {State.CANCELED: 5, State.SUCCESS: 1}

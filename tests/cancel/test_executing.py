@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from django.db import connection, transaction
 
@@ -50,8 +48,7 @@ def test_where_it_cannot_be_interrupted_cancel_waits_and_the_mutation_wins(gate,
     function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     cancel = session.begin(ctx.scheduler.cancel, function_id)
-    time.sleep(0.2)  # for the cancel to be waiting; were it not yet, it would wait a moment later
-    assert not cancel.done()
+    session.wait_until_it_waits()
     gate.open()
     with pytest.raises(AlreadyFinished, match="success"):
         cancel.result(timeout=30)

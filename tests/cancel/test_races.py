@@ -1,7 +1,6 @@
 """Many cancels, many executors, and everybody at the same time."""
 
 import random
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,8 +14,6 @@ from tests.cancel import functions
 from tests.functions import write
 from tests.models import Entry
 from tests.support.waiting import wait_until
-
-PROMPTLY = 5.0
 
 
 def outcome_of_cancel(function_id: int) -> str:
@@ -75,9 +72,7 @@ def test_cancel_wins_against_many_executors_that_want_the_same_function(function
     function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     gate.wait_for_arrivals()
     ctx.scheduler.run_after_many(0, write, [{"label": "other"}] * 300)  # keeps all of them looking for work
-    start = time.monotonic()
     ctx.scheduler.cancel(function_id)
-    assert time.monotonic() - start < PROMPTLY
     assert state_of(function_id) == State.CANCELED
     gate.open()
     wait_until(lambda: Entry.objects.count() == 300, "the others ran")

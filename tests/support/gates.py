@@ -35,7 +35,7 @@ class Gate:
 
     @property
     def arrivals(self) -> int:
-        """How often a function has come to the gate, in a first attempt or in another one, or in one that was cut off."""
+        """How often a function has come to the gate, in attempts that were cut off, too."""
         return len(self._names("arrival"))
 
     @property

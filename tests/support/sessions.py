@@ -76,6 +76,12 @@ class Session:
         """Wait until what it has begun waits for somebody else's lock."""
         wait_until(lambda: self.waits, "the session waited for a lock")
 
+    def wait_until_it_has_looked_for_somebody_to_interrupt(self) -> None:
+        """Wait until a cancel that it has begun has done so, where it ever does, and waits for the lock as for any."""
+        if connection.vendor == "postgresql":
+            wait_until(lambda: any("pg_terminate_backend" in sql for sql in self.statements), "it looked for somebody")
+        self.wait_until_it_waits()
+
     @property
     def waits(self) -> bool:
         """Whether it waits for a lock. (SQLite tells nobody: there, whether it has begun a transaction in vain.)"""
