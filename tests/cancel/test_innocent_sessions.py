@@ -22,9 +22,8 @@ def test_a_second_cancel_waits_for_the_first_and_finds_it_canceled(session, anot
     session.open_transaction()
     session.do(ctx.scheduler.cancel, function_id)
     cancel = another_session.begin(ctx.scheduler.cancel, function_id)
-    another_session.wait_until_it_waits()
+    another_session.wait_until_it_has_looked_for_somebody_to_interrupt()
     session.do(Entry.objects.create, label="went on")
-    assert not cancel.done()
     session.commit()
     assert cancel.result(timeout=20) is None
     assert state_of(function_id) == State.CANCELED
@@ -47,7 +46,7 @@ def test_a_transaction_that_has_locked_the_row_otherwise_goes_on(session, anothe
     session.open_transaction()
     session.execute(LOCK, function_id)
     cancel = another_session.begin(ctx.scheduler.cancel, function_id)
-    another_session.wait_until_it_waits()
+    another_session.wait_until_it_has_looked_for_somebody_to_interrupt()
     session.do(Entry.objects.create, label="went on")
     session.commit()
     cancel.result(timeout=20)

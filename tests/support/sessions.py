@@ -77,9 +77,13 @@ class Session:
         wait_until(lambda: self.waits, "the session waited for a lock")
 
     def wait_until_it_has_looked_for_somebody_to_interrupt(self) -> None:
-        """Wait until a cancel that it has begun has done so, where it ever does, and waits for the lock as for any."""
+        """Wait until a cancel that it has begun would have interrupted whom it ever interrupts, and still waits.
+
+        PostgreSQL: it cancels a statement first, and ends a session when it looks again.
+        """
         if connection.vendor == "postgresql":
-            wait_until(lambda: any("pg_terminate_backend" in sql for sql in self.statements), "it looked for somebody")
+            looks = "it looked twice for somebody to interrupt"
+            wait_until(lambda: sum("pg_terminate_backend" in sql for sql in self.statements) >= 2, looks)
         self.wait_until_it_waits()
 
     @property
