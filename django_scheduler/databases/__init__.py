@@ -13,11 +13,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from django_scheduler.databases import connection_state
+from django_scheduler.databases.browsing import Database
 from django_scheduler.databases.contract import NOW, Backlog, Claimable, Lane, NewRow
 from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql import PostgreSQL
-from django_scheduler.databases.queries import Database
 from django_scheduler.databases.sqlite import SQLite
 
 __all__ = [

@@ -8,8 +8,9 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connections
 
 from django_scheduler.databases import connection_state
-from django_scheduler.databases.contract import TABLE, Sql, is_paused
-from django_scheduler.databases.queries import Database
+from django_scheduler.databases.browsing import Database
+from django_scheduler.databases.contract import TABLE
+from django_scheduler.databases.queries import Sql, is_paused
 from django_scheduler.databases.silence import keep_alive
 from django_scheduler.models import ScheduledFunctionId
 

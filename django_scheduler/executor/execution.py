@@ -11,6 +11,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from contextvars import copy_context
 from typing import Any
 
@@ -239,8 +240,11 @@ class FunctionExecution(SingleExecution):
             self.send_started()
         self.budget = self.make_budget()
         context = self._context(self.budget)
-        with tracing.executing(self.claimed.trace_context, self._as_told()):
+        with self._traced() if tracing.tracer else tracing.UNTRACED:
             return self.budget.call(lambda: self.run_body(arguments, context))
+
+    def _traced(self) -> AbstractContextManager[object]:
+        return tracing.executing(self.claimed.trace_context, self._as_told())
 
     def send_started(self) -> None:
         """Send ``function_started``, and leave to the body nothing of what receivers do to the connections."""
