@@ -31,7 +31,7 @@ def test_scheduling_a_function_enters_at_most_ten_files():
 
 def test_executing_a_mutation_from_its_wake_up_to_its_commit_enters_at_most_twenty_files(transactional_db):
     with (
-        files_entered_by_threads("django_scheduler worker", until="after_commit") as entered,
+        files_entered_by_threads("django_scheduler worker", since="due_lanes", until="after_commit") as entered,
         executing(concurrency=1),
     ):
         wait_until(schedule(number=0).exists, "one has succeeded, for which the session was set up")

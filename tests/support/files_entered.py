@@ -13,10 +13,14 @@ PACKAGE = Path(django_scheduler.__file__).parent
 
 
 class FilesEntered:
-    """Collects files, by their paths in the package, between ``begin`` and the call of a function named ``until``."""
+    """Collects files, by their paths in the package, from ``begin`` on.
 
-    def __init__(self, until: str | None = None) -> None:
+    ``since``, ``until``: names of functions. A call of the first begins anew, and a call of the second ends it.
+    """
+
+    def __init__(self, since: str | None = None, until: str | None = None) -> None:
         self.files: set[str] = set()
+        self._since = since
         self._until = until
         self._collects = False
 
@@ -30,6 +34,8 @@ class FilesEntered:
         path = Path(frame.f_code.co_filename)
         if event == "call" and path.is_relative_to(PACKAGE):
             self._collects &= frame.f_code.co_name != self._until
+            if frame.f_code.co_name == self._since:
+                self.files.clear()
             if self._collects and frame.f_code.co_name != "<module>":
                 self.files.add(path.relative_to(PACKAGE).as_posix())
 
@@ -47,9 +53,9 @@ def files_entered() -> Iterator[set[str]]:
 
 
 @contextmanager
-def files_entered_by_threads(name: str, *, until: str) -> Iterator[FilesEntered]:
+def files_entered_by_threads(name: str, *, since: str, until: str) -> Iterator[FilesEntered]:
     """Collect the files that are entered by threads of that name which begin within, once ``begin`` has been called."""
-    entered = FilesEntered(until)
+    entered = FilesEntered(since, until)
 
     def note(frame: FrameType, event: str, argument: object) -> None:
         # Not current_thread(), which makes a thread up where there is none yet.
