@@ -34,7 +34,7 @@ COMMIT got no answer: the members have all committed or all vanished, so one row
 How many members a group has is learned (``GroupSize``): one, and twice as many each time that it turned out well. The
 workers of an executor share what they have learned of a lane, so that it is learned once; a lane with a single function
 teaches nothing about one with a backlog. A function that has ended a group, failed alone, or took long runs alone for a
-while (``LoneNames``): trying again costs a group each time, and a long body keeps the rows of the other members from
+while (``Experience``): trying again costs a group each time, and a long body keeps the rows of the other members from
 everybody else. One that is declared ``@mutation(alone=True)`` always runs alone.
 """
 

@@ -34,6 +34,7 @@ class Fleet(Protocol):
 
     def time_to_begin(self) -> timedelta:
         """Return for how long a function may take to begin until it is due again."""
+        ...
 
     def hand_over_after_commit(self, using: str, ids: Iterable[int], function: AnyFunction) -> None:
         """Hand functions over once the transaction that is open has committed."""

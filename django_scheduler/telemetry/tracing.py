@@ -19,9 +19,11 @@ class Tracer(Protocol):
 
     def scheduling(self, *, name: str, kind: str, queue: str, number: int) -> AbstractContextManager[str | None]:
         """Surround the scheduling of so many functions; give what is to be stored with them."""
+        ...
 
     def executing(self, trace_context: str | None, function: Mapping[str, Any]) -> AbstractContextManager[object]:
         """Surround a body, given what was stored, and the arguments of ``function_started``."""
+        ...
 
 
 #: What traces now: asked before either of the functions below is called.
