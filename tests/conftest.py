@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,9 +13,12 @@ from hypothesis import settings as hypothesis
 
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Until
-from tests.leaks import nothing_left_behind
+from tests import leaks
 from tests.support import forked_processes
 from tests.support.emptying import quick_emptying
+from tests.support.executor_processes import ExecutorProcesses, nothing_left_behind
+from tests.support.gates import Gate
+from tests.support.supervised import Supervised
 
 #: When the phase of a test began whose report is made next.
 PHASE_BEGAN = pytest.StashKey[float]()
@@ -60,7 +63,7 @@ def child_environment(django_db_setup) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind(request, django_db_blocker):
     """Fail a test that leaves a thread, a process, a session, a lock or an open transaction behind."""
-    with nothing_left_behind(
+    with leaks.nothing_left_behind(
         look_into_database=lambda: "django_db_setup" in request.fixturenames, unblock=django_db_blocker.unblock
     ):
         yield
@@ -78,6 +81,46 @@ def execute_due(transactional_db) -> Callable[[], None]:
             raise AssertionError("What was due has not come to an end within 30 seconds.")
 
     return execute
+
+
+@pytest.fixture
+def new_gate(tmp_path) -> Iterator[Callable[[], Gate]]:
+    """Builds gates, where functions wait for the test, in whatever process they are. They open when it has ended."""
+    gates: list[Gate] = []
+
+    def build() -> Gate:
+        gates.append(Gate.build(tmp_path / f"gate-{len(gates)}"))
+        return gates[-1]
+
+    yield build
+    for gate in gates:
+        gate.open()
+
+
+@pytest.fixture
+def gate(new_gate) -> Gate:
+    """A gate, where functions wait for the test."""
+    return new_gate()
+
+
+@pytest.fixture
+def executors(transactional_db, child_environment, tmp_path) -> Iterator[ExecutorProcesses]:
+    """Starts executor processes. None of them may be left at the end of the test."""
+    processes = ExecutorProcesses(child_environment, tmp_path)
+    with nothing_left_behind(processes):
+        yield processes
+
+
+@pytest.fixture
+def supervise(executors) -> Callable[..., Supervised]:
+    """Starts ``runscheduler`` with its supervisor, and waits until as many processes execute as it was asked for."""
+
+    def start(*arguments: str, processes: int = 1, **settings: Any) -> Supervised:
+        supervised = Supervised(executors.launch(f"--processes={processes}", *arguments, **settings))
+        supervised.wait_until_executing(processes)
+        return supervised
+
+    return start
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

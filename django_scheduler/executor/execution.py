@@ -26,7 +26,7 @@ from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.record import End, Transition, announce, plainer, transitions
-from django_scheduler.scheduling import Running, run_body
+from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import tracing
 
@@ -248,7 +248,7 @@ class FunctionExecution(SingleExecution):
         tidy_connections(self.database.using)
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
-        return copy_context().run(run_body, self.function, arguments, context)
+        return copy_context().run(calls.run_body, self.function, arguments, context)
 
     def _context(self, budget: Budget) -> Context:
         """Return the ``ctx`` that the function is given."""

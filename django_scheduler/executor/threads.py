@@ -23,7 +23,7 @@ from django.db import connections
 
 from django_scheduler.context import Context
 from django_scheduler.functions import AnyFunction
-from django_scheduler.scheduling import run_async_body
+from django_scheduler.scheduling import calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait
 
@@ -99,7 +99,7 @@ class AsyncBody:
         async with ThreadSensitiveContext():
             try:
                 # A task of its own: what is canceled is the body, and not what has to be done after it.
-                self._task = asyncio.create_task(run_async_body(function, arguments, context))
+                self._task = asyncio.create_task(calls.run_async_body(function, arguments, context))
                 if self._is_canceled:
                     self._cancel_task()
                 return await self._task

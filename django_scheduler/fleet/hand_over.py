@@ -36,7 +36,7 @@ from django_scheduler.executor import LONGEST_HAND_OVER, SingleExecution, execut
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import transitions
-from django_scheduler.scheduling import hand_over_to
+from django_scheduler.scheduling import enqueue
 from django_scheduler.telemetry import report
 
 PREFIX = "tasks:"
@@ -59,7 +59,7 @@ def register() -> None:
         name = alias()
     except ImproperlyConfigured:
         return  # which the checks explain better
-    hand_over_to(None if name is None else Fleet())
+    enqueue.hand_over_to(None if name is None else Fleet())
     execute_with(None if name is None else HandOver)
     if name is not None:
         if django.VERSION < (6, 0):

@@ -23,7 +23,7 @@ from django_scheduler.functions import AnyFunction, registry
 from django_scheduler.http.answer import Refusal, failure, success
 from django_scheduler.http.request import parse
 from django_scheduler.models import Kind, ScheduledFunction
-from django_scheduler.scheduling import Running, calls, run_async_body, run_body
+from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import report
 
 
@@ -138,7 +138,7 @@ def _run(function: AnyFunction, arguments: dict[str, object], request: HttpReque
     using = router.db_for_write(ScheduledFunction)
     context = Context(Running(kind=function.kind, using=using, user=getattr(request, "user", None)))
     if function.kind is Kind.ACTION:
-        run = async_to_sync(run_async_body) if function.is_async else run_body
+        run = async_to_sync(calls.run_async_body) if function.is_async else calls.run_body
         return run(function, arguments, context)
     value, hook_error = calls.commit_mutation(context, function, arguments)
     if hook_error:

@@ -4,6 +4,7 @@
 * ``tracing.py`` is where a tracer is plugged in.
 """
 
+from django_scheduler.telemetry import tracing
 from django_scheduler.telemetry.log import log_of_crons, log_of_executors, report, show_log, warn
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "log_of_executors",
     "report",
     "show_log",
+    "tracing",
     "warn",
 ]

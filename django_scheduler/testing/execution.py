@@ -24,7 +24,7 @@ from django_scheduler.errors import FunctionNotFound
 from django_scheduler.executor import ActionExecution, Budget, MissingExecution, MutationExecution, SingleExecution
 from django_scheduler.functions import registry
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
-from django_scheduler.scheduling import run_async_body
+from django_scheduler.scheduling import calls
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class ActionInTest(Problems, ActionExecution):
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
         if self.function.is_async:
             # The ORM's async methods come back to this thread, and so to the test's connection.
-            return async_to_sync(run_async_body)(self.function, arguments, context)
+            return async_to_sync(calls.run_async_body)(self.function, arguments, context)
         return super().run_body(arguments, context)
 
     def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from django_scheduler import ctx, pausing
 from django_scheduler.models import Pause, ScheduledFunction, State
 from tests.functions import write
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 # In one browser on one database: what differs between databases is tested without a browser.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.only_on("sqlite"), pytest.mark.timeout(120)]

@@ -10,11 +10,11 @@ from django.utils import timezone
 from django_scheduler import Context, action, ctx
 from django_scheduler.executor import execution
 from django_scheduler.models import Failure, State
-from tests.cancel.gates import Gate
-from tests.executor.in_process import executing, record
 from tests.functions import note, note_async
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.gates import Gate
+from tests.support.in_process import executing, record
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,13 +74,13 @@ def test_async_action_is_canceled_and_may_tidy_up(execute_due, function):
 
 @action(timeout=0.2)
 def do_not_end(ctx: Context, *, gate: str) -> str:
-    Gate.find(gate).pass_through()
+    Gate(gate).pass_through()
     return "too late"
 
 
 @action(timeout=0.2)
 async def do_not_end_async(ctx: Context, *, gate: str) -> str:
-    passing = asyncio.ensure_future(asyncio.to_thread(Gate.find(gate).pass_through))
+    passing = asyncio.ensure_future(asyncio.to_thread(Gate(gate).pass_through))
     while not passing.done():
         try:
             await asyncio.shield(passing)
@@ -90,9 +90,10 @@ async def do_not_end_async(ctx: Context, *, gate: str) -> str:
 
 
 @pytest.mark.parametrize("function", [do_not_end, do_not_end_async])
-def test_action_that_does_not_end_is_recorded_all_the_same_and_its_late_end_is_dropped(short_grace, caplog, function):
-    gate = Gate()
-    function_id = ctx.scheduler.run_after(0, function, gate=gate.name)
+def test_action_that_does_not_end_is_recorded_all_the_same_and_its_late_end_is_dropped(
+    short_grace, gate, caplog, function
+):
+    function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     with executing(concurrency=2):
         gate.wait_for_arrivals()
         wait_until(lambda: record(function_id).state == State.FAILED, "its timeout was recorded")
@@ -108,30 +109,29 @@ def test_action_that_does_not_end_is_recorded_all_the_same_and_its_late_end_is_d
 
 @action
 def work_until_canceled_by_somebody(ctx: Context, *, gate: str) -> None:
-    Gate.find(gate).arrive()
+    Gate(gate).arrive()
     pause = threading.Event()
     while not ctx.canceled:
         pause.wait(0.01)
-    Gate.find(gate).open()
+    Gate(gate).depart()
 
 
 @action
 async def work_until_canceled_by_somebody_async(ctx: Context, *, gate: str) -> None:
-    Gate.find(gate).arrive()
+    Gate(gate).arrive()
     while not await ctx.acanceled():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    Gate.find(gate).open()
+    Gate(gate).depart()
 
 
 @pytest.mark.parametrize("function", [work_until_canceled_by_somebody, work_until_canceled_by_somebody_async])
-def test_action_learns_from_ctx_that_it_was_canceled(monkeypatch, function):
+def test_action_learns_from_ctx_that_it_was_canceled(monkeypatch, gate, function):
     monkeypatch.setattr(execution, "INTERVAL", 0.05)
-    gate = Gate()
-    function_id = ctx.scheduler.run_after(0, function, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     with executing(concurrency=1):
         gate.wait_for_arrivals()
         ctx.scheduler.cancel(function_id)
-        wait_until(lambda: gate.is_open, "it noticed")
+        gate.wait_for_departures()
 
     assert record(function_id).state == State.CANCELED
 

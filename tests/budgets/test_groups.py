@@ -5,12 +5,11 @@ import pytest
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import Failure, State
 from tests.budgets.test_mutations import hang_at_gate, loop_in_python
-from tests.cancel.gates import Gate
-from tests.executor.in_process import execute_with_one_worker, executing, record
 from tests.functions import write
 from tests.groups.conftest import backlog, groups  # noqa: F401
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.in_process import execute_with_one_worker, executing, record
+from tests.support.waiting import wait_until
 
 attempts: list[str] = []
 
@@ -43,10 +42,9 @@ def test_member_whose_time_is_up_fails_alone_and_does_not_run_again(backlog, gro
 
 
 @pytest.mark.usefixtures("short_grace")
-def test_neighbours_of_a_member_that_hangs_are_executed_by_another_worker(backlog, groups):  # noqa: F811
-    gate = Gate()
+def test_neighbours_of_a_member_that_hangs_are_executed_by_another_worker(backlog, groups, gate):  # noqa: F811
     first = ctx.scheduler.run_after(0, write, label="first")
-    late = ctx.scheduler.run_after(0, hang_at_gate, gate=gate.name)
+    late = ctx.scheduler.run_after(0, hang_at_gate, gate=gate.path)
     last = ctx.scheduler.run_after(0, write, label="last")
 
     with executing(concurrency=2):

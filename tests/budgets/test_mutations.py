@@ -13,12 +13,12 @@ from django.test import override_settings
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.errors import TransientError
 from django_scheduler.models import Failure, ScheduledFunction, State
-from tests.cancel.gates import Gate
-from tests.cancel.sessions import Session
-from tests.executor.in_process import executing, record
 from tests.functions import write
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.gates import Gate
+from tests.support.in_process import executing, record
+from tests.support.sessions import Session
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -200,7 +200,7 @@ def test_each_retry_has_a_budget_of_its_own(execute_due):
 def hang_at_gate(ctx: Context, *, gate: str) -> None:
     """Hangs in C code, where no exception arrives, and then tries to go on."""
     Entry.objects.create(label="before")
-    Gate.find(gate).pass_through()
+    Gate(gate).pass_through()
     Entry.objects.create(label="after")
 
 
@@ -208,7 +208,7 @@ def hang_at_gate(ctx: Context, *, gate: str) -> None:
 def hang_and_swallow(ctx: Context, *, gate: str) -> str:
     with suppress(BaseException):
         Entry.objects.create(label="before")
-        Gate.find(gate).pass_through()
+        Gate(gate).pass_through()
         Entry.objects.create(label="after")
     with suppress(BaseException):
         Entry.objects.create(label="after all")
@@ -216,9 +216,8 @@ def hang_and_swallow(ctx: Context, *, gate: str) -> str:
 
 
 @pytest.mark.parametrize("function", [hang_at_gate, hang_and_swallow])
-def test_mutation_that_hangs_loses_its_locks_and_its_late_end_is_dropped(short_grace, caplog, function):
-    gate = Gate()
-    function_id = ctx.scheduler.run_after(0, function, gate=gate.name)
+def test_mutation_that_hangs_loses_its_locks_and_its_late_end_is_dropped(short_grace, gate, caplog, function):
+    function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     with executing(concurrency=2):
         gate.wait_for_arrivals()
         next_id = ctx.scheduler.run_after(0, write, label="next")
@@ -239,9 +238,8 @@ def test_mutation_that_hangs_loses_its_locks_and_its_late_end_is_dropped(short_g
     assert [entry.label for entry in Entry.objects.all()] == ["next"]
 
 
-def test_executor_goes_on_with_the_thread_that_has_returned(short_grace, caplog):
-    gate = Gate()
-    function_id = ctx.scheduler.run_after(0, hang_at_gate, gate=gate.name)
+def test_executor_goes_on_with_the_thread_that_has_returned(short_grace, gate, caplog):
+    function_id = ctx.scheduler.run_after(0, hang_at_gate, gate=gate.path)
     with executing(concurrency=1):
         wait_until(lambda: record(function_id).state == State.FAILED, "its timeout was recorded")
         next_id = ctx.scheduler.run_after(0, write, label="next")

@@ -6,14 +6,7 @@ from django.db import connection
 
 from django_scheduler.executor.executor import Executor
 from django_scheduler.models import ScheduledFunction
-from tests.cancel.gates import Gate
-from tests.cancel.sessions import Session
-
-
-@pytest.fixture
-def gate():
-    """Where functions wait; it opens when the test has ended."""
-    return Gate()
+from tests.support.sessions import Session
 
 
 @pytest.fixture

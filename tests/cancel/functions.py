@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import ScheduledFunctionId
-from tests.cancel.gates import Gate
 from tests.models import Entry
+from tests.support.gates import Gate
 
 
 def write_entry(context: Context, label: str) -> None:
@@ -20,14 +20,14 @@ def write_entry(context: Context, label: str) -> None:
 def write_at_gate(ctx: Context, *, gate: str, label: str = "written") -> None:
     """Writes, waits in Python, and writes again."""
     write_entry(ctx, label)
-    Gate.find(gate).pass_through()
+    Gate(gate).pass_through()
     write_entry(ctx, f"{label} again")
 
 
 @mutation
 def wait_at_gate_and_raise(ctx: Context, *, gate: str) -> None:
     write_entry(ctx, "written")
-    Gate.find(gate).pass_through()
+    Gate(gate).pass_through()
     raise ValueError("it went wrong")
 
 
@@ -35,18 +35,18 @@ def wait_at_gate_and_raise(ctx: Context, *, gate: str) -> None:
 def compute(ctx: Context, *, gate: str) -> None:
     """Does not leave Python, and does not rest there."""
     write_entry(ctx, "written")
-    Gate.find(gate).arrive()
-    while not Gate.find(gate).is_open:
+    Gate(gate).arrive()
+    while not Gate(gate).is_open:
         sum(range(1_000))
 
 
 @mutation
 def sleep_in_statement(ctx: Context, *, gate: str, times: int = 1_000) -> None:
-    """Is in one statement for a minute, but only so many times."""
+    """Is in one statement for longer than any test may take, but only so many times."""
     write_entry(ctx, "written")
-    if Gate.find(gate).arrive() < times:
+    if Gate(gate).arrive() < times:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(60)")
+            cursor.execute("SELECT pg_sleep(3600)")
 
 
 @mutation
@@ -54,8 +54,8 @@ def sleep_and_translate_errors(ctx: Context, *, gate: str) -> None:
     """Makes an error of its own of whatever the database says, as a well-behaved service does."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            if Gate.find(gate).arrive() == 0:
-                cursor.execute("SELECT pg_sleep(60)")
+            if Gate(gate).arrive() == 0:
+                cursor.execute("SELECT pg_sleep(3600)")
     except DatabaseError as error:
         raise ValueError("the report could not be made") from error
 
@@ -71,7 +71,7 @@ def cancel_in_mutation(ctx: Context, *, function_id: int, fail: bool = False) ->
 @mutation
 def cancel_and_wait_at_gate(ctx: Context, *, function_id: int, gate: str) -> None:
     ctx.scheduler.cancel(ScheduledFunctionId(function_id))
-    Gate.find(gate).pass_through()
+    Gate(gate).pass_through()
 
 
 @mutation
@@ -90,21 +90,21 @@ def cancel_all_in_action(ctx: Context) -> int:
 @action
 def schedule_around_gate(ctx: Context, *, gate: str, way: str = "run_after") -> str:
     schedule_child(ctx, way, "before")
-    Gate.find(gate).pass_through()
+    Gate(gate).pass_through()
     schedule_child(ctx, way, "after")
     return "ended"
 
 
 @action
 def wait_at_gate_and_fail(ctx: Context, *, gate: str) -> None:
-    Gate.find(gate).pass_through()
+    Gate(gate).pass_through()
     raise ValueError("it went wrong")
 
 
 @action
 async def schedule_around_gate_async(ctx: Context, *, gate: str) -> None:
     await ctx.scheduler.arun_after(0, leave_trace, label="before")
-    await asyncio.to_thread(Gate.find(gate).pass_through)
+    await asyncio.to_thread(Gate(gate).pass_through)
     await ctx.scheduler.arun_after(0, leave_trace, label="after")
     await ctx.arun_mutation(schedule_in_mutation, label="after, in a mutation")
 
@@ -117,7 +117,7 @@ def lock_own_row(context: Context, *, gate: str) -> None:
             cursor.execute(
                 "SELECT 1 FROM django_scheduler_scheduledfunction WHERE id = %s FOR UPDATE", [context.function_id]
             )
-        Gate.find(gate).pass_through()
+        Gate(gate).pass_through()
         write_entry(context, "written")
 
 

@@ -1,7 +1,5 @@
 """cancel_all while some of what it cancels is executing."""
 
-import time
-
 import pytest
 from django.db import transaction
 
@@ -10,9 +8,7 @@ from django_scheduler.models import ScheduledFunction, State
 from tests.cancel import functions
 from tests.functions import write
 from tests.models import Entry
-from tests.processes.waiting import wait_until
-
-PROMPTLY = 8.0
+from tests.support.waiting import wait_until
 
 
 def states() -> dict[str, int]:
@@ -26,12 +22,10 @@ def states() -> dict[str, int]:
 @pytest.mark.parametrize("function", [functions.sleep_in_statement, functions.write_at_gate])
 def test_what_executes_is_interrupted_among_thousands_that_wait(function, gate, start_executor):
     start_executor(concurrency=6)
-    ctx.scheduler.run_after_many(0, function, [{"gate": gate.name}] * 6)
+    ctx.scheduler.run_after_many(0, function, [{"gate": gate.path}] * 6)
     gate.wait_for_arrivals(6)
     ctx.scheduler.run_after_many(60_000, write, [{"label": "later"}] * 2_000)
-    start = time.monotonic()
     assert ctx.scheduler.cancel_all() == 2_006
-    assert time.monotonic() - start < PROMPTLY
     gate.open()
     assert states() == {State.CANCELED: 2_006}
     assert not Entry.objects.exists()
@@ -40,7 +34,7 @@ def test_what_executes_is_interrupted_among_thousands_that_wait(function, gate, 
 @pytest.mark.only_on("postgresql")
 def test_what_was_interrupted_for_nothing_runs_again(gate, start_executor):
     start_executor(concurrency=3)
-    ctx.scheduler.run_after_many(0, functions.sleep_in_statement, [{"gate": gate.name, "times": 3}] * 3)
+    ctx.scheduler.run_after_many(0, functions.sleep_in_statement, [{"gate": gate.path, "times": 3}] * 3)
     gate.wait_for_arrivals(3)
     with transaction.atomic():
         assert ctx.scheduler.cancel_all() == 3
@@ -53,11 +47,10 @@ def test_what_was_interrupted_for_nothing_runs_again(gate, start_executor):
 def test_what_executes_is_waited_for_and_not_counted_if_it_commits(gate, start_executor, session):
     start_executor()
     ctx.scheduler.run_after_many(60_000, write, [{"label": "later"}] * 5)
-    ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.name)
+    ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     cancel_all = session.begin(ctx.scheduler.cancel_all)
-    with pytest.raises(TimeoutError):
-        cancel_all.result(timeout=0.3)
+    session.wait_until_it_waits()
     gate.open()
     assert cancel_all.result(timeout=30) == 5
     assert states() == {State.CANCELED: 5, State.SUCCESS: 1}
@@ -66,7 +59,7 @@ def test_what_executes_is_waited_for_and_not_counted_if_it_commits(gate, start_e
 @pytest.mark.only_on("postgresql", "mysql")
 def test_what_executes_and_is_not_meant_is_let_be(gate, start_executor, session):
     start_executor()
-    ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.name)
+    ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     ctx.scheduler.run_after_many(60_000, write, [{"label": "later"}] * 1_200)
     assert session.do(ctx.scheduler.cancel_all, write) == 1_200
@@ -78,7 +71,7 @@ def test_what_executes_and_is_not_meant_is_let_be(gate, start_executor, session)
 
 def test_running_actions_are_canceled_and_go_on(gate, start_executor, session):
     start_executor()
-    ctx.scheduler.run_after(0, functions.schedule_around_gate, gate=gate.name)
+    ctx.scheduler.run_after(0, functions.schedule_around_gate, gate=gate.path)
     gate.wait_for_arrivals()
     wait_until(lambda: states() == {State.IN_PROGRESS: 1, State.SUCCESS: 1}, "its first child succeeded")
     assert ctx.scheduler.cancel_all() == 1

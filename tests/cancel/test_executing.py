@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from django.db import connection, transaction
 
@@ -9,7 +7,7 @@ from django_scheduler.models import State
 from tests.cancel import functions
 from tests.functions import write
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def open_gate_soon_unless_it_interrupts(gate, session, cancel) -> None:
@@ -20,7 +18,7 @@ def open_gate_soon_unless_it_interrupts(gate, session, cancel) -> None:
 
 def test_of_cancel_and_an_executing_mutation_one_wins(gate, start_executor, session, state_of):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     cancel = session.begin(ctx.scheduler.cancel, function_id)
     open_gate_soon_unless_it_interrupts(gate, session, cancel)
@@ -36,7 +34,7 @@ def test_of_cancel_and_an_executing_mutation_one_wins(gate, start_executor, sess
 
 def test_the_mutation_wins_when_it_commits_first(gate, start_executor, session, state_of):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.open()
     wait_until(lambda: state_of(function_id) == State.SUCCESS, "the mutation succeeded")
     with pytest.raises(AlreadyFinished):
@@ -47,11 +45,10 @@ def test_the_mutation_wins_when_it_commits_first(gate, start_executor, session, 
 @pytest.mark.only_on("mysql", "sqlite")
 def test_where_it_cannot_be_interrupted_cancel_waits_and_the_mutation_wins(gate, start_executor, session, state_of):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     cancel = session.begin(ctx.scheduler.cancel, function_id)
-    time.sleep(0.2)  # for the cancel to be waiting; were it not yet, it would wait a moment later
-    assert not cancel.done()
+    session.wait_until_it_waits()
     gate.open()
     with pytest.raises(AlreadyFinished, match="success"):
         cancel.result(timeout=30)
@@ -64,7 +61,7 @@ def test_where_it_cannot_be_interrupted_a_mutation_that_raises_is_failed_or_canc
     gate, start_executor, session, state_of
 ):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, functions.wait_at_gate_and_raise, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.wait_at_gate_and_raise, gate=gate.path)
     gate.wait_for_arrivals()
     cancel = session.begin(ctx.scheduler.cancel, function_id)
     gate.open()
@@ -76,7 +73,7 @@ def test_where_it_cannot_be_interrupted_a_mutation_that_raises_is_failed_or_canc
 
 def test_the_executor_goes_on_after_a_cancel(gate, start_executor, session, state_of):
     start_executor(concurrency=1)
-    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     cancel = session.begin(ctx.scheduler.cancel, function_id)
     if connection.vendor == "postgresql":
@@ -91,7 +88,7 @@ def test_a_rolled_back_cancel_of_an_executing_mutation_lets_it_run_again_or_lets
     gate, start_executor, session, row, state_of
 ):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
 
     def cancel_and_roll_back() -> None:
@@ -113,8 +110,8 @@ def test_a_rolled_back_cancel_of_an_executing_mutation_lets_it_run_again_or_lets
 @pytest.mark.only_on("postgresql", "mysql")
 def test_cancel_of_a_pending_function_does_not_wait_for_those_that_execute(gate, start_executor, session, state_of):
     start_executor()
-    ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.name)
-    pending = ctx.scheduler.run_after(60_000, functions.write_at_gate, gate=gate.name)
+    ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
+    pending = ctx.scheduler.run_after(60_000, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     session.do(ctx.scheduler.cancel, pending)
     assert state_of(pending) == State.CANCELED

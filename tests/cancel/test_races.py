@@ -1,7 +1,6 @@
 """Many cancels, many executors, and everybody at the same time."""
 
 import random
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,9 +13,7 @@ from django_scheduler.models import ScheduledFunction, State
 from tests.cancel import functions
 from tests.functions import write
 from tests.models import Entry
-from tests.processes.waiting import wait_until
-
-PROMPTLY = 5.0
+from tests.support.waiting import wait_until
 
 
 def outcome_of_cancel(function_id: int) -> str:
@@ -56,7 +53,7 @@ def test_what_is_canceled_leaves_nothing_and_what_is_not_happens_once(start_exec
 @pytest.mark.parametrize("function", [functions.sleep_in_statement, functions.write_at_gate])
 def test_fifty_cancels_of_executing_mutations_at_the_same_time(function, gate, start_executor, state_of):
     executing, waiting = 10, 40
-    ids = ctx.scheduler.run_after_many(0, function, [{"gate": gate.name}] * (executing + waiting))
+    ids = ctx.scheduler.run_after_many(0, function, [{"gate": gate.path}] * (executing + waiting))
     for _ in range(2):  # which claim at once what the other one has to let go of
         start_executor(concurrency=executing // 2)
     gate.wait_for_arrivals(executing)
@@ -72,12 +69,10 @@ def test_fifty_cancels_of_executing_mutations_at_the_same_time(function, gate, s
 def test_cancel_wins_against_many_executors_that_want_the_same_function(function, gate, start_executor, state_of):
     for _ in range(4):
         start_executor(concurrency=1)
-    function_id = ctx.scheduler.run_after(0, function, gate=gate.name)
+    function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     gate.wait_for_arrivals()
     ctx.scheduler.run_after_many(0, write, [{"label": "other"}] * 300)  # keeps all of them looking for work
-    start = time.monotonic()
     ctx.scheduler.cancel(function_id)
-    assert time.monotonic() - start < PROMPTLY
     assert state_of(function_id) == State.CANCELED
     gate.open()
     wait_until(lambda: Entry.objects.count() == 300, "the others ran")
@@ -89,13 +84,13 @@ def test_two_mutations_that_cancel_each_other_come_to_an_end(gate, start_executo
     start_executor(concurrency=2)
     start_executor(concurrency=2)
     first, second = (
-        ctx.scheduler.run_after(60_000, functions.cancel_and_wait_at_gate, gate=gate.name, function_id=0)
+        ctx.scheduler.run_after(60_000, functions.cancel_and_wait_at_gate, gate=gate.path, function_id=0)
         for _ in range(2)
     )
     with transaction.atomic():  # so that none begins before both are due
         for one, other in ((first, second), (second, first)):
             rows = ScheduledFunction.objects.filter(pk=one)
-            rows.update(args={"function_id": other, "gate": gate.name}, due_time=row(one).creation_time)
+            rows.update(args={"function_id": other, "gate": gate.path}, due_time=row(one).creation_time)
     gate.open()
     ctx.scheduler.run_after(0, write, label="a wake-up")
     wait_until(lambda: {row(first).state, row(second).state} <= {"success", "canceled", "failed"}, "both ended")

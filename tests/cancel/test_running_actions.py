@@ -8,7 +8,7 @@ from django_scheduler.models import ScheduledFunction, State
 from tests.cancel import functions
 from tests.functions import write_then_schedule
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def start_action(gate, start_executor, state_of):
 
     def start(function, **arguments):
         start_executor()
-        function_id = ctx.scheduler.run_after(0, function, gate=gate.name, **arguments)
+        function_id = ctx.scheduler.run_after(0, function, gate=gate.path, **arguments)
         gate.wait_for_arrivals()
         assert state_of(function_id) == State.IN_PROGRESS
         return function_id
@@ -90,7 +90,7 @@ def test_that_holds_for_an_async_action_too(start_action, gate, caplog):
 
 def test_what_it_had_scheduled_for_later_stays(start_executor, gate, state_of):
     start_executor()
-    function_id = ctx.scheduler.run_after(0, functions.schedule_around_gate, gate=gate.name, way="later")
+    function_id = ctx.scheduler.run_after(0, functions.schedule_around_gate, gate=gate.path, way="later")
     gate.wait_for_arrivals()
     (child,) = ScheduledFunction.objects.filter(parent=function_id)
     ctx.scheduler.cancel(function_id)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def binary() -> str | None:

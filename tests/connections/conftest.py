@@ -3,7 +3,6 @@ from django.db import connection
 
 from tests.connections.proxy import proxy_before
 from tests.connections.servers import OwnDatabase, connected, own_mariadb, own_postgresql
-from tests.processes.conftest import executors, gate  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(scope="session")

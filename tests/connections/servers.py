@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +20,9 @@ from django_scheduler.databases import database_for
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.databases import throwaway_postgresql, version
 from tests.models import Entry
-from tests.processes.executor_processes import ExecutorProcess
-from tests.processes.waiting import wait_until
+from tests.support.executor_processes import ExecutorProcess
 from tests.support.forked_processes import run
+from tests.support.waiting import wait_until
 
 ALIAS = "own"
 
@@ -190,12 +189,8 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < deadline, f"Nobody listens on port {port}."
-            time.sleep(0.02)
-        else:
-            return
+    def is_taken() -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(is_taken, f"somebody listened on port {port}")

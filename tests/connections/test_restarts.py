@@ -9,7 +9,7 @@ from django_scheduler.models import ScheduledFunction, State
 from tests.connections.servers import ALIAS
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.only_on("postgresql", "mysql"), pytest.mark.timeout(180)]
 

@@ -1,12 +1,11 @@
 """Connections on which nothing arrives any more, and nothing is an error."""
 
 import socket
-import time
 
 import pytest
 
 from django_scheduler.databases.silence import answering_within, keep_alive
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 CHECK_INTERVAL = "django_scheduler.databases.postgresql.listening.CHECK_INTERVAL"
 CHECK_PATIENCE = "django_scheduler.databases.postgresql.listening.CHECK_PATIENCE"
@@ -31,10 +30,9 @@ def test_listener_on_a_silent_connection_gives_it_up_and_listens_again(own_datab
 def test_question_that_is_not_answered_in_time_ends_the_connection():
     one, other = socket.socketpair()
     with one, other:
-        began = time.monotonic()
+        one.settimeout(20)
         with answering_within(0.05, one.fileno()):
             assert one.recv(1) == b""
-        assert time.monotonic() - began < 10
 
 
 def test_question_that_is_answered_in_time_leaves_the_connection_alone():

@@ -7,7 +7,7 @@ from django.db import connection
 
 from django_scheduler import ctx
 from django_scheduler.models import ScheduledFunction, State
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("sqlite")
 

@@ -15,8 +15,8 @@ from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.contrib.opentelemetry.tracer import OpenTelemetryTracer
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.telemetry import tracing
-from tests.executor.in_process import record
 from tests.functions import note, write, write_and_raise, write_then_schedule
+from tests.support.in_process import record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,7 +11,7 @@ from django.db.models import F
 from django_scheduler import Context, action, mutation
 from tests.crash.faults import has_begun, reach
 from tests.models import Account, Entry
-from tests.processes.gate import Gate
+from tests.support.gates import Gate
 
 
 @mutation

@@ -8,7 +8,7 @@ from django_scheduler import ctx
 from django_scheduler.models import UNFINISHED, Executor, Failure, ScheduledFunction, State
 from tests.crash import functions
 from tests.models import Account, Entry
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 ACCOUNTS = 3
 

@@ -13,9 +13,9 @@ from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.crash import functions
-from tests.processes.waiting import wait_until
-from tests.supervisor.supervised import kill
 from tests.support.soak import SOAK
+from tests.support.supervised import kill
+from tests.support.waiting import wait_until
 
 HOUR = 3600
 

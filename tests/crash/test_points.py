@@ -8,7 +8,7 @@ from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.crash.faults import IN_ACTION, IN_MUTATION, fault, has_struck
 from tests.models import Entry
 from tests.processes import functions as process_functions
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from freezegun import freeze_time
 from django_scheduler.crons.definitions import Definitions
 from django_scheduler.databases import database_for
 from django_scheduler.executor.crons import CronPoller
-from tests.executor.in_process import execute_with_one_worker
-from tests.processes.conftest import executors, gate  # noqa: F401  (fixtures)
+from tests.support.in_process import execute_with_one_worker
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 
 from django_scheduler import Context, action, mutation
 from tests.models import Entry
-from tests.processes.gate import Gate
+from tests.support.gates import Gate
 
 
 @mutation

@@ -18,10 +18,10 @@ from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.poller import Until
 from django_scheduler.models import ScheduledFunction, State
 from tests.crons.functions import tick, tick_at_gate
-from tests.executor.in_process import executing
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.in_process import executing
 from tests.support.soak import examples
+from tests.support.waiting import wait_until
 
 #: For how long crons run while executors are killed.
 SOAK_SECONDS = examples(5, 11)

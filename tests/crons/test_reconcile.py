@@ -18,8 +18,8 @@ from django_scheduler.executor.session import executor_session
 from tests.api.elsewhere import elsewhere
 from tests.crons.conftest import NOON
 from tests.crons.functions import tick, tick_and_fail, tick_for_all
-from tests.executor.in_process import executing
-from tests.processes.waiting import wait_until
+from tests.support.in_process import executing
+from tests.support.waiting import wait_until
 
 MORNING = NOON + timedelta(hours=21)
 

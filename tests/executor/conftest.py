@@ -1,6 +1,6 @@
 import pytest
 
-from tests.executor.in_process import execute_with_one_worker
+from tests.support.in_process import execute_with_one_worker
 
 
 @pytest.fixture

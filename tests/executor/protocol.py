@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.backends.signals import connection_created
 
-from tests.executor.in_process import WORKER
+from tests.support.in_process import WORKER
 
 #: A line of the protocol: the time, who has sent it, its length, its kind, its content.
 STATEMENT = re.compile(r'\tF\t\d+\t(?:Query|Parse)\t (?:"[^"]*" )?"(?P<sql>(?:[^"\\]|\\.)*)"')

@@ -11,9 +11,9 @@ from django.db.backends.signals import connection_created
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import State
-from tests.executor.in_process import WORKER, record
 from tests.functions import write
 from tests.models import Entry
+from tests.support.in_process import WORKER, record
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
 

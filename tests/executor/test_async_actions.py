@@ -12,10 +12,10 @@ from django.db import connections, transaction
 
 from django_scheduler import Context, action, ctx
 from django_scheduler.models import ScheduledFunction, State
-from tests.executor.in_process import executing, record
 from tests.functions import note, note_async
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.in_process import executing, record
+from tests.support.waiting import wait_until
 
 loops: list[asyncio.AbstractEventLoop] = []
 gathered: list[asyncio.Event] = []

@@ -6,9 +6,9 @@ import pytest
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
-from tests.executor.in_process import record
 from tests.functions import note, write
 from tests.models import Entry
+from tests.support.in_process import record
 
 
 @mutation

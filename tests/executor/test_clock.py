@@ -9,8 +9,8 @@ from freezegun import freeze_time
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import State
-from tests.executor.in_process import record
 from tests.functions import write
+from tests.support.in_process import record
 
 NEW_YEAR = datetime(2031, 1, 1, tzinfo=UTC)
 

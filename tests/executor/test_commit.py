@@ -9,9 +9,9 @@ from django.utils import translation
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import Failure, State
-from tests.executor.in_process import record
 from tests.functions import note, write, write_and_raise
 from tests.models import Entry, Line
+from tests.support.in_process import record
 
 hooks: list[str] = []
 

@@ -4,9 +4,9 @@ import pytest
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import Failure, State
-from tests.executor.in_process import record
 from tests.functions import write
 from tests.models import Entry
+from tests.support.in_process import record
 
 
 class Unspeakable(Exception):

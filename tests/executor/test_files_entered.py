@@ -4,9 +4,9 @@ import pytest
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import ScheduledFunction, State
-from tests.executor.in_process import executing
-from tests.processes.waiting import wait_until
 from tests.support.files_entered import files_entered
+from tests.support.in_process import executing
+from tests.support.waiting import wait_until
 
 
 @mutation

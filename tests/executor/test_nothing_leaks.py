@@ -10,9 +10,9 @@ from django.utils import timezone, translation
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import State
-from tests.executor.in_process import record
 from tests.functions import write
 from tests.models import Entry
+from tests.support.in_process import record
 
 
 def activate_everything() -> None:

@@ -7,10 +7,10 @@ from django.db import connection
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
-from tests.executor.in_process import executing
 from tests.functions import count_entries, write
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.in_process import executing
+from tests.support.waiting import wait_until
 
 done_writing = threading.Event()
 may_return = threading.Event()

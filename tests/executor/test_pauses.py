@@ -10,7 +10,7 @@ from django_scheduler import ctx, pausing
 from django_scheduler.models import Pause, ScheduledFunction, State
 from tests.functions import write, write_with_priority
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,8 +6,8 @@ import pytest
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import State
-from tests.executor.in_process import record
 from tests.models import Entry
+from tests.support.in_process import record
 
 
 class Unprintable:

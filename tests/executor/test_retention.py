@@ -12,9 +12,9 @@ from django_scheduler import ctx
 from django_scheduler.databases import database_for
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.record.retention import ROWS_PER_TRANSACTION, delete_expired
-from tests.executor.in_process import executing
 from tests.functions import write
-from tests.processes.waiting import wait_until
+from tests.support.in_process import executing
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

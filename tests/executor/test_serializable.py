@@ -8,11 +8,11 @@ from django.db import connections
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.executor.poller import Until
 from django_scheduler.models import State
-from tests.executor.in_process import executing, record
-from tests.executor.rivals import in_a_connection_of_its_own
 from tests.functions import write
 from tests.models import Account, Entry
-from tests.processes.waiting import wait_until
+from tests.support.in_process import executing, record
+from tests.support.rivals import in_a_connection_of_its_own
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql")
 

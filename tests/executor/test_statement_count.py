@@ -4,9 +4,9 @@ import pytest
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import ScheduledFunction, State
-from tests.executor.in_process import executing, record
 from tests.executor.protocol import protocol_of_worker
-from tests.processes.waiting import wait_until
+from tests.support.in_process import executing, record
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql")
 

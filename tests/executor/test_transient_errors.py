@@ -10,10 +10,10 @@ from django_scheduler import Context, ctx, mutation
 from django_scheduler.errors import TransientError
 from django_scheduler.executor.poller import Until
 from django_scheduler.models import State
-from tests.executor.in_process import record
-from tests.executor.rivals import Deadlock, holding
 from tests.functions import write
 from tests.models import Account, Entry
+from tests.support.in_process import record
+from tests.support.rivals import Deadlock, holding
 
 attempts: list[str] = []
 deadlocks: list[Deadlock] = []

@@ -2,7 +2,7 @@ import django
 import pytest
 
 from django_scheduler.executor import by_id
-from tests.processes.executor_processes import nothing_left_in_this_process
+from tests.support.executor_processes import nothing_left_in_this_process
 
 if django.VERSION < (6, 0):
     collect_ignore = ["test_hand_over.py", "test_killed_workers.py"]

@@ -12,9 +12,9 @@ from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.by_id import execute
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
-from tests.executor.in_process import record
 from tests.functions import note, note_and_raise, note_async, write, write_and_raise, write_then_schedule
 from tests.models import Entry
+from tests.support.in_process import record
 
 
 @pytest.mark.parametrize("function", [write, note, note_async])

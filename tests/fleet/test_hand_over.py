@@ -13,10 +13,10 @@ from django_scheduler.fleet import hand_over
 from django_scheduler.fleet.worker import task_for
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.scheduling.interventions import reschedule
-from tests.executor.in_process import record
 from tests.fleet.backends import Memory
 from tests.functions import note, write, write_then_schedule, write_with_priority
 from tests.models import Entry
+from tests.support.in_process import record
 from tests.tasks import jobs
 
 

@@ -12,9 +12,8 @@ from tests.fleet.workers import FLEETS, SETTINGS
 from tests.functions import note, write
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.executor_processes import ExecutorProcesses, nothing_left_behind
-from tests.processes.gate import Gate
-from tests.processes.waiting import wait_until
+from tests.support.executor_processes import ExecutorProcesses, nothing_left_behind
+from tests.support.waiting import wait_until
 
 
 def state(function_id):
@@ -23,13 +22,6 @@ def state(function_id):
 
 def wait_for(function_id, wanted, fleet):
     wait_until(lambda: state(function_id) == wanted, f"{function_id} became {wanted}: {fleet.logs}", timeout=40)
-
-
-@pytest.fixture
-def gate(tmp_path):
-    directory = tmp_path / "gate"
-    directory.mkdir()
-    return Gate(directory)
 
 
 @pytest.fixture(params=list(FLEETS))

@@ -6,8 +6,8 @@ from django_scheduler import ctx
 from django_scheduler.executor import grouping
 from django_scheduler.executor.grouping import MutationGroup
 from django_scheduler.models import ScheduledFunctionId
-from tests.executor.in_process import execute_with_one_worker
 from tests.groups import functions
+from tests.support.in_process import execute_with_one_worker
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from django_scheduler.executor import grouping, worker
 from django_scheduler.executor.grouping import GroupSize
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.scheduling import wakeup
-from tests.executor.in_process import execute_with_one_worker, executing, record
-from tests.executor.rivals import in_a_connection_of_its_own
 from tests.groups import functions
 from tests.groups.functions import hooks, starts
 from tests.models import Entry, Line
-from tests.processes.waiting import wait_until
+from tests.support.in_process import execute_with_one_worker, executing, record
+from tests.support.rivals import in_a_connection_of_its_own
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("backlog")
 

@@ -9,8 +9,6 @@ from django.db import connection, connections, transaction
 from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
-from tests.executor.in_process import execute_with_one_worker, executing, record
-from tests.executor.rivals import Deadlock, in_a_connection_of_its_own
 from tests.executor.test_ambiguous_commits import (
     commit_after_losing,
     lose_after_commit,
@@ -20,7 +18,9 @@ from tests.executor.test_ambiguous_commits import (
 from tests.groups import functions
 from tests.groups.functions import starts
 from tests.models import Account, Entry
-from tests.processes.waiting import wait_until
+from tests.support.in_process import execute_with_one_worker, executing, record
+from tests.support.rivals import Deadlock, in_a_connection_of_its_own
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,6 @@ from django_scheduler.crons.history import functions_of
 from django_scheduler.executor.poller import Until
 from django_scheduler.models import ScheduledFunction, State
 from tests.crons.functions import tick
-from tests.executor.in_process import executing
 from tests.functions import (
     note,
     note_and_raise,
@@ -30,7 +29,8 @@ from tests.functions import (
     write_then_schedule,
 )
 from tests.models import Entry
-from tests.processes.waiting import wait_until
+from tests.support.in_process import executing
+from tests.support.waiting import wait_until
 
 APP = "django_scheduler"
 

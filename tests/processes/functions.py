@@ -10,7 +10,7 @@ from django.db import connection
 
 from django_scheduler import Context, action, mutation
 from tests.models import Entry
-from tests.processes.gate import Gate
+from tests.support.gates import Gate
 
 
 @dataclass
@@ -77,11 +77,10 @@ def write_and_wait_before_commit(ctx: Context, *, label: str, gate: str) -> None
 
 @mutation
 def write_and_sleep_in_database(ctx: Context, *, label: str, gate: str) -> None:
-    """Sleeps for a minute in a statement, but not when it is executed again."""
+    """Sleeps in a statement for longer than any test may take, but not when it is executed again."""
     write_entry(ctx, label)
-    if Gate(gate).arrivals == 0:
-        (Path(gate) / "arrival-1").touch()
-        sleep_in_database(60)
+    if Gate(gate).arrive() == 0:
+        sleep_in_database(3600)
 
 
 @action

@@ -10,7 +10,7 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def row_of(function_id):

@@ -10,8 +10,8 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.waiting import wait_until
 from tests.support.soak import SOAK, examples
+from tests.support.waiting import wait_until
 
 MANY = 1_000 if connection.vendor == "sqlite" else examples(2_000, 10_000)
 

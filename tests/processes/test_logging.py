@@ -8,7 +8,7 @@ from django.db import connection
 
 from django_scheduler import __version__, ctx
 from django_scheduler.models import ScheduledFunction
-from tests.processes.executor_processes import nothing_left_in_this_process
+from tests.support.executor_processes import nothing_left_in_this_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

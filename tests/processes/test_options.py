@@ -12,8 +12,8 @@ from django.db import connection
 from django_scheduler import ctx
 from django_scheduler.models import ScheduledFunction, State
 from tests.models import Entry
-from tests.processes.waiting import wait_until
 from tests.support.forked_processes import run, start
+from tests.support.waiting import wait_until
 
 
 def labels():

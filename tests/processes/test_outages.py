@@ -7,8 +7,8 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.sessions import database_gone, end_sessions
-from tests.processes.waiting import wait_until
+from tests.support.sessions import database_gone, end_sessions
+from tests.support.waiting import wait_until
 
 #: Work resumes within so many seconds.
 RESUMED = 5.0

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from django_scheduler.executor.heartbeat import is_alive, process_space, process_start
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

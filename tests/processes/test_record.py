@@ -6,7 +6,7 @@ import django
 
 from django_scheduler import __version__, ctx
 from tests.processes import functions
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def test_executor_is_on_record_with_its_versions_and_what_it_executes(executors, gate):

@@ -1,7 +1,6 @@
 """What no body, no broken worker and no database that keeps it waiting may do to the executor."""
 
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -14,8 +13,8 @@ from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.executor_processes import nothing_left_in_this_process
-from tests.processes.waiting import wait_until
+from tests.support.executor_processes import nothing_left_in_this_process
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -117,17 +116,15 @@ def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_f
     wait_until(lambda: executor.wait(timeout=0.1), "it ended")
 
 
-def test_executor_ends_promptly_although_the_database_keeps_it_waiting(caplog):
+def test_executor_ends_while_the_database_keeps_it_waiting(caplog):
     executor = Executor(concurrency=1)
     executor.start()
     wait_until(lambda: first_heartbeat(executor.name), "its heart beat")
     with transaction.atomic():
         locked = models.Executor.objects.filter(pk=executor.name)
         locked.update(host="locked")
-        began = time.monotonic()
         executor.stop()
-        assert executor.wait(timeout=20)
-        assert time.monotonic() - began < 10
+        assert executor.wait(timeout=10)  # SQLite's own patience ends after 20 seconds
     assert "could not remove its row" in caplog.text
     wait_until(lambda: not locked.exists(), "it left in the end")
     wait_until(lambda: background_calls() == 0, "its background call ended")

@@ -5,7 +5,7 @@ from functools import partial
 from django_scheduler import ctx
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.processes import functions
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def state_of(function_id):

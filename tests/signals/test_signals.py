@@ -16,9 +16,9 @@ from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.scheduling.interventions import run_again
 from django_scheduler.signals import function_finished, function_scheduled, function_started
 from django_scheduler.supervisor.death import record_death
-from tests.executor.in_process import record
 from tests.functions import note, note_and_raise, write, write_and_raise, write_then_schedule
 from tests.models import Entry
+from tests.support.in_process import record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,9 +9,9 @@ from django.core.management import CommandError, call_command
 
 from django_scheduler import ctx
 from django_scheduler.pausing import pause
-from tests.executor.in_process import executing
 from tests.functions import write, write_with_priority
 from tests.status.records import be_due_for, put_silent_executor_on_record
+from tests.support.in_process import executing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

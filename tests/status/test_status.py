@@ -8,10 +8,9 @@ from django.test.utils import CaptureQueriesContext
 
 from django_scheduler import ctx
 from django_scheduler.status import status
-from tests.cancel.gates import Gate
-from tests.executor.in_process import executing
 from tests.functions import note, write, write_and_raise, write_with_priority
 from tests.status.records import be_due_for, complete_earlier, put_silent_executor_on_record
+from tests.support.in_process import executing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,20 +62,18 @@ def test_counting_stops_where_it_would_take_long(monkeypatch):
 
 
 @pytest.mark.parametrize("function", ["tests:write_at_gate", "tests:wait_at_gate_and_fail"])
-def test_what_is_executing_is_no_lag(function):
+def test_what_is_executing_is_no_lag(gate, function):
     if connection.vendor != "postgresql" and function == "tests:write_at_gate":
         pytest.skip("elsewhere an executing mutation is known from its executor's heartbeat")
-    gate = Gate()
-    be_due_for(ctx.scheduler.run_after(0, function, gate=gate.name), 1_000)
+    be_due_for(ctx.scheduler.run_after(0, function, gate=gate.path), 1_000)
     with executing(concurrency=1):
         gate.wait_for_arrivals()
         assert status().lag == 0.0
         gate.open()
 
 
-def test_running_actions_are_counted():
-    gate = Gate()
-    ctx.scheduler.run_after_many(0, "tests:wait_at_gate_and_fail", [{"gate": gate.name}] * 2)
+def test_running_actions_are_counted(gate):
+    ctx.scheduler.run_after_many(0, "tests:wait_at_gate_and_fail", [{"gate": gate.path}] * 2)
     with executing(concurrency=2):
         gate.wait_for_arrivals(2)
         assert status().running == 2

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from django_scheduler import Context, action, mutation
 from tests.models import Entry
-from tests.processes.gate import Gate
+from tests.support.gates import Gate
 
 
 def segfault() -> None:

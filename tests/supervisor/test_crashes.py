@@ -5,8 +5,8 @@ import pytest
 from django_scheduler import ctx
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.models import Entry
-from tests.processes.waiting import wait_until
 from tests.supervisor import functions
+from tests.support.waiting import wait_until
 
 
 def row_of(function_id):

@@ -10,8 +10,8 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.waiting import wait_until
-from tests.supervisor.supervised import kill
+from tests.support.supervised import kill
+from tests.support.waiting import wait_until
 
 
 def row_of(function_id):

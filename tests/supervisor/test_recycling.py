@@ -10,8 +10,8 @@ from django_scheduler.management.arguments import size_of_memory
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.processes.waiting import wait_until
 from tests.supervisor.functions import keep_memory
+from tests.support.waiting import wait_until
 
 
 def state_of(function_id):

@@ -11,7 +11,7 @@ from django.db.models import F
 
 from django_scheduler import ctx
 from django_scheduler.models import Executor, ScheduledFunction, State
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 APP = """
 from django_scheduler import mutation

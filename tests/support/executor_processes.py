@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from django_scheduler.models import Executor
-from tests.processes.waiting import wait_until
 from tests.support.forked_processes import ForkedProcess, start
+from tests.support.waiting import wait_until
 
 STARTED = re.compile(r"Executor (?P<name>\S+): django_scheduler")
 

@@ -5,8 +5,8 @@ import re
 import signal
 
 from django_scheduler.models import Executor
-from tests.processes.executor_processes import ExecutorProcess, running_processes
-from tests.processes.waiting import wait_until
+from tests.support.executor_processes import ExecutorProcess, running_processes
+from tests.support.waiting import wait_until
 
 
 class Supervised:

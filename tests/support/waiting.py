@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import pytest
-
 T = TypeVar("T")
 
 INTERVAL = 0.01
@@ -16,6 +14,8 @@ def wait_until(condition: Callable[[], T], what: str, *, timeout: float = 20.0) 
     deadline = time.monotonic() + timeout
     while not (value := condition()):
         if time.monotonic() > deadline:
+            import pytest  # only here, as executors that tests start import this module too
+
             pytest.fail(f"Within {timeout:g} seconds it did not happen that {what}.")
         time.sleep(INTERVAL)
     return value

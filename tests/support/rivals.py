@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from django.db import connection, connections, transaction
 
 from tests.models import Account, Entry
-from tests.processes.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def in_a_connection_of_its_own(work: Callable[[], object]) -> None:
