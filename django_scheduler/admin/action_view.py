@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy
 from django_scheduler.admin.actions import ACTIONS, may_act
 from django_scheduler.admin.filters import Filters
 from django_scheduler.admin.listing import Row, for_comparison, for_list
+from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Answer, ask
 from django_scheduler.admin.times import to_the_second
 from django_scheduler.databases import Database
@@ -35,9 +36,6 @@ from django_scheduler.errors import SchedulerError
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.scheduling import LARGEST_ID, InterventionResult
 from django_scheduler.times import parse_time
-
-if TYPE_CHECKING:
-    from django_scheduler.admin.scheduled_function import ScheduledFunctionAdmin
 
 #: How many functions are changed with one request.
 BATCH = 500
@@ -71,7 +69,7 @@ class TimeForm(forms.Form):
 class ActionView:
     """Answers a request to do something. Raises ``PermissionDenied`` if there is no such action for this user."""
 
-    def __init__(self, admin: "ScheduledFunctionAdmin", request: HttpRequest) -> None:
+    def __init__(self, admin: SchedulerAdmin, request: HttpRequest) -> None:
         action = ACTIONS.get(request.POST.get("action", ""))
         if action is None or not may_act(request, action):
             raise PermissionDenied

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from django_scheduler import pausing, status
 from django_scheduler.admin import statistics
 from django_scheduler.admin.actions import ACTIONS, may_act, may_pause
-from django_scheduler.admin.scheduled_function import SchedulerAdmin
+from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
 from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, State
 
