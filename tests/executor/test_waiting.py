@@ -16,8 +16,6 @@ from tests.support.in_process import executing
 from tests.support.rivals import in_a_connection_of_its_own
 from tests.support.waiting import wait_until
 
-HEARTBEAT = 'UPDATE "django_scheduler_executor" SET "heartbeat_time"'
-
 starts: list[int | None] = []
 
 
@@ -39,20 +37,20 @@ def _no_polls(settings):
 
 
 @pytest.fixture
-def statements_of_executor():
-    """Every statement of this process's other threads."""
-    statements: list[str] = []
+def tasks():
+    """For every statement of this process's other threads: which of an executor's tasks has executed it."""
+    tasks: list[str] = []
 
-    def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        statements.append(sql)
-        return execute(sql, params, many, context)
+    def note(execute: Any, *arguments: Any) -> Any:
+        tasks.append(threading.current_thread().name.removeprefix("django_scheduler "))
+        return execute(*arguments)
 
     def receive(connection: Any, **kwargs: object) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            connection.execute_wrappers.append(count)
+        if threading.current_thread() is not threading.main_thread() and note not in connection.execute_wrappers:
+            connection.execute_wrappers.append(note)
 
     connection_created.connect(receive)
-    yield statements
+    yield tasks
     connection_created.disconnect(receive)
 
 
@@ -65,18 +63,21 @@ def start_and_settle() -> None:
 
 
 @pytest.mark.only_on("postgresql")
-def test_idle_executor_executes_hardly_a_statement_but_its_heartbeats(
-    settings, transactional_db, statements_of_executor
-):
-    settings.DJANGO_SCHEDULER = {"HEARTBEAT_INTERVAL": timedelta(seconds=0.2)}
+def test_idle_executor_executes_hardly_a_statement_but_its_heartbeats(settings, transactional_db, tasks):
+    settings.DJANGO_SCHEDULER = {"HEARTBEAT_INTERVAL": timedelta(seconds=0.1)}
+    seen = [0, 0]
+
+    def nothing_else_happens_during_ten_heartbeats() -> bool:
+        heartbeats, others = tasks.count("heartbeat"), len(tasks) - tasks.count("heartbeat") - tasks.count("recovery")
+        if others != seen[1]:
+            seen[:] = heartbeats, others
+        return heartbeats - seen[0] >= 10
+
     with executing(concurrency=8):
         start_and_settle()
-        wait_until(lambda: any(sql.startswith("LISTEN") for sql in statements_of_executor), "it listens")
-        wait_until(lambda: only_heartbeats(statements_of_executor[-10:]), "it executed ten heartbeats and nothing else")
-
-
-def only_heartbeats(statements: list[str]) -> bool:
-    return len(statements) == 10 and all(sql.startswith(HEARTBEAT) for sql in statements)
+        wait_until(lambda: "listener" in tasks, "it listens")
+        wait_until(nothing_else_happens_during_ten_heartbeats, "it did nothing but look after executors ten times")
+    assert "worker 1" in tasks
 
 
 @pytest.mark.only_on("postgresql")
