@@ -15,6 +15,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 NAME = "DJANGO_SCHEDULER"
 
+#: What ``EXECUTOR`` begins with.
+FLEET_PREFIX = "tasks:"
+
 Clock = Literal["database", "python"]
 
 
@@ -64,6 +67,11 @@ class Settings:
     #: After how long a function that was handed over and has not begun is handed over again.
     HAND_OVER_TIMEOUT: timedelta = timedelta(minutes=1)
 
+    @property
+    def fleet(self) -> str | None:
+        """Return the alias in ``TASKS`` of the fleet that executes, or ``None`` where executors do it themselves."""
+        return self.EXECUTOR.removeprefix(FLEET_PREFIX) if self.EXECUTOR else None
+
 
 NAMES = tuple(field.name for field in fields(Settings))
 
@@ -83,8 +91,8 @@ def invalid_value(name: str, value: Any) -> str | None:
     elif name == "HTTP_PERMISSION":
         valid, form = isinstance(value, str) and "." in value, "the dotted path of a function"
     elif name == "EXECUTOR":
-        valid = isinstance(value, str) and value.startswith("tasks:") and value != "tasks:"
-        form = '"tasks:" and an alias of TASKS'
+        valid = isinstance(value, str) and value.startswith(FLEET_PREFIX) and value != FLEET_PREFIX
+        form = f'"{FLEET_PREFIX}" and an alias of TASKS'
     elif bool in types:
         valid, form = isinstance(value, bool), "True or False"
     elif timedelta in types:

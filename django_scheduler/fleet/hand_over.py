@@ -39,14 +39,6 @@ from django_scheduler.record import transitions
 from django_scheduler.scheduling import enqueue
 from django_scheduler.telemetry import report
 
-PREFIX = "tasks:"
-
-
-def alias() -> str | None:
-    """Return the alias in ``TASKS`` of the fleet that executes, or ``None`` where executors do it themselves."""
-    executor = get_settings().EXECUTOR
-    return executor.removeprefix(PREFIX) if executor else None
-
 
 def register() -> None:
     """Hand due functions over from now on if ``EXECUTOR`` names a fleet, and define the task for it.
@@ -56,7 +48,7 @@ def register() -> None:
     Raises ``ImproperlyConfigured`` if there cannot be such a fleet.
     """
     try:
-        name = alias()
+        name = get_settings().fleet
     except ImproperlyConfigured:
         return  # which the checks explain better
     enqueue.hand_over_to(None if name is None else Fleet())
@@ -125,7 +117,7 @@ def _send(using: str, function_id: int, queue: str, priority: int) -> None:
 
     from django_scheduler.fleet.worker import task_for
 
-    backend_alias = alias()
+    backend_alias = get_settings().fleet
     assert backend_alias is not None
     task: Any = task_for(backend_alias)
     values: dict[str, Any] = {"queue_name": queue}
