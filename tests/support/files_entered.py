@@ -1,5 +1,6 @@
 """Counts the files of the package that a call enters: what somebody has to read who follows it."""
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from types import FrameType
 
 import django_scheduler
 
-PACKAGE = Path(django_scheduler.__file__).parent
+#: How the paths of the files of the package begin.
+PACKAGE = f"{Path(django_scheduler.__file__).parent}{os.sep}"
 
 
 class FilesEntered:
@@ -31,13 +33,13 @@ class FilesEntered:
 
     def note(self, frame: FrameType, event: str, argument: object) -> None:
         """Do what a profile function does; the import of a module does not count."""
-        path = Path(frame.f_code.co_filename)
-        if event == "call" and path.is_relative_to(PACKAGE):
-            self._collects &= frame.f_code.co_name != self._until
-            if frame.f_code.co_name == self._since:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(PACKAGE):
+            self._collects &= code.co_name != self._until
+            if code.co_name == self._since:
                 self.files.clear()
-            if self._collects and frame.f_code.co_name != "<module>":
-                self.files.add(path.relative_to(PACKAGE).as_posix())
+            if self._collects and code.co_name != "<module>":
+                self.files.add(code.co_filename.removeprefix(PACKAGE))
 
 
 @contextmanager
