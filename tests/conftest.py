@@ -13,6 +13,7 @@ from hypothesis import settings as hypothesis
 
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Until
+from django_scheduler.scheduling import wakeup
 from tests import leaks
 from tests.support import forked_processes
 from tests.support.emptying import quick_emptying
@@ -46,7 +47,7 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture
-def child_environment(django_db_setup) -> dict[str, str]:
+def child_environment(transactional_db) -> dict[str, str]:
     """The environment in which a process that a test starts finds the tests' settings and the test database.
 
     ``forked_processes.start(["-m", "django", "runscheduler"], child_environment)``. Settings of the
@@ -81,6 +82,19 @@ def execute_due(transactional_db) -> Callable[[], None]:
             raise AssertionError("What was due has not come to an end within 30 seconds.")
 
     return execute
+
+
+@pytest.fixture
+def rings() -> Iterator[list[None]]:
+    """An entry for each time that executors of this process were woken."""
+    rings: list[None] = []
+
+    def ring() -> None:
+        rings.append(None)
+
+    wakeup.subscribe("default", ring)
+    yield rings
+    wakeup.unsubscribe("default", ring)
 
 
 @pytest.fixture
