@@ -112,7 +112,7 @@ def new_gate(tmp_path) -> Iterator[Callable[[], Gate]]:
 
 
 @pytest.fixture
-def gate(new_gate) -> Gate:
+def gate(new_gate: Callable[[], Gate]) -> Gate:
     """A gate, where functions wait for the test."""
     return new_gate()
 

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -35,9 +36,8 @@ def test_three_executors_that_are_killed_run_every_slot_of_twenty_crons_once(exe
     with transaction.atomic():
         for number in range(CRONS):
             ctx.crons.register(f"cron {number}", EVERY_SECOND, tick, label=str(number))
-    runs = CronRun.objects.exclude(function=None)
-    for number in range(KILLS):
-        wait_until(lambda number=number: runs.count() >= 2 * CRONS * (number + 1), "each ran twice more, on average")
+    for number in range(1, KILLS + 1):
+        wait_until(partial(have_run, 2 * CRONS * number), "each ran twice more, on average")
         alive.pop(0).kill()
         alive.append(executors.start())
     with transaction.atomic():
@@ -51,8 +51,13 @@ def test_three_executors_that_are_killed_run_every_slot_of_twenty_crons_once(exe
     for cron in Cron.objects.filter(origin="run_time"):
         assert_every_slot_is_decided_once(cron)
         assert_no_two_runs_at_a_time(cron)
+    runs = CronRun.objects.exclude(function=None)
     assert runs.count() == ScheduledFunction.objects.filter(state=State.SUCCESS).count() == Entry.objects.count()
     assert not Entry.objects.values("function_id").annotate(times=Count("pk")).filter(times__gt=1).exists()
+
+
+def have_run(number: int) -> bool:
+    return CronRun.objects.exclude(function=None).count() >= number
 
 
 def assert_every_slot_is_decided_once(cron: Cron) -> None:
