@@ -26,20 +26,11 @@ __all__ = [
     "mutation",
 ]
 
-_HOMES = {
-    "Context": "context",
-    "ScheduledFunctionId": "models",
-    "action": "functions",
-    "api": "functions",
-    "ctx": "context",
-    "internal": "functions",
-    "internal_action": "functions",
-    "internal_mutation": "functions",
-    "mutation": "functions",
-}
+#: The modules of the names that are not in ``functions``.
+_HOMES = {"Context": "context", "ScheduledFunctionId": "models", "ctx": "context"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'functions')}"), name)

@@ -15,6 +15,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 NAME = "DJANGO_SCHEDULER"
 
+#: What ``EXECUTOR`` begins with.
+FLEET_PREFIX = "tasks:"
+
 Clock = Literal["database", "python"]
 
 
@@ -64,6 +67,11 @@ class Settings:
     #: After how long a function that was handed over and has not begun is handed over again.
     HAND_OVER_TIMEOUT: timedelta = timedelta(minutes=1)
 
+    @property
+    def fleet(self) -> str | None:
+        """Return the alias in ``TASKS`` of the fleet that executes, or ``None`` where executors do it themselves."""
+        return self.EXECUTOR.removeprefix(FLEET_PREFIX) if self.EXECUTOR else None
+
 
 NAMES = tuple(field.name for field in fields(Settings))
 
@@ -77,22 +85,22 @@ def invalid_value(name: str, value: Any) -> str | None:
     if value is None and NoneType in types:
         return None
     if name == "CLOCK":
-        return None if value in get_args(Clock) else 'must be "database" or "python"'
-    if bool in types:
-        return None if isinstance(value, bool) else "must be True or False"
-    if name == "MASK":
-        return None if isinstance(value, str) or callable(value) else "must be a callable or its import path"
-    if name == "HTTP_PERMISSION":
-        valid = isinstance(value, str) and "." in value
-        return None if valid else "must be the dotted path of a function"
-    if name == "EXECUTOR":
-        valid = isinstance(value, str) and value.startswith("tasks:") and value != "tasks:"
-        return None if valid else 'must be "tasks:" and an alias of TASKS'
-    if timedelta in types:
-        valid = isinstance(value, timedelta) and value > timedelta(0)
-        return None if valid else "must be a positive datetime.timedelta"
-    valid = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return None if valid else "must be a positive whole number"
+        valid, form = value in get_args(Clock), '"database" or "python"'
+    elif name == "MASK":
+        valid, form = isinstance(value, str) or callable(value), "a callable or its import path"
+    elif name == "HTTP_PERMISSION":
+        valid, form = isinstance(value, str) and "." in value, "the dotted path of a function"
+    elif name == "EXECUTOR":
+        valid = isinstance(value, str) and value.startswith(FLEET_PREFIX) and value != FLEET_PREFIX
+        form = f'"{FLEET_PREFIX}" and an alias of TASKS'
+    elif bool in types:
+        valid, form = isinstance(value, bool), "True or False"
+    elif timedelta in types:
+        valid, form = isinstance(value, timedelta) and value > timedelta(0), "a positive datetime.timedelta"
+    else:
+        valid = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        form = "a positive whole number"
+    return None if valid else f"must be {form}"
 
 
 _read_from: object = object()

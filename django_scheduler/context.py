@@ -32,7 +32,7 @@ class Context:
 
     @property
     def running(self) -> Running | None:
-        """The function that this context belongs to, or ``None`` outside of any."""
+        """Return the function that this context belongs to, or ``None`` outside of any."""
         return self._bound_to or running.get()
 
     def bound_to(self, function: Running) -> Context:
@@ -41,23 +41,23 @@ class Context:
 
     @property
     def scheduler(self) -> Scheduler:
-        """Schedules and cancels functions, as part of the transaction that is open."""
+        """Return what schedules and cancels functions, as part of the transaction that is open."""
         return Scheduler(self.running)
 
     @property
     def crons(self) -> Crons:
-        """Registers, changes and pauses crons, as part of the transaction that is open."""
+        """Return what registers, changes and pauses crons, as part of the transaction that is open."""
         return Crons(self.running)
 
     @property
     def function_id(self) -> ScheduledFunctionId | None:
-        """The id of the scheduled function that is executing, or ``None`` if none is."""
+        """Return the id of the scheduled function that is executing, or ``None`` if none is."""
         current = self.running
         return current.function_id if current else None
 
     @property
     def user(self) -> AbstractBaseUser | AnonymousUser | None:
-        """The user whose request called the function over HTTP; ``None`` in every other case.
+        """Return the user whose request called the function over HTTP; ``None`` in every other case.
 
         A scheduled function has none, even if it was scheduled by a mutation that a user's request called.
         """
@@ -66,7 +66,7 @@ class Context:
 
     @property
     def deadline(self) -> datetime | None:
-        """The time at which the timeout of the scheduled function that is executing ends.
+        """Return the time at which the timeout of the scheduled function that is executing ends.
 
         An aware ``datetime`` by the clock of the executor's host; ``None`` if there is no timeout, or if no scheduled
         function is executing.
@@ -76,7 +76,7 @@ class Context:
 
     @property
     def canceled(self) -> bool:
-        """Whether the function should end early: for a long action to ask now and then.
+        """Return whether the function should end early: a long action asks this now and then.
 
         True once the deadline has passed, the function has been canceled, or its process is about to end. It reads the
         function's record once a second at most, however often it is asked. In async code: ``await ctx.acanceled()``.
@@ -94,7 +94,7 @@ class Context:
         return current is not None and current.is_canceled()
 
     async def acanceled(self) -> bool:
-        """``canceled`` for async code."""
+        """Return whether the function should end early, from async code, as ``canceled`` does."""
         return await sync_to_async(lambda: self.canceled)()
 
     @overload
@@ -131,7 +131,7 @@ class Context:
     @overload
     async def arun_mutation(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
     async def arun_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """``run_mutation`` for async callers."""
+        """Run a mutation now from async code, as ``run_mutation`` does."""
         return await calls.arun_mutation(self, function, args, kwargs)
 
     @overload
@@ -143,7 +143,7 @@ class Context:
     @overload
     async def arun_action(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
     async def arun_action(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """``run_action`` for async callers."""
+        """Run an action now from async code, as ``run_action`` does."""
         return await calls.arun_action(self, function, args, kwargs)
 
 

@@ -1,4 +1,4 @@
-"""The errors that this app raises, and those that functions raise.
+"""These errors are raised by this app, and by functions.
 
 Each says what was attempted, on which function or id, and what to do. A call that raises one of them has changed
 nothing.

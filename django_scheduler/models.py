@@ -47,16 +47,16 @@ class Failure(models.TextChoices):
 
 
 class PartialIndex(models.Index):
-    """Indexes the rows that meet a condition, on ``fields``; in MySQL all rows, on ``fields_in_mysql``.
+    """Indexes the rows that meet a condition, on ``fields``; in MySQL all rows, on ``fields_in_mysql`` if those differ.
 
     Leave the condition's column out of ``fields``. PostgreSQL knows that each row of the index meets the condition, so
     it drops the condition from the query, and then sees no reason to use an index whose first column is that one.
     Measured with 220,000 pending rows: 52 ms instead of 0.7.
     """
 
-    def __init__(self, *, fields_in_mysql: Sequence[str], **options: Any) -> None:
+    def __init__(self, *, fields_in_mysql: Sequence[str] | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.fields_in_mysql = list(fields_in_mysql)
+        self.fields_in_mysql = list(fields_in_mysql or self.fields)
 
     def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         path, arguments, options = super().deconstruct()
@@ -69,6 +69,11 @@ class PartialIndex(models.Index):
             return super().create_sql(model, schema_editor, using, **options)
         plain = models.Index(fields=self.fields_in_mysql, name=self.name)
         return plain.create_sql(model, schema_editor, using, **options)
+
+
+#: References to functions have no constraint: its check would cost every insert a second statement's work, and
+#: retention may delete what is referred to first.
+UNCHECKED: Any = {"on_delete": models.DO_NOTHING, "db_constraint": False}
 
 
 class ScheduledFunction(models.Model):
@@ -93,26 +98,12 @@ class ScheduledFunction(models.Model):
     failure = models.CharField(_("failure"), max_length=16, choices=Failure.choices, blank=True)
     error = models.TextField(_("error"), blank=True)
     traceback = models.TextField(_("traceback"), blank=True)
-    # No constraint: its check would cost every insert a second statement's work, and retention may take
-    # the parent before the child.
     parent = models.ForeignKey(
-        "self",
-        verbose_name=_("scheduled by"),
-        null=True,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
-        related_name="children",
+        "self", verbose_name=_("scheduled by"), null=True, db_index=False, related_name="children", **UNCHECKED
     )
     # The finished function that this one runs again. Written after the insert, whose hot path never names it.
     rerun_of = models.ForeignKey(
-        "self",
-        verbose_name=_("runs again"),
-        null=True,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
-        related_name="reruns",
+        "self", verbose_name=_("runs again"), null=True, db_index=False, related_name="reruns", **UNCHECKED
     )
     executor = models.CharField(_("executor"), max_length=255, blank=True)
     # Only written where a tracer is active.
@@ -144,27 +135,17 @@ class ScheduledFunction(models.Model):
             PartialIndex(
                 fields=["completed_time"],
                 condition=models.Q(completed_time__isnull=False),
-                fields_in_mysql=["completed_time"],
                 name="django_scheduler_completed",
             ),
             # The rest are for the admin: they cost nothing for a function that succeeds and has no parent.
             PartialIndex(
                 fields=["state", "completed_time", "id"],
                 condition=models.Q(state__in=[State.FAILED, State.CANCELED]),
-                fields_in_mysql=["state", "completed_time", "id"],
                 name="django_scheduler_unsuccessful",
             ),
+            PartialIndex(fields=["parent"], condition=models.Q(parent__isnull=False), name="django_scheduler_children"),
             PartialIndex(
-                fields=["parent"],
-                condition=models.Q(parent__isnull=False),
-                fields_in_mysql=["parent"],
-                name="django_scheduler_children",
-            ),
-            PartialIndex(
-                fields=["rerun_of"],
-                condition=models.Q(rerun_of__isnull=False),
-                fields_in_mysql=["rerun_of"],
-                name="django_scheduler_reruns",
+                fields=["rerun_of"], condition=models.Q(rerun_of__isnull=False), name="django_scheduler_reruns"
             ),
         ]
 

@@ -91,7 +91,7 @@ class Ended:
 
     @property
     def finished(self) -> int:
-        """How many have succeeded or failed."""
+        """Return how many have succeeded or failed."""
         return self.succeeded + self.failed
 
 
@@ -119,12 +119,12 @@ class Status:
 
     @property
     def lag(self) -> float:
-        """For how long the oldest due function that nobody is executing has been due, in seconds."""
+        """Return for how long the oldest due function that nobody is executing has been due, in seconds."""
         return max((queue.lag for queue in self.queues), default=0.0)
 
     @property
     def unwanted_lag(self) -> float:
-        """The lag of the queues that are not paused, in seconds."""
+        """Return the lag of the queues that are not paused, in seconds."""
         return max((queue.lag for queue in self.queues if not queue.is_paused), default=0.0)
 
     @property

@@ -2,12 +2,24 @@
 
 * Pages: ``overview.py``, with its ``statistics.py``; ``scheduled_function.py`` is the list, with ``listing.py`` and
   ``filters.py``, and the page of one function, with ``detail.py``; ``crons.py``, with ``cron_form.py``.
+* ``scheduler_admin.py`` has what the pages of functions and the overview have in common.
 * ``actions.py`` says what can be done with functions, and who may; ``action_view.py`` asks, and does it.
 * ``readable.py`` shows stored JSON, ``times.py`` times. ``time_limit.py`` limits how long each query takes.
 """
 
 from django_scheduler.admin.crons import CronAdmin
 from django_scheduler.admin.overview import OverviewAdmin
+from django_scheduler.admin.readable import visible
 from django_scheduler.admin.scheduled_function import ScheduledFunctionAdmin
+from django_scheduler.admin.times import age, duration, exact, moment
 
-__all__ = ["CronAdmin", "OverviewAdmin", "ScheduledFunctionAdmin"]
+__all__ = [
+    "CronAdmin",
+    "OverviewAdmin",
+    "ScheduledFunctionAdmin",
+    "age",
+    "duration",
+    "exact",
+    "moment",
+    "visible",
+]

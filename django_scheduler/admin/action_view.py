@@ -1,4 +1,4 @@
-"""Doing something to functions: first a page says what it will do, and once that is confirmed, it is done.
+"""People do something to functions: first a page says what it will do, and once that is confirmed, it is done.
 
 It is done to functions that were ticked, or to all that match the filter of the list. All that match are taken in
 batches, in the order of their ids, and no further than the newest one that there was when the action was asked for.
@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -28,16 +28,14 @@ from django.utils.translation import gettext_lazy
 from django_scheduler.admin.actions import ACTIONS, may_act
 from django_scheduler.admin.filters import Filters
 from django_scheduler.admin.listing import Row, for_comparison, for_list
+from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Answer, ask
 from django_scheduler.admin.times import to_the_second
 from django_scheduler.databases import Database
 from django_scheduler.errors import SchedulerError
 from django_scheduler.models import Failure, ScheduledFunction, State
-from django_scheduler.scheduling import LARGEST_ID, Outcome
+from django_scheduler.scheduling import LARGEST_ID, InterventionResult
 from django_scheduler.times import parse_time
-
-if TYPE_CHECKING:
-    from django_scheduler.admin.scheduled_function import ScheduledFunctionAdmin
 
 #: How many functions are changed with one request.
 BATCH = 500
@@ -53,7 +51,7 @@ SHOWN = 10
 
 
 class TimeForm(forms.Form):
-    """Another time for pending functions."""
+    """Asks for another time for pending functions."""
 
     when = forms.DateTimeField(
         label=gettext_lazy("Run at"),
@@ -69,9 +67,9 @@ class TimeForm(forms.Form):
 
 
 class ActionView:
-    """One request to do something. Raises ``PermissionDenied`` if there is no such action, or not for this user."""
+    """Answers a request to do something. Raises ``PermissionDenied`` if there is no such action for this user."""
 
-    def __init__(self, admin: "ScheduledFunctionAdmin", request: HttpRequest) -> None:
+    def __init__(self, admin: SchedulerAdmin, request: HttpRequest) -> None:
         action = ACTIONS.get(request.POST.get("action", ""))
         if action is None or not may_act(request, action):
             raise PermissionDenied
@@ -128,15 +126,15 @@ class ActionView:
 
     def _do(self, selection: "Selection", when: datetime | None) -> HttpResponse:
         ids, left = selection.next_batch(self._database, self._rows)
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, InterventionResult] = {}
         if ids:
             try:
                 outcomes = self._action.run(self._database.using, ids, when)
             except SchedulerError as error:
                 messages.error(self._request, str(error))
                 return self._back()
-            self._log([pk for pk, outcome in outcomes.items() if outcome is Outcome.DONE], when)
-        before = Counter({outcome: self._number(f"count_{outcome.name}") for outcome in Outcome})
+            self._log([pk for pk, outcome in outcomes.items() if outcome is InterventionResult.DONE], when)
+        before = Counter({outcome: self._number(f"count_{outcome.name}") for outcome in InterventionResult})
         so_far = Counter(outcomes.values()) + before
         if not left.is_done:
             oldest = self._number("oldest") or selection.first
@@ -149,7 +147,7 @@ class ActionView:
                 percent=int(100 * (left.first - oldest) / max(1, left.last - oldest)),
                 when=self._request.POST.get("when", ""),
             )
-        level = messages.SUCCESS if so_far[Outcome.DONE] else messages.WARNING
+        level = messages.SUCCESS if so_far[InterventionResult.DONE] else messages.WARNING
         messages.add_message(self._request, level, self._action.summary(so_far))
         return self._back()
 
@@ -190,7 +188,7 @@ class ActionView:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Functions that were ticked; or, if ``filters`` is there, all that match it."""
+    """Holds the functions that were ticked; or, if ``filters`` is there, all that match it."""
 
     ids: tuple[int, ...]
     filters: Filters | None = None

@@ -13,12 +13,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from django_scheduler.models import UNFINISHED, State
-from django_scheduler.scheduling import Outcome, cancellation, interventions
+from django_scheduler.scheduling import InterventionResult as Result
+from django_scheduler.scheduling import cancellation, interventions
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that people do with scheduled functions."""
+    """Describes something that people do with scheduled functions."""
 
     name: str
     label: Any
@@ -29,31 +30,31 @@ class Action:
     #: In which states it is legal.
     states: tuple[State, ...]
     #: Does it to functions of a database, with a time if it ``needs_time``, and returns what became of each.
-    run: Callable[[str, Sequence[int], datetime | None], dict[int, Outcome]]
+    run: Callable[[str, Sequence[int], datetime | None], dict[int, Result]]
     needs_time: bool = False
     is_destructive: bool = False
 
-    def summary(self, outcomes: Mapping[Outcome, int]) -> str:
+    def summary(self, outcomes: Mapping[Result, int]) -> str:
         """Return ``12 canceled, 1 had already finished``."""
-        wordings = {Outcome.DONE: self.done, **_NOT_DONE}
+        wordings = {Result.DONE: self.done, **_NOT_DONE}
         parts = [wordings[outcome] % {"count": outcomes[outcome]} for outcome in wordings if outcomes.get(outcome)]
         return ", ".join(parts) or str(_("Nothing was selected."))
 
 
-_NOT_DONE: dict[Outcome, Any] = {
-    Outcome.RUNNING: ngettext_lazy("%(count)d is running right now", "%(count)d are running right now", "count"),
-    Outcome.IN_PROGRESS: ngettext_lazy("%(count)d is in progress", "%(count)d are in progress", "count"),
-    Outcome.UNFINISHED: ngettext_lazy("%(count)d has not finished yet", "%(count)d have not finished yet", "count"),
-    Outcome.FINISHED: ngettext_lazy("%(count)d had already finished", "%(count)d had already finished", "count"),
-    Outcome.CANCELED: ngettext_lazy("%(count)d was canceled already", "%(count)d were canceled already", "count"),
-    Outcome.MISSING: ngettext_lazy(
+_NOT_DONE: dict[Result, Any] = {
+    Result.RUNNING: ngettext_lazy("%(count)d is running right now", "%(count)d are running right now", "count"),
+    Result.IN_PROGRESS: ngettext_lazy("%(count)d is in progress", "%(count)d are in progress", "count"),
+    Result.UNFINISHED: ngettext_lazy("%(count)d has not finished yet", "%(count)d have not finished yet", "count"),
+    Result.FINISHED: ngettext_lazy("%(count)d had already finished", "%(count)d had already finished", "count"),
+    Result.CANCELED: ngettext_lazy("%(count)d was canceled already", "%(count)d were canceled already", "count"),
+    Result.MISSING: ngettext_lazy(
         "%(count)d has no function in the code any more", "%(count)d have no function in the code any more", "count"
     ),
-    Outcome.GONE: ngettext_lazy("%(count)d is no longer on record", "%(count)d are no longer on record", "count"),
+    Result.GONE: ngettext_lazy("%(count)d is no longer on record", "%(count)d are no longer on record", "count"),
 }
 
 
-def _reschedule(using: str, ids: Sequence[int], when: datetime | None) -> dict[int, Outcome]:
+def _reschedule(using: str, ids: Sequence[int], when: datetime | None) -> dict[int, Result]:
     assert when is not None
     return interventions.reschedule(using, ids, when)
 

@@ -30,7 +30,7 @@ PREVIEWED_RUNS = 5
 
 
 class CronForm(ModelForm):
-    """A cron with its schedule, either an interval or a cron line. A button previews its next runs."""
+    """Edits a cron with its schedule, an interval or a cron line. A button previews its next runs."""
 
     function = forms.ChoiceField(label=_("Function"))
     args = forms.JSONField(

@@ -1,4 +1,4 @@
-"""Crons in the admin: what recurs, when it runs next and how it went; paused, resumed, run and registered there too.
+"""The admin shows crons, when each runs next and how it went; they are paused, resumed, run and registered there too.
 
 The page of a cron shows its next runs in its own zone and in the viewer's, and what became of its latest slots. The
 pages of functions link to crons, on a site that has them in its admin, for those who may see them.
@@ -290,7 +290,7 @@ def _history(cron: Cron) -> list[dict[str, Any]]:
 
 
 def _to_the_second(time: datetime | None, zone: ZoneInfo | None = None) -> str:
-    """Django's own formats leave the seconds and the offset out, and here they matter."""
+    """Return a time with its seconds and its offset, which Django's own formats leave out."""
     return date_format(timezone.localtime(time, zone), "Y-m-d H:i:s O") if time else "-"
 
 

@@ -30,7 +30,7 @@ LONGEST_COPY = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point in the course of a function."""
+    """Describes a point in the course of a function."""
 
     label: str
     time: datetime | None
@@ -43,7 +43,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A stored value as it may be read."""
+    """Holds a stored value as it may be read."""
 
     html: str
     #: The same as JSON, to be copied; empty if it is too long.

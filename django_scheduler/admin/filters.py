@@ -65,7 +65,7 @@ ARGUMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.+)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the address of the list asks for."""
+    """Holds what the address of the list asks for."""
 
     values: Mapping[str, str]
     #: Parameters that are not understood.
@@ -94,23 +94,23 @@ class Filters:
 
     @property
     def function_id(self) -> int | None:
-        """The id that is searched for, if what is searched for can be one."""
+        """Return the id that is searched for, or ``None`` if what is searched for can be none."""
         return _id(self.values.get("q", "").removeprefix("#"))
 
     @property
     def search(self) -> "Search | None":
-        """What is searched for, unless it is an id."""
+        """Return what is searched for, unless it is an id."""
         text = self.values.get("q", "")
         return Search(text) if text and self.function_id is None else None
 
     @property
     def finds_by_reference(self) -> bool:
-        """Whether an id, or that of the parent, finds the few functions there are."""
+        """Return whether only the functions with an id, or with a parent, are asked for: there are few."""
         return "parent" in self.values or self.function_id is not None
 
     @property
     def are_of_lanes(self) -> bool:
-        """Whether they ask for nothing but what is in a state, in one queue or in all."""
+        """Return whether nothing but a state or a queue is asked for."""
         return not {*self.values} - {"state", "queue"}
 
     def address(self, **changes: str) -> str:
@@ -166,7 +166,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Somebody looks for an argument's value, or for a text."""
+    """Searches for an argument's value, or for a text."""
 
     text: str
 

@@ -43,7 +43,7 @@ LARGE = ("args", "result", "error", "traceback")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of the list."""
+    """Holds some rows of the list."""
 
     rows: list[ScheduledFunction]
     #: Behind which rows the pages before and after this one lie; ``None``: there is no such page.
@@ -54,7 +54,7 @@ class Page:
 
 
 class Listing:
-    """The functions that filters let through, page by page."""
+    """Finds the functions that filters let through, page by page."""
 
     def __init__(self, database: Database, rows: QuerySet[ScheduledFunction], filters: Filters) -> None:
         self._database = database
@@ -117,7 +117,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The place of a row."""
+    """Says where a row is."""
 
     pk: int
     #: By which rows are ordered first; ``None`` where that is the id.
@@ -131,7 +131,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order that an index gives."""
+    """Describes an order that an index gives."""
 
     field: str
     is_descending: bool
@@ -228,14 +228,14 @@ def unless_longer(column: str, longest: int) -> Case:
 
 
 class Row:
-    """A function as a line of a list, with what ``for_list`` or ``for_comparison`` has read of it."""
+    """Shows a function as a line of a list, with what ``for_list`` or ``for_comparison`` has read of it."""
 
     def __init__(self, function: ScheduledFunction) -> None:
         self.function = function
 
     @property
     def arguments(self) -> str | None:
-        """Its arguments in brief; ``None`` if they are too large for that."""
+        """Return its arguments in brief, or ``None`` if they are too large for that."""
         args: JSONValue = getattr(self.function, "short_args", None)
         if args is None and "args" in self.function.__dict__:
             args = self.function.args
@@ -247,7 +247,7 @@ class Row:
 
     @property
     def took(self) -> timedelta | None:
-        """From its start to its end."""
+        """Return how long it took from its start to its end."""
         started, completed = self.function.started_time, self.function.completed_time
         return completed - started if started and completed else None
 

@@ -1,4 +1,4 @@
-"""The overview shows how the scheduler is doing, at one glance, and has the switch that pauses it.
+"""The overview shows how the scheduler is doing, and has the buttons that pause and resume it.
 
 Pausing asks for the reason first. Who paused and resumed what, and why, is in the admin's log.
 """
@@ -19,19 +19,19 @@ from django.views.decorators.http import require_POST
 from django_scheduler import pausing, status
 from django_scheduler.admin import statistics
 from django_scheduler.admin.actions import ACTIONS, may_act, may_pause
-from django_scheduler.admin.scheduled_function import SchedulerAdmin
+from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
 from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, State
 
-#: From which lag on people should look, in seconds: first with concern, then with haste.
+#: From which lag on the overview shows a warning, and from which on a problem, in seconds.
 LATE, VERY_LATE = 20.0, 300.0
 
-#: From which difference of the clocks on they should be set right, in seconds.
+#: From which difference on the overview says that the clocks differ, in seconds.
 CLOCKS_APART = 2.0
 
 
 class ReasonForm(forms.Form):
-    """Why somebody pauses."""
+    """Asks why somebody pauses."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -133,7 +133,7 @@ class OverviewAdmin(SchedulerAdmin):
             "upcoming": upcoming,
             "failures": failures,
             "recent": recent,
-            "slowest": statistics.slowest(recent.value.speeds) if recent.value else [],
+            "slowest": recent.value.slowest if recent.value else [],
             "clock_difference": clock_difference,
             "clocks_differ": abs(clock_difference or 0.0) > CLOCKS_APART,
             "may_pause": may_pause(request),

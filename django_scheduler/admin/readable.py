@@ -1,7 +1,7 @@
 """Stored JSON is shown as people read it: ``decimal 1.10`` and not ``{"$decimal": "1.10"}``; inert, of bounded length.
 
-A printer turns a value into tokens, one by one, so that whoever has enough of them stops. They become HTML for a page,
-or plain text for the search.
+A printer turns a value into tokens, one by one, so that the caller can stop where it has enough. They become HTML for a
+page, or plain text for the search.
 """
 
 from collections.abc import Iterable, Iterator
@@ -55,7 +55,7 @@ def _in_one_line(value: JSONValue, longest_text: int) -> Iterator["_Token"]:
 
 
 class _Token(NamedTuple):
-    """A piece of the text, and what it is: ``key``, ``text``, ``number``, ``word``, ``type`` or nothing."""
+    """Holds a piece of the text, and says what it is: ``key``, ``text``, ``number``, ``word``, ``type`` or nothing."""
 
     text: str
     kind: str = ""

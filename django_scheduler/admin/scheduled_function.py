@@ -1,86 +1,28 @@
-"""The list of scheduled functions, the page of each, and what may be done with them. Nothing is edited as a form."""
+"""The admin lists scheduled functions, has a page for each, and does something to them. Nothing is edited as a form."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.db import router
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from django_scheduler.admin import detail, listing
 from django_scheduler.admin.action_view import ActionView
-from django_scheduler.admin.actions import ACTIONS, may_act, may_view
-from django_scheduler.admin.crons import links_to_cron, tabs_of_crons
+from django_scheduler.admin.actions import ACTIONS, may_act
+from django_scheduler.admin.crons import links_to_cron
 from django_scheduler.admin.filters import OVERDUE, Filters, menus
 from django_scheduler.admin.readable import visible
+from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
-from django_scheduler.databases import Database, database_for
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.scheduling import LARGEST_ID
 
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[ScheduledFunction]
-else:
-    ModelAdmin = admin.ModelAdmin
-
 #: Counting the functions in a state ends here.
 STATE_COUNTED_TO = 1_000
-
-
-class SchedulerAdmin(ModelAdmin):
-    """The pages of functions and the overview have this in common."""
-
-    #: The alias of the database whose functions are shown; ``None``: what the routers say.
-    using: str | None = None
-
-    @property
-    def database(self) -> Database:
-        return database_for(self.using or router.db_for_write(ScheduledFunction))
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return ScheduledFunction.objects.using(self.database.using)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may_view(request)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return may_view(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def require_view(self, request: HttpRequest) -> None:
-        """Raise ``PermissionDenied`` unless the request only looks, and the user may."""
-        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
-            raise PermissionDenied
-
-    def url(self, page: str, *arguments: object) -> str:
-        """Return the address of a page such as ``overview_changelist`` in this admin site."""
-        return reverse(f"admin:django_scheduler_{page}", args=arguments, current_app=self.admin_site.name)
-
-    def render(self, request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-        """Return a page; or, if the page itself asks for that, what is new of it."""
-        request.current_app = self.admin_site.name  # for the template's {% url %}
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": ScheduledFunction._meta,
-            "tabs": tabs_of_crons(self.admin_site, request),
-            "base": f"admin/django_scheduler/{'live' if 'live' in request.GET else 'page'}.html",
-            **context,
-        }
-        return TemplateResponse(request, f"admin/django_scheduler/{template}.html", context, status=status)
 
 
 @admin.register(ScheduledFunction)
@@ -127,17 +69,16 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         if not object_id.isdecimal() or not 0 < int(object_id[:20]) <= LARGEST_ID:
             raise Http404(f"There is no scheduled function {object_id[:40]}.")
         rows = self.get_queryset(request)
-        context: dict[str, Any]
         with Questions(self.database) as ask:
             found = ask(lambda: [detail.load(rows, int(object_id))])
             function = found.value[0] if found.value else None
             relatives = ask(lambda: detail.relatives(rows, function) if function else {})
         if found.is_late:
-            context = {"title": _("The database did not answer in time")}
-            return self.render(request, "scheduledfunction/late", context, status=503)
+            late = {"title": _("The database did not answer in time")}
+            return self.render(request, "scheduledfunction/late", late, status=503)
         if function is None:
-            context = {"title": _("No such function"), "object_id": object_id}
-            return self.render(request, "scheduledfunction/gone", context, status=404)
+            gone = {"title": _("No such function"), "object_id": object_id}
+            return self.render(request, "scheduledfunction/gone", gone, status=404)
         context = {
             "title": visible(function.name),
             "function": function,
@@ -156,7 +97,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         return self.render(request, "scheduledfunction/detail", context)
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
-        """Cancel, run now, reschedule, run again."""
+        """Cancel functions, run them now or again, or reschedule them."""
         return ActionView(self, request).response()
 
 

@@ -1,4 +1,4 @@
-"""The overview tells of the past hour and the next day: one bounded query for each panel.
+"""The overview shows the past hour and the next day: one bounded query for each panel.
 
 The charts are SVG that the server renders. Here they are geometry only, in units of the view box; colors are the style
 sheet's.
@@ -36,7 +36,7 @@ Functions = QuerySet[ScheduledFunction]
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How long a function takes, and how often it fails, among the latest."""
+    """Says how long a function takes, and how often it fails, among the latest."""
 
     name: str
     count: int
@@ -46,7 +46,7 @@ class Speed:
 
     @property
     def failed_percent(self) -> int:
-        # Neither none nor all of them unless that is true.
+        # 0 and 100 only where that is exact.
         return min(
             max(round(100 * self.failed / self.count), 1 if self.failed else 0),
             100 if self.failed == self.count else 99,
@@ -55,7 +55,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failures of one function for one reason."""
+    """Describes the failures of one function for one reason."""
 
     name: str
     #: The exception; empty where the error does not begin with one.
@@ -67,9 +67,11 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """What was learned of the latest functions."""
+    """Says what was found among the latest functions that have ended."""
 
-    speeds: list[Speed]
+    #: Those that take longest.
+    slowest: list[Speed]
+    #: How many of them have succeeded or failed.
     count: int
     #: How far the database's clock is ahead of this host's, in seconds.
     clock_difference: float | None
@@ -86,12 +88,10 @@ def per_minute(functions: Functions) -> "Chart":
         .values_list("minute", "state")
         .annotate(Count("pk"))
     )
-    counts: dict[str, Counter[datetime]] = defaultdict(Counter)
-    for minute, state, number in rows:
-        counts[state][minute] += number
+    counts = {(minute, state): number for minute, state, number in rows}
     minutes = [start + timedelta(minutes=number) for number in range(MINUTES)]
-    up = [counts[State.SUCCESS.value][minute] for minute in minutes]
-    down = [counts[State.FAILED.value][minute] for minute in minutes]
+    up = [counts.get((minute, State.SUCCESS), 0) for minute in minutes]
+    down = [counts.get((minute, State.FAILED), 0) for minute in minutes]
     titles = [
         _("%(time)s: %(succeeded)d succeeded, %(failed)d failed")
         % {"time": date_format(timezone.localtime(minute), "H:i"), "succeeded": above, "failed": below}
@@ -143,13 +143,9 @@ def recent(database: Database, functions: Functions) -> Recent:
         Speed(name, len(each), failed[name], percentile(each, 0.5), percentile(each, 0.95))
         for name, each in durations.items()
     ]
+    slowest = sorted(speeds, key=lambda speed: (-speed.p95, speed.name))[:LINES]
     difference = (found[0][-1] - timezone.now()).total_seconds() if found else None
-    return Recent(speeds, sum(map(len, durations.values())), difference)
-
-
-def slowest(speeds: Sequence[Speed]) -> list[Speed]:
-    """Return those that take longest."""
-    return sorted(speeds, key=lambda speed: (-speed.p95, speed.name))[:LINES]
+    return Recent(slowest, sum(map(len, durations.values())), difference)
 
 
 def failures(functions: Functions) -> list[FailureGroup]:
@@ -183,27 +179,25 @@ FILLED = 0.72
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A column of a chart, with what it says when one points at it."""
+    """Describes a column of a chart, with what it says when one points at it."""
 
     x: str
-    width: str
-    up_y: str
+    top: str
     up_height: str
-    down_y: str
     down_height: str
     title: str
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars that go up from a base line, and others of the same columns that go down from it."""
+    """Holds bars that go up from a base line, and others of the same columns that go down from it."""
 
-    bars: tuple[Bar, ...]
+    bars: list[Bar]
+    bar_width: str
     width: str
     height: str
     base: str
     highest: int
-    lowest: int
     up_total: int
     down_total: int
 
@@ -218,19 +212,12 @@ def chart(up: Sequence[int], down: Sequence[int], titles: Sequence[str]) -> Char
     unit = HEIGHT / max(1, _round_number(highest) + _round_number(lowest))
     base = unit * _round_number(highest) if highest or lowest else HEIGHT
     column = WIDTH / max(1, len(up))
-    bars = tuple(
-        Bar(
-            x=_units(column * number + column * (1 - FILLED) / 2),
-            width=_units(column * FILLED),
-            up_y=_units(base - _visible(unit * above)),
-            up_height=_units(_visible(unit * above)),
-            down_y=_units(base),
-            down_height=_units(_visible(unit * below)),
-            title=title,
-        )
-        for number, (above, below, title) in enumerate(zip(up, down, titles, strict=True))
-    )
-    return Chart(bars, _units(WIDTH), _units(HEIGHT), _units(base), highest, lowest, sum(up), sum(down))
+    bars = []
+    for number, (above, below, title) in enumerate(zip(up, down, titles, strict=True)):
+        x, up_height, down_height = column * (number + (1 - FILLED) / 2), _visible(unit * above), _visible(unit * below)
+        bars.append(Bar(_units(x), _units(base - up_height), _units(up_height), _units(down_height), title))
+    bar_width = _units(column * FILLED)
+    return Chart(bars, bar_width, _units(WIDTH), _units(HEIGHT), _units(base), highest, sum(up), sum(down))
 
 
 def _visible(height: float) -> float:

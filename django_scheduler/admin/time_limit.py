@@ -17,7 +17,7 @@ TIME_LIMIT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """What a query has found; ``None`` if its time was up."""
+    """Holds what a query has found; ``None`` if its time was up."""
 
     value: T | None
 
@@ -27,7 +27,7 @@ class Answer(Generic[T]):
 
 
 class Questions(ExitStack):
-    """The queries of a page run in one transaction, or in that of the request, each within the time limit.
+    """Runs the queries of a page in one transaction, or in that of the request, each within the time limit.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""Times and durations are shown in few characters: "in 3 min", "2 s ago", "1.24 s"; exactly where one looks closer."""
+"""Times and durations are shown in few characters: "in 3 min", "2 s ago", "1.24 s". The exact time is a tooltip."""
 
 from datetime import datetime, timedelta
 

@@ -1,10 +1,9 @@
-"""Crons that are defined in code: their names, functions and arguments."""
+"""These checks look at crons that are defined in code: at their names, functions and arguments."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 
 from django_scheduler.crons import definitions
@@ -12,27 +11,27 @@ from django_scheduler.errors import FunctionNotFound, InvalidArguments, Schedule
 
 
 @register("django_scheduler")
-def check_crons(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+def check_crons(**kwargs: Any) -> Iterator[CheckMessage]:
     """E101: the name or schedule is invalid. E102: there is no such function. E103: the arguments do not fit it."""
-    return [
-        Error(f"The cron {definition.name!r} ({definition.source}): {problem}", hint=hint, id=check_id)
-        for definition in definitions.defined_crons
-        for problem in definition.problems()
-        for check_id, hint in [_of(problem)]
-    ]
+    for definition in definitions.defined_crons:
+        for problem in definition.problems():
+            check_id, hint = _of(problem)
+            yield Error(f"The cron {definition.name!r} ({definition.source}): {problem}", hint=hint, id=check_id)
 
 
 @register("django_scheduler")
-def check_names(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+def check_names(**kwargs: Any) -> Iterator[CheckMessage]:
     """E104: several crons have the same name, regardless of case, which not every database tells apart."""
-    return [
-        Error(
-            f"Several crons are named {same[0].name!r}: {', '.join(each.source for each in same)}.",
-            hint="Rename all but one of them. Names that differ only in upper and lower case are the same.",
-            id="django_scheduler.E104",
-        )
-        for same in _of_one_name()
-    ]
+    by_name: dict[str, list[definitions.Definition]] = defaultdict(list)
+    for definition in definitions.defined_crons:
+        by_name[str(definition.name).casefold()].append(definition)
+    for same in by_name.values():
+        if len(same) > 1:
+            yield Error(
+                f"Several crons are named {same[0].name!r}: {', '.join(each.source for each in same)}.",
+                hint="Rename all but one of them. Names that differ only in upper and lower case are the same.",
+                id="django_scheduler.E104",
+            )
 
 
 def _of(problem: SchedulerError) -> tuple[str, str]:
@@ -43,10 +42,3 @@ def _of(problem: SchedulerError) -> tuple[str, str]:
             return "django_scheduler.E103", "The arguments after the schedule are those of the function without ctx."
         case _:
             return "django_scheduler.E101", "Correct the name or the schedule: see docs/crons.md."
-
-
-def _of_one_name() -> Iterator[list[definitions.Definition]]:
-    by_name: dict[str, list[definitions.Definition]] = defaultdict(list)
-    for definition in definitions.defined_crons:
-        by_name[str(definition.name).casefold()].append(definition)
-    return (same for same in by_name.values() if len(same) > 1)

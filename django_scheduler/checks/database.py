@@ -1,8 +1,8 @@
-"""What the database in which functions are scheduled says of itself, of its clock, its tables and its executors.
+"""These checks look at the database of functions: at its part of ``DATABASES``, and at what it says of itself.
 
-All of these checks connect to it, so they run only with ``check --deploy --database``: neither ``check`` nor
-``migrate`` may need the tables that are about to be made. What is registered ``on_database`` is called if the database
-answers.
+The checks of the settings connect to nothing. What is registered ``on_database`` is called if the database answers,
+and only with ``check --deploy --database``: neither ``check`` nor ``migrate`` may need the tables that are about to be
+made.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -13,14 +13,72 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import QuerySet
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import VENDORS, clock_difference, database_for, inspection_of
 from django_scheduler.models import Executor, ScheduledFunction, State
 
+#: How many connections an executor keeps: those of its 8 threads, and those of its side tasks.
+CONNECTIONS_OF_AN_EXECUTOR = 8 + 5
+
 #: How much two clocks may differ, in seconds.
 TOLERABLE_DIFFERENCE = 2.0
+
+
+@register("django_scheduler")
+def check_connection_settings(**kwargs: Any) -> Iterator[CheckMessage]:
+    """E014: autocommit is off. E015: MySQL stores times in a zone that is not its clock's. W008: a pool is small."""
+    alias, vendor, settings = _settings_of_database()
+    if not settings.get("AUTOCOMMIT", True):
+        yield Error(
+            f"DATABASES[{alias!r}]['AUTOCOMMIT'] is False: what is scheduled outside of a transaction would never"
+            " be committed, and executors could not tell where a transaction begins.",
+            hint="Remove it, and use transaction.atomic().",
+            id="django_scheduler.E014",
+        )
+    time_zone = settings.get("TIME_ZONE")
+    if vendor == "mysql" and time_zone not in (None, "UTC"):
+        yield Error(
+            f"DATABASES[{alias!r}]['TIME_ZONE'] is {time_zone!r}: times are stored in that zone, but the database's"
+            " clock says what is due in UTC.",
+            hint="Remove it from the database that functions are scheduled in.",
+            id="django_scheduler.E015",
+        )
+    pool = settings.get("OPTIONS", {}).get("pool")
+    if pool and (size := _largest_size(pool)) < CONNECTIONS_OF_AN_EXECUTOR:
+        yield Warning(
+            f"DATABASES[{alias!r}]['OPTIONS']['pool'] holds at most {size} connections. An executor needs one for"
+            " each of its threads and some beside them, and keeps them: the others would wait until they fail.",
+            hint=f"Set max_size to {CONNECTIONS_OF_AN_EXECUTOR} or more, or give executors no pool.",
+            id="django_scheduler.W008",
+        )
+
+
+@register("django_scheduler", deploy=True)
+def check_connection_settings_for_production(**kwargs: Any) -> Iterator[CheckMessage]:
+    """W006: SQLite takes its lock too late. W007: it is in memory. W009: connections are kept and never checked."""
+    alias, vendor, settings = _settings_of_database()
+    if vendor == "sqlite" and settings.get("OPTIONS", {}).get("transaction_mode") != "IMMEDIATE":
+        yield Warning(
+            f"A transaction of the database {alias!r} that reads before it writes fails with 'database is locked'"
+            " as soon as an executor has written in between, however long it would have waited.",
+            hint=f"Set DATABASES[{alias!r}]['OPTIONS']['transaction_mode'] = 'IMMEDIATE'.",
+            id="django_scheduler.W006",
+        )
+    if vendor == "sqlite" and (settings["NAME"] == ":memory:" or "mode=memory" in str(settings["NAME"])):
+        yield Warning(
+            f"The database {alias!r} is in the memory of this process: no executor ever sees what is scheduled.",
+            hint="Use a file, or another database.",
+            id="django_scheduler.W007",
+        )
+    if settings.get("CONN_MAX_AGE", 0) != 0 and not settings.get("CONN_HEALTH_CHECKS", False):
+        yield Warning(
+            f"Connections to the database {alias!r} are kept (CONN_MAX_AGE) and not checked before they are used:"
+            " after the database or the network has failed, requests that schedule fail once for each of them.",
+            hint=f"Set DATABASES[{alias!r}]['CONN_HEALTH_CHECKS'] = True. (Executors reconnect by themselves.)",
+            id="django_scheduler.W009",
+        )
+
 
 Check = Callable[[str], Iterable[CheckMessage]]
 
@@ -34,20 +92,20 @@ def on_database(check: Check) -> Check:
 
 
 @register(Tags.database, deploy=True)  # under no other tag: who asks for that one has not asked for a connection
-def check_database(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E018: the database does not answer. If it does, return what the other checks find."""
+def check_database(*, databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """E018: the database does not answer. If it does, yield what the other checks find."""
     alias = router.db_for_write(ScheduledFunction)
     if alias not in (databases or ()) or not _can_be_asked(alias):
-        return []
+        return
     if problem := _why_unreachable(alias):
-        return [
-            Error(
-                f"The database {alias!r}, in which functions are scheduled, cannot be reached: {problem}",
-                hint="Until it can, nothing is scheduled and nothing is executed.",
-                id="django_scheduler.E018",
-            )
-        ]
-    return [message for check in _checks for message in check(alias)]
+        yield Error(
+            f"The database {alias!r}, in which functions are scheduled, cannot be reached: {problem}",
+            hint="Until it can, nothing is scheduled and nothing is executed.",
+            id="django_scheduler.E018",
+        )
+        return
+    for check in _checks:
+        yield from check(alias)
 
 
 @on_database
@@ -165,7 +223,8 @@ def check_executors(alias: str) -> Iterator[CheckMessage]:
     """W013: no executor is alive. W014: functions are due in a queue that no executor serves."""
     if not _table_exists(alias):
         return  # E011 says so
-    served = [queues for (queues,) in _living_executors(alias).values_list("queues")]
+    oldest = database_for(alias).now() - get_settings().HEARTBEAT_TIMEOUT
+    served = Executor.objects.using(alias).filter(heartbeat_time__gte=oldest).values_list("queues", flat=True)
     if not served:
         yield Warning(
             f"No executor is alive on the database {alias!r}: what is scheduled waits.",
@@ -184,6 +243,21 @@ def check_executors(alias: str) -> Iterator[CheckMessage]:
             hint="Run manage.py runscheduler with --queue for each of them, or without it for all.",
             id="django_scheduler.W014",
         )
+
+
+def _settings_of_database() -> tuple[str, str, dict[str, Any]]:
+    alias = router.db_for_write(ScheduledFunction)
+    if alias not in connections.settings:
+        return alias, "", {"NAME": ""}
+    connection = connections[alias]
+    return alias, connection.vendor, connection.settings_dict
+
+
+def _largest_size(pool: Any) -> float:
+    # As in psycopg: at least 4, and by default no more than at least.
+    options = pool if isinstance(pool, dict) else {}
+    largest: float = options.get("max_size") or options.get("min_size", 4)
+    return largest
 
 
 def _can_be_asked(alias: str) -> bool:
@@ -206,8 +280,3 @@ def _why_unreachable(alias: str) -> str | None:
 def _table_exists(alias: str) -> bool:
     with connections[alias].cursor() as cursor:
         return Executor._meta.db_table in connections[alias].introspection.table_names(cursor)
-
-
-def _living_executors(alias: str) -> QuerySet[Executor]:
-    oldest = database_for(alias).now() - get_settings().HEARTBEAT_TIMEOUT
-    return Executor.objects.using(alias).filter(heartbeat_time__gte=oldest)

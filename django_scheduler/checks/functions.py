@@ -1,4 +1,4 @@
-"""Registered functions: whether they can be called with the arguments that are stored for them."""
+"""These checks say which functions cannot be called with the arguments that are stored for them."""
 
 import inspect
 import types
@@ -16,47 +16,41 @@ from django_scheduler.values import PLAIN_TYPES
 
 
 @register("django_scheduler")
-def check_calls(**kwargs: Any) -> list[CheckMessage]:
+def check_calls(**kwargs: Any) -> Iterator[CheckMessage]:
     """E006: a decorator around the body does not take the arguments that the body declares."""
-    return [
-        Error(
-            f"{function.name}{function.signature} cannot be called with its own arguments: {problem}.",
-            hint="A decorator below @mutation or @action must pass on ctx and all keyword arguments:"
-            " def wrapper(ctx, **kwargs).",
-            obj=function,
-            id="django_scheduler.E006",
-        )
-        for function in registry
-        if (problem := _why_it_cannot_be_called(function))
-    ]
+    for function in registry:
+        if problem := _why_it_cannot_be_called(function):
+            yield Error(
+                f"{function.name}{function.signature} cannot be called with its own arguments: {problem}.",
+                hint="A decorator below @mutation or @action must pass on ctx and all keyword arguments:"
+                " def wrapper(ctx, **kwargs).",
+                obj=function,
+                id="django_scheduler.E006",
+            )
 
 
 @register("django_scheduler")
-def check_argument_types(**kwargs: Any) -> list[CheckMessage]:
+def check_argument_types(**kwargs: Any) -> Iterator[CheckMessage]:
     """W002: an argument is annotated with a type that cannot be stored."""
-    return [
-        Warning(
-            f"{function.name} takes {name}: {_shown(annotation)}, which cannot be stored, so it can never be scheduled"
-            " with one.",
-            hint="Let it take what the value can be found or made from, such as a primary key.",
-            obj=function,
-            id="django_scheduler.W002",
-        )
-        for function in registry
-        for name, annotation in _annotations(function)
-        if not _may_be_stored(annotation)
-    ]
+    for function in registry:
+        for name, annotation in _annotations(function):
+            if not _may_be_stored(annotation):
+                shown = annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+                yield Warning(
+                    f"{function.name} takes {name}: {shown}, which cannot be stored, so it can never be scheduled with"
+                    " one.",
+                    hint="Let it take what the value can be found or made from, such as a primary key.",
+                    obj=function,
+                    id="django_scheduler.W002",
+                )
 
 
 def _why_it_cannot_be_called(function: AnyFunction) -> str | None:
     outermost = inspect.signature(function.body, follow_wrapped=False)
-    named = {
-        name: None
-        for name, parameter in function.signature.parameters.items()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    }
+    parameters = function.signature.parameters.values()
+    named = [each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
     try:
-        outermost.bind(None, **named)
+        outermost.bind(None, **dict.fromkeys(named))
     except TypeError as error:
         return f"{error} in what the decorators have made of it"
     return None
@@ -89,7 +83,3 @@ def _may_be_stored(annotation: Any) -> bool:
         return False
     # Itself one of them, or what one of them is a kind of: object, Sequence, date.
     return any(issubclass(plain, cls) for plain in PLAIN_TYPES)
-
-
-def _shown(annotation: Any) -> str:
-    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)

@@ -1,4 +1,4 @@
-"""The project's settings: ``DJANGO_SCHEDULER``, ``USE_TZ``, and the order of ``INSTALLED_APPS``."""
+"""These checks look at the settings ``DJANGO_SCHEDULER`` and ``USE_TZ``, and at the order of ``INSTALLED_APPS``."""
 
 import difflib
 from collections.abc import Iterator
@@ -17,108 +17,91 @@ FOLDERS = ("templates", "static")
 
 
 @register("django_scheduler")
-def check_time_zones(**kwargs: Any) -> list[CheckMessage]:
+def check_time_zones(**kwargs: Any) -> Iterator[CheckMessage]:
     """E003: times have no zone, so executors and callers on several hosts could not agree on what is due."""
-    if settings.USE_TZ:
-        return []
-    return [
-        Error(
+    if not settings.USE_TZ:
+        yield Error(
             "Scheduled functions need times with time zones, and USE_TZ is False.",
             hint="Set USE_TZ = True.",
             id="django_scheduler.E003",
         )
-    ]
 
 
 @register("django_scheduler")
-def check_settings(**kwargs: Any) -> list[CheckMessage]:
+def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
     """E001: a setting does not exist. E002: a setting has a value that it cannot have."""
     configured = getattr(settings, conf.NAME, None) or {}
     if not isinstance(configured, dict):
-        return [
-            Error(
-                f"{conf.NAME} is not a dict but {type(configured).__name__}.",
-                hint=f"Write {conf.NAME} = {{}} and put the settings into it.",
-                id="django_scheduler.E002",
-            )
-        ]
-    messages: list[CheckMessage] = []
+        yield Error(
+            f"{conf.NAME} is not a dict but {type(configured).__name__}.",
+            hint=f"Write {conf.NAME} = {{}} and put the settings into it.",
+            id="django_scheduler.E002",
+        )
+        return
     for name, value in configured.items():
         if name not in conf.NAMES:
             near = difflib.get_close_matches(str(name).upper(), conf.NAMES, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(conf.NAMES)}."
-            messages.append(Error(f"{conf.NAME} has no setting {name!r}.", hint=hint, id="django_scheduler.E001"))
+            yield Error(f"{conf.NAME} has no setting {name!r}.", hint=hint, id="django_scheduler.E001")
         elif problem := conf.invalid_value(name, value):
-            messages.append(
-                Error(
-                    f"{conf.NAME}[{name!r}] {problem}, not {value!r}.",
-                    hint="Correct it, or leave it out for the default.",
-                    id="django_scheduler.E002",
-                )
+            yield Error(
+                f"{conf.NAME}[{name!r}] {problem}, not {value!r}.",
+                hint="Correct it, or leave it out for the default.",
+                id="django_scheduler.E002",
             )
-    return messages
 
 
 @register("django_scheduler")
-def check_settings_fit_together(**kwargs: Any) -> list[CheckMessage]:
+def check_settings_fit_together(**kwargs: Any) -> Iterator[CheckMessage]:
     """E004: executors that are alive would be taken for gone. E005: the first wait exceeds the longest."""
     configured = _valid_settings()
     if configured is None:
-        return []
-    messages: list[CheckMessage] = []
+        return
     if configured.HEARTBEAT_TIMEOUT < 2 * configured.HEARTBEAT_INTERVAL:
-        messages.append(
-            Error(
-                f"An executor may be silent for HEARTBEAT_TIMEOUT ({configured.HEARTBEAT_TIMEOUT}), and says that it is"
-                f" alive only every HEARTBEAT_INTERVAL ({configured.HEARTBEAT_INTERVAL}): one heartbeat comes late,"
-                " and the actions that it is executing are recorded as lost.",
-                hint="Make HEARTBEAT_TIMEOUT at least twice as long, better three times, as it is by default.",
-                id="django_scheduler.E004",
-            )
+        yield Error(
+            f"An executor may be silent for HEARTBEAT_TIMEOUT ({configured.HEARTBEAT_TIMEOUT}), and says that it is"
+            f" alive only every HEARTBEAT_INTERVAL ({configured.HEARTBEAT_INTERVAL}): one heartbeat comes late,"
+            " and the actions that it is executing are recorded as lost.",
+            hint="Make HEARTBEAT_TIMEOUT at least twice as long, better three times, as it is by default.",
+            id="django_scheduler.E004",
         )
     if configured.BACKOFF_INITIAL > configured.BACKOFF_MAXIMUM:
-        messages.append(
-            Error(
-                f"The wait before the first retry, BACKOFF_INITIAL ({configured.BACKOFF_INITIAL}), is longer than the"
-                f" longest, BACKOFF_MAXIMUM ({configured.BACKOFF_MAXIMUM}).",
-                hint="Make BACKOFF_MAXIMUM longer, or BACKOFF_INITIAL shorter.",
-                id="django_scheduler.E005",
-            )
+        yield Error(
+            f"The wait before the first retry, BACKOFF_INITIAL ({configured.BACKOFF_INITIAL}), is longer than the"
+            f" longest, BACKOFF_MAXIMUM ({configured.BACKOFF_MAXIMUM}).",
+            hint="Make BACKOFF_MAXIMUM longer, or BACKOFF_INITIAL shorter.",
+            id="django_scheduler.E005",
         )
-    return messages
 
 
 @register("django_scheduler", deploy=True)
-def check_clock(**kwargs: Any) -> list[CheckMessage]:
+def check_clock(**kwargs: Any) -> Iterator[CheckMessage]:
     """W001: each host decides by its own clock what is due."""
     configured = _valid_settings()
-    if configured is None or configured.CLOCK == "database":
-        return []
-    return [
-        Warning(
+    if configured is not None and configured.CLOCK != "database":
+        yield Warning(
             'CLOCK is "python": what is due on one host is not yet due, or long due, on another whose clock is off.',
             hint='Use "database" in production. In tests, django_scheduler.testing asks Python\'s clock anyway.',
             id="django_scheduler.W001",
         )
-    ]
 
 
 @register("django_scheduler")
-def check_overrides(**kwargs: Any) -> list[CheckMessage]:
+def check_overrides(**kwargs: Any) -> Iterator[CheckMessage]:
     """W003: an app overrides a template or a static file of this one, and comes after it."""
     ours = apps.get_app_config("django_scheduler")
     configs = list(apps.get_app_configs())
-    files = list(_files(Path(ours.path)))
-    return [
-        Warning(
-            f"{config.name} has files of its own for {', '.join(shadowed)}, which are not used, because it comes after"
-            " django_scheduler in INSTALLED_APPS.",
-            hint=f"Put {config.name!r} before 'django_scheduler'.",
-            id="django_scheduler.W003",
-        )
-        for config in configs[configs.index(ours) + 1 :]
-        if (shadowed := [file for file in files if Path(config.path, file).is_file()])
-    ]
+    root = Path(ours.path)
+    paths = [path for folder in FOLDERS for path in sorted((root / folder).glob("**/*")) if path.is_file()]
+    files = [path.relative_to(root).as_posix() for path in paths]
+    for config in configs[configs.index(ours) + 1 :]:
+        if shadowed := [file for file in files if Path(config.path, file).is_file()]:
+            yield Warning(
+                f"{config.name} has files of its own for {', '.join(shadowed)}, which are not used, because it comes"
+                " after django_scheduler in INSTALLED_APPS.",
+                hint=f"Put {config.name!r} before 'django_scheduler'.",
+                id="django_scheduler.W003",
+            )
 
 
 def _valid_settings() -> conf.Settings | None:
@@ -127,10 +110,3 @@ def _valid_settings() -> conf.Settings | None:
         return conf.get_settings()
     except ImproperlyConfigured:
         return None
-
-
-def _files(root: Path) -> Iterator[str]:
-    for folder in FOLDERS:
-        for path in sorted((root / folder).glob("**/*")):
-            if path.is_file():
-                yield path.relative_to(root).as_posix()

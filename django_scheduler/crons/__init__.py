@@ -13,10 +13,11 @@ Define crons in code, in the module ``functions`` or ``crons`` of an app::
 The files: ``schedules.py``, ``cron_lines.py`` and ``wall_clock.py`` compute slots, ``definitions.py`` has what code
 defines, ``reconcile.py`` puts that on record, ``models.py`` is the record, ``run_time.py`` is ``ctx.crons``.
 ``firing.py`` decides about a due slot (``executor/crons.py`` calls it), ``catch_up.py`` says which of several slots
-runs, ``history.py`` records how it went, and ``preview.py`` shows what is ahead. Packages of ours that fire, reconcile
-or check crons import ``firing``, ``history``, ``reconcile`` or ``definitions`` from here; users need none of them.
+runs, ``history.py`` records how it went, and ``preview.py`` shows what is ahead. Other
+packages of ours import some of these modules from here; users need none of them.
 """
 
+from django_scheduler.crons import cron_lines, definitions, firing, history, reconcile
 from django_scheduler.crons.cron_lines import CronLine, Daily, Hourly, Monthly, Weekly
 from django_scheduler.crons.definitions import register
 from django_scheduler.crons.history import cron_of, functions_of
@@ -39,10 +40,15 @@ __all__ = [
     "Origin",
     "Schedule",
     "Weekly",
+    "cron_lines",
     "cron_of",
+    "definitions",
+    "firing",
     "functions_of",
+    "history",
     "in_words",
     "next_runs",
+    "reconcile",
     "register",
     "upcoming",
 ]

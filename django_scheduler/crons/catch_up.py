@@ -1,4 +1,4 @@
-"""Catching up: which of the slots that have come up runs, and which are passed over."""
+"""Catching up decides which of the slots that have come up runs, and which are passed over."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ STREAK_COUNTED_TO = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Slots in a row that have no run."""
+    """Describes slots in a row that have no run."""
 
     first: datetime
     last: datetime
@@ -24,39 +24,33 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to become of the slots that have come up: at most one runs, and those before it are passed over."""
+    """Says what becomes of the slots that have come up: at most one runs, and those before it are passed over."""
 
     run: datetime | None
     passed_over: Streak | None
+    #: The last slot that is decided by this, and the one that comes up after it.
+    last_slot: datetime
     next_time: datetime
-
-    @property
-    def last_slot(self) -> datetime:
-        """The last slot that is decided by this."""
-        if self.run is not None:
-            return self.run
-        assert self.passed_over is not None
-        return self.passed_over.last
 
 
 def decide(schedule: Schedule, due: datetime, now: datetime, *, anchor: datetime) -> Decision:
     """Decide which slot runs, as ``catch_up`` says. ``due``, not after ``now``, is the first that is not decided."""
     if schedule.catch_up == "all":
-        return Decision(due, None, schedule.next_after(due, anchor=anchor))
+        return Decision(due, None, due, schedule.next_after(due, anchor=anchor))
     latest = schedule.latest_until(now, since=due, anchor=anchor)
     next_time = schedule.next_after(latest, anchor=anchor)
     if schedule.catch_up == "none" and now - latest > PUNCTUAL:
-        return Decision(None, _streak(schedule, due, latest, anchor), next_time)
+        return Decision(None, _streak(schedule, due, latest, anchor), latest, next_time)
     if latest == due:
-        return Decision(due, None, next_time)
+        return Decision(due, None, due, next_time)
     last_missed = schedule.latest_until(latest - timedelta(microseconds=1), since=due, anchor=anchor)
-    return Decision(latest, _streak(schedule, due, last_missed, anchor), next_time)
+    return Decision(latest, _streak(schedule, due, last_missed, anchor), latest, next_time)
 
 
 def skip(schedule: Schedule, due: datetime, now: datetime, *, anchor: datetime) -> Decision:
     """Decide to pass over every slot that has come up."""
     latest = schedule.latest_until(now, since=due, anchor=anchor)
-    return Decision(None, _streak(schedule, due, latest, anchor), schedule.next_after(latest, anchor=anchor))
+    return Decision(None, _streak(schedule, due, latest, anchor), latest, schedule.next_after(latest, anchor=anchor))
 
 
 def _streak(schedule: Schedule, first: datetime, last: datetime, anchor: datetime) -> Streak:

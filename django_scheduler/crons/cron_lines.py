@@ -1,4 +1,4 @@
-"""Cron lines: schedules that run at the times that match a line, in a time zone; and those lines that have a name.
+"""Cron lines are schedules that run at the times that match a line, in a time zone; some of them have a name.
 
 Cron lines follow Debian's cron on the two nights when clocks change. A line with a fixed hour and minute runs once a
 day: a time in the hour that is skipped runs right after it, and a time in the hour that comes twice runs in the first
@@ -33,7 +33,7 @@ SECOND = timedelta(seconds=1)
 
 
 class LineOptions(ScheduleOptions, total=False):
-    """The options that every schedule by the wall clock takes: see ``CronLine``."""
+    """Has the options that every schedule by the wall clock takes: see ``CronLine``."""
 
     timezone: str | None
 

@@ -1,4 +1,4 @@
-"""Definitions: what a cron is to be, as ``crons.register`` and ``ctx.crons.register`` are told.
+"""A definition says what a cron is to be, as it was passed to ``crons.register`` or ``ctx.crons.register``.
 
 Code defines its crons in the module ``functions`` or ``crons`` of any installed app. ``crons.register`` raises nothing:
 the system checks say what is wrong with all definitions at once. ``ctx.crons.register`` raises the first problem.
@@ -44,7 +44,7 @@ def register(name: str, schedule: Schedule, function: Any, /, *args: Any, **kwar
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Definition:
-    """A cron as it was passed to ``register``; nothing of it is checked yet."""
+    """Holds a cron as it was passed to ``register``; nothing of it is checked yet."""
 
     name: str
     schedule: Schedule
@@ -93,7 +93,7 @@ class Definition:
 
 
 class Definitions:
-    """Every cron that is defined in code."""
+    """Holds every cron that is defined in code."""
 
     def __init__(self) -> None:
         self._definitions: list[Definition] = []

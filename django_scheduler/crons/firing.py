@@ -2,10 +2,11 @@
 
 The invariants, with any number of executors, on any of the databases:
 
-* Each slot is decided once: it runs, or is passed over, and that is recorded. Whoever decides holds the cron's row and
-  moves ``next_time`` beyond the slot in the same transaction as its record. Others skip the locked row, and later find
-  another ``next_time``. On SQLite the transaction holds the whole file. A dead executor's transaction vanishes, and the
-  slot is still due. Should all that fail, the unique constraint of (cron, slot) refuses the second run.
+* Each slot is decided once: it runs, or is passed over, and that is recorded. The process that decides locks the cron's
+  row, and moves ``next_time`` beyond the slot in the same transaction as its record. Others skip the locked row, and
+  later find another ``next_time``. On SQLite the transaction holds the whole file. A dead executor's transaction
+  vanishes, and the slot is still due. Should all that fail, the unique constraint of (cron, slot) refuses the second
+  run.
 * No slot comes up twice, whatever the clock says: ``last_slot`` only grows, and ``next_time`` is always beyond it.
 * Two runs of a cron never execute at a time: a slot is fired only when the function of the previous run has finished,
   which this transaction looks at. Anything that starts meanwhile would be a run, and needs the lock.
@@ -63,14 +64,12 @@ def _decide_about_slot(database: Database, cron_id: int) -> bool:
         cron.next_time = cron.next_slot(now)
     elif unfinished is None:
         decision = decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
-        _record_passed_over(database, cron, decision, CronRunState.MISSED, now)
+        _advance(database, cron, decision, CronRunState.MISSED, now)
         if decision.run is not None:
             schedule_run(database, cron, now, slot=decision.run)
-        _advance(cron, decision)
     elif cron.next_time > unfinished.time:
         decision = skip(cron.schedule, cron.next_time, now, anchor=cron.anchor)
-        _record_passed_over(database, cron, decision, CronRunState.SKIPPED, now)
-        _advance(cron, decision)
+        _advance(database, cron, decision, CronRunState.SKIPPED, now)
     else:
         return False
     cron.save(using=database.using)
@@ -89,7 +88,9 @@ def schedule_run(
     return function_id
 
 
-def _record_passed_over(database: Database, cron: Cron, decision: Decision, state: CronRunState, now: datetime) -> None:
+def _advance(database: Database, cron: Cron, decision: Decision, state: CronRunState, now: datetime) -> None:
+    """Move a cron beyond the slots that are decided, and record with this state those that have no run."""
+    cron.last_slot, cron.next_time = decision.last_slot, decision.next_time
     streak = decision.passed_over
     # Slots in a row are logged once: a cron that runs every second may be held up for an hour.
     if streak is not None and history.record_passed_over(database, cron, streak, state, now):
@@ -102,11 +103,6 @@ def _record_passed_over(database: Database, cron: Cron, decision: Decision, stat
             "its previous run is unfinished" if state is CronRunState.SKIPPED else "no executor was running",
             cron=cron.name,
         )
-
-
-def _advance(cron: Cron, decision: Decision) -> None:
-    cron.last_slot = decision.last_slot
-    cron.next_time = decision.next_time
 
 
 def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
@@ -122,8 +118,7 @@ def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
         try:
             if cron.paused_time is None:
                 decision = decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
-                _record_passed_over(database, cron, decision, CronRunState.MISSED, now)
-                _advance(cron, decision)
+                _advance(database, cron, decision, CronRunState.MISSED, now)
                 slot = decision.run
         except InvalidSchedule as problem:
             history.pause(cron, f"Its schedule cannot be computed: {problem}", now)

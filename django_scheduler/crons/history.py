@@ -13,19 +13,13 @@ from django_scheduler.conf import get_settings
 from django_scheduler.crons.catch_up import Streak
 from django_scheduler.crons.models import LONGEST_REASON, Cron, CronRun, CronRunState, lock_if_free
 from django_scheduler.databases import Database
-from django_scheduler.models import UNFINISHED, ScheduledFunction, State
+from django_scheduler.models import UNFINISHED, ScheduledFunction
 
 #: How much of an error is kept, in characters.
 LONGEST_ERROR = 1_000
 
 #: How many records of a cron are kept, however old they are.
 ALWAYS_KEPT = 20
-
-_OUTCOMES = {
-    State.SUCCESS: CronRunState.SUCCESS,
-    State.FAILED: CronRunState.FAILED,
-    State.CANCELED: CronRunState.CANCELED,
-}
 
 
 def functions_of(cron: Cron) -> QuerySet[ScheduledFunction]:
@@ -55,7 +49,7 @@ def unfinished_run(database: Database, cron: Cron, now: datetime) -> CronRun | N
     function = functions.first() or functions.select_for_update().first()  # gone, or newer than the snapshot
     if function is not None and function.state in UNFINISHED:
         return run
-    outcome = _OUTCOMES[State(function.state)] if function else CronRunState.UNKNOWN
+    outcome = CronRunState(function.state) if function else CronRunState.UNKNOWN  # the three ends are named alike
     run.state = outcome
     run.error = function.error[:LONGEST_ERROR] if function else ""
     run.completed_time = function.completed_time if function else None

@@ -1,10 +1,10 @@
-"""The tables of crons: what recurs, what became of each slot, and which versions of the code have defined crons.
+"""The tables say what recurs, what became of each slot, and which versions of the code have defined crons.
 
 They are apart from the table of scheduled functions, which stays as it is: a run is linked to its scheduled function
 from here. Any code may read them; only this package writes them.
 
-Whoever decides about a cron holds the lock on its row: of several processes one decides, and the others see what it has
-decided.
+A process that decides about a cron holds the lock on its row: of several processes one decides, and the others see what
+it has decided.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.databases import Database
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.models import UNCHECKED, ScheduledFunction
 
 LONGEST_NAME = 150
 LONGEST_REASON = 1_000
@@ -62,13 +62,7 @@ class Cron(models.Model):
     last_slot = models.DateTimeField(_("last slot"), null=True)
     last_run_id: int | None
     last_run = models.ForeignKey(
-        "CronRun",
-        verbose_name=_("last run"),
-        null=True,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
-        related_name="+",
+        "CronRun", verbose_name=_("last run"), null=True, db_index=False, related_name="+", **UNCHECKED
     )
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
     paused_time = models.DateTimeField(_("paused"), null=True)
@@ -85,7 +79,7 @@ class Cron(models.Model):
 
     @property
     def schedule(self) -> Schedule:
-        """The schedule that its columns describe; see ``columns_of`` for the other direction.
+        """Return the schedule that its columns describe; see ``columns_of`` for the other direction.
 
         Raises ``InvalidSchedule`` if it cannot be computed any more, as when its zone is gone.
         """
@@ -96,7 +90,7 @@ class Cron(models.Model):
 
     @property
     def state(self) -> CronState:
-        """Whether it is active, paused, or no longer in the code."""
+        """Return whether it is active, paused, or no longer in the code."""
         if self.removed_time is not None:
             return CronState.REMOVED
         return CronState.ACTIVE if self.paused_time is None else CronState.PAUSED
@@ -133,14 +127,8 @@ class CronRun(models.Model):
     slots = models.PositiveIntegerField(_("slots"), default=1)
     state = models.CharField(_("state"), max_length=16, choices=CronRunState.choices)
     function_id: int | None
-    # No constraint, because retention takes the function first.
     function = models.ForeignKey(
-        ScheduledFunction,
-        verbose_name=_("scheduled function"),
-        null=True,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        related_name="cron_runs",
+        ScheduledFunction, verbose_name=_("scheduled function"), null=True, related_name="cron_runs", **UNCHECKED
     )
     time = models.DateTimeField(_("decided"))
     completed_time = models.DateTimeField(_("completed"), null=True)
@@ -157,7 +145,7 @@ class CronRun(models.Model):
 
 
 class CronRelease(models.Model):
-    """A set of cron definitions that some version of the code has, or had: see ``reconcile.py``."""
+    """Is a set of cron definitions that some version of the code has, or had: see ``reconcile.py``."""
 
     fingerprint = models.CharField(_("fingerprint"), max_length=64, primary_key=True)
     first_seen_time = models.DateTimeField(_("first seen"))
@@ -186,7 +174,7 @@ def columns_of(schedule: Schedule) -> dict[str, Any]:
 
 
 def lock(database: Database, **conditions: Any) -> Cron | None:
-    """Lock a cron for the open transaction, waiting for whoever holds it; return ``None`` if there is no such cron."""
+    """Lock a cron for the open transaction, once nobody else holds it; return ``None`` if there is no such cron."""
     return _locking(database, skip_locked=False).filter(**conditions).first()
 
 

@@ -1,4 +1,4 @@
-"""What people see of crons that are to run: their schedule in words, their next runs, and how much is ahead."""
+"""Previews show people the schedule of a cron in words, its next runs, and how much is going to run when."""
 
 from collections import Counter
 from collections.abc import Iterator

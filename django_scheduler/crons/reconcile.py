@@ -68,7 +68,7 @@ SCHEDULE_COLUMNS = {"every", "line", "timezone"}
 
 @dataclass(slots=True)
 class Changes:
-    """The names of the crons that a reconciliation has changed, and those that it could not."""
+    """Holds the names of the crons that a reconciliation has changed, and of those that it could not change."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -192,7 +192,9 @@ def _apply(database: Database, now: datetime) -> Changes:
             _update(database, cron, definition, now, changes)
     for cron in existing.values():
         if cron.origin == Origin.CODE and cron.removed_time is None and cron.name not in changes.invalid:
-            _remove(database, cron, now)
+            removed = _locked(database, cron)
+            removed.removed_time, removed.next_time = now, None
+            removed.save(using=database.using)
             changes.removed.append(cron.name)
     return changes
 
@@ -211,13 +213,6 @@ def _update(database: Database, cron: Cron, definition: Definition, now: datetim
         cron.next_time = cron.next_slot(now)
     cron.save(using=database.using)
     (changes.restored if was_removed else changes.changed).append(cron.name)
-
-
-def _remove(database: Database, cron: Cron, now: datetime) -> None:
-    cron = _locked(database, cron)
-    cron.removed_time = now
-    cron.next_time = None
-    cron.save(using=database.using)
 
 
 def _locked(database: Database, cron: Cron) -> Cron:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, ParamSpec, overload
 
@@ -29,7 +30,8 @@ class Crons:
     """Registers, changes, pauses and runs crons.
 
     Everything that it does is part of the transaction that is open, and is undone with it. Outside of a transaction
-    each call takes effect at once. Every method has an async twin, whose name begins with ``a``.
+    each call takes effect at once. For each method there is another one for async code, whose name begins with
+    ``a``.
     """
 
     def __init__(self, caller: Running | None = None, using: str | None = None) -> None:
@@ -97,8 +99,7 @@ class Crons:
 
         Raises ``UnknownCron``, ``CronDefinedInCode``, and what ``register`` raises.
         """
-        with transaction.atomic(using=self._alias):
-            cron = self._locked(name)
+        with self._changing(name) as cron:
             _refuse_what_is_in_code(cron, "changed")
             if function is not None or args is not None:
                 arguments = values.load_arguments(cron.function, cron.args) if args is None else dict(args)
@@ -106,7 +107,6 @@ class Crons:
                 cron.function, cron.args = target.name, stored_args(target, (), arguments)
             if schedule is not None:
                 self._reschedule(cron, checked_schedule(schedule).for_cron(name))
-            cron.save(using=self._alias)
         self._announce()
         return cron
 
@@ -115,18 +115,15 @@ class Crons:
 
         Raises ``UnknownCron``.
         """
-        with transaction.atomic(using=self._alias):
-            cron = self._locked(name)
+        with self._changing(name) as cron:
             history.pause(cron, reason, self._database.current_time())
-            cron.save(using=self._alias)
 
     def resume(self, name: str, /) -> None:
         """Resume a paused cron with its next slot. Those that came up meanwhile are not caught up with.
 
         Raises ``UnknownCron``.
         """
-        with transaction.atomic(using=self._alias):
-            cron = self._locked(name)
+        with self._changing(name) as cron:
             if cron.paused_time is None:
                 return
             cron.paused_time = None
@@ -134,7 +131,6 @@ class Crons:
             cron.failures = 0
             if cron.removed_time is None:
                 cron.next_time = cron.next_slot(self._database.current_time())
-            cron.save(using=self._alias)
         self._announce()
 
     def run_now(self, name: str, /) -> ScheduledFunctionId:
@@ -145,8 +141,7 @@ class Crons:
         Raises ``UnknownCron``, ``CronUnfinished`` if its previous run is unfinished, and what
         ``ctx.scheduler.run_after`` raises.
         """
-        with transaction.atomic(using=self._alias):
-            cron = self._locked(name)
+        with self._changing(name) as cron:
             if cron.state is CronState.REMOVED:
                 raise UnknownCron(f"The cron {name!r} is no longer in the code, so it does not run.")
             now = self._database.current_time()
@@ -155,9 +150,7 @@ class Crons:
                     f"The cron {name!r} cannot run now: its previous run, the scheduled function {run.function_id}, is"
                     " unfinished, and two never run at a time. Cancel that one, or wait for its end."
                 )
-            function_id = schedule_run(self._database, cron, now, caller=self._caller)
-            cron.save(using=self._alias)
-        return function_id
+            return schedule_run(self._database, cron, now, caller=self._caller)
 
     def delete(self, name: str, /) -> None:
         """Delete a cron and its history. A run that has begun goes on.
@@ -193,7 +186,7 @@ class Crons:
         self, name: str, schedule: Schedule, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> Cron: ...
     async def aregister(self, name: str, schedule: Schedule, function: Any, /, *args: Any, **kwargs: Any) -> Cron:
-        """``register`` for async callers."""
+        """Register a cron from async code, as ``register`` does."""
         return await sync_to_async(partial(self.register, name, schedule, function, *args, **kwargs))()
 
     async def aupdate(
@@ -205,31 +198,31 @@ class Crons:
         function: Function[..., Any] | Reference | str | None = None,
         args: Mapping[str, Any] | None = None,
     ) -> Cron:
-        """``update`` for async callers."""
+        """Change a cron from async code, as ``update`` does."""
         return await sync_to_async(self.update)(name, schedule=schedule, function=function, args=args)
 
     async def apause(self, name: str, reason: str = "", /) -> None:
-        """``pause`` for async callers."""
+        """Pause a cron from async code, as ``pause`` does."""
         await sync_to_async(self.pause)(name, reason)
 
     async def aresume(self, name: str, /) -> None:
-        """``resume`` for async callers."""
+        """Resume a cron from async code, as ``resume`` does."""
         await sync_to_async(self.resume)(name)
 
     async def arun_now(self, name: str, /) -> ScheduledFunctionId:
-        """``run_now`` for async callers."""
+        """Run a cron now from async code, as ``run_now`` does."""
         return await sync_to_async(self.run_now)(name)
 
     async def adelete(self, name: str, /) -> None:
-        """``delete`` for async callers."""
+        """Delete a cron from async code, as ``delete`` does."""
         await sync_to_async(self.delete)(name)
 
     async def aget(self, name: str, /) -> Cron:
-        """``get`` for async callers."""
+        """Return a cron from async code, as ``get`` does."""
         return await sync_to_async(self.get)(name)
 
     async def alist(self) -> builtins.list[Cron]:
-        """``list`` for async callers."""
+        """Return all crons from async code, as ``list`` does."""
         return await sync_to_async(self.list)()
 
     def _locked(self, name: str) -> Cron:
@@ -237,6 +230,14 @@ class Crons:
         if cron is None:
             raise _unknown(name)
         return cron
+
+    @contextmanager
+    def _changing(self, name: str) -> Iterator[Cron]:
+        """Lock a cron, and save it at the end, in one transaction. Raises ``UnknownCron``."""
+        with transaction.atomic(using=self._alias):
+            cron = self._locked(name)
+            yield cron
+            cron.save(using=self._alias)
 
     def _reschedule(self, cron: Cron, schedule: Schedule) -> None:
         before = (cron.every, cron.line, cron.timezone)

@@ -1,4 +1,4 @@
-"""Schedules: when a cron runs, on the grid of an interval or (``cron_lines.py``) when a cron line matches.
+"""A schedule says when a cron runs: on the grid of an interval, or (``cron_lines.py``) when a cron line matches.
 
 A slot is an instant at which a cron is to run. Schedules are pure arithmetic on instants: their slots depend neither on
 who asks nor on when, and ``next_after`` finds the same ones from every starting point.
@@ -25,14 +25,14 @@ _WINDOWS = tuple(map(timedelta, (0.01, 1, 8, 32, 367, 9 * 366, 50 * 366)))
 
 
 class ScheduleOptions(TypedDict, total=False):
-    """The options that every schedule takes: see ``Schedule``."""
+    """Has the options that every schedule takes: see ``Schedule``."""
 
     catch_up: CatchUp
     pause_after_failures: int | None
 
 
 class Schedule(ABC):
-    """When a cron runs, and what happens to slots at which it cannot.
+    """Says when a cron runs, and what happens to slots at which it cannot.
 
     ``catch_up`` says what to do about slots that were missed while no executor was running: ``"one"`` (default) runs
     once for all of them, ``"none"`` skips them, ``"all"`` runs each, one after the other. ``pause_after_failures``

@@ -1,4 +1,4 @@
-"""Instants and wall clocks: what the clocks of a time zone show, and when they change.
+"""These functions say what the wall clocks of a time zone show at an instant, and when they change.
 
 Every datetime that comes in is first turned into a plain ``datetime`` in UTC. freezegun's class ignores ``fold``, which
 tells the second of two equal hours from the first, and arithmetic on a datetime in another zone counts what the wall

@@ -7,7 +7,6 @@ each of them what we rely on, and fails clearly with a Django that has changed i
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -60,22 +59,11 @@ def was_closed_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.closed_in_transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """The ``atomic`` blocks that were open at some moment, none of them broken."""
-
-    savepoints: tuple[str | None, ...]
-
-    @classmethod
-    def of(cls, connection: BaseDatabaseWrapper) -> "Blocks":
-        """Return those that are open now."""
-        return cls(savepoints(connection))
-
-    def restore(self, connection: BaseDatabaseWrapper) -> None:
-        """Make Django believe that nothing has happened since, because nothing has reached the database."""
-        wrapper: Any = connection
-        wrapper.savepoint_ids = list(self.savepoints)
-        wrapper.needs_rollback = False
+def restore_savepoints(connection: BaseDatabaseWrapper, before: Sequence[str | None]) -> None:
+    """Make Django believe that nothing has happened since ``savepoints`` was asked, as nothing reached the database."""
+    wrapper: Any = connection
+    wrapper.savepoint_ids = list(before)
+    wrapper.needs_rollback = False
 
 
 def commit_hooks(connection: BaseDatabaseWrapper) -> list[Callable[[], object]]:
@@ -98,7 +86,7 @@ def statement_wrappers(connection: BaseDatabaseWrapper) -> list[StatementWrapper
 def set_statement_wrappers(connection: BaseDatabaseWrapper, wrappers: Sequence[StatementWrapper]) -> None:
     """Have every statement go through these wrappers, and no others.
 
-    A list is used as it is, so that whoever has added to it can remove what was added.
+    A list is used as it is, so that the code that has added a wrapper can remove it.
     """
     connection.execute_wrappers = wrappers if isinstance(wrappers, list) else list(wrappers)
 

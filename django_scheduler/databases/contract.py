@@ -1,51 +1,23 @@
-"""What a database has to be able to do, and the rows that are written into one and read from it.
+"""What a vendor has to answer by itself, and the rows that are written into a database and read from it.
 
-``Contract`` has what every question needs (the connection of the current thread, the clock that says what is due, how
-times and JSON are written), and what only a vendor can answer: what an error means, whether a transaction is still the
-one that was begun, and how one thread stops the statement of another. What is asked by SQL that all vendors understand
-is in ``queries.py``.
+What the error of a statement means, and how one thread stops the statement of another, is different everywhere. What is
+asked by SQL that all vendors understand is in ``queries.py``.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Event
 from typing import Any, ClassVar
 
-from django.db import DatabaseError, InterfaceError, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField
-from django.db.models.expressions import RawSQL
-from django.utils import timezone
+from django.db import DatabaseError, InterfaceError
 
-from django_scheduler import times
-from django_scheduler.databases import connection_state
 from django_scheduler.errors import TransientError
-from django_scheduler.models import Pause, ScheduledFunction, ScheduledFunctionId
+from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 
+#: The table of scheduled functions, in SQL.
 TABLE = ScheduledFunction._meta.db_table
-PAUSES = Pause._meta.db_table
-
-
-class Sql:
-    """A fragment of SQL with its parameters."""
-
-    __slots__ = ("params", "text")
-
-    def __init__(self, text: str, *params: Any) -> None:
-        self.text = text
-        self.params = params
-
-
-def is_paused(lane: str) -> str:
-    """Return the SQL that says whether the queue of a lane is paused."""
-    return f"EXISTS (SELECT 1 FROM {PAUSES} pause WHERE pause.queue IN ('', {lane}.queue))"
-
-
-def passing_over(ids: Collection[int]) -> Sql:
-    """Return a condition that none of these functions meets."""
-    return Sql(f" AND id NOT IN ({', '.join(['%s'] * len(ids))})" if ids else "", *ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +86,7 @@ NOW = object()
 
 
 class Contract(ABC):
-    """A database alias, as one vendor's database understands it."""
+    """What the database of one vendor can do."""
 
     #: The database's clock, as SQL; the same throughout a statement.
     clock: ClassVar[str]
@@ -124,59 +96,6 @@ class Contract(ABC):
     an_error_breaks_the_transaction: ClassVar[bool] = False
     #: How long an idle executor sleeps when nothing wakes it, in seconds.
     poll_interval: float = 1.0
-
-    def __init__(self, using: str) -> None:
-        self.using = using
-
-    @property
-    def connection(self) -> BaseDatabaseWrapper:
-        """Return the connection of the current thread."""
-        return connections[self.using]
-
-    def now(self) -> RawSQL:
-        """Return the present for the ORM, by the clock that decides what is due."""
-        now = self._now()
-        return RawSQL(now.text, now.params, output_field=DateTimeField())
-
-    def _now(self) -> Sql:
-        if times.is_pythons():
-            return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
-        return Sql(self.clock)
-
-    def for_orm(self, value: Any) -> Any:
-        """Return a value that is written as the ORM takes it: ``NOW``, a time or a delay from now, or anything else."""
-        if value is NOW:
-            return self.now()
-        if isinstance(value, timedelta | datetime):
-            due = self._scheduled_and_due(value)[1]
-            return RawSQL(due.text, due.params, output_field=DateTimeField())
-        return value
-
-    def current_time(self) -> datetime:
-        """Return the present, by the same clock."""
-        return timezone.now() if times.is_pythons() else self._current_time()
-
-    def _current_time(self) -> datetime:
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT {self.clock}")
-            time: datetime = cursor.fetchone()[0]
-        return time if timezone.is_aware(time) else time.replace(tzinfo=UTC)
-
-    @abstractmethod
-    def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
-        """Return when a function was asked to run, and when it is due, which is not before now."""
-
-    @abstractmethod
-    def _seconds_until(self, column: str) -> Sql:
-        """Return the SQL of how far a column lies ahead of now, in seconds."""
-
-    def _json(self, text: str) -> str:
-        """Return the SQL that makes text a JSON value."""
-        return text
-
-    def _text(self, column: str) -> str:
-        """Return the SQL that makes a JSON column text."""
-        return column
 
     # What the error of a statement means, and whether the same again may succeed
 
@@ -208,22 +127,7 @@ class Contract(ABC):
         """Return whether another error will have passed after a while: a lock timeout, a full disk."""
         return False
 
-    # The transaction in which mutations execute
-
-    def is_transaction_open(self) -> bool:
-        """Return whether nothing has ended the transaction that has begun, as far as that is known without asking."""
-        return connection_state.is_in_atomic_block(self.connection)
-
-    def is_transaction_intact(self) -> bool:
-        """Return whether the transaction is open, and no error has broken it."""
-        return self.is_transaction_open() and not connection_state.is_marked_for_rollback(self.connection)
-
-    def mark_transaction(self) -> None:
-        """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""
-
-    def is_transaction_marked(self) -> bool:
-        """Return whether this is still the transaction that was marked, and remove the mark."""
-        return True
+    # Groups, cancels and wake-ups
 
     def check_constraints_early(self) -> None:
         """Have deferred constraints checked by each statement of the open transaction, where there are any."""
@@ -232,14 +136,16 @@ class Contract(ABC):
         """Return whether nothing in this database would notice that several mutations share a transaction."""
         return True
 
+    def lock_rows(self, ids: Collection[int]) -> None:
+        """Lock rows, and interrupt the mutations that hold them, where the vendor can. Elsewhere do nothing."""
+
+    def send_wakeup(self) -> None:
+        """Tell the executors of other processes to look, where the vendor can. Elsewhere do nothing."""
+
     # The sessions of executors
 
     def prepare_session(self) -> None:
         """Set up a new connection of an executor."""
-
-    def session(self) -> Any:
-        """Return what the two methods below need to know of this thread's session, without asking the database."""
-        return connection_state.driver_of(self.connection)
 
     @abstractmethod
     def interrupt_statement(self, session: Any) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connections
 
 from django_scheduler.databases import connection_state
-from django_scheduler.databases.contract import TABLE, Sql, is_paused
-from django_scheduler.databases.queries import Database
+from django_scheduler.databases.browsing import Database
+from django_scheduler.databases.contract import TABLE
+from django_scheduler.databases.queries import Sql, is_paused
 from django_scheduler.databases.silence import keep_alive
 from django_scheduler.models import ScheduledFunctionId
 
@@ -80,18 +81,17 @@ class MySQL(Database):
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
-        driver: Any = self.connection
-        limit = f"max_statement_time = {seconds:f}"
-        no_limit = "max_statement_time = DEFAULT"
-        if not driver.mysql_is_mariadb:
-            limit = f"max_execution_time = {max(1, round(seconds * 1000)):d}"
-            no_limit = "max_execution_time = DEFAULT"
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SET SESSION {limit}")
+        connection: Any = self.connection
+        if connection.mysql_is_mariadb:
+            setting, limit = "max_statement_time", f"{seconds:f}"
+        else:
+            setting, limit = "max_execution_time", f"{max(1, round(seconds * 1000)):d}"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION {setting} = {limit}")
             try:
                 yield
             finally:
-                cursor.execute(f"SET SESSION {no_limit}")
+                cursor.execute(f"SET SESSION {setting} = DEFAULT")
 
     def is_time_up(self, error: BaseException) -> bool:
         return _code(error) in TIME_IS_UP

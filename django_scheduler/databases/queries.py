@@ -1,34 +1,52 @@
-"""What a database is asked by SQL that all vendors understand: schedule, look, claim, change.
+"""What is asked of a database by SQL that all vendors understand: schedule, look, claim, change.
 
 Lane means the pending functions of one queue and one priority. A look finds the lanes and when each is due; a claim
 locks the first due rows of a lane and passes over those that are locked; a change is part of a transition of the state
-machine (``record/transitions.py``). A vendor overrides what it can do better, or has to do in another way.
+machine (``record/transitions.py``). A vendor overrides what it can do better, or has to do in another way. All times
+are those of one clock, which says what is due.
 """
 
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from django_scheduler.databases.browsing import Browsing
-from django_scheduler.databases.contract import (
-    NOW,
-    TABLE,
-    Backlog,
-    Claimable,
-    Lane,
-    NewRow,
-    Sql,
-    is_paused,
-    passing_over,
-)
-from django_scheduler.models import ScheduledFunctionId, State
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import DateTimeField
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
 
-#: Databases take only so many parts of a UNION.
-LANES_PER_STATEMENT = 100
+from django_scheduler import times
+from django_scheduler.databases import connection_state
+from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract, Lane, NewRow
+from django_scheduler.models import Pause, ScheduledFunctionId, State
+
+PAUSES = Pause._meta.db_table
 
 
-class Database(Browsing):
-    """A database alias: what can be asked of it, and what its vendor can do."""
+class Sql:
+    """A fragment of SQL with its parameters."""
+
+    __slots__ = ("params", "text")
+
+    def __init__(self, text: str, *params: Any) -> None:
+        self.text = text
+        self.params = params
+
+
+def is_paused(lane: str) -> str:
+    """Return the SQL that says whether the queue of a lane is paused."""
+    return f"EXISTS (SELECT 1 FROM {PAUSES} pause WHERE pause.queue IN ('', {lane}.queue))"
+
+
+def passing_over(ids: Collection[int]) -> Sql:
+    """Return a condition that none of these functions meets."""
+    return Sql(f" AND id NOT IN ({', '.join(['%s'] * len(ids))})" if ids else "", *ids)
+
+
+class Queries(Contract):
+    """A database alias, and what is asked of it by SQL that all vendors understand."""
 
     #: Locks the rows that a SELECT returns and passes over those that are locked.
     skip_locked: ClassVar[str]
@@ -36,6 +54,82 @@ class Database(Browsing):
     mark_executing: ClassVar[str] = "NULL"
     #: A condition that a row does not meet while a mutation is executing that has locked it, where that can be seen.
     not_executing: ClassVar[str] = "TRUE"
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """Return the connection of the current thread."""
+        return connections[self.using]
+
+    def now(self) -> RawSQL:
+        """Return the present for the ORM, by the clock that decides what is due."""
+        now = self._now()
+        return RawSQL(now.text, now.params, output_field=DateTimeField())
+
+    def _now(self) -> Sql:
+        if times.is_pythons():
+            return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
+        return Sql(self.clock)
+
+    def for_orm(self, value: Any) -> Any:
+        """Return a value that is written as the ORM takes it: ``NOW``, a time or a delay from now, or anything else."""
+        if value is NOW:
+            return self.now()
+        if isinstance(value, timedelta | datetime):
+            due = self._scheduled_and_due(value)[1]
+            return RawSQL(due.text, due.params, output_field=DateTimeField())
+        return value
+
+    def current_time(self) -> datetime:
+        """Return the present, by the same clock."""
+        return timezone.now() if times.is_pythons() else self._current_time()
+
+    def _current_time(self) -> datetime:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {self.clock}")
+            time: datetime = cursor.fetchone()[0]
+        return time if timezone.is_aware(time) else time.replace(tzinfo=UTC)
+
+    def _json(self, text: str) -> str:
+        """Return the SQL that makes text a JSON value."""
+        return text
+
+    def _text(self, column: str) -> str:
+        """Return the SQL that makes a JSON column text."""
+        return column
+
+    @abstractmethod
+    def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
+        """Return when a function was asked to run, and when it is due, which is not before now."""
+
+    @abstractmethod
+    def _seconds_until(self, column: str) -> Sql:
+        """Return the SQL of how far a column lies ahead of now, in seconds."""
+
+    # The transaction in which mutations execute
+
+    def is_transaction_open(self) -> bool:
+        """Return whether nothing has ended the transaction that has begun, as far as that is known without asking."""
+        return connection_state.is_in_atomic_block(self.connection)
+
+    def is_transaction_intact(self) -> bool:
+        """Return whether the transaction is open, and no error has broken it."""
+        return self.is_transaction_open() and not connection_state.is_marked_for_rollback(self.connection)
+
+    def mark_transaction(self) -> None:
+        """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""
+
+    def is_transaction_marked(self) -> bool:
+        """Return whether this is still the transaction that was marked, and remove the mark."""
+        return True
+
+    def session(self) -> Any:
+        """Return what ``interrupt_statement`` and ``end_session`` need of this thread's session, without asking."""
+        return connection_state.driver_of(self.connection)
+
+    # Scheduling
 
     def insert(self, rows: Sequence[NewRow]) -> list[ScheduledFunctionId]:
         """Write the rows, in one statement, and return their ids in the same order."""
@@ -64,16 +158,15 @@ class Database(Browsing):
             cursor.execute(f"{statement} RETURNING id", params)
             return [row[0] for row in cursor.fetchall()]
 
-    def send_wakeup(self) -> None:
-        """Tell the executors of other processes to look, where the vendor can. Elsewhere do nothing."""
-
     # Looking
 
     def lanes(self, *, besides: Collection[int] = ()) -> list[Lane]:
         """Return every queue and priority that has pending functions. ``besides``: ids to pass over."""
+        return self._read_lanes(self._lanes(passing_over(besides)))
+
+    def _read_lanes(self, sql: Sql) -> list[Lane]:
         with self.connection.cursor() as cursor:
-            lanes = self._lanes(passing_over(besides))
-            cursor.execute(lanes.text, lanes.params)
+            cursor.execute(sql.text, sql.params)
             return [
                 Lane(queue, priority, float(due_in), due_time, first_id, bool(is_paused))
                 for queue, priority, due_in, due_time, first_id, is_paused in cursor.fetchall()
@@ -119,43 +212,6 @@ class Database(Browsing):
             )
             row = cursor.fetchone()
         return None if row is None else float(row[0])
-
-    def backlogs(self, lanes: Sequence[Lane], *, count_to: int) -> list[Backlog]:
-        """Return what waits in each lane, a hundred lanes in a statement that locks nothing.
-
-        ``count_to``: where to stop counting.
-        """
-        if len(lanes) > LANES_PER_STATEMENT:
-            first, others = lanes[:LANES_PER_STATEMENT], lanes[LANES_PER_STATEMENT:]
-            return self.backlogs(first, count_to=count_to) + self.backlogs(others, count_to=count_to)
-        each = [self._backlog(number, lane, count_to) for number, lane in enumerate(lanes)]
-        if not each:
-            return []
-        with self.connection.cursor() as cursor:
-            statement = " UNION ALL ".join(sql.text for sql in each)
-            cursor.execute(statement, [param for sql in each for param in sql.params])
-            return [
-                Backlog(pending, due, max(0.0, -float(due_in or 0.0)))
-                for _, pending, due, due_in in sorted(cursor.fetchall(), key=lambda row: int(row[0]))
-            ]
-
-    def _backlog(self, number: int, lane: Lane, count_to: int) -> Sql:
-        now = self._now()
-        due_in = self._seconds_until("due_time")
-        rows = f"FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s"
-        in_lane: list[Any] = [lane.queue, lane.priority]
-        return Sql(
-            f"SELECT {number:d}, (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} LIMIT {count_to}) pending),"
-            f" (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} AND due_time <= {now.text} LIMIT {count_to}) due),"
-            f" (SELECT {due_in.text} {rows} AND due_time <= {now.text} AND {self.not_executing}"
-            " ORDER BY due_time, id LIMIT 1)",
-            *in_lane,
-            *in_lane,
-            *now.params,
-            *due_in.params,
-            *in_lane,
-            *now.params,
-        )
 
     # Claiming
 
@@ -282,9 +338,6 @@ class Database(Browsing):
         if column == "due_time":
             return self._scheduled_and_due(value)[1]
         return Sql(self._json("%s") if column == "result" else "%s", value)
-
-    def lock_rows(self, ids: Collection[int]) -> None:
-        """Lock rows, and interrupt the mutations that hold them, where the vendor can. Elsewhere do nothing."""
 
 
 def _earlier_than(lane: Lane | None) -> Sql:

@@ -1,8 +1,8 @@
-"""Connections that have gone silent: the other end is gone and has not said so, or something in between forgot them.
+"""Silent connections: the host at the other end is gone without a sign, or a proxy has dropped the connection.
 
-Nothing arrives and nothing is an error, so whoever waits for an answer or for a wake-up would wait for hours. So the
-kernel is told to probe, which notices a host that is gone. A proxy or a balancer answers probes for a server that it
-has lost, so a connection on which only wake-ups arrive has to be asked itself, now and then.
+Nothing arrives and nothing is an error, so a thread that waits for an answer or for a wake-up would wait for hours. So
+the kernel is told to probe, which notices a host that is gone. A proxy or a balancer answers probes for a server that
+it has lost, so on a connection on which only wake-ups arrive a statement is executed now and then.
 """
 
 import os
@@ -11,18 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Timer
 
-#: A peer that has said nothing for so long is asked, so often, so many times; in seconds.
-KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-
-#: For how long what was sent may stay unacknowledged, in milliseconds.
-KEEP_ALIVE_UNACKNOWLEDGED = {"TCP_USER_TIMEOUT": 25_000}
+#: A peer that has said nothing for so long is asked, so often, so many times; in seconds. What was sent may stay
+#: unacknowledged for so long; in milliseconds.
+KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 
 
 def keep_alive(descriptor: int) -> None:
     """Have the kernel notice within half a minute that the host at the other end of a connection is gone."""
     with suppress(OSError), _socket(descriptor) as connection:  # it is no TCP connection, or it is gone already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in {**KEEP_ALIVE, **KEEP_ALIVE_UNACKNOWLEDGED}.items():
+        for name, value in KEEP_ALIVE.items():
             if hasattr(socket, name):  # not every system has all of them
                 connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 

@@ -6,7 +6,7 @@
 * ``execution.py`` is what all executions have in common; ``mutation.py``, ``grouping.py`` and ``action.py`` are the
   kinds. ``budget.py`` limits the time of a body; ``flight_recorder.py`` notes which bodies run.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
-* ``by_id.py`` executes one function in a process of somebody else's.
+* ``by_id.py`` executes one function in a process of another system.
 """
 
 from django_scheduler.executor.action import ActionExecution

@@ -8,7 +8,7 @@ When the worker dies the row stays ``in_progress`` until the executor is known t
 ``failed``, ``lost``: see ``recovery.py``. If this executor was only thought to be gone, or the action was
 canceled, the end of the body finds the row decided and is dropped.
 
-COMMIT of the claim lost on the way: the row is locked, which waits for a server that is still committing, and read.
+COMMIT of the claim got no answer: the row is locked, which waits for a server that is still committing, and read.
 If it names this executor and this attempt, the claim had taken effect and the body starts now; nobody else can
 have started it, because nobody else has this name. As long as the row cannot be read we do not know, and ask again.
 
@@ -27,12 +27,13 @@ from django.db import DatabaseError, InterfaceError, transaction
 
 from django_scheduler import values
 from django_scheduler.context import Context
+from django_scheduler.databases import connection_state
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.session import discard_connection, tidy_connections
+from django_scheduler.executor.session import tidy_connections
 from django_scheduler.executor.threads import AsyncBody, start_in_background
 from django_scheduler.models import Failure, ScheduledFunction, State
-from django_scheduler.record import BEGIN, END, END_FAILED, Transition, describe
+from django_scheduler.record import Transition, describe, transitions
 from django_scheduler.transactions import DoublingWait
 
 
@@ -40,15 +41,10 @@ class ActionExecution(FunctionExecution):
     """Executes an action: commits that it begins, then runs its body, then records its end."""
 
     def in_transaction(self) -> None:
-        changes = {
-            "started_time": self.claimed.claim_time,
-            "attempts": self.attempt,
-            "executor": self.executor_name,
-        }
-        BEGIN.apply(self.database, self.id, changes)
+        transitions.BEGIN.apply(self.database, self.id, self.attempt_on_record)
 
     def after_rollback(self, error: BaseException) -> None:
-        discard_connection(self.database.using)
+        connection_state.discard(self.database.connection)
         if not self._until_answered(self._was_claimed, "whether it was claimed is not known yet"):
             raise error
         self.after_commit()
@@ -59,7 +55,7 @@ class ActionExecution(FunctionExecution):
         except BaseException as error:
             self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
         else:
-            self._end(END, {"result": None if result is None else values.dump_result(result)})
+            self._end(transitions.END, {"result": None if result is None else values.dump_result(result)})
 
     def make_budget(self) -> Budget:
         self._async_body = AsyncBody()
@@ -81,24 +77,14 @@ class ActionExecution(FunctionExecution):
         """Record the timeout of a body that does not end, in another thread."""
         if self.budget is None or self.budget.has_ended:
             return
-        self.log(
-            logging.ERROR,
-            "%s %s: its time is up and its body does not end; it keeps its thread until it returns",
-            self.name,
-            self.id,
-        )
+        self.log(logging.ERROR, "its time is up and its body does not end; it keeps its thread until it returns")
         self._fail(self.budget.error, Failure.TIMEOUT)
 
     def _fail(self, error: BaseException, failure: Failure) -> None:
-        self._end(END_FAILED, {"failure": failure, **describe(error)}, error)
+        self._end(transitions.END_FAILED, {"failure": failure, **describe(error)}, error)
 
     def _end(self, transition: Transition, changes: dict[str, Any], error: BaseException | None = None) -> None:
-        if self._record_until_taken(transition, changes):
-            self.announce(transition.target, changes.get("failure"), error)
-        else:
-            self.log_dropped(f"its end ({transition.target.value})")
-
-    def _record_until_taken(self, transition: Transition, changes: dict[str, Any]) -> bool:
+        what = f"its end ({transition.target.value})"
         tries = 0
 
         def record() -> bool:
@@ -106,9 +92,13 @@ class ActionExecution(FunctionExecution):
             tries += 1
             tidy_connections(self.database.using)
             is_recorded = self.record(transition, changes, seen={"executor": self.executor_name})
-            return is_recorded or (tries > 1 and self._was_recorded(transition))
+            # Perhaps an earlier try has taken effect, and only its answer was lost.
+            return is_recorded or (tries > 1 and self.has_recorded(transition.target))
 
-        return self._until_answered(record, f"its end ({transition.target.value}) could not be recorded yet")
+        if self._until_answered(record, f"{what} could not be recorded yet"):
+            self.announce(transition.target, changes.get("failure"), error)
+        else:
+            self.log_dropped(what)
 
     def _was_claimed(self) -> bool:
         rows = ScheduledFunction.objects.using(self.database.using).select_for_update()
@@ -116,11 +106,6 @@ class ActionExecution(FunctionExecution):
         with transaction.atomic(using=self.database.using):
             row = rows.filter(pk=self.id).values(*claimed).first()
         return bool(row == claimed)
-
-    def _was_recorded(self, transition: Transition) -> bool:
-        """Return whether an earlier try has taken effect, and only its answer was lost."""
-        row = self.current_row()
-        return row.get("state") == transition.target and row.get("executor") == self.executor_name
 
     def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
         """Ask the database until it answers, on a new connection after each failure."""
@@ -130,14 +115,6 @@ class ActionExecution(FunctionExecution):
                 return ask()
             except (DatabaseError, InterfaceError) as error:
                 wait = waits.next()
-                self.log(
-                    logging.WARNING,
-                    "%s %s: %s, trying again in %.1f s: %s",
-                    self.name,
-                    self.id,
-                    problem,
-                    wait,
-                    error,
-                )
-                discard_connection(self.database.using)
+                self.log(logging.WARNING, "%s, trying again in %.1f s: %s", problem, wait, error)
+                connection_state.discard(self.database.connection)
             time.sleep(wait)

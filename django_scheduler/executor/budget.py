@@ -6,7 +6,7 @@ it reaches anything but the body.
 * ``is_exceeded`` is set under the budget's lock, only as long as the body has not ended, and never unset. ``call``
   raises ``TimedOut`` at its end if it is set, also if the body has caught everything and returned.
 * How a body is stopped depends on what it is. A mutation: see below. An async action is canceled. A synchronous action
-  cannot be stopped, because nobody knows what it is doing: it asks ``ctx.canceled``.
+  cannot be stopped safely, because it may be doing anything: it asks ``ctx.canceled``.
 * An exception that is raised in a thread from outside arrives at the thread's next instruction, or after the next hour
   if it is in C code. So that it never arrives in our own code, ``_leave`` first forbids, under the lock, that another
   one is raised, and then takes back one that has not arrived. Should it arrive in ``_leave``, that begins again.
@@ -71,7 +71,7 @@ class Budget:
         self._interrupt = interrupt
         self._give_up = give_up
         self.is_given_up = False
-        self._has_ended = False
+        self.has_ended = False
         self._lock = Lock()
         #: By the clock of this host; ``None``: never.
         self.deadline: datetime | None = None if timeout is None else timezone.now() + timeout
@@ -90,7 +90,7 @@ class Budget:
             watchdog().watch(self)
             return body()
         finally:
-            while not self._has_ended:
+            while not self.has_ended:
                 try:
                     self._leave()
                 except TimedOut:  # it arrived only now
@@ -101,24 +101,19 @@ class Budget:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time is up, even if nobody has noticed yet."""
+        """Return whether the time is up, even if the watchdog has not noticed it yet."""
         return time.monotonic() >= self._ends_at
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the body has ended."""
-        return self._has_ended
 
     @cached_property
     def error(self) -> TimedOut:
-        """The error that is recorded once the time is up."""
+        """Return the error that is recorded once the time is up."""
         assert self.timeout is not None
         return TimedOut(f"its body ran for longer than the {self.timeout.total_seconds():g} s that it may.")
 
     def alarm(self) -> None:
         """Enforce the budget now that its time has come. Called in the watchdog's thread."""
         with self._lock:
-            if self._has_ended:
+            if self.has_ended:
                 self.alarm_time = float("inf")
                 return
             self.is_exceeded = True
@@ -130,7 +125,7 @@ class Budget:
 
     def _leave(self) -> None:
         with self._lock:
-            self._has_ended = True
+            self.has_ended = True
             self.is_exceeded |= self.is_over  # the watchdog may be about to notice
             if self.is_exceeded:
                 self._take_back()
@@ -163,12 +158,8 @@ class MutationBudget(Budget):
             self._database.interrupt_statement(self._session)
         except Exception as error:
             if not self.has_ended:
-                log(
-                    logging.ERROR,
-                    "A statement whose time is up could not be stopped, which is tried again: %s",
-                    error,
-                    error=error,
-                )
+                message = "A statement whose time is up could not be stopped, which is tried again: %s"
+                log(logging.ERROR, message, error, error=error)
 
     def _cut_off(self) -> None:
         error = self.error
@@ -182,21 +173,13 @@ class MutationBudget(Budget):
             try:
                 self._database.end_session(self._session)
             except Exception as problem:
-                log(
-                    logging.ERROR,
-                    "The session of a mutation that does not end could not be ended: %s",
-                    problem,
-                    error=problem,
-                )
+                message = "The session of a mutation that does not end could not be ended: %s"
+                log(logging.ERROR, message, problem, error=problem)
             try:
                 self._record(error)
             except Exception as problem:
-                log(
-                    logging.ERROR,
-                    "The timeout of a mutation could not be recorded, which so will run again: %s",
-                    problem,
-                    error=problem,
-                )
+                message = "The timeout of a mutation could not be recorded, which so will run again: %s"
+                log(logging.ERROR, message, problem, error=problem)
 
         start_in_background(run)
 

@@ -1,4 +1,4 @@
-"""Execution by id: one scheduled function, executed now, in this thread, by whoever was sent its id.
+"""Execution by id: a process that was sent the id of a scheduled function executes it now, in this thread.
 
 The promises are those of an executor, because the record makes them: the function is claimed under its lock, only
 while it is pending, and it is executed in the same three moments. So it does not matter how often an id is sent, nor
@@ -13,7 +13,6 @@ import atexit
 import os
 import threading
 from contextvars import Context
-from dataclasses import dataclass, field
 
 from django.db import connections, router, transaction
 
@@ -24,7 +23,7 @@ from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.heartbeat import Registration
 from django_scheduler.executor.recovery import recover_lost_actions
 from django_scheduler.executor.session import executor_session
-from django_scheduler.executor.threads import SideTask, run_in_background
+from django_scheduler.executor.threads import run_in_background, side_task
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.telemetry import warn
@@ -52,7 +51,7 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
     if connection_state.is_in_transaction(connections[using]):
         raise SchedulerError(f"The scheduled function {function_id} cannot be executed inside of a transaction.")
     # Nothing of the caller's context reaches the function: neither what runs there, nor an event loop that waits for
-    # us, whose thread an async function would wait for in turn.
+    # us, and whose thread an async function would wait for.
     return Context().run(_execute_in_session, function_id, database_for(using))
 
 
@@ -81,13 +80,32 @@ def _execute(function_id: int, database: Database, executor_name: str) -> bool:
     return True
 
 
-@dataclass(slots=True)
 class _Membership:
-    """This process's row among the executors of one database."""
+    """This process's row among the executors of one database, and what keeps it alive."""
 
-    registration: Registration
-    stopping: threading.Event = field(default_factory=threading.Event)
-    side_tasks: list[SideTask] = field(default_factory=list)
+    def __init__(self, database: Database) -> None:
+        # The fleet decides what runs in which thread of this process, so we record nothing about it.
+        self.registration = Registration(database, queues=[], concurrency=1, running=list)
+        self.registration.register()
+        self._stopping = threading.Event()
+        interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
+        self._side_tasks = [
+            side_task("heartbeat", self.registration.beat, interval=interval, stopping=self._stopping),
+            side_task("recovery", lambda: recover_lost_actions(database), interval=interval, stopping=self._stopping),
+        ]
+        for thread in self._side_tasks:
+            thread.start()
+
+    def end(self) -> None:
+        """Stop the side tasks and remove the row."""
+        self._stopping.set()
+        for thread in self._side_tasks:
+            thread.join(PATIENCE)
+        try:
+            run_in_background(self.registration.unregister, timeout=PATIENCE)
+        except Exception as error:
+            message = "Executor %s could not remove its row from the database, which the next executor will do: %r"
+            warn(message, self.registration.name, error)
 
 
 _lock = threading.Lock()
@@ -99,44 +117,16 @@ def _executor_name(database: Database) -> str:
     with _lock:
         membership = _memberships.get(database.using)
         if membership is None:
-            membership = _memberships[database.using] = _join(database)
+            membership = _memberships[database.using] = _Membership(database)
         return membership.registration.name
-
-
-def _join(database: Database) -> _Membership:
-    # What runs in which thread of this process, only the fleet knows.
-    membership = _Membership(Registration(database, queues=[], concurrency=1, running=list))
-    membership.registration.register()
-    interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
-    tasks = {"heartbeat": membership.registration.beat, "recovery": lambda: recover_lost_actions(database)}
-    for name, task in tasks.items():
-        side_task = SideTask(name, task, interval=interval, stopping=membership.stopping)
-        membership.side_tasks.append(side_task)
-        side_task.start()
-    return membership
 
 
 def leave() -> None:
     """Remove the rows of this process, as at its end."""
     with _lock:
         for membership in _memberships.values():
-            _leave(membership)
+            membership.end()
         _memberships.clear()
-
-
-def _leave(membership: _Membership) -> None:
-    membership.stopping.set()
-    for side_task in membership.side_tasks:
-        side_task.join(PATIENCE)
-    registration = membership.registration
-    try:
-        run_in_background(registration.unregister, timeout=PATIENCE)
-    except Exception as error:
-        warn(
-            "Executor %s could not remove its row from the database, which the next executor will do: %r",
-            registration.name,
-            error,
-        )
 
 
 def _forget_the_parent() -> None:

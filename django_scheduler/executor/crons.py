@@ -10,6 +10,7 @@ firing, it would never end.
 
 import logging
 import time
+from dataclasses import dataclass
 from threading import Event
 
 from django_scheduler.conf import get_settings
@@ -40,13 +41,15 @@ ROWS_PER_STATEMENT = 100
 PATIENCE = 10.0
 
 
+@dataclass(eq=False)
 class CronPoller:
     """Fires due crons, and keeps their record in order, until the executor is stopping."""
 
-    def __init__(self, database: Database, *, keeps_firing: bool, stopping: Event) -> None:
-        self._database = database
-        self._keeps_firing = keeps_firing
-        self._stopping = stopping
+    database: Database
+    keeps_firing: bool
+    stopping: Event
+
+    def __post_init__(self) -> None:
         self._woken = Event()
         self._started = Event()
         self._next_upkeep = 0.0
@@ -62,17 +65,17 @@ class CronPoller:
 
     def run(self) -> None:
         """Fire what is due until the executor is stopping; only once, if it ends by itself."""
-        if not get_settings().CRONS or (self._started.is_set() and not self._keeps_firing):
+        if not get_settings().CRONS or (self._started.is_set() and not self.keeps_firing):
             self._started.set()
             return
-        with executor_session(self._database):
+        with executor_session(self.database):
             try:
-                _log_changes(reconcile.adopt(self._database))
+                _log_changes(reconcile.adopt(self.database))
                 self._keep_in_order()
                 wait = self._fire_what_is_due()
             finally:
                 self._started.set()  # the executor starts to work, whatever happens to its crons
-            while self._keeps_firing and self._sleep(wait):
+            while self.keeps_firing and self._sleep(wait):
                 self._woken.clear()
                 self._keep_in_order()
                 wait = self._fire_what_is_due()
@@ -80,7 +83,7 @@ class CronPoller:
     def _fire_what_is_due(self) -> float:
         """Fire every cron that is due and can be fired; return how long to sleep then, in seconds."""
         waiting: list[int] = []
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             due, next_due_in = self._look(besides=waiting)
             if not due:
                 return min(next_due_in, WAITING_INTERVAL if waiting else POLL_INTERVAL)
@@ -89,8 +92,8 @@ class CronPoller:
 
     def _look(self, *, besides: list[int]) -> tuple[list[int], float]:
         """Return the ids of crons that are due, and the seconds until the next one is."""
-        crons = Cron.objects.using(self._database.using).filter(next_time__isnull=False).exclude(pk__in=besides)
-        rows = crons.annotate(now=self._database.now()).order_by("next_time")
+        crons = Cron.objects.using(self.database.using).filter(next_time__isnull=False).exclude(pk__in=besides)
+        rows = crons.annotate(now=self.database.now()).order_by("next_time")
         next_rows = list(rows.values_list("pk", "next_time", "now")[:ROWS_PER_STATEMENT])
         due_in = [(next_time - now).total_seconds() for _, next_time, now in next_rows]
         due = [row[0] for row, seconds in zip(next_rows, due_in, strict=True) if seconds <= 0]
@@ -98,21 +101,16 @@ class CronPoller:
 
     def _fire(self, cron_id: int) -> bool:
         """Fire a due cron; return whether it need not be looked at again now."""
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             return False
         try:
-            return firing.fire(self._database, cron_id)
+            return firing.fire(self.database, cron_id)
         except Exception as error:
-            if self._database.is_lost(error):
+            if self.database.is_lost(error):
                 raise
-            if not self._database.is_conflict(error):
-                log(
-                    logging.ERROR,
-                    "The cron %s cannot be fired now, and is tried again: %s",
-                    cron_id,
-                    error,
-                    error=error,
-                )
+            if not self.database.is_conflict(error):
+                message = "The cron %s cannot be fired now, and is tried again: %s"
+                log(logging.ERROR, message, cron_id, error, error=error)
             return False
 
     def _keep_in_order(self) -> None:
@@ -120,21 +118,21 @@ class CronPoller:
         now = time.monotonic()
         if now >= self._next_upkeep:
             self._next_upkeep = now + UPKEEP_INTERVAL
-            history.settle_finished_runs(self._database)
-            reconcile.sign(self._database)
-            if not reconcile.is_in_force(self._database):
-                _log_changes(reconcile.adopt(self._database))
+            history.settle_finished_runs(self.database)
+            reconcile.sign(self.database)
+            if not reconcile.is_in_force(self.database):
+                _log_changes(reconcile.adopt(self.database))
         if now >= self._next_retention:
             self._next_retention = now + RETENTION_INTERVAL
-            history.delete_expired_history(self._database)
+            history.delete_expired_history(self.database)
 
     def _sleep(self, seconds: float) -> bool:
         """Sleep for so long, or until woken; return whether to go on."""
         now = time.monotonic()
         earliest = now + min(seconds, WAKEUP_INTERVAL)
         if self._woken.wait(seconds):
-            self._stopping.wait(max(0.0, earliest - time.monotonic()))
-        return not self._stopping.is_set()
+            self.stopping.wait(max(0.0, earliest - time.monotonic()))
+        return not self.stopping.is_set()
 
 
 def _log_changes(changes: reconcile.Changes | None) -> None:

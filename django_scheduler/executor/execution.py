@@ -11,6 +11,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from contextvars import copy_context
 from typing import Any
 
@@ -25,8 +26,8 @@ from django_scheduler.executor.flight_recorder import in_body
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.record import MISS, End, Transition, announce, plainer
-from django_scheduler.scheduling import Running, run_body
+from django_scheduler.record import End, Transition, announce, plainer, transitions
+from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import tracing
 
@@ -40,11 +41,11 @@ INTERVAL = 1.0
 class Execution(ABC):
     """Does what has to be done with rows that a worker has locked, in that transaction and after it."""
 
-    #: Lets other workers go on, should a body never end; the worker sets it.
-    let_go: Callable[[], None] = staticmethod(lambda: None)
+    #: Lets the next worker claim, should a body never end; the worker sets it.
+    release_claim_lock: Callable[[], None] = staticmethod(lambda: None)
 
-    #: For how long its worker keeps the turn once it has begun, in seconds, if it does not end it before.
-    keeps_turn_for = 0.0
+    #: For how long its worker keeps the claim lock once it has begun, in seconds, if it does not release it before.
+    keeps_claim_lock_for = 0.0
 
     @property
     @abstractmethod
@@ -61,16 +62,23 @@ class Execution(ABC):
 
     @abstractmethod
     def after_rollback(self, error: BaseException) -> None:
-        """Do what is done once ``error`` has ended it: it is rolled back, unless its COMMIT was lost on the way."""
+        """Do what is done once ``error`` has ended it: it is rolled back, unless its COMMIT got no answer."""
 
 
 class SingleExecution(Execution):
     """Executes one function."""
 
+    #: The function's kind, or ``None`` if there is no such function.
+    kind: Kind | None = None
+
     def __init__(self, claimed: Claimable, database: Database, executor_name: str) -> None:
         self.claimed = claimed
         self.database = database
         self.executor_name = executor_name
+        self.id = claimed.id
+        self.name = claimed.name
+        #: Which attempt this is, counted from 1.
+        self.attempt = claimed.attempts + 1
         self._claimed_at = self.began = time.perf_counter()
         self._took: float | None = None
 
@@ -97,22 +105,13 @@ class SingleExecution(Execution):
         return [self.id]
 
     @property
-    def id(self) -> ScheduledFunctionId:
-        return self.claimed.id
-
-    @property
-    def name(self) -> str:
-        return self.claimed.name
-
-    @property
-    def kind(self) -> Kind | None:
-        """Return the function's kind, or ``None`` if there is no such function."""
-        return None
-
-    @property
-    def attempt(self) -> int:
-        """Return which attempt this is, counted from 1."""
-        return self.claimed.attempts + 1
+    def attempt_on_record(self) -> dict[str, Any]:
+        """Return the columns that say which attempt it was, when it began and whose it was."""
+        return {
+            "started_time": self.claimed.claim_time,
+            "attempts": self.attempt,
+            "executor": self.executor_name,
+        }
 
     def record(
         self,
@@ -139,18 +138,17 @@ class SingleExecution(Execution):
         row = rows.values("state", "executor", "attempts").first()
         return dict(row) if row else {}
 
+    def has_recorded(self, state: State) -> bool:
+        """Return whether the record says this state now, and that it is of this executor."""
+        row = self.current_row()
+        return row.get("state") == state and row.get("executor") == self.executor_name
+
     def announce(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
         """Announce how the function has ended, which is on record."""
         end = End(
-            function_id=self.id,
-            name=self.name,
-            kind=self.kind,
-            attempt=self.attempt,
-            executor=self.executor_name,
-            using=self.database.using,
-            state=state,
-            failure=failure,
-            lag=self.lag,
+            **self._as_told(),
+            state=state.value,
+            failure=failure.value if failure else "",
             duration=self.duration,
         )
         announce(end, error=error)
@@ -168,22 +166,19 @@ class SingleExecution(Execution):
         }
 
     def log_dropped(self, what: str) -> None:
-        """Log that somebody else has decided meanwhile: a cancel, or an executor that took this one for gone."""
-        self.log(
-            logging.WARNING,
-            "%s %s: %s is dropped, because the function is already %s",
-            self.name,
-            self.id,
-            what,
-            self.current_row().get("state", "deleted"),
-        )
+        """Log that another has decided meanwhile: a cancel, or an executor that took this one for gone."""
+        state = self.current_row().get("state", "deleted")
+        self.log(logging.WARNING, "%s is dropped, because the function is already %s", what, state)
 
     def log(
         self, level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
     ) -> None:
+        """Log a message about the function, which its name and id begin."""
         log(
             level,
-            message,
+            f"%s %s: {message}",
+            self.name,
+            self.id,
             *arguments,
             error=error,
             function=self.name,
@@ -202,12 +197,9 @@ class FunctionExecution(SingleExecution):
     def __init__(self, claimed: Claimable, database: Database, executor_name: str, function: AnyFunction) -> None:
         super().__init__(claimed, database, executor_name)
         self.function = function
+        self.kind = function.kind
         #: Of the call of its body that has begun last.
         self.budget: Budget | None = None
-
-    @property
-    def kind(self) -> Kind | None:
-        return self.function.kind
 
     @abstractmethod
     def make_budget(self) -> Budget:
@@ -248,8 +240,11 @@ class FunctionExecution(SingleExecution):
             self.send_started()
         self.budget = self.make_budget()
         context = self._context(self.budget)
-        with tracing.executing(self.claimed.trace_context, self._as_told()):
+        with self._traced() if tracing.tracer else tracing.UNTRACED:
             return self.budget.call(lambda: self.run_body(arguments, context))
+
+    def _traced(self) -> AbstractContextManager[object]:
+        return tracing.executing(self.claimed.trace_context, self._as_told())
 
     def send_started(self) -> None:
         """Send ``function_started``, and leave to the body nothing of what receivers do to the connections."""
@@ -257,7 +252,7 @@ class FunctionExecution(SingleExecution):
         tidy_connections(self.database.using)
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
-        return copy_context().run(run_body, self.function, arguments, context)
+        return copy_context().run(calls.run_body, self.function, arguments, context)
 
     def _context(self, budget: Budget) -> Context:
         """Return the ``ctx`` that the function is given."""
@@ -302,11 +297,9 @@ class MissingExecution(SingleExecution):
                 f"FunctionNotFound: there is no function {self.name!r} in any installed app. It was there when this"
                 " was scheduled: restore it (name= keeps an old name), and schedule this again."
             ),
-            "started_time": self.claimed.claim_time,
-            "attempts": self.attempt,
-            "executor": self.executor_name,
+            **self.attempt_on_record,
         }
-        MISS.apply(self.database, self.id, changes)
+        transitions.MISS.apply(self.database, self.id, changes)
 
     def after_commit(self) -> None:
         self.announce(State.FAILED, Failure.MISSING)

@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
+from typing import Any
 
 import django
 from django.db import connections
@@ -23,11 +24,11 @@ from django_scheduler.databases import database_for
 from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import process_is_ending
 from django_scheduler.executor.flight_recorder import FlightRecorder
-from django_scheduler.executor.grouping import GroupSizes, LoneNames
+from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.heartbeat import Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
-from django_scheduler.executor.threads import SideTask, run_in_background
+from django_scheduler.executor.threads import run_in_background, side_task
 from django_scheduler.executor.worker import Worker
 from django_scheduler.record import delete_expired
 from django_scheduler.scheduling import wakeup
@@ -79,7 +80,7 @@ class Executor:
             executing_ids=self._executing_ids,
         )
         self._crons = CronPoller(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
-        claim_lock, group_sizes, lone_names = ClaimLock(), GroupSizes(), LoneNames()
+        claim_lock, experience = ClaimLock(), Experience()
         self._workers = [
             Worker(
                 database=self._database,
@@ -88,8 +89,7 @@ class Executor:
                 stopping=self._stopping,
                 executor_name=self.name,
                 executing_ids=self._executing_ids,
-                group_sizes=group_sizes,
-                lone_names=lone_names,
+                experience=experience,
             )
             for _ in range(concurrency)
         ]
@@ -103,13 +103,8 @@ class Executor:
 
     @property
     def name(self) -> str:
-        """The name of its row, which the rows of the functions that it executes bear too."""
+        """Return the name of its row, which the rows of the functions that it executes bear too."""
         return self._registration.name
-
-    @property
-    def bodies(self) -> int:
-        """How many bodies have ended in this executor."""
-        return self._flight_recorder.bodies
 
     @property
     def is_executing(self) -> bool:
@@ -124,8 +119,8 @@ class Executor:
         self._registration.register()
         self._log_start()
         wakeup.subscribe(self._database.using, self._wake_up)
-        for side_task in self._side_tasks:
-            side_task.start()
+        for thread in self._side_tasks:
+            thread.start()
         self._crons.wait_until_started()
         for thread in self._threads:
             thread.start()
@@ -135,12 +130,9 @@ class Executor:
         if not self._stopping.is_set():
             self._stopping.set()
             self._wake_up()
-            log(
-                logging.INFO,
-                "Executor %s is stopping: it begins nothing new, and is executing %d functions",
-                self.name,
-                len(self._executing_ids()),
-                executor=self.name,
+            executing = len(self._executing_ids())
+            self._log(
+                logging.INFO, "Executor %s is stopping: it begins nothing new, and is executing %d functions", executing
             )
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -160,10 +152,12 @@ class Executor:
         self.stop()
         process_is_ending.set()
         self._stopped.set()
-        self._make_last_records(
-            lambda: record_lost(self._database, self.name, "its executor was stopped before it ended"),
-            self._registration.unregister,
-        )
+
+        def record() -> None:
+            record_lost(self._database, self.name, "its executor was stopped before it ended")
+            self._registration.unregister()
+
+        self._make_last_record(record)
 
     def _work(self, number: int, worker: Worker) -> None:
         with self._flight_recorder.recording(number):
@@ -176,28 +170,18 @@ class Executor:
             wakeup.unsubscribe(self._database.using, self._wake_up)
             self._wake_up()
             deadline = time.monotonic() + PATIENCE
-            for side_task in self._side_tasks:
-                side_task.join(max(0.0, deadline - time.monotonic()))
-            self._make_last_records(self._registration.unregister)
+            for thread in self._side_tasks:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            self._make_last_record(self._registration.unregister)
 
-    def _make_last_records(self, *records: Callable[[], None]) -> None:
+    def _make_last_record(self, record: Callable[[], None]) -> None:
         """Record what is left to record, if the database answers in time."""
-
-        def run() -> None:
-            for record in records:
-                record()
-
         try:
-            run_in_background(run, timeout=PATIENCE)
+            run_in_background(record, timeout=PATIENCE)
         except Exception as error:
-            log(
-                logging.WARNING,
-                "Executor %s could not remove its row from the database, which the next executor will do: %r",
-                self.name,
-                error,
-                executor=self.name,
-            )
-        log(logging.INFO, "Executor %s has stopped", self.name, executor=self.name)
+            message = "Executor %s could not remove its row from the database, which the next executor will do: %r"
+            self._log(logging.WARNING, message, error)
+        self._log(logging.INFO, "Executor %s has stopped")
 
     def _wake_up(self) -> None:
         """Look again: something may be due, or it is time to stop."""
@@ -210,23 +194,22 @@ class Executor:
         executions = [execution for worker in self._workers if (execution := worker.execution)]
         return [function_id for execution in executions for function_id in execution.ids]
 
-    def _make_side_tasks(self) -> list[SideTask]:
+    def _make_side_tasks(self) -> list[threading.Thread]:
         database, stopped = self._database, self._stopped
         often, seldom = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL
         return [
-            SideTask("heartbeat", self._registration.beat, interval=often, stopping=stopped),
-            SideTask("recovery", lambda: recover_lost_actions(database), interval=often, stopping=stopped),
-            SideTask("retention", lambda: delete_expired(database, stopped), interval=seldom, stopping=stopped),
-            SideTask("listener", lambda: database.listen(self._wake_up, stopped), interval=seldom, stopping=stopped),
-            SideTask("crons", self._crons.run, interval=seldom, stopping=self._stopping),
+            side_task("heartbeat", self._registration.beat, interval=often, stopping=stopped),
+            side_task("recovery", lambda: recover_lost_actions(database), interval=often, stopping=stopped),
+            side_task("retention", lambda: delete_expired(database, stopped), interval=seldom, stopping=stopped),
+            side_task("listener", lambda: database.listen(self._wake_up, stopped), interval=seldom, stopping=stopped),
+            side_task("crons", self._crons.run, interval=seldom, stopping=self._stopping),
         ]
 
     def _log_start(self) -> None:
         connection = connections[self._database.using]
-        log(
+        self._log(
             logging.INFO,
             "Executor %s: django_scheduler %s, Django %s, %s %s, database %r, queues %s, concurrency %d",
-            self.name,
             __version__,
             django.get_version(),
             connection.display_name,
@@ -234,9 +217,12 @@ class Executor:
             self._database.using,
             ", ".join(self._queues) or "all",
             self._concurrency,
-            executor=self.name,
             database=self._database.using,
             queues=self._queues,
             concurrency=self._concurrency,
             version=__version__,
         )
+
+    def _log(self, level: int, message: str, *arguments: object, **extra: Any) -> None:
+        """Log a message about this executor, whose first argument is its name."""
+        log(level, message, self.name, *arguments, executor=self.name, **extra)

@@ -1,6 +1,6 @@
 """The flight recorder: it notes which function's body each worker is in, where the note outlives a crash.
 
-A body can end its process (a segfault, ``os._exit``, the kernel when memory is out), and then nobody is left to say
+A body can end its process (a segfault, ``os._exit``, the kernel when memory is out), and then no thread is left to say
 which one it was. So a worker writes the id of a function before its body begins and erases it after it, in
 memory that it may share with a supervisor: eight bytes, no statement and no system call.
 
@@ -26,12 +26,12 @@ class FlightRecorder:
 
     @property
     def bodies(self) -> int:
-        """How many bodies have ended, however they did."""
+        """Return how many bodies have ended, well or not."""
         return sum(self._bodies)
 
     @property
     def running(self) -> list[dict[str, int | str]]:
-        """The ids and names of the functions whose bodies run now."""
+        """Return the ids and names of the functions whose bodies run now."""
         return [
             {"id": function_id, "name": name}
             for function_id, name in zip(self._running_ids, self._names, strict=True)

@@ -29,12 +29,12 @@ group is interrupted as a mutation alone is: all of it vanishes, the cancel has 
 The locks are not held for long: a group begins no further body once ``LONGEST`` has passed, and releases the rows
 that it has not come to.
 
-COMMIT lost on the way: the members have all committed or all vanished, so one row tells it for all.
+COMMIT got no answer: the members have all committed or all vanished, so one row tells it for all.
 
 How many members a group has is learned (``GroupSize``): one, and twice as many each time that it turned out well. The
 workers of an executor share what they have learned of a lane, so that it is learned once; a lane with a single function
 teaches nothing about one with a backlog. A function that has ended a group, failed alone, or took long runs alone for a
-while (``LoneNames``): trying again costs a group each time, and a long body keeps the rows of the other members from
+while (``Experience``): trying again costs a group each time, and a long body keeps the rows of the other members from
 everybody else. One that is declared ``@mutation(alone=True)`` always runs alone.
 """
 
@@ -49,8 +49,8 @@ from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import tidy_connections, tidy_other_connections
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.record import SUCCEED
-from django_scheduler.scheduling import share_announcement
+from django_scheduler.record import transitions
+from django_scheduler.scheduling import share_wake_up
 from django_scheduler.transactions import TransactionWatch, in_transaction
 
 #: For how long a group begins further bodies, in seconds.
@@ -105,7 +105,8 @@ class MutationGroup(Execution):
         self._executor_name = executor_name
         self._execute_alone = execute_alone
         self._began = time.perf_counter()
-        self._begun: list[MutationExecution] = []
+        #: Those that it has come to.
+        self.begun: list[MutationExecution] = []
         self._is_committing = False
         #: The part of their time in which the bodies have not waited, for the database or for anything else.
         self.computing_share = 0.0
@@ -116,11 +117,6 @@ class MutationGroup(Execution):
     def ids(self) -> Collection[ScheduledFunctionId]:
         members = [self.culprit] if self.culprit and self.culprit.is_given_up else self._members
         return [member.id for member in members]
-
-    @property
-    def begun(self) -> Sequence[MutationExecution]:
-        """Return those of the members that it has come to."""
-        return self._begun
 
     def in_transaction(self) -> None:
         successes = []
@@ -133,33 +129,33 @@ class MutationGroup(Execution):
                 if time.perf_counter() - self._began > LONGEST:
                     break
         self.computing_share = (time.thread_time() - began_to_compute) / (time.perf_counter() - self._began)
-        self._members = self._begun  # the others go on to whoever claims them next, also while the hooks run here
+        self._members = self.begun  # other workers may claim the others, also while the hooks run here
         if not self._database.has_one_writer:
-            self.let_go()  # what is left is to wait for the database
-        if not SUCCEED.apply_to_each(self._database, successes, {"executor": self._executor_name}):
+            self.release_claim_lock()  # what is left is to wait for the database
+        if not transitions.SUCCEED.apply_to_each(self._database, successes, {"executor": self._executor_name}):
             raise GroupEnded("a member is no longer pending, or no longer due")
         self._is_committing = True
 
     def after_commit(self) -> None:
-        share_announcement([hook for member in self._begun for hook in member.commit_hooks])
-        for member in self._begun:
+        share_wake_up([hook for member in self.begun for hook in member.commit_hooks])
+        for member in self.begun:
             member.after_commit()
 
     def after_rollback(self, error: BaseException) -> None:
         if self.culprit and self.culprit.timed_out:
             self.culprit.after_rollback(error)
-            self._begun.remove(self.culprit)
+            self.begun.remove(self.culprit)
         tidy_connections(self._database.using)
         if self._is_committing and self._has_committed():
             self.after_commit()
             return
-        for member in self._begun:
+        for member in self.begun:
             self._execute_alone(member.id)
 
     def _run(self, member: MutationExecution, watch: "GroupWatch") -> dict[str, Any]:
-        self._begun.append(member)
+        self.begun.append(member)
         self.culprit = member
-        member.let_go = self.let_go
+        member.release_claim_lock = self.release_claim_lock
         member.begin()
         result = member.run()
         member.end()
@@ -181,7 +177,7 @@ class MutationGroup(Execution):
         # Locked, so that a server that is still committing is waited for; which is a conflict where a transaction
         # sees nothing that is committed after its beginning.
         rows = ScheduledFunction.objects.using(self._database.using).select_for_update()
-        first = rows.filter(pk=self._begun[0].id).values("state", "executor")
+        first = rows.filter(pk=self.begun[0].id).values("state", "executor")
         row = in_transaction(self._database.using, first.first)
         return row == {"state": State.SUCCESS, "executor": self._executor_name}
 
@@ -192,7 +188,7 @@ class GroupWatch(TransactionWatch):
     _has_refused = False
 
     def refuse_what_is_special(self) -> None:
-        """Raises ``GroupEnded`` unless the last body has only done what ends with it."""
+        """Raise ``GroupEnded`` unless the last body has only done what ends with it."""
         if self.has_seen_errors or self._has_refused or not self.would_commit_so_far():
             raise GroupEnded("the body has done what concerns the whole transaction")
 
@@ -230,14 +226,14 @@ class GroupSize:
         self.next = 1
         self._grows_from = time.monotonic() + FOR_A_WHILE
 
-    def keeps_turn(self, members: int) -> bool:
-        """Return whether a group should compute without other threads beside it, because they share Python's lock.
+    def keeps_claim_lock(self, members: int) -> bool:
+        """Return whether the worker of a group should keep the claim lock, because threads share Python's lock.
 
-        It is found out by trying, every ten seconds, because with others beside it every thread waits.
+        Whether that helps is found out by trying, every ten seconds: beside other threads, every thread waits.
         """
         return members >= LARGE and time.monotonic() >= self._waits_until
 
-    def kept_turn(self, computing_share: float) -> None:
+    def kept_claim_lock(self, computing_share: float) -> None:
         """Learn how much of their time the bodies of a group have spent computing without others beside them."""
         self._waited = self._waited + 1 if computing_share < MUCH_COMPUTING else 0
         if self._waited == TRIES:
@@ -245,29 +241,26 @@ class GroupSize:
             self._waits_until = time.monotonic() + FOR_A_WHILE
 
 
-class GroupSizes:
-    """The sizes of the next groups of every lane."""
+class Experience:
+    """What the workers of an executor have learned: how large the groups of each lane may be, and what runs alone."""
 
     def __init__(self) -> None:
         self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)
+        self._alone_until: dict[str, float] = {}
 
-    def of(self, lane: Lane) -> GroupSize:
+    def size_in(self, lane: Lane) -> GroupSize:
         return self._sizes[lane.queue, lane.priority]
 
-
-class LoneNames:
-    """The names of functions that run alone for a while; the workers of an executor share them."""
-
-    def __init__(self) -> None:
-        self._until: dict[str, float] = {}
-
-    def add(self, name: str) -> None:
-        self._until[name] = time.monotonic() + FOR_A_WHILE
-
-    def add_if_long(self, name: str, duration: float) -> None:
-        if duration > LONG:
-            self.add(name)
-
-    def __contains__(self, name: str) -> bool:
-        until = self._until.get(name)
+    def runs_alone(self, name: str) -> bool:
+        """Return whether the function of that name runs alone for now."""
+        until = self._alone_until.get(name)
         return until is not None and time.monotonic() < until
+
+    def run_alone(self, name: str) -> None:
+        """Have the function of that name run alone for a while."""
+        self._alone_until[name] = time.monotonic() + FOR_A_WHILE
+
+    def note_duration(self, name: str, duration: float) -> None:
+        """Have the function of that name run alone for a while if it took long."""
+        if duration > LONG:
+            self.run_alone(name)

@@ -11,6 +11,7 @@ import platform
 import socket
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,28 +24,23 @@ from django_scheduler.models import Executor
 from django_scheduler.telemetry import log_of_executors as log
 
 
+@dataclass(eq=False)
 class Registration:
     """The row of one executor. ``running`` returns what is being executed now, which each heartbeat records."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        queues: list[str],
-        concurrency: int,
-        running: Callable[[], list[dict[str, int | str]]],
-    ) -> None:
-        self._database = database
-        self._queues = queues
-        self._concurrency = concurrency
-        self._running = running
+    database: Database
+    queues: list[str]
+    concurrency: int
+    running: Callable[[], list[dict[str, int | str]]]
+
+    def __post_init__(self) -> None:
         #: Used by no other executor before or after: what bears it was done by this one.
         self.name = f"{host()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def register(self) -> None:
         """Insert the row."""
-        now = self._database.now()
-        Executor.objects.using(self._database.using).create(
+        now = self.database.now()
+        Executor.objects.using(self.database.using).create(
             name=self.name,
             host=host(),
             process_space=process_space(),
@@ -52,17 +48,17 @@ class Registration:
             process_start=process_start(os.getpid()),
             started_time=now,
             heartbeat_time=now,
-            queues=self._queues,
-            concurrency=self._concurrency,
+            queues=self.queues,
+            concurrency=self.concurrency,
             version=__version__,
             django_version=django.get_version(),
             python_version=platform.python_version(),
-            running=self._running(),
+            running=self.running(),
         )
 
     def beat(self) -> None:
         """Record that the executor is alive, and what it executes."""
-        if not self._rows().update(heartbeat_time=self._database.now(), running=self._running()):
+        if not self._rows().update(heartbeat_time=self.database.now(), running=self.running()):
             log(
                 logging.WARNING,
                 "The executor %s was taken for gone, because its heartbeat had not come through for too long. Actions"
@@ -77,12 +73,12 @@ class Registration:
         self._rows().delete()
 
     def _rows(self) -> QuerySet[Executor]:
-        return Executor.objects.using(self._database.using).filter(pk=self.name)
+        return Executor.objects.using(self.database.using).filter(pk=self.name)
 
 
 @cache
 def host() -> str:
-    """Return the host's name, for people."""
+    """Return the host's name."""
     return socket.gethostname()
 
 

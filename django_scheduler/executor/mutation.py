@@ -15,15 +15,15 @@ How it can end, and why that holds in each case:
 * A transient error (deadlock, serialization failure, lost connection, lock timeout, ``TransientError``):
   likewise, but what is recorded is one attempt more and a later due time.
 * The body catches a database error and goes on, or ends the transaction in another way: ``success`` would lie.
-  ``transaction_watch.py`` notices, and what is left is rolled back: retried if what broke it was transient, else
+  ``transactions/watch.py`` notices, and what is left is rolled back: retried if what broke it was transient, else
   ``failed``.
 * Its time is up: the same as an error of the body, ``failed``, ``timeout``. If the body does not end, its session is
   ended for it, so the transaction vanishes, and the record is made by another thread, on the same conditions; the
-  end of the body then finds the function decided. See ``budget.py`` and ``mutation_budget.py``.
+  end of the body then finds the function decided. See ``budget.py``.
 * COMMIT reports an error, as a deferred constraint does: the same as an error of the body.
-* The connection is lost during COMMIT: nobody knows. The retry that is then recorded on a new connection asks
-  for ``pending``. If the server is still committing, it waits for the lock. If it finds the row, the transaction
-  had vanished; if not, the row says ``success``, with this executor's name.
+* The connection is lost during COMMIT: it is not known whether it took effect. The retry that is then recorded on a
+  new connection asks for ``pending``. If the server is still committing, it waits for the lock. If it finds the row,
+  the transaction had vanished; if not, the row says ``success``, with this executor's name.
 
 Django runs the hooks of ``on_commit`` while it leaves ``atomic``, where an exception of theirs looks like one of
 COMMIT. So they are taken out before, and run afterwards, where they can change nothing.
@@ -41,7 +41,7 @@ from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import close_connection, tidy_connections
 from django_scheduler.models import Failure, State
-from django_scheduler.record import FAIL, RETRY, SUCCEED, Transition, clear_frames, describe
+from django_scheduler.record import Transition, clear_frames, describe, transitions
 from django_scheduler.transactions import TransactionWatch, backoff
 
 
@@ -62,14 +62,8 @@ class MutationExecution(FunctionExecution):
         except BaseException as error:
             self._error = error
             raise
-        changes = {
-            "result": result,
-            "started_time": self.claimed.claim_time,
-            "completed_time": NOW,
-            "attempts": self.attempt,
-            "executor": self.executor_name,
-        }
-        if not SUCCEED.apply(self.database, self.id, changes):
+        changes = {"result": result, "completed_time": NOW, **self.attempt_on_record}
+        if not transitions.SUCCEED.apply(self.database, self.id, changes):
             raise BrokenTransaction("the body has changed or deleted the record of its own function.")
 
     def run(self) -> str | None:
@@ -83,7 +77,7 @@ class MutationExecution(FunctionExecution):
             try:
                 copy_context().run(hook)  # as the body: what a hook activates does not outlive it
             except BaseException as error:
-                self.log(logging.ERROR, "%s %s: an on_commit hook failed", self.name, self.id, error=error)
+                self.log(logging.ERROR, "an on_commit hook failed", error=error)
         self.announce(State.SUCCESS)
 
     def after_rollback(self, error: BaseException) -> None:
@@ -107,13 +101,11 @@ class MutationExecution(FunctionExecution):
         delay = backoff(self.attempt)
         description = describe(error)
         # Who has interrupted it decides what becomes of it, and may take as long as a transaction takes.
-        changes = {"due_time": delay, **description}
-        if self._record(RETRY, changes, unless_held=self._watch.was_interrupted(error)):
+        changes = {"due_time": delay, "attempts": self.attempt, **description}
+        if self._record(transitions.RETRY, changes, unless_held=self._watch.was_interrupted(error)):
             self.log(
                 logging.WARNING,
-                "%s %s: attempt %d met a transient error and is repeated in %.3f s: %s",
-                self.name,
-                self.id,
+                "attempt %d met a transient error and is repeated in %.3f s: %s",
                 self.attempt,
                 delay.total_seconds(),
                 description["error"],
@@ -124,43 +116,34 @@ class MutationExecution(FunctionExecution):
         # An error of a receiver's statement would break the transaction, and what it writes would be part of it. So
         # nothing reaches the database, although Django thinks that what was refused has failed in the transaction.
         connection = self.database.connection
-        blocks = connection_state.Blocks.of(connection)
+        savepoints = connection_state.savepoints(connection)
         with connection.execute_wrapper(_refuse_statement):
             signals.send(signals.function_started, **self._as_told())
-        blocks.restore(connection)
+        connection_state.restore_savepoints(connection, savepoints)
 
     def make_budget(self) -> Budget:
         return MutationBudget(self.function.timeout, self.database, self._give_up)
 
     def _give_up(self, error: TimedOut) -> None:
         """Record the timeout of a body that does not end, in another thread and on that one's connection."""
-        self.let_go()
+        self.release_claim_lock()
         self.log(
             logging.ERROR,
-            "%s %s: its time is up and its body does not react; it has lost its transaction, and keeps its thread"
-            " until it returns",
-            self.name,
-            self.id,
+            "its time is up and its body does not react; it has lost its transaction, and keeps its thread until it"
+            " returns",
         )
         self._fail(error, Failure.TIMEOUT)
 
     def _fail(self, error: BaseException, failure: Failure = Failure.ERROR) -> None:
-        changes = {
-            "failure": failure,
-            "started_time": self.claimed.claim_time,
-            "executor": self.executor_name,
-            **describe(error),
-        }
-        if self._record(FAIL, changes):
+        if self._record(transitions.FAIL, {"failure": failure, **self.attempt_on_record, **describe(error)}):
             self.announce(State.FAILED, failure, error)
 
     def _record(self, transition: Transition, changes: dict[str, Any], *, unless_held: bool = False) -> bool:
         """Record how the attempt ended, and return whether nobody else has decided since."""
         seen = {"attempts": self.claimed.attempts}
-        if self.record(transition, {"attempts": self.attempt, **changes}, seen=seen, unless_held=unless_held):
+        if self.record(transition, changes, seen=seen, unless_held=unless_held):
             return True
-        row = self.current_row()
-        if row.get("state") == State.SUCCESS and row.get("executor") == self.executor_name:
+        if self.has_recorded(State.SUCCESS):
             self.after_commit()  # COMMIT had taken effect; only its answer was lost
         else:
             self.log_dropped(f"the error of attempt {self.attempt} ({changes['error']})")

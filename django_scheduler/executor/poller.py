@@ -18,7 +18,7 @@ A thread that has claimed releases the lock and executes. Only after it has clai
 the lock for a moment more, because threads that run short bodies at the same time take Python's one lock from each
 other (measured on PostgreSQL with eight threads: 1,600 inserts a second, and 2,700 like this). So the next thread
 begins when these bodies have run, and what is left is to wait for COMMIT. But one of the bodies may wait as well, for
-whatever and for however long. So the lock is kept for so long only, and then whoever waits for it takes it.
+anything and for any time. So the lock is kept for a limited time only, and then the next thread that waits takes it.
 (``GroupSize`` in ``grouping.py`` knows when it is kept.)
 """
 
@@ -26,7 +26,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from threading import Condition, Event
 from typing import Any
@@ -42,8 +42,8 @@ TRUST = 0.5
 #: A look at everything that took longer is repeated only after ten times as long, but at least twice a second.
 LONG_LOOK, LONGEST_REST = 0.02, 0.5
 
-#: How often due functions that others have locked are looked at again, in seconds. Nobody tells when an executor
-#: elsewhere dies and its locks go.
+#: How often due functions that others have locked are looked at again, in seconds. There is no wake-up when
+#: an executor elsewhere dies and its locks go.
 LOCKED_INTERVAL = 0.5
 
 
@@ -55,26 +55,20 @@ class Until(Enum):
     NOTHING_PENDING = "when nothing is pending and nothing is running"
 
 
+@dataclass(eq=False)
 class Poller:
     """Finds the lanes that have due functions. Only the thread that has the claim lock uses it.
 
     ``queues``: look only at these; none: at all. ``executing_ids`` returns what the executor is executing.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        queues: Collection[str],
-        until: Until,
-        stopping: Event,
-        executing_ids: Callable[[], Collection[int]],
-    ) -> None:
-        self._database = database
-        self._queues = frozenset(queues)
-        self._until = until
-        self._stopping = stopping
-        self._executing_ids = executing_ids
+    database: Database
+    queues: Collection[str]
+    until: Until
+    stopping: Event
+    executing_ids: Callable[[], Collection[int]]
+
+    def __post_init__(self) -> None:
         self._paused_queues: set[str] = set()
         self._woken = Event()
         self._has_news = False
@@ -92,7 +86,7 @@ class Poller:
 
     def function_ended(self) -> None:
         """Look again if the executor stops by itself: a function has ended, and perhaps it was the last one."""
-        if self._until is not Until.STOPPED:
+        if self.until is not Until.STOPPED:
             self._woken.set()
 
     def due_lanes(self) -> list[Lane] | None:
@@ -100,7 +94,7 @@ class Poller:
 
         What is executing is passed over. Return ``None`` if there is nothing left to do.
         """
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             if self._only_lane and not self._has_news and time.monotonic() < self._trusted_until:
                 self._has_looked = False
                 return [self._only_lane]
@@ -108,7 +102,7 @@ class Poller:
             self._has_news = False
             self._woken.clear()
             # Likewise: what is executed now may schedule more and end while we look.
-            executing_ids = self._executing_ids()
+            executing_ids = self.executing_ids()
             lanes = self._look(executing_ids)
             due = _due(lanes)
             self._not_due = [lane for lane in lanes if lane.due_in > 0]
@@ -122,15 +116,15 @@ class Poller:
         return None
 
     def found_all_locked(self, due: list[Lane]) -> None:
-        """Sleep, because every due function is locked by somebody: others execute them, or cancel them."""
+        """Sleep, because every due function is locked: others execute them, or cancel them."""
         self._only_lane = None
         self._only_known_until = 0.0
         if not self._has_looked:
             return  # not before having looked elsewhere
-        if self._until is Until.NOTHING_DUE and not self._executing_ids():
-            self._stopping.set()
+        if self.until is Until.NOTHING_DUE and not self.executing_ids():
+            self.stopping.set()
             return
-        later = [self._database.next_due_in(lane) for lane in due]
+        later = [self.database.next_due_in(lane) for lane in due]
         self._sleep(LOCKED_INTERVAL, *(seconds for seconds in later if seconds is not None))
 
     def claimed_up_to(self, lane: Lane, due_time: Any) -> None:
@@ -139,13 +133,13 @@ class Poller:
             self._only_lane = replace(self._only_lane, due_time=due_time)
 
     def _look(self, executing_ids: Collection[int]) -> list[Lane]:
-        self._database.connection.ensure_connection()  # which is not what makes a look long
+        self.database.connection.ensure_connection()  # which is not what makes a look long
         began = time.monotonic()
         if began < self._only_known_until:
-            lanes = self._served(self._database.look_again(self._known_lanes, besides=executing_ids))
+            lanes = self._served(self.database.look_again(self._known_lanes, besides=executing_ids))
             if _due(lanes):
                 return lanes
-        self._known_lanes = self._served(self._database.lanes(besides=executing_ids))
+        self._known_lanes = self._served(self.database.lanes(besides=executing_ids))
         ended = time.monotonic()
         if ended - began > LONG_LOOK:
             self._only_known_until = ended + min(10 * (ended - began), LONGEST_REST)
@@ -153,8 +147,8 @@ class Poller:
 
     def _served(self, lanes: list[Lane]) -> list[Lane]:
         """Return the lanes that this executor serves: those of its queues that are not paused."""
-        if self._queues:
-            lanes = [lane for lane in lanes if lane.queue in self._queues]
+        if self.queues:
+            lanes = [lane for lane in lanes if lane.queue in self.queues]
         for lane in lanes:
             if lane.is_paused != (lane.queue in self._paused_queues):
                 self._note_pause(lane)
@@ -164,12 +158,8 @@ class Poller:
         """Log, once, that the queue has been paused or resumed."""
         if lane.is_paused:
             self._paused_queues.add(lane.queue)
-            log(
-                logging.WARNING,
-                "The queue %r is paused: what is due in it waits until it is resumed",
-                lane.queue,
-                queue=lane.queue,
-            )
+            message = "The queue %r is paused: what is due in it waits until it is resumed"
+            log(logging.WARNING, message, lane.queue, queue=lane.queue)
         else:
             self._paused_queues.remove(lane.queue)
             log(logging.INFO, "The queue %r is served again", lane.queue, queue=lane.queue)
@@ -181,18 +171,18 @@ class Poller:
         self._trusted_until = time.monotonic() + trust
 
     def _is_finished(self, lanes: list[Lane]) -> bool:
-        if self._until is Until.STOPPED:
+        if self.until is Until.STOPPED:
             return False
-        return self._until is Until.NOTHING_DUE or not lanes
+        return self.until is Until.NOTHING_DUE or not lanes
 
     def _sleep(self, *at_most: float) -> None:
         due_in = [lane.due_in for lane in self._not_due]
-        if not self._stopping.is_set():  # whose wake-up may have been cleared
+        if not self.stopping.is_set():  # whose wake-up may have been cleared
             self._woken.wait(min([self._poll_interval(), *at_most, *due_in]))
 
     def _poll_interval(self) -> float:
         configured = get_settings().POLL_INTERVAL
-        return configured.total_seconds() if configured else self._database.poll_interval
+        return configured.total_seconds() if configured else self.database.poll_interval
 
 
 def _due(lanes: list[Lane]) -> list[Lane]:
@@ -235,7 +225,7 @@ class ClaimLock:
             return self._holding
 
     def end(self, holding: "Holding", *, after: float) -> None:
-        """Do nothing if somebody else holds the lock by now."""
+        """Release the lock, or shorten the time with it; do nothing if another thread holds it by now."""
         with self._changed:
             if self._holding is not holding:
                 return
@@ -243,7 +233,7 @@ class ClaimLock:
                 holding.ends_at = time.monotonic() + after
             else:
                 self._holding = None
-            self._changed.notify()  # one of those who wait takes it, or learns until when to wait
+            self._changed.notify()  # one of the threads that wait takes it, or learns until when to wait
 
 
 class Holding:

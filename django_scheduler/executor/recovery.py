@@ -10,7 +10,7 @@ the processor.
 
 Its row is locked, judged again, and deleted in one transaction with the record of its actions: of several
 executors that notice, one does it. An executor that was thought to be gone and is not registers again with its
-next heartbeat. What it claims in between belongs to nobody on record, so such actions are given the same time.
+next heartbeat. What it claims in between belongs to no executor on record, so such actions are given the same time.
 
 Mutations need none of this: their lock went with their executor's connection.
 """
@@ -22,24 +22,24 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
 from django_scheduler.executor.heartbeat import is_alive, process_space
 from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, State
-from django_scheduler.record import LOSE, End, announce_failure_of_another
+from django_scheduler.record import End, announce_failure_of_another, transitions
 
 
 def recover_lost_actions(database: Database) -> None:
     """Record as lost what executors that are gone were executing."""
     for name in list(_executors(database).values_list("pk", flat=True)):
-        _bury_if_gone(database, name)
+        _remove_if_gone(database, name)
     without_executor = _in_progress(database).exclude(executor__in=_executors(database).values("pk"))
     long_ago = database.now() - get_settings().HEARTBEAT_TIMEOUT
     _record_lost(database, without_executor.filter(started_time__lt=long_ago), "its executor is not on record")
 
 
 def record_lost(database: Database, executor_name: str, reason: str) -> None:
-    """Record as lost whatever this executor is executing."""
+    """Record as lost the actions that this executor is executing."""
     _record_lost(database, _in_progress(database).filter(executor=executor_name), reason)
 
 
-def _bury_if_gone(database: Database, name: str) -> None:
+def _remove_if_gone(database: Database, name: str) -> None:
     skip_locked = connections[database.using].features.has_select_for_update_skip_locked
     with transaction.atomic(using=database.using):
         rows = _executors(database).filter(pk=name).select_for_update(skip_locked=skip_locked)
@@ -67,16 +67,16 @@ def _record_lost(database: Database, actions: QuerySet[ScheduledFunction], reaso
         " itself: look at what it has done, and schedule it again if that is right."
     )
     for pk, name, executor, attempt in list(actions.values_list("pk", "name", "executor", "attempts")):
-        if LOSE.apply_to_rows(database, actions.filter(pk=pk), {"error": error}):
+        if transitions.LOSE.apply_to_rows(database, actions.filter(pk=pk), {"error": error}):
             end = End(
                 function_id=pk,
                 name=name,
-                kind=Kind.ACTION,
+                kind=Kind.ACTION.value,
                 attempt=attempt,
                 executor=executor,
                 using=database.using,
-                state=State.FAILED,
-                failure=Failure.LOST,
+                state=State.FAILED.value,
+                failure=Failure.LOST.value,
             )
             announce_failure_of_another(end, reason=reason)
 

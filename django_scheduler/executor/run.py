@@ -20,7 +20,7 @@ from django_scheduler.executor.threads import run_in_background, start_in_backgr
 #: How often it looks for requests and for the end, in seconds.
 INTERVAL = 0.1
 
-#: How long who executes nothing may take to end, however much is insisted, in seconds.
+#: How long an executor that executes nothing may take to end, however many requests there are, in seconds.
 PATIENCE = 2.0
 
 #: The exit code of a process that has ended in the middle of something.
@@ -28,9 +28,9 @@ CUT_OFF = 1
 
 
 class StopRequests(Protocol):
-    """The first one lets running functions end, for as long as there is grace; the second one does not.
+    """Counts the requests to stop: the first one lets running functions end within the grace, the second one does not.
 
-    Who executes nothing ends in good order, however many there are.
+    An executor that executes nothing ends in good order, however many there are.
     """
 
     @property

@@ -13,7 +13,13 @@ from django.dispatch import receiver
 
 from django_scheduler.databases import Database, connection_state
 
-_this_thread = threading.local()
+
+class _ThisThread(threading.local):
+    #: That of the session that the thread is in, if it is in one.
+    database: Database | None = None
+
+
+_this_thread = _ThisThread()
 
 
 @contextmanager
@@ -23,9 +29,9 @@ def executor_session(database: Database) -> Iterator[None]:
     One session may lie within another: an action may execute a function by its id, as a fleet does that executes at
     once.
     """
-    outer = _this_database()
+    outer = _this_thread.database
     connection = connections[database.using]
-    wrappers = connection_state.statement_wrappers(connection)  # of whoever is about to pop them
+    wrappers = connection_state.statement_wrappers(connection)  # those who have added one will remove it
     connection.close()
     _this_thread.database = database
     try:
@@ -36,16 +42,10 @@ def executor_session(database: Database) -> Iterator[None]:
         connection_state.set_statement_wrappers(connection, wrappers)
 
 
-def _this_database() -> Database | None:
-    """Return the database of the session that this thread is in, if it is in one."""
-    database: Database | None = getattr(_this_thread, "database", None)
-    return database
-
-
 @receiver(connection_created)
 def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     # Also a connection that is made anew within a function, after a body or an error has closed the old one.
-    database = _this_database()
+    database = _this_thread.database
     if database is not None and connection is connections[database.using]:
         connection_state.keep_open(connection)
         database.prepare_session()
@@ -53,12 +53,12 @@ def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 
 def tidy_connections(using: str) -> None:
     """Leave nothing of one function to the next one, if this thread is in an executor's session."""
-    if _this_database() is None:
+    if _this_thread.database is None:
         return  # a test's own, whose transaction would go with them
     reset_queries()
     connection = connections[using]
     if connection_state.is_in_transaction(connection):
-        discard_connection(using)
+        connection_state.discard(connection)
     elif connection_state.has_seen_errors(connection):
         connection.close_if_unusable_or_obsolete()
     tidy_other_connections(using)
@@ -70,7 +70,7 @@ def tidy_other_connections(using: str) -> None:
         if connection.alias == using:
             continue
         if connection_state.is_in_transaction(connection):
-            discard_connection(connection.alias)
+            connection_state.discard(connection)
         else:
             connection.close_if_unusable_or_obsolete()
 
@@ -82,9 +82,4 @@ def close_connection(alias: str) -> None:
         driver.rollback()  # SQLite's close keeps the transaction of a statement that was not read to its end
     with suppress(Exception):
         driver.close()
-    discard_connection(alias)
-
-
-def discard_connection(alias: str) -> None:
-    """Close a connection, whatever state it is in; the next use makes a new one."""
     connection_state.discard(connections[alias])

@@ -23,7 +23,7 @@ from django.db import connections
 
 from django_scheduler.context import Context
 from django_scheduler.functions import AnyFunction
-from django_scheduler.scheduling import run_async_body
+from django_scheduler.scheduling import calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait
 
@@ -55,44 +55,27 @@ def run_in_background(task: Callable[[], None], *, timeout: float) -> None:
     start_in_background(task).result(timeout)
 
 
-class SideTask(threading.Thread):
-    """Runs ``task`` every ``interval`` seconds until ``stopping`` is set, at least once."""
+def side_task(name: str, task: Callable[[], None], *, interval: float, stopping: threading.Event) -> threading.Thread:
+    """Return a thread that runs ``task`` every ``interval`` seconds until ``stopping`` is set, at least once."""
 
-    def __init__(self, name: str, task: Callable[[], None], *, interval: float, stopping: threading.Event) -> None:
-        super().__init__(name=f"django_scheduler {name}", daemon=True)
-        self._task_name = name
-        self._task = task
-        self._interval = interval
-        self._stopping = stopping
-
-    def run(self) -> None:
+    def run() -> None:
         waits_after_failure = DoublingWait(first=0.5, longest=5.0)
         while True:
             try:
-                self._run_once()
-                wait = self._interval
+                try:
+                    task()
+                finally:
+                    connections.close_all()
+                wait = interval
                 waits_after_failure.reset()
             except BaseException as error:
                 wait = waits_after_failure.next()
-                self._log_failure(error, wait)
-            if self._stopping.wait(wait):
+                message = "The executor's %s failed and is repeated in %.1f s; its work goes on: %s"
+                log(logging.WARNING, message, name, wait, error, error=error)
+            if stopping.wait(wait):
                 return
 
-    def _run_once(self) -> None:
-        try:
-            self._task()
-        finally:
-            connections.close_all()
-
-    def _log_failure(self, error: BaseException, wait: float) -> None:
-        log(
-            logging.WARNING,
-            "The executor's %s failed and is repeated in %.1f s; its work goes on: %s",
-            self._task_name,
-            wait,
-            error,
-            error=error,
-        )
+    return threading.Thread(target=run, name=f"django_scheduler {name}", daemon=True)
 
 
 class AsyncBody:
@@ -116,7 +99,7 @@ class AsyncBody:
         async with ThreadSensitiveContext():
             try:
                 # A task of its own: what is canceled is the body, and not what has to be done after it.
-                self._task = asyncio.create_task(run_async_body(function, arguments, context))
+                self._task = asyncio.create_task(calls.run_async_body(function, arguments, context))
                 if self._is_canceled:
                     self._cancel_task()
                 return await self._task

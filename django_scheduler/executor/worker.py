@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 from typing import Any, TypeGuard
@@ -18,10 +19,10 @@ from django.db import transaction
 from django_scheduler.databases import Claimable, Database, Lane, connection_state
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
-from django_scheduler.executor.grouping import LONGEST, GroupSize, GroupSizes, LoneNames, MutationGroup
+from django_scheduler.executor.grouping import LONGEST, Experience, GroupSize, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
-from django_scheduler.executor.session import discard_connection, executor_session, tidy_connections
+from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId
 from django_scheduler.telemetry import log_of_executors as log
@@ -32,53 +33,43 @@ class ClaimedTooMany(Exception):
     """More is locked than a mutation that runs alone: for as long as its body takes, nobody else could execute it."""
 
 
+@dataclass(kw_only=True, eq=False)
 class Worker:
-    """``group_sizes`` and ``lone_names`` are what all workers of an executor have learned of the functions."""
+    """Claims and executes, in the thread that calls ``run``. ``experience`` is that of all workers of the executor."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        poller: Poller,
-        claim_lock: ClaimLock,
-        stopping: threading.Event,
-        executor_name: str,
-        executing_ids: Callable[[], list[int]],
-        group_sizes: GroupSizes,
-        lone_names: LoneNames,
-    ) -> None:
-        self._database = database
-        self._poller = poller
-        self._claim_lock = claim_lock
-        self._stopping = stopping
-        self._executor_name = executor_name
-        self._executing_ids = executing_ids
-        self._lone_names = lone_names
-        self._sizes = group_sizes
+    database: Database
+    poller: Poller
+    claim_lock: ClaimLock
+    stopping: threading.Event
+    executor_name: str
+    executing_ids: Callable[[], list[int]]
+    experience: Experience
+
+    def __post_init__(self) -> None:
+        #: What it executes now.
+        self.execution: Execution | None = None
         #: The group size of the lane that it has claimed from last.
         self._size = GroupSize()
         #: How many functions it has asked for last, and how many it has locked.
         self._asked_for = self._claimed = 0
         self._waits_after_failure = DoublingWait(first=0.1, longest=2.0)
-        #: What it executes now.
-        self.execution: Execution | None = None
 
     def run(self) -> None:
         """Work until there is nothing left to do, or the executor stops."""
-        with executor_session(self._database):
+        with executor_session(self.database):
             while self._claim_and_execute():
                 pass
 
     def _claim_and_execute(self) -> bool:
-        with self._claim_lock.held() as holding:
+        with self.claim_lock.held() as holding:
             try:
-                lanes = self._poller.due_lanes()
+                lanes = self.poller.due_lanes()
                 if lanes is None:
                     return False
                 self._execute_next(lanes, holding)
                 self._waits_after_failure.reset()
             except BaseException as error:
-                if not self._database.is_conflict(error):
+                if not self.database.is_conflict(error):
                     self._recover_from(error)
         return True
 
@@ -90,31 +81,31 @@ class Worker:
             self._size.went_wrong()
             has_found_one = self._execute(claim, holding)
         if not has_found_one:
-            self._poller.found_all_locked(lanes)
+            self.poller.found_all_locked(lanes)
 
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
-        if self._stopping.is_set():
-            return  # it is pending, and whoever comes next executes it
+        if self.stopping.is_set():
+            return  # it is pending, and another executor executes it
 
         def claim() -> Execution | None:
             self._asked_for = self._claimed = 1
-            claimed = self._database.claim_again(function_id)
+            claimed = self.database.claim_again(function_id)
             return None if claimed is None else self._execution_of(claimed)
 
-        self._execute(claim, Holding(self._claim_lock))  # releases nothing: somebody else has the lock by now
+        self._execute(claim, Holding(self.claim_lock))  # releases nothing: another worker has the lock by now
 
     def _execute(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
         """Claim and execute, in one transaction, and return whether there was anything to claim."""
         execution = None
         wrappers: list[Any] = []
         try:
-            with transaction.atomic(using=self._database.using, durable=True):
+            with transaction.atomic(using=self.database.using, durable=True):
                 execution = self.execution = claim()
                 if execution is not None:
-                    wrappers = list(connection_state.statement_wrappers(self._database.connection))
-                    execution.let_go = holding.release
-                    if not self._database.has_one_writer:
-                        holding.release(after=execution.keeps_turn_for)
+                    wrappers = list(connection_state.statement_wrappers(self.database.connection))
+                    execution.release_claim_lock = holding.release
+                    if not self.database.has_one_writer:
+                        holding.release(after=execution.keeps_claim_lock_for)
                     execution.in_transaction()
         except BaseException as error:
             if execution is None:
@@ -123,7 +114,7 @@ class Worker:
             with self._ending(wrappers):
                 self._note_failure(execution)
                 execution.after_rollback(error)
-            self._poller.wake_up()  # for the time of the retry
+            self.poller.wake_up()  # for the time of the retry
         else:
             if execution is None:
                 return False
@@ -140,24 +131,24 @@ class Worker:
             yield
         finally:
             self.execution = None
-            self._poller.function_ended()
-            tidy_connections(self._database.using)
-            connection_state.set_statement_wrappers(self._database.connection, wrappers)
+            self.poller.function_ended()
+            tidy_connections(self.database.using)
+            connection_state.set_statement_wrappers(self.database.connection, wrappers)
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
         """Claim one function, or several mutations for a group, in the first lane that has any."""
-        executing = self._executing_ids()
+        executing = self.executing_ids()
         for lane, next_lane in zip_longest(lanes, lanes[1:]):
-            self._size = self._sizes.of(lane)
+            self._size = self.experience.size_in(lane)
             self._asked_for = self._size.next
             before = next_lane if next_lane and next_lane.priority == lane.priority else None
-            claimed = self._database.claim(lane, most=self._asked_for, before=before, besides=executing)
+            claimed = self.database.claim(lane, most=self._asked_for, before=before, besides=executing)
             if claimed:
                 execution = self._group_of(claimed)
                 if len(claimed) > 1 and isinstance(execution, MutationExecution):
                     raise ClaimedTooMany
                 self._claimed = len(claimed)
-                self._poller.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
+                self.poller.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
                 return execution
         return None
 
@@ -169,9 +160,9 @@ class Worker:
                 break
             members.append(execution)
         if len(members) > 1:
-            if self._database.may_group():
-                group = MutationGroup(members, self._database, self._executor_name, self._execute_alone)
-                group.keeps_turn_for = LONGEST if self._size.keeps_turn(len(members)) else 0.0
+            if self.database.may_group():
+                group = MutationGroup(members, self.database, self.executor_name, self._execute_alone)
+                group.keeps_claim_lock_for = LONGEST if self._size.keeps_claim_lock(len(members)) else 0.0
                 return group
             self._size.cannot_grow()
         return self._execution_of(claimed[0])
@@ -180,44 +171,38 @@ class Worker:
         return (
             isinstance(execution, MutationExecution)
             and not execution.function.alone
-            and execution.name not in self._lone_names
+            and not self.experience.runs_alone(execution.name)
         )
 
     def _note_success(self, execution: Execution) -> None:
         executed = execution.begun if isinstance(execution, MutationGroup) else [execution]
-        if isinstance(execution, MutationGroup) and execution.keeps_turn_for:
-            self._size.kept_turn(execution.computing_share)
+        if isinstance(execution, MutationGroup) and execution.keeps_claim_lock_for:
+            self._size.kept_claim_lock(execution.computing_share)
         if isinstance(execution, MutationGroup) or self._may_be_grouped(execution):
             self._size.went_well(len(executed), asked_for=self._asked_for)
         else:
             self._size.went_wrong()
         for each in executed:
             if isinstance(each, MutationExecution):
-                self._lone_names.add_if_long(each.name, each.duration)
+                self.experience.note_duration(each.name, each.duration)
         if len(executed) < self._claimed:
-            self._poller.wake_up()  # the others were locked, and whoever looked meanwhile has gone to sleep
+            self.poller.wake_up()  # the others were locked, so a worker that looked meanwhile sleeps
 
     def _note_failure(self, execution: Execution) -> None:
         self._size.went_wrong()
         culprit = execution.culprit if isinstance(execution, MutationGroup) else execution
         if isinstance(culprit, MutationExecution):
-            self._lone_names.add(culprit.name)
+            self.experience.run_alone(culprit.name)
 
     def _execution_of(self, claimed: Claimable) -> SingleExecution:
-        return _make_execution(claimed, self._database, self._executor_name)
+        return _make_execution(claimed, self.database, self.executor_name)
 
     def _recover_from(self, error: BaseException) -> None:
         wait = self._waits_after_failure.next()
-        log(
-            logging.ERROR,
-            "The executor could not work and tries again in %.1f s: %s",
-            wait,
-            error,
-            error=error,
-            executor=self._executor_name,
-        )
-        discard_connection(self._database.using)
-        self._stopping.wait(wait)
+        message = "The executor could not work and tries again in %.1f s: %s"
+        log(logging.ERROR, message, wait, error, error=error, executor=self.executor_name)
+        connection_state.discard(self.database.connection)
+        self.stopping.wait(wait)
 
 
 def execution_of(claimed: Claimable, database: Database, executor_name: str) -> SingleExecution:

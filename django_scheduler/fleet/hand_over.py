@@ -35,17 +35,9 @@ from django_scheduler.databases import connection_state
 from django_scheduler.executor import LONGEST_HAND_OVER, SingleExecution, execute_with
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.record import HAND_OVER
-from django_scheduler.scheduling import hand_over_to
+from django_scheduler.record import transitions
+from django_scheduler.scheduling import enqueue
 from django_scheduler.telemetry import report
-
-PREFIX = "tasks:"
-
-
-def alias() -> str | None:
-    """Return the alias in ``TASKS`` of the fleet that executes, or ``None`` where executors do it themselves."""
-    executor = get_settings().EXECUTOR
-    return executor.removeprefix(PREFIX) if executor else None
 
 
 def register() -> None:
@@ -56,10 +48,10 @@ def register() -> None:
     Raises ``ImproperlyConfigured`` if there cannot be such a fleet.
     """
     try:
-        name = alias()
+        name = get_settings().fleet
     except ImproperlyConfigured:
         return  # which the checks explain better
-    hand_over_to(None if name is None else Fleet())
+    enqueue.hand_over_to(None if name is None else Fleet())
     execute_with(None if name is None else HandOver)
     if name is not None:
         if django.VERSION < (6, 0):
@@ -125,7 +117,7 @@ def _send(using: str, function_id: int, queue: str, priority: int) -> None:
 
     from django_scheduler.fleet.worker import task_for
 
-    backend_alias = alias()
+    backend_alias = get_settings().fleet
     assert backend_alias is not None
     task: Any = task_for(backend_alias)
     values: dict[str, Any] = {"queue_name": queue}
@@ -144,17 +136,15 @@ class HandOver(SingleExecution):
         )
         self._age = now - asked
         self._wait = time_to_begin_again(self._age)
-        HAND_OVER.apply(self.database, self.id, {"due_time": self._wait})
+        transitions.HAND_OVER.apply(self.database, self.id, {"due_time": self._wait})
 
     def after_commit(self) -> None:
         hand_over(self.database.using, self.id, name=self.name, queue=self._queue, priority=self._priority)
         if self._age >= get_settings().HAND_OVER_TIMEOUT and not self.claimed.attempts:
             self.log(
                 logging.WARNING,
-                "%s %s: was handed over before and has not begun, %.0f s after its time; it is handed over again, and"
-                " once more in %.0f s. Do the fleet's workers run, and serve the queue %r?",
-                self.name,
-                self.id,
+                "was handed over before and has not begun, %.0f s after its time; it is handed over again, and once"
+                " more in %.0f s. Do the fleet's workers run, and serve the queue %r?",
                 self._age.total_seconds(),
                 self._wait.total_seconds(),
                 self._queue,

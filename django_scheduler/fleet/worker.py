@@ -12,8 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.tasks import DEFAULT_TASK_QUEUE_NAME, task_backends
 from django.tasks.exceptions import InvalidTaskBackend
 
+from django_scheduler.conf import FLEET_PREFIX, get_settings
 from django_scheduler.executor import execute
-from django_scheduler.fleet import hand_over
 from django_scheduler.tasks import AnyTask, SchedulerBackend
 
 
@@ -30,7 +30,7 @@ def task_for(alias: str) -> AnyTask:
 
     Raises ``ImproperlyConfigured`` if there is no such backend, or if it is one of ours.
     """
-    where = f"DJANGO_SCHEDULER['EXECUTOR'] is '{hand_over.PREFIX}{alias}'"
+    where = f"DJANGO_SCHEDULER['EXECUTOR'] is '{FLEET_PREFIX}{alias}'"
     try:
         backend = task_backends[alias]
     except InvalidTaskBackend as error:
@@ -49,4 +49,4 @@ def task_for(alias: str) -> AnyTask:
 
 
 #: A fleet worker finds it by its dotted name.
-execute_function = task_for(alias) if (alias := hand_over.alias()) else None
+execute_function = task_for(alias) if (alias := get_settings().fleet) else None

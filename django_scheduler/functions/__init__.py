@@ -1,15 +1,13 @@
 """Functions that can be scheduled: how they are made, registered and found.
 
-* ``decorators.py`` has ``@mutation``, ``@action`` and their internal twins.
+* ``decorators.py`` has ``@mutation``, ``@action`` and the two for internal functions.
 * ``function.py`` is what they make of a function, and refuses what could not be executed.
-* ``registry.py`` finds functions by their names on record.
-* ``references.py`` has ``api`` and ``internal``, and resolves whatever names a function.
+* ``registry.py`` finds functions by their names on record, and has ``api`` and ``internal``, which refer to them.
 """
 
 from django_scheduler.functions.decorators import action, internal_action, internal_mutation, mutation
 from django_scheduler.functions.function import AnyFunction, Function
-from django_scheduler.functions.references import AnyReference, Reference, api, internal, resolve
-from django_scheduler.functions.registry import registry
+from django_scheduler.functions.registry import AnyReference, Reference, api, internal, registry, resolve
 
 __all__ = [
     "AnyFunction",

@@ -1,4 +1,4 @@
-"""``@mutation``, ``@action`` and their internal twins make functions that can be scheduled."""
+"""Decorators make functions that can be scheduled: ``@mutation``, ``@action``, and the two for internal functions."""
 
 from __future__ import annotations
 
@@ -51,14 +51,7 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
             function: AnyFunction = Function(
-                body,
-                kind=kind,
-                public=public,
-                name=name,
-                queue=queue,
-                priority=priority,
-                alone=alone,
-                timeout=timeout,
+                body, kind=kind, public=public, name=name, queue=queue, priority=priority, alone=alone, timeout=timeout
             )
             registry.add(function)
             return function

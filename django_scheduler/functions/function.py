@@ -69,7 +69,7 @@ class Function(Generic[P, R_co]):
 
     @cached_property
     def name(self) -> str:
-        """``"<app_label>:<name>"``, by which the function is stored, logged and found again."""
+        """Return ``"<app_label>:<name>"``, by which the function is stored, logged and found again."""
         app = apps.get_containing_app_config(self.body.__module__)
         if app is None:
             raise ImproperlyConfigured(
@@ -80,14 +80,14 @@ class Function(Generic[P, R_co]):
 
     @property
     def timeout(self) -> timedelta | None:
-        """For how long its body may run; ``None``: for ever."""
+        """Return for how long its body may run; ``None``: for ever."""
         if isinstance(self._timeout, Timeout):
             return get_settings().MUTATION_TIMEOUT if self.kind is Kind.MUTATION else None
         return timedelta(seconds=self._timeout) if isinstance(self._timeout, int | float) else self._timeout
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """The signature that it is scheduled with: its own without ``ctx``."""
+        """Return the signature that it is scheduled with: its own without ``ctx``."""
         _, *parameters = self._whole_signature.parameters.values()
         return self._whole_signature.replace(parameters=parameters)
 

@@ -13,7 +13,7 @@ from django_scheduler.telemetry import report
 
 
 class Refusal(Exception):
-    """A request is refused, and has done nothing."""
+    """Says why a request is refused; it has done nothing."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)

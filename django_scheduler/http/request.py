@@ -6,7 +6,6 @@ client must not be able to name a model's row, an enum or a dataclass.
 
 import json
 import math
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from django.http import HttpRequest, UnreadablePostError
@@ -18,16 +17,11 @@ from django_scheduler.http.answer import Refusal
 MAXIMUM_DEPTH = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a client calls."""
+def parse(request: HttpRequest) -> tuple[str, dict[str, Any]]:
+    """Return which function a request calls, and with which arguments.
 
-    path: str
-    args: dict[str, Any]
-
-
-def parse(request: HttpRequest) -> Call:
-    """Return the call that a request asks for. Raises ``Refusal`` if it is malformed or too long."""
+    Raises ``Refusal`` if the request is malformed or too long.
+    """
     if request.content_type != "application/json":
         raise _malformed(f"the content type must be application/json, not {request.content_type or 'missing'}")
     document = _parse_json(_read(request))
@@ -40,7 +34,7 @@ def parse(request: HttpRequest) -> Call:
         raise _malformed('path must be the name of a function, such as "orders:create_order"')
     if not isinstance(args, dict):
         raise _malformed("args must be an object: the name of each argument, and its value")
-    return Call(path, args)
+    return path, args
 
 
 def _read(request: HttpRequest) -> bytes:

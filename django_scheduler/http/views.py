@@ -2,27 +2,32 @@
 
 The answers are those of Convex's HTTP API: what a function returned or raised is 200, with ``status`` ``"success"`` or
 ``"error"``. A request that reached no function is 4xx, in the same form.
+
+A request may call a function if the site's own rule permits it; one with a session needs a CSRF token too.
 """
 
 from typing import Any
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.conf import settings
 from django.db import router, transaction
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 
+from django_scheduler.conf import get_settings
 from django_scheduler.context import Context
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import AnyFunction, registry
 from django_scheduler.http.answer import Refusal, failure, success
-from django_scheduler.http.permission import require_csrf_token, require_permission
 from django_scheduler.http.request import parse
 from django_scheduler.models import Kind, ScheduledFunction
-from django_scheduler.scheduling import Running, calls, run_async_body, run_body
+from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import report
 
 
-@csrf_exempt  # require_csrf_token asks for it, and answers in JSON
+@csrf_exempt  # _require_csrf_token asks for it, and answers in JSON
 @transaction.non_atomic_requests  # a mutation has its own transaction, which is repeated when it conflicts
 def run_mutation(request: HttpRequest) -> HttpResponse:
     """Run a public mutation now."""
@@ -40,12 +45,12 @@ def _respond(request: HttpRequest, kind: Kind) -> HttpResponse:
     try:
         if request.method != "POST":
             raise Refusal(405, "Functions are called by POST.")
-        require_csrf_token(request)
-        call = parse(request)
-        function = _find(call.path, kind)
+        _require_csrf_token(request)
+        path, args = parse(request)
+        function = _find(path, kind)
         _load_user(request)
-        require_permission(request, function)
-        arguments = _bind(function, call.args)
+        _require_permission(request, function)
+        arguments = _bind(function, args)
     except Refusal as refusal:
         return refusal.answer()
     try:
@@ -53,6 +58,31 @@ def _respond(request: HttpRequest, kind: Kind) -> HttpResponse:
     except Exception as error:
         return failure(function.name, error)
     return success(function.name, value)
+
+
+def _require_csrf_token(request: HttpRequest) -> None:
+    """Raise ``Refusal`` where a browser may have sent a user's session without the user knowing.
+
+    A request without a session's cookie needs no token. Whatever else a browser adds by itself, such as a client's
+    certificate, it adds to JSON from another site's page only if this site has allowed that page (CORS).
+    """
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return
+    check = _CsrfCheck(_view)
+    check.process_request(request)
+    if reason := check.process_view(request, _view, (), {}):
+        raise Refusal(403, f"The request has a session, but no valid CSRF token: {reason}")
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    """Is Django's check, but returns the reason instead of a page for people."""
+
+    def _reject(self, request: HttpRequest, reason: str) -> Any:
+        return reason
+
+
+def _view(request: HttpRequest) -> HttpResponse:
+    raise NotImplementedError  # the check does not call it
 
 
 def _find(path: str, kind: Kind) -> AnyFunction:
@@ -76,6 +106,24 @@ def _load_user(request: HttpRequest) -> None:
         _ = user.pk
 
 
+def _require_permission(request: HttpRequest, function: AnyFunction) -> None:
+    """Raise ``Refusal`` unless the site's rule, if there is one, returns ``True``."""
+    path = get_settings().HTTP_PERMISSION
+    if path is None:
+        return
+    try:
+        rule: Any = import_string(path)
+        verdict = async_to_sync(rule)(request, function) if iscoroutinefunction(rule) else rule(request, function)
+        if not isinstance(verdict, bool):
+            raise TypeError(f"it returned {type(verdict).__name__}, and must return True or False")
+    except Exception as error:
+        name = function.name
+        report("%s was refused to a client, because the permission %s failed: %r", name, path, error, error=error)
+        verdict = False
+    if not verdict:
+        raise Refusal(403, "This function may not be called with this request.")
+
+
 def _bind(function: AnyFunction, args: dict[str, Any]) -> dict[str, object]:
     """Return the arguments by name. Raises ``Refusal`` if they do not fit the function."""
     try:
@@ -90,7 +138,7 @@ def _run(function: AnyFunction, arguments: dict[str, object], request: HttpReque
     using = router.db_for_write(ScheduledFunction)
     context = Context(Running(kind=function.kind, using=using, user=getattr(request, "user", None)))
     if function.kind is Kind.ACTION:
-        run = async_to_sync(run_async_body) if function.is_async else run_body
+        run = async_to_sync(calls.run_async_body) if function.is_async else calls.run_body
         return run(function, arguments, context)
     value, hook_error = calls.commit_mutation(context, function, arguments)
     if hook_error:

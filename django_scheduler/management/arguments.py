@@ -1,4 +1,4 @@
-"""What stands on the command line: durations, numbers, and the database.
+"""These functions read durations, numbers and the database from the command line.
 
 A duration is written ``90s``, ``30m``, ``12h``, ``7d``, ``2w``, or as several of them: ``1d12h``.
 
@@ -10,6 +10,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 from django.core.management.base import CommandError
 from django.db import connections
@@ -61,25 +62,13 @@ Number = type[int] | type[float]
 def positive(number: Number) -> Callable[[str], float]:
     """Return a function that reads a number of that type, greater than 0."""
 
-    def read(text: str) -> float:
-        value = _read(text, number)
-        if not value > 0:
-            raise ArgumentTypeError(f"{text} is not greater than 0")
-        return value
-
-    return read
+    return partial(_read, number, lambda value: value > 0, "is not greater than 0")
 
 
 def at_least_0(number: Number) -> Callable[[str], float]:
     """Return a function that reads a number of that type, from 0 on."""
 
-    def read(text: str) -> float:
-        value = _read(text, number)
-        if not value >= 0:
-            raise ArgumentTypeError(f"{text} is less than 0")
-        return value
-
-    return read
+    return partial(_read, number, lambda value: value >= 0, "is less than 0")
 
 
 _SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -93,8 +82,11 @@ def size_of_memory(text: str) -> int:
     return value
 
 
-def _read(text: str, number: Number) -> float:
+def _read(number: Number, is_allowed: Callable[[float], bool], problem: str, text: str) -> float:
     try:
-        return number(text)
+        value = number(text)
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is not a {'whole ' if number is int else ''}number") from None
+    if not is_allowed(value):
+        raise ArgumentTypeError(f"{text} {problem}")
+    return value

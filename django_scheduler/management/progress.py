@@ -1,4 +1,4 @@
-"""Progress bars on a terminal: of ``runscheduler --drain``, and of commands that know how much there is to do."""
+"""A bar on a terminal shows the progress of ``runscheduler --drain``, and of commands that know how much there is."""
 
 import time
 from collections.abc import Collection
@@ -19,7 +19,7 @@ PATIENCE = 1.0
 
 
 def show_bar(output: OutputWrapper, done: int, of: int) -> None:
-    """Draw a bar over the one that stands there."""
+    """Draw a bar over the one that was drawn before."""
     filled = WIDTH * done // of if of else WIDTH
     bar = "#" * filled + "." * (WIDTH - filled)
     output.write(f"\r[{bar}] {done} of {of} done, {of - done} left ", ending="")

@@ -5,41 +5,14 @@ tells the log and the receivers of signals of an end, ``error_record.py`` says h
 ``retention.py`` deletes what ended long ago. ``pending_calls.py`` looks whether the code can still call what waits.
 """
 
+from django_scheduler.record import transitions
 from django_scheduler.record.announcing import End, announce, announce_failure_of_another
 from django_scheduler.record.error_record import clear_frames, describe, plainer
 from django_scheduler.record.pending_calls import check_pending_calls
 from django_scheduler.record.retention import completed_before, delete_completed_before, delete_expired
-from django_scheduler.record.transitions import (
-    BEGIN,
-    CANCEL,
-    COUNT_CRASH,
-    END,
-    END_FAILED,
-    FAIL,
-    FAIL_CRASHED,
-    HAND_OVER,
-    LOSE,
-    MISS,
-    RESCHEDULE,
-    RETRY,
-    SUCCEED,
-    Transition,
-)
+from django_scheduler.record.transitions import Transition
 
 __all__ = [
-    "BEGIN",
-    "CANCEL",
-    "COUNT_CRASH",
-    "END",
-    "END_FAILED",
-    "FAIL",
-    "FAIL_CRASHED",
-    "HAND_OVER",
-    "LOSE",
-    "MISS",
-    "RESCHEDULE",
-    "RETRY",
-    "SUCCEED",
     "End",
     "Transition",
     "announce",
@@ -51,4 +24,5 @@ __all__ = [
     "delete_expired",
     "describe",
     "plainer",
+    "transitions",
 ]

@@ -41,11 +41,11 @@ def plainer(changes: dict[str, Any]) -> dict[str, Any]:
 
 def _error_text(error: BaseException) -> str:
     try:
-        message = str(error)
+        text = str(error)
     except BaseException:  # an exception's own __str__ may raise, anything
-        message = "(its message cannot be shown)"
+        text = "(its message cannot be shown)"
     name = type(error).__qualname__
-    return f"{name}: {message}" if message else name
+    return f"{name}: {text}" if text else name
 
 
 def _traceback_text(error: BaseException) -> str:

@@ -6,7 +6,7 @@ grouped: a problem that a million functions have in common is one line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
@@ -70,16 +70,17 @@ class Findings:
 def check_pending_calls(using: str) -> Findings:
     """Look at everything that is pending in a database, and return what cannot be called."""
     findings = Findings()
-    find, why_it_does_not_bind = cache(_find), lru_cache(maxsize=10_000)(_why_it_does_not_bind)
+    find, what_is_wrong_for_all = cache(_find), lru_cache(maxsize=10_000)(_what_is_wrong)
     for function_id, name, args in _pending(using):
         findings.looked_at += 1
         function = find(name)
         if isinstance(function, str):
             findings.add(function_id, function)
         elif reason := (
-            _why_it_cannot_be_restored(name, args)
-            or why_it_does_not_bind(function, tuple(args))
-            or _why_the_task_does_not_bind(function, args)
+            _what_is_wrong(values.load_arguments, name, args)
+            or what_is_wrong_for_all(function.bind_names, tuple(args))
+            # One of Django's tasks: its own arguments are within the ones on record.
+            or (registry.find(function.name) is None and _what_is_wrong(function.bind, (), args))
         ):
             findings.add(function_id, reason)
     return findings
@@ -100,28 +101,10 @@ def _find(name: str) -> AnyFunction | str:
         return str(error)
 
 
-def _why_it_cannot_be_restored(name: str, args: dict[str, object]) -> str | None:
+def _what_is_wrong(check: Callable[..., object], *arguments: object) -> str | None:
+    """Return why the check raises ``InvalidArguments``, if it does."""
     try:
-        values.load_arguments(name, args)
-    except InvalidArguments as error:
-        return str(error)
-    return None
-
-
-def _why_it_does_not_bind(function: AnyFunction, names: tuple[str, ...]) -> str | None:
-    try:
-        function.bind_names(names)
-    except InvalidArguments as error:
-        return str(error)
-    return None
-
-
-def _why_the_task_does_not_bind(function: AnyFunction, args: dict[str, object]) -> str | None:
-    """Return why the arguments of one of Django's tasks do not fit: they are within the ones on record."""
-    if registry.find(function.name):
-        return None
-    try:
-        function.bind((), args)
+        check(*arguments)
     except InvalidArguments as error:
         return str(error)
     return None

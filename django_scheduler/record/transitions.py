@@ -24,8 +24,8 @@ Each is one conditional UPDATE, which asks for the state that it starts from, an
 the row. So of two that compete for a row one wins, and the other one changes nothing and is told so. What has reached
 ``success``, ``failed`` or ``canceled`` never changes again; in the end it is deleted (``retention.py``).
 
-What follows: whoever has recorded ``success`` or ``failed`` announces it once it is committed (``announcing.py``), and
-whoever has moved a due time wakes the executors.
+What follows: the process that has recorded ``success`` or ``failed`` announces it once it is committed
+(``announcing.py``), and the one that has moved a due time wakes the executors.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ class Transition:
         """Change a row if nobody else has decided since, and return whether it was changed.
 
         A value may be ``NOW``; that of ``due_time`` is a time, or a ``timedelta`` from now. ``unless_held``: do not
-        wait for long for somebody who has locked the row, where the database can tell that.
+        wait for long for a transaction that has locked the row, where the database can tell that.
         """
         assert changes.keys() == self.writes, f"{sorted(changes)} instead of {sorted(self.writes)}"
         seen = seen or {}
@@ -148,7 +148,7 @@ FAIL_CRASHED = Transition(
 #: It is due again after a while, for the case that the fleet does not come to it.
 HAND_OVER = Transition(sources=_PENDING, target=State.PENDING, writes=frozenset({"due_time"}))
 
-#: By somebody who has locked the row, so no body is running.
+#: The caller has locked the row, so no body is running.
 RESCHEDULE = Transition(sources=_PENDING, target=State.PENDING, writes=frozenset({"due_time"}))
 
 #: Only the executor that has begun it can end it, and only while it has not been taken for gone.

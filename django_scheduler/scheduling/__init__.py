@@ -6,22 +6,23 @@
 * ``calls.py`` runs a function now; ``running.py`` knows which one is running.
 """
 
-from django_scheduler.scheduling.calls import run_async_body, run_body
+from django_scheduler.scheduling import calls, cancellation, enqueue, interventions, wakeup
 from django_scheduler.scheduling.cancellation import LARGEST_ID
-from django_scheduler.scheduling.commit_hook import share_announcement
-from django_scheduler.scheduling.enqueue import hand_over_to
-from django_scheduler.scheduling.interventions import Outcome
+from django_scheduler.scheduling.commit_hook import share_wake_up
+from django_scheduler.scheduling.interventions import InterventionResult
 from django_scheduler.scheduling.running import Running, running
 from django_scheduler.scheduling.scheduler import Scheduler
 
 __all__ = [
     "LARGEST_ID",
-    "Outcome",
+    "InterventionResult",
     "Running",
     "Scheduler",
-    "hand_over_to",
-    "run_async_body",
-    "run_body",
+    "calls",
+    "cancellation",
+    "enqueue",
+    "interventions",
     "running",
-    "share_announcement",
+    "share_wake_up",
+    "wakeup",
 ]

@@ -2,7 +2,7 @@
 
 A mutation that conflicts with another transaction is repeated only while its own transaction is known to be
 gone: after an error before COMMIT, or one by which COMMIT itself reports a conflict. When the connection is
-lost during COMMIT, nobody knows whether it took effect, and the error goes to the caller. (A scheduled
+lost during COMMIT, it is not known whether it took effect, and the error goes to the caller. (A scheduled
 mutation has its record to look at, and is resolved: see ``executor/mutation.py``.) After COMMIT, Django runs the
 hooks of ``on_commit``, whose errors go to the caller too, whatever they look like.
 """

@@ -10,7 +10,7 @@ completion one wins, and the other finds nothing to change.
   ``in_progress``, finds nothing.
 * A mutation that is executing holds its row's lock until it has committed or vanished, so the update has to
   wait. On PostgreSQL we do not let it: the executor is interrupted, its transaction vanishes, and the lock is
-  free (see ``databases/interruption.py``). An interrupted mutation that we then do not cancel after all,
+  free (see ``databases/postgresql/interruption.py``). An interrupted mutation that we then do not cancel after all,
   because our own transaction rolls back, is pending with one more attempt: its executor took the interruption
   for a transient error, waited for our lock to record that, and found the row as it was.
 * Elsewhere the update waits for the mutation's end, and the database's own lock timeout applies.
@@ -29,8 +29,8 @@ from django_scheduler.databases import database_for
 from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
 from django_scheduler.functions import resolve
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
-from django_scheduler.record import CANCEL
-from django_scheduler.scheduling.interventions import Outcome
+from django_scheduler.record import transitions
+from django_scheduler.scheduling.interventions import InterventionResult
 from django_scheduler.scheduling.running import Running
 from django_scheduler.transactions import in_transaction
 
@@ -38,9 +38,9 @@ ROWS_PER_STATEMENT = 1_000
 
 LARGEST_ID = 2**63 - 1
 
-_CANCEL_OUTCOMES = {
-    **{state.value: Outcome.DONE for state in UNFINISHED},
-    State.CANCELED.value: Outcome.CANCELED,
+_RESULTS = {
+    **{state.value: InterventionResult.DONE for state in UNFINISHED},
+    State.CANCELED.value: InterventionResult.CANCELED,
 }
 
 
@@ -93,16 +93,16 @@ def cancel_all(
     return in_transaction(using, cancel_them)
 
 
-def cancel_each(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
+def cancel_each(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
     """Cancel those of the functions that have not finished, and return what became of each."""
 
-    def cancel_them() -> dict[int, Outcome]:
-        outcomes = dict.fromkeys(ids, Outcome.GONE)
+    def cancel_them() -> dict[int, InterventionResult]:
+        results = dict.fromkeys(ids, InterventionResult.GONE)
         database_for(using).lock_rows(ids)
         for pk, state in _current_rows(using).filter(pk__in=ids).order_by("pk").values_list("pk", "state"):
-            outcomes[pk] = _CANCEL_OUTCOMES.get(state, Outcome.FINISHED)
-        _mark_canceled(using, [pk for pk, outcome in outcomes.items() if outcome is Outcome.DONE])
-        return outcomes
+            results[pk] = _RESULTS.get(state, InterventionResult.FINISHED)
+        _mark_canceled(using, [pk for pk, result in results.items() if result is InterventionResult.DONE])
+        return results
 
     return in_transaction(using, cancel_them)
 
@@ -113,7 +113,9 @@ def _portions(ids: list[int]) -> Iterator[list[int]]:
 
 
 def _mark_canceled(using: str, ids: Sequence[int]) -> int:
-    return CANCEL.apply_to_rows(database_for(using), ScheduledFunction.objects.using(using).filter(pk__in=ids))
+    return transitions.CANCEL.apply_to_rows(
+        database_for(using), ScheduledFunction.objects.using(using).filter(pk__in=ids)
+    )
 
 
 def _explain_why_not(using: str, function_id: int) -> None:

@@ -6,15 +6,17 @@ something was scheduled, and what the transaction has scheduled is the sum of th
 one wake-up.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler import signals
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import connection_state
+from django_scheduler.databases import NewRow, connection_state
 from django_scheduler.errors import ArgumentsTooLarge, TooManyScheduled
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.scheduling import wakeup
@@ -23,52 +25,21 @@ from django_scheduler.telemetry import warn
 WARN_ABOVE = 0.8
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """A number of functions and the bytes of their arguments."""
-
-    functions: int = 0
-    argument_bytes: int = 0
-
-    def __add__(self, other: "Volume") -> "Volume":
-        return Volume(self.functions + other.functions, self.argument_bytes + other.argument_bytes)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Limit:
-    """How much one transaction may schedule, one by one or in bulk."""
+    """How much of something one transaction may schedule."""
 
-    functions_setting: str
-    argument_bytes_setting: str
+    setting: str
+    unit: str
+    error: type[Exception]
 
-    def check(self, before: Volume, added: Volume, function_name: str) -> None:
-        """Raise ``TooManyScheduled`` or ``ArgumentsTooLarge`` if this is more than the limit."""
-        after = before + added
-        self._check(
-            TooManyScheduled,
-            self.functions_setting,
-            before.functions,
-            after.functions,
-            function_name,
-            "functions",
-        )
-        self._check(
-            ArgumentsTooLarge,
-            self.argument_bytes_setting,
-            before.argument_bytes,
-            after.argument_bytes,
-            function_name,
-            "bytes of arguments",
-        )
-
-    def _check(
-        self, error: type[Exception], setting: str, before: int, after: int, function_name: str, unit: str
-    ) -> None:
-        limit: int = getattr(get_settings(), setting)
+    def check(self, before: int, after: int, function_name: str) -> None:
+        """Raise the error if ``after`` is more than the limit, and warn when it comes near."""
+        limit: int = getattr(get_settings(), self.setting)
         if after > limit:
-            raise error(
-                f"{function_name} was not scheduled: this transaction would have scheduled {after:,} {unit}, and"
-                f" {limit:,} are allowed (DJANGO_SCHEDULER[{setting!r}]). Schedule in several transactions, or"
+            raise self.error(
+                f"{function_name} was not scheduled: this transaction would have scheduled {after:,} {self.unit}, and"
+                f" {limit:,} are allowed (DJANGO_SCHEDULER[{self.setting!r}]). Schedule in several transactions, or"
                 " schedule one function that schedules the rest."
             )
         if before <= limit * WARN_ABOVE < after:
@@ -76,107 +47,93 @@ class Limit:
                 "One transaction has scheduled %s of the %s %s that it may (DJANGO_SCHEDULER[%r]), with %s.",
                 f"{after:,}",
                 f"{limit:,}",
-                unit,
-                setting,
+                self.unit,
+                self.setting,
                 function_name,
             )
 
 
-ONE_BY_ONE = Limit("MAX_SCHEDULED_PER_TRANSACTION", "MAX_ARGUMENT_BYTES_PER_TRANSACTION")
-BULK = Limit("MAX_BULK_SCHEDULED_PER_TRANSACTION", "MAX_BULK_ARGUMENT_BYTES_PER_TRANSACTION")
-
-
-@dataclass(slots=True)
-class Announcement:
-    """The one wake-up that the hooks of a transaction share."""
-
-    using: str
-    sent: bool = False
-
-    def send(self) -> None:
-        if not self.sent:
-            self.sent = True
-            wakeup.send(self.using)
-
-
-@dataclass(frozen=True, slots=True)
-class Scheduled:
-    """Functions of one call, to be told to the receivers of ``function_scheduled``."""
-
-    using: str
-    name: str
-    kind: str
-    queue: str
-    ids: Sequence[ScheduledFunctionId]
-
-    def send(self) -> None:
-        for function_id in self.ids:
-            signals.send(
-                signals.function_scheduled,
-                function_id=function_id,
-                name=self.name,
-                kind=self.kind,
-                queue=self.queue,
-                using=self.using,
-            )
+#: Of what is scheduled one by one, and of what is scheduled in bulk.
+ONE_BY_ONE = (
+    Limit("MAX_SCHEDULED_PER_TRANSACTION", "functions", TooManyScheduled),
+    Limit("MAX_ARGUMENT_BYTES_PER_TRANSACTION", "bytes of arguments", ArgumentsTooLarge),
+)
+BULK = (
+    Limit("MAX_BULK_SCHEDULED_PER_TRANSACTION", "functions", TooManyScheduled),
+    Limit("MAX_BULK_ARGUMENT_BYTES_PER_TRANSACTION", "bytes of arguments", ArgumentsTooLarge),
+)
 
 
 @dataclass(slots=True, eq=False)
 class CommitHook:
     """What was scheduled in one nesting of savepoints."""
 
-    announcement: Announcement
     savepoints: frozenset[str | None]
-    volumes: dict[Limit, Volume] = field(default_factory=dict)
+    #: Sends the one wake-up that the hooks of a transaction share, when it is first called.
+    wake_up: Callable[[], None]
     wakes: bool = False
-    #: Only kept where somebody wants to be told.
-    scheduled: list[Scheduled] = field(default_factory=list)
+    scheduled: Counter[Limit] = field(default_factory=Counter)
+    #: Each sends the signals of one call.
+    signals: list[Callable[[], None]] = field(default_factory=list)
 
     def __call__(self) -> None:
         if self.wakes:
-            self.announcement.send()
-        for scheduled in self.scheduled:
-            scheduled.send()
+            self.wake_up()
+        for send in self.signals:
+            send()
 
 
-def count(using: str, limit: Limit, added: Volume, function_name: str) -> None:
+def count(using: str, limits: tuple[Limit, Limit], functions: int, argument_bytes: int, function_name: str) -> None:
     """Count what is about to be scheduled against the limits of the open transaction.
 
     Raises ``TooManyScheduled`` or ``ArgumentsTooLarge``; then it has not been counted.
     """
     connection = connections[using]
     hooks = _hooks(connection)
-    before = sum((hook.volumes.get(limit, Volume()) for hook in hooks), Volume())
-    limit.check(before, added, function_name)
+    added = dict(zip(limits, (functions, argument_bytes), strict=True))
+    for limit, number in added.items():
+        before = sum(hook.scheduled[limit] for hook in hooks)
+        limit.check(before, before + number, function_name)
     if connection_state.is_in_atomic_block(connection):
-        hook = _hook_of_these_savepoints(connection, hooks)
-        hook.volumes[limit] = hook.volumes.get(limit, Volume()) + added
+        _hook_of_these_savepoints(connection, hooks).scheduled.update(added)
 
 
-def share_announcement(hooks: Iterable[object]) -> None:
+def share_wake_up(hooks: Iterable[object]) -> None:
     """Have these hooks send one wake-up, because their transactions have become one."""
     ours = [hook for hook in hooks if isinstance(hook, CommitHook)]
     for hook in ours:
-        hook.announcement = ours[0].announcement
+        hook.wake_up = ours[0].wake_up
 
 
-def announce(scheduled: Scheduled, *, wake: bool) -> None:
+def announce(using: str, rows: Sequence[NewRow], ids: Sequence[ScheduledFunctionId], *, wake: bool) -> None:
     """Wake the executors and send the signals, at once or when the transaction commits that is open.
 
     ``wake=False``: executors need not look, because nothing is due soon.
     """
-    connection = connections[scheduled.using]
-    is_told = bool(signals.function_scheduled.receivers)
+    connection = connections[using]
+    send = partial(_send_signals, using, rows, ids) if signals.function_scheduled.receivers else None
     if connection_state.is_in_atomic_block(connection):
         hook = _hook_of_these_savepoints(connection, _hooks(connection))
         hook.wakes |= wake
-        if is_told:
-            hook.scheduled.append(scheduled)
+        if send:
+            hook.signals.append(send)
     elif connection.get_autocommit():
         if wake:
-            wakeup.send(scheduled.using)
-        if is_told:
-            scheduled.send()
+            wakeup.send(using)
+        if send:
+            send()
+
+
+def _send_signals(using: str, rows: Sequence[NewRow], ids: Sequence[ScheduledFunctionId]) -> None:
+    for row, function_id in zip(rows, ids, strict=True):
+        signals.send(
+            signals.function_scheduled,
+            function_id=function_id,
+            name=row.name,
+            kind=str(row.kind),
+            queue=row.queue,
+            using=using,
+        )
 
 
 def _hooks(connection: BaseDatabaseWrapper) -> list[CommitHook]:
@@ -188,7 +145,7 @@ def _hook_of_these_savepoints(connection: BaseDatabaseWrapper, hooks: list[Commi
     for hook in hooks:
         if hook.savepoints == savepoints:
             return hook
-    announcement = hooks[0].announcement if hooks else Announcement(connection.alias)
-    hook = CommitHook(announcement, savepoints)
+    wake_up = hooks[0].wake_up if hooks else cache(partial(wakeup.send, connection.alias))
+    hook = CommitHook(savepoints, wake_up)
     transaction.on_commit(hook, using=connection.alias, robust=True)
     return hook

@@ -1,6 +1,7 @@
 """Scheduling: a call is checked, bound, encoded and counted first, and only then written."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -11,10 +12,10 @@ from django_scheduler import values
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import NewRow, database_for
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions import AnyFunction, resolve
+from django_scheduler.functions import AnyFunction, Function, resolve
 from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.scheduling import commit_hook
-from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, Limit, Scheduled, Volume
+from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, Limit
 from django_scheduler.scheduling.running import Running
 from django_scheduler.telemetry import tracing
 
@@ -33,6 +34,7 @@ class Fleet(Protocol):
 
     def time_to_begin(self) -> timedelta:
         """Return for how long a function may take to begin until it is due again."""
+        ...
 
     def hand_over_after_commit(self, using: str, ids: Iterable[int], function: AnyFunction) -> None:
         """Hand functions over once the transaction that is open has committed."""
@@ -56,7 +58,7 @@ def schedule(
     kwargs: dict[str, Any],
 ) -> ScheduledFunctionId:
     """Schedule one function after a delay or at a time."""
-    target = resolve(function)
+    target = function if isinstance(function, Function) else resolve(function)
     arguments = values.dump_arguments(target.name, target.bind(args, kwargs))
     (function_id,) = _enqueue(using, caller, time, target, [arguments], ONE_BY_ONE)
     return function_id
@@ -91,16 +93,14 @@ def _enqueue(
     time: timedelta | datetime,
     function: AnyFunction,
     arguments: list[str],
-    limit: Limit,
+    limits: tuple[Limit, Limit],
 ) -> list[ScheduledFunctionId]:
     """Count the calls against the limits of the transaction, insert their rows, and announce them."""
-    commit_hook.count(using, limit, Volume(len(arguments), sum(map(len, arguments))), function.name)
+    commit_hook.count(using, limits, len(arguments), sum(map(len, arguments)), function.name)
     parent = caller.function_id if caller and caller.using == using else None
     state = State.CANCELED if caller and _is_canceled(caller) else State.PENDING
-    fleet = _fleet if _fleet and state is State.PENDING and limit is ONE_BY_ONE and _is_due(time) else None
-    with tracing.scheduling(
-        name=function.name, kind=function.kind.value, queue=function.queue, number=len(arguments)
-    ) as trace_context:
+    fleet = _fleet if _fleet and state is State.PENDING and limits is ONE_BY_ONE and _is_due(time) else None
+    with _traced(function, len(arguments)) if tracing.tracer else tracing.UNTRACED as trace_context:
         rows = [
             NewRow(
                 name=function.name,
@@ -117,11 +117,14 @@ def _enqueue(
             for text in arguments
         ]
         ids = insert(using, rows)
-    scheduled = Scheduled(using=using, name=function.name, kind=function.kind.value, queue=function.queue, ids=ids)
-    commit_hook.announce(scheduled, wake=fleet is None and _is_soon(time))
+    commit_hook.announce(using, rows, ids, wake=fleet is None and _is_soon(time))
     if fleet is not None:
         fleet.hand_over_after_commit(using, ids, function)
     return ids
+
+
+def _traced(function: AnyFunction, number: int) -> AbstractContextManager[str | None]:
+    return tracing.scheduling(name=function.name, kind=function.kind.value, queue=function.queue, number=number)
 
 
 def insert(using: str, rows: list[NewRow]) -> list[ScheduledFunctionId]:

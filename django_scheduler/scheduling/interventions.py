@@ -11,7 +11,7 @@ an action whose outcome is unknown stays ``lost``. The new one has the same argu
 stored, and whatever queue, priority and kind its function has by now.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
@@ -21,16 +21,16 @@ from django.db import connections, transaction
 from django_scheduler.databases import NewRow, database_for
 from django_scheduler.functions import registry
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
-from django_scheduler.record import RESCHEDULE
+from django_scheduler.record import transitions
 from django_scheduler.scheduling import commit_hook, enqueue, wakeup
-from django_scheduler.scheduling.commit_hook import BULK, Scheduled, Volume
+from django_scheduler.scheduling.commit_hook import BULK
 from django_scheduler.times import parse_time
 from django_scheduler.transactions import in_transaction
 from django_scheduler.values import to_json
 
 
-class Outcome(Enum):
-    """What became of a function that somebody wanted to change."""
+class InterventionResult(Enum):
+    """Says what became of a function that somebody wanted to change."""
 
     DONE = "done"
     #: A mutation that executes right now, or an action that begins to: it is too late.
@@ -47,19 +47,19 @@ class Outcome(Enum):
     GONE = "gone"
 
 
-_OUTCOMES = {
-    State.PENDING.value: Outcome.RUNNING,
-    State.IN_PROGRESS.value: Outcome.IN_PROGRESS,
-    State.CANCELED.value: Outcome.CANCELED,
+_RESULTS = {
+    State.PENDING.value: InterventionResult.RUNNING,
+    State.IN_PROGRESS.value: InterventionResult.IN_PROGRESS,
+    State.CANCELED.value: InterventionResult.CANCELED,
 }
 
 
-def run_now(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
+def run_now(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
     """Make pending functions due at once, and return what became of each."""
     return _move(using, ids, timedelta(0))
 
 
-def reschedule(using: str, ids: Sequence[int], when: datetime | float) -> dict[int, Outcome]:
+def reschedule(using: str, ids: Sequence[int], when: datetime | float) -> dict[int, InterventionResult]:
     """Make pending functions due at another time, in the past: at once, and return what became of each.
 
     ``when`` is an aware ``datetime`` or a number of milliseconds since the epoch. Raises ``InvalidSchedule``.
@@ -67,16 +67,16 @@ def reschedule(using: str, ids: Sequence[int], when: datetime | float) -> dict[i
     return _move(using, ids, parse_time(when))
 
 
-def _move(using: str, ids: Sequence[int], time: timedelta | datetime) -> dict[int, Outcome]:
-    def move() -> dict[int, Outcome]:
+def _move(using: str, ids: Sequence[int], time: timedelta | datetime) -> dict[int, InterventionResult]:
+    def move() -> dict[int, InterventionResult]:
         movable = _lock_pending(using, ids)
         if movable:
             rows = ScheduledFunction.objects.using(using).filter(pk__in=movable)
-            RESCHEDULE.apply_to_rows(database_for(using), rows, {"due_time": time})
+            transitions.RESCHEDULE.apply_to_rows(database_for(using), rows, {"due_time": time})
         transaction.on_commit(partial(wakeup.send, using), using=using, robust=True)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=set(ids) - set(movable))
-        others = {pk: _OUTCOMES.get(state, Outcome.FINISHED) for pk, state in rows.values_list("pk", "state")}
-        return dict.fromkeys(ids, Outcome.GONE) | others | dict.fromkeys(movable, Outcome.DONE)
+        others = {pk: _RESULTS.get(state, InterventionResult.FINISHED) for pk, state in rows.values_list("pk", "state")}
+        return dict.fromkeys(ids, InterventionResult.GONE) | others | dict.fromkeys(movable, InterventionResult.DONE)
 
     return in_transaction(using, move)
 
@@ -89,26 +89,26 @@ def _lock_pending(using: str, ids: Sequence[int]) -> list[int]:
     return list(rows.filter(pk__in=ids, state=State.PENDING).order_by("pk").values_list("pk", flat=True))
 
 
-def run_again(using: str, ids: Sequence[int]) -> dict[int, Outcome]:
+def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
     """Schedule finished functions again, due at once, and return what became of each.
 
     Raises ``TooManyScheduled`` or ``ArgumentsTooLarge`` if one transaction may not schedule so much in bulk.
     """
 
-    def schedule() -> dict[int, Outcome]:
-        outcomes = dict.fromkeys(ids, Outcome.GONE)
+    def schedule() -> dict[int, InterventionResult]:
+        results = dict.fromkeys(ids, InterventionResult.GONE)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=ids).order_by("pk")
         finished: dict[int, NewRow] = {}
         for pk, name, kind, state, args in rows.values_list("pk", "name", "kind", "state", "args"):
             if state in UNFINISHED:
-                outcomes[pk] = Outcome.UNFINISHED
+                results[pk] = InterventionResult.UNFINISHED
             elif row := _row(name, kind, to_json(args)):
-                outcomes[pk] = Outcome.DONE
+                results[pk] = InterventionResult.DONE
                 finished[pk] = row
             else:
-                outcomes[pk] = Outcome.MISSING
+                results[pk] = InterventionResult.MISSING
         _write(using, finished)
-        return outcomes
+        return results
 
     return in_transaction(using, schedule)
 
@@ -130,19 +130,12 @@ def _row(name: str, kind: str, args: str) -> NewRow | None:
 
 
 def _write(using: str, rows: dict[int, NewRow]) -> None:
+    """Insert the rows, each of which refers to the function by whose id it is found here."""
     if not rows:
         return
-    volume = Volume(len(rows), sum(len(row.args) for row in rows.values()))
-    commit_hook.count(using, BULK, volume, "what is to run again")
-    ids = enqueue.insert(using, list(rows.values()))
-    functions = ScheduledFunction.objects.using(using)
-    functions.bulk_update(_linked(list(rows), ids), ["rerun_of"], batch_size=500)
-    for row, function_id in zip(rows.values(), ids, strict=True):
-        commit_hook.announce(
-            Scheduled(using=using, name=row.name, kind=str(row.kind), queue=row.queue, ids=[function_id]), wake=True
-        )
-
-
-def _linked(old_ids: Sequence[int], new_ids: Sequence[int]) -> Iterator[ScheduledFunction]:
-    for old, new in zip(old_ids, new_ids, strict=True):
-        yield ScheduledFunction(pk=new, rerun_of_id=old)
+    new = list(rows.values())
+    commit_hook.count(using, BULK, len(new), sum(len(row.args) for row in new), "what is to run again")
+    ids = enqueue.insert(using, new)
+    links = [ScheduledFunction(pk=pk, rerun_of_id=old) for pk, old in zip(ids, rows, strict=True)]
+    ScheduledFunction.objects.using(using).bulk_update(links, ["rerun_of"], batch_size=500)
+    commit_hook.announce(using, new, ids, wake=True)

@@ -23,7 +23,7 @@ class Scheduler:
     """Schedules and cancels functions.
 
     Everything it does is part of the transaction that is open, and is undone with it. Outside of a
-    transaction each call takes effect at once. Every method has an async twin, whose name begins with ``a``.
+    transaction each call takes effect at once. Every method has an async one beside it, whose name begins with ``a``.
 
     A function is named by the decorated function itself, by ``api.<app_label>.<name>`` or
     ``internal.<app_label>.<name>``, or by the string ``"<app_label>:<name>"``.
@@ -144,7 +144,7 @@ class Scheduler:
     async def arun_after(
         self, delay: timedelta | float, function: Any, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId:
-        """``run_after`` for async callers."""
+        """Do what ``run_after`` does, for async callers."""
         return await sync_to_async(partial(self.run_after, delay, function, *args, **kwargs))()
 
     @overload
@@ -156,23 +156,23 @@ class Scheduler:
         self, when: datetime | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
     async def arun_at(self, when: datetime | float, function: Any, /, *args: Any, **kwargs: Any) -> ScheduledFunctionId:
-        """``run_at`` for async callers."""
+        """Do what ``run_at`` does, for async callers."""
         return await sync_to_async(partial(self.run_at, when, function, *args, **kwargs))()
 
     async def arun_after_many(
         self, delay: timedelta | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
-        """``run_after_many`` for async callers."""
+        """Do what ``run_after_many`` does, for async callers."""
         return await sync_to_async(self.run_after_many)(delay, function, arguments)
 
     async def arun_at_many(
         self, when: datetime | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
-        """``run_at_many`` for async callers."""
+        """Do what ``run_at_many`` does, for async callers."""
         return await sync_to_async(self.run_at_many)(when, function, arguments)
 
     async def acancel(self, function_id: int, /) -> None:
-        """``cancel`` for async callers."""
+        """Do what ``cancel`` does, for async callers."""
         await sync_to_async(self.cancel)(function_id)
 
     async def acancel_all(
@@ -182,5 +182,5 @@ class Scheduler:
         start: datetime | float | None = None,
         end: datetime | float | None = None,
     ) -> int:
-        """``cancel_all`` for async callers."""
+        """Do what ``cancel_all`` does, for async callers."""
         return await sync_to_async(self.cancel_all)(function, start=start, end=end)

@@ -3,7 +3,7 @@
 NOTIFY inside the user's transaction would be simpler, and would serialise every commit of the whole server
 (measured with 32 writers: 3,590 commits a second became 402). So it is sent after the commit, once per transaction,
 in a statement of its own, and only if something is due soon. It may be lost, when the process dies in between or
-nobody listens: executors poll all the same, so only how soon a function starts depends on it.
+nothing listens: executors poll all the same, so only how soon a function starts depends on it.
 """
 
 from collections.abc import Callable
@@ -14,22 +14,22 @@ from django_scheduler.telemetry import warn
 _subscribers: set[tuple[str, Callable[[], None]]] = set()
 
 
-def subscribe(using: str, ring: Callable[[], None]) -> None:
-    """Call ``ring`` from now on whenever this process schedules something in the database ``using``."""
-    _subscribers.add((using, ring))
+def subscribe(using: str, wake_up: Callable[[], None]) -> None:
+    """Call ``wake_up`` from now on whenever this process schedules something in the database ``using``."""
+    _subscribers.add((using, wake_up))
 
 
-def unsubscribe(using: str, ring: Callable[[], None]) -> None:
+def unsubscribe(using: str, wake_up: Callable[[], None]) -> None:
     """Stop what ``subscribe`` has started."""
-    _subscribers.discard((using, ring))
+    _subscribers.discard((using, wake_up))
 
 
 def send(using: str) -> None:
     """Wake the executors of this process and, where the database can tell them, of all others."""
     try:
-        for subscribed, ring in tuple(_subscribers):
+        for subscribed, wake_up in tuple(_subscribers):
             if subscribed == using:
-                ring()
+                wake_up()
         database_for(using).send_wakeup()
     except Exception as error:
         warn("A wake-up could not be sent; executors will find the work by polling: %s", error, error=error)

@@ -66,12 +66,13 @@ def run_child(options: ChildOptions, supervisor: Connection, running_ids: Mutabl
     show_log(options.verbosity)
     with StopSignals() as signals:
         requests = _StopRequests(supervisor, signals)
+        recorder = FlightRecorder(running_ids)
         executor = Executor(
             using=options.using,
             concurrency=options.concurrency,
             queues=options.queues,
             until=Until[options.until],
-            flight_recorder=FlightRecorder(running_ids),
+            flight_recorder=recorder,
         )
         start_executor(executor, requests)
         _send(supervisor, Message.STARTED, executor.name)
@@ -79,7 +80,7 @@ def run_child(options: ChildOptions, supervisor: Connection, running_ids: Mutabl
 
         def ask_for_replacement() -> None:
             nonlocal has_asked
-            if not has_asked and (reason := _limit_reached(options, executor.bodies)):
+            if not has_asked and (reason := _limit_reached(options, recorder.bodies)):
                 has_asked = True
                 _send(supervisor, Message.REPLACE_ME, reason)
 

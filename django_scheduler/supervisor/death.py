@@ -1,13 +1,13 @@
-"""The record of what a dead process leaves behind.
+"""Record what a process that has died leaves behind.
 
 Its actions are recorded as lost, and the row of its executor is removed, as ``executor/recovery.py`` does it: the
 supervisor only does so at once.
 
-Its mutations have vanished with their transactions, and whoever comes first claims them again. But one of those whose
+Its mutations have vanished with their transactions, and the next executor claims them again. But one of those whose
 bodies were running may have killed the process, and would kill the next one too. So the row of each of them counts the
 processes that died in its body, which outlives this supervisor as well; and a mutation fails in whose body three
-have died. Which one, where several were running? One that runs for long may be in its body each time, and be innocent.
-So a mutation is blamed only if its count is higher than those of all others that were running this time. Until then
+have died. Which one, where several were running? One that runs for long may be in its body each time, and not be the
+cause. So a mutation fails only if its count is higher than those of all others that were running this time. Until then
 they are due again at random times, later each time, and run at the same time less and less.
 
 Another executor may execute the row before it is counted. Then the count waits for its lock, and finds either that the
@@ -24,7 +24,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django_scheduler.databases import Database
 from django_scheduler.executor import recover_lost_actions
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
-from django_scheduler.record import COUNT_CRASH, FAIL_CRASHED, End, announce_failure_of_another
+from django_scheduler.record import End, announce_failure_of_another, transitions
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait, backoff
 
@@ -52,14 +52,8 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
             return
         except (DatabaseError, InterfaceError) as error:
             wait = waits.next()
-            log(
-                logging.WARNING,
-                "What the dead executor %s has left behind could not be recorded yet, trying again in %.1f s: %s",
-                executor_name,
-                wait,
-                error,
-                executor=executor_name,
-            )
+            message = "What the dead executor %s has left behind could not be recorded yet, trying again in %.1f s: %s"
+            log(logging.WARNING, message, executor_name, wait, error, executor=executor_name)
         finally:
             connections.close_all()
         time.sleep(wait)
@@ -68,24 +62,20 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
 def _count_crash(database: Database, function_id: int, executor_name: str, end: str) -> int:
     """Count this process, and return how many have died in the body; 0 if it is no pending mutation."""
     while True:
-        row = _pending(database, function_id)
+        rows = ScheduledFunction.objects.using(database.using).filter(pk=function_id, state=State.PENDING)
+        row = rows.only("crashes", "attempts").first()
         if row is None:
             return 0
         count = row.crashes + 1
         changes = {
             "crashes": count,
             "attempts": row.attempts + 1,
-            # The first time it is mostly innocent: somebody has killed the process.
+            # The first time it is mostly not the cause: the process was killed from outside.
             "due_time": backoff(count) if count > 1 else timedelta(0),
             "error": _error(executor_name, end, count),
         }
-        if COUNT_CRASH.apply(database, function_id, changes, seen={"crashes": row.crashes}):
+        if transitions.COUNT_CRASH.apply(database, function_id, changes, seen={"crashes": row.crashes}):
             return count
-
-
-def _pending(database: Database, function_id: int) -> ScheduledFunction | None:
-    rows = ScheduledFunction.objects.using(database.using)
-    return rows.filter(pk=function_id, state=State.PENDING).only("crashes", "attempts").first()
 
 
 def _culprit(crashes: dict[int, int]) -> int | None:
@@ -100,18 +90,18 @@ def _fail(database: Database, function_id: int, count: int, executor_name: str, 
         "error": f"{_error(executor_name, end, count)} It is not run again: find out how its body ends a process.",
         "executor": executor_name,
     }
-    if FAIL_CRASHED.apply(database, function_id, changes, seen={"crashes": count}):
+    if transitions.FAIL_CRASHED.apply(database, function_id, changes, seen={"crashes": count}):
         rows = ScheduledFunction.objects.using(database.using)
         name, attempt = rows.values_list("name", "attempts").get(pk=function_id)
         crashed = End(
             function_id=function_id,
             name=name,
-            kind=Kind.MUTATION,
+            kind=Kind.MUTATION.value,
             attempt=attempt,
             executor=executor_name,
             using=database.using,
-            state=State.FAILED,
-            failure=Failure.CRASHED,
+            state=State.FAILED.value,
+            failure=Failure.CRASHED.value,
         )
         reason = f"{count} processes have died while they executed it, the last one by {end}"
         announce_failure_of_another(crashed, reason=reason)

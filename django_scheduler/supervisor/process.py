@@ -40,7 +40,7 @@ class ChildProcess:
 
     @property
     def waitables(self) -> list[Connection | int]:
-        """What becomes readable when it sends a message or ends, for ``multiprocessing.connection.wait``."""
+        """Return what becomes readable when it sends a message or ends, for ``multiprocessing.connection.wait``."""
         return [self._process.sentinel, *([self._pipe] if self._is_pipe_open else [])]
 
     def receive(self) -> None:
@@ -79,7 +79,7 @@ class ChildProcess:
 
     @property
     def age(self) -> float:
-        """How long ago it was started, in seconds."""
+        """Return how long ago it was started, in seconds."""
         return time.monotonic() - self._started_at
 
     @property
@@ -88,7 +88,7 @@ class ChildProcess:
 
     @property
     def running_ids(self) -> list[int]:
-        """The functions whose bodies are running, or were when it ended."""
+        """Return the ids of the functions whose bodies are running, or were when it ended."""
         return sorted({function_id for function_id in self._running_ids if function_id})
 
     @property
@@ -98,7 +98,7 @@ class ChildProcess:
 
     @property
     def end(self) -> str:
-        """How it ended, in words: the name of the signal, or the exit code."""
+        """Return how it ended, in words: the name of the signal, or the exit code."""
         code = self._process.exitcode or 0
         if code >= 0:
             return f"exit code {code}"

@@ -26,7 +26,8 @@ class StopSignals:
         self._before: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._receive) for number in REQUESTS}
-            _unblock()
+            if hasattr(signal, "pthread_sigmask"):
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -36,7 +37,9 @@ class StopSignals:
         self._waker.close()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.count += REQUESTS[signal.Signals(number)]
+        # Another signal may arrive within any call: with one between reading the count and writing it, that is lost.
+        requests = REQUESTS[signal.Signals(number)]
+        self.count += requests
         self._waker.send_bytes(b"!")
 
 
@@ -54,8 +57,3 @@ def blocked_in_child() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _unblock() -> None:
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)

@@ -1,8 +1,8 @@
-"""The supervisor: as many child processes as asked for execute, whatever happens to one, until it is told to stop.
+"""The supervisor: it keeps as many child processes executing as were asked for, until it is told to stop.
 
-A Python process uses about one core, so whoever needs more of them needs several processes. And a process may die:
-a body that crashes takes all threads with it, and its function, whose transaction vanishes, is due again at once.
-Somebody has to survive who starts another process, and counts. So a single process has a supervisor too.
+A Python process uses about one core, so to use more of them takes several processes. And a process may die: a body that
+crashes ends all of its threads, and its function, whose transaction vanishes, is due again at once. A process that
+survives has to start another one, and to count. So a single process has a supervisor too.
 
 The supervisor executes nothing, and holds no connection while nothing dies.
 
@@ -15,7 +15,7 @@ wait, which doubles each time.
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
 from multiprocessing.connection import wait
@@ -73,7 +73,7 @@ class Supervisor:
                 break
             self._wait(signals, INTERVAL if meanwhile else None)
             for slot in self._slots:
-                for process in tuple(slot.processes):
+                for process in slot.processes:
                     self._look_at(process, slot)
             if meanwhile:
                 meanwhile()
@@ -120,13 +120,8 @@ class Supervisor:
         had_asked = process.replacement_reason
         process.receive()
         if process.replacement_reason and not had_asked:
-            log(
-                logging.INFO,
-                "Executor %s %s, and is being replaced",
-                process.executor_name,
-                process.replacement_reason,
-                executor=process.executor_name,
-            )
+            name, reason = process.executor_name, process.replacement_reason
+            log(logging.INFO, "Executor %s %s, and is being replaced", name, reason, executor=name)
         if process.has_ended:
             self._remove(process, slot)
 
@@ -177,16 +172,12 @@ class Slot:
         self._is_closed = False
 
     @property
-    def processes(self) -> Iterator[ChildProcess]:
-        yield from self._ending
-        if self._current:
-            yield self._current
-        if self._replacement:
-            yield self._replacement
+    def processes(self) -> list[ChildProcess]:
+        return [process for process in (*self._ending, self._current, self._replacement) if process]
 
     @property
     def seconds_until_start(self) -> float | None:
-        """How long it is until another process has to be started; ``None`` where none has to."""
+        """Return how long it is until another process has to be started; ``None`` where none has to."""
         if self._is_closed or self._replacement or (self._current and not self._current.replacement_reason):
             return None
         return max(0.0, self._not_before - time.monotonic())

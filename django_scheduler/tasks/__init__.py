@@ -44,8 +44,8 @@ def register() -> None:
     from django_scheduler.tasks.function import find_function
     from django_scheduler.tasks.result import announce_end
 
-    # Asked only for a name that is none of a registered function. A task that is pending is executed even if its backend
-    # is gone from the setting.
+    # Asked only for a name that no registered function has. A task that is pending is executed even if its backend is
+    # gone from the setting.
     registry.use_source(find_function)
     if any(map(_is_ours, settings.TASKS.values())):
         function_finished.connect(announce_end)

@@ -19,15 +19,7 @@ from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.scheduling import LARGEST_ID, Scheduler
 from django_scheduler.tasks.function import function_of
 from django_scheduler.tasks.result import announce, result_of
-from django_scheduler.tasks.task import (
-    LONGEST_NAME,
-    AnyTask,
-    SchedulerTask,
-    as_plain,
-    find_task,
-    kind_named,
-    with_values,
-)
+from django_scheduler.tasks.task import LONGEST_NAME, AnyTask, SchedulerTask, as_plain, find_task, with_values
 
 OPTIONS = ("kind", "database")
 
@@ -47,7 +39,7 @@ class SchedulerBackend(BaseTaskBackend):
 
     @property
     def using(self) -> str:
-        """The alias of the database that tasks are scheduled in outside of scheduled functions."""
+        """Return the alias of the database that tasks are scheduled in outside of scheduled functions."""
         return str(self.options.get("database") or router.db_for_write(ScheduledFunction))
 
     def kind_of(self, task: AnyTask) -> Kind:
@@ -55,7 +47,10 @@ class SchedulerBackend(BaseTaskBackend):
 
         Raises ``InvalidTask`` if it names no kind.
         """
-        return kind_named(getattr(task, "kind", None) or self.options.get("kind", Kind.ACTION))
+        kind = getattr(task, "kind", None) or self.options.get("kind", Kind.ACTION)
+        if kind not in Kind.values:
+            raise InvalidTask(f"kind must be {' or '.join(map(repr, Kind.values))}, not {kind!r}.")
+        return Kind(kind)
 
     def validate_task(self, task: AnyTask) -> None:
         super().validate_task(task)
@@ -131,7 +126,7 @@ class SchedulerBackend(BaseTaskBackend):
 
     @property
     def _writing_to(self) -> str:
-        """The alias of the database to schedule in: within a function its own, as for any function."""
+        """Return the alias of the database to schedule in: within a function its own, as for any function."""
         running = ctx.running
         return running.using if running and "database" not in self.options else self.using
 

@@ -1,4 +1,4 @@
-"""A task as a function: what an executor executes where the name on record is the dotted name of a task.
+"""A task is executed as a function, where the name on record is the dotted name of a task.
 
 Tasks are not registered; they are found by their names (``task.py``). What cannot be found, or is no task any more, is
 ``missing``.
@@ -54,23 +54,18 @@ def function_of(task: AnyTask, kind: Kind) -> TaskFunction:
 
 
 class TaskFunction(Function[..., Any]):
-    """A task that is scheduled as a function, whose arguments hold the task's own, by position and by name."""
+    """Is a task that is scheduled as a function, whose arguments hold the task's own, by position and by name."""
 
     def __init__(self, task: AnyTask, kind: Kind) -> None:
         self.task = task
         super().__init__(
-            _body_of(task, kind),
-            kind=kind,
-            public=False,
-            name=None,
-            queue=task.queue_name,
-            priority=task.priority,
+            _body_of(task, kind), kind=kind, public=False, name=None, queue=task.queue_name, priority=task.priority
         )
         update_wrapper(self, task.func, updated=())
 
     @cached_property
     def name(self) -> str:
-        """The task's dotted name."""
+        """Return the task's dotted name."""
         return self.task.module_path
 
     def bind(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> dict[str, object]:
@@ -93,37 +88,25 @@ class TaskFunction(Function[..., Any]):
 
 
 def _body_of(task: AnyTask, kind: Kind) -> Callable[..., Any]:
-    if not iscoroutinefunction(task.func):
-        return _body(task)
-    return _async_body(task) if kind is Kind.ACTION else _refusing_body(task)
+    def run(ctx: Context, *, args: list[Any], kwargs: dict[str, Any], backend: str, run_after: Any = None) -> Any:
+        context = _start(ctx, task)
+        return _storable(task.func(*context, *args, **kwargs))
 
+    async def arun(
+        ctx: Context, *, args: list[Any], kwargs: dict[str, Any], backend: str, run_after: Any = None
+    ) -> Any:
+        context = await sync_to_async(_start)(ctx, task)
+        return _storable(await task.func(*context, *args, **kwargs))
 
-def _refusing_body(task: AnyTask) -> Callable[..., Any]:
     def refuse(ctx: Context, *, args: list[Any], kwargs: dict[str, Any], backend: str, run_after: Any = None) -> Any:
         raise InvalidTask(
             f"{task.module_path} is async now, and was enqueued as a mutation, which is a plain function because"
             " Django's transactions are synchronous. Make it a plain function again, and run this again."
         )
 
-    return refuse
-
-
-def _body(task: AnyTask) -> Callable[..., Any]:
-    def run_task(ctx: Context, *, args: list[Any], kwargs: dict[str, Any], backend: str, run_after: Any = None) -> Any:
-        context = _start(ctx, task)
-        return _storable(task.func(*context, *args, **kwargs))
-
-    return run_task
-
-
-def _async_body(task: AnyTask) -> Callable[..., Any]:
-    async def run_task(
-        ctx: Context, *, args: list[Any], kwargs: dict[str, Any], backend: str, run_after: Any = None
-    ) -> Any:
-        context = await sync_to_async(_start)(ctx, task)
-        return _storable(await task.func(*context, *args, **kwargs))
-
-    return run_task
+    if not iscoroutinefunction(task.func):
+        return run
+    return arun if kind is Kind.ACTION else refuse
 
 
 def _start(ctx: Context, task: AnyTask) -> list[TaskContext[..., Any]]:

@@ -1,4 +1,4 @@
-"""What becomes of a task, in Django's words: its result, and the signals that announce it.
+"""The result of a task says in Django's words what became of it, and signals announce it.
 
 ====================  =================  ==========================================================
 on record             for Django

@@ -1,4 +1,4 @@
-"""Tasks: what ``@task`` makes where its backend is ours, how a task is found by its name, and what it may be given."""
+"""``@task`` makes these tasks where its backend is ours; each is found by its name, and takes plain JSON."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from django.tasks import Task
-from django.tasks.exceptions import InvalidTask
 from django.utils.module_loading import import_string
 
-from django_scheduler.models import Kind
 from django_scheduler.telemetry import warn
 
 if TYPE_CHECKING:
@@ -35,16 +33,6 @@ class SchedulerTask(AnyTask):
     """
 
     kind: str | None = None
-
-
-def kind_named(name: object) -> Kind:
-    """Return the kind of that name.
-
-    Raises ``InvalidTask`` if there is none.
-    """
-    if name not in Kind.values:
-        raise InvalidTask(f"kind must be {' or '.join(map(repr, Kind.values))}, not {name!r}.")
-    return Kind(name)
 
 
 def with_values(task: AnyTask, **values: Any) -> AnyTask:

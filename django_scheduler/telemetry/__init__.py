@@ -1,9 +1,10 @@
-"""The log and the tracer: what others may watch, and what cannot fail because of them.
+"""The log and the tracer: others may watch by them what happens, and nothing fails because of them.
 
 * ``log.py`` writes the log.
 * ``tracing.py`` is where a tracer is plugged in.
 """
 
+from django_scheduler.telemetry import tracing
 from django_scheduler.telemetry.log import log_of_crons, log_of_executors, report, show_log, warn
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "log_of_executors",
     "report",
     "show_log",
+    "tracing",
     "warn",
 ]

@@ -7,35 +7,39 @@ documented in ``docs/logging.md`` and do not change.
 import logging
 import traceback
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 logger = logging.getLogger("django_scheduler")
-executors_logger = logging.getLogger("django_scheduler.executor")
-crons_logger = logging.getLogger("django_scheduler.crons")
 
 
-def warn(message: str, *arguments: object, error: BaseException | None = None, **extra: Any) -> None:
-    """Log a warning; never raise, whatever a handler does."""
-    _log(logger, logging.WARNING, message, arguments, error, extra)
-
-
-def report(message: str, *arguments: object, error: BaseException | None = None, **extra: Any) -> None:
-    """Log an error; never raise, whatever a handler does."""
-    _log(logger, logging.ERROR, message, arguments, error, extra)
-
-
-def log_of_executors(
-    level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
+def log(
+    logger: logging.Logger,
+    level: int,
+    message: str,
+    *arguments: object,
+    error: BaseException | None = None,
+    **extra: Any,
 ) -> None:
-    """Log what concerns executors and what they execute; never raise."""
-    _log(executors_logger, level, message, arguments, error, extra)
+    """Log a message, with the traceback of ``error``, and with ``extra`` as attributes; never raise."""
+    try:
+        logger.log(level, message, *arguments, exc_info=error, extra=extra)
+    except (Exception, SystemExit):
+        with suppress(Exception):  # standard error may be closed
+            traceback.print_exc()
 
 
-def log_of_crons(
-    level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
-) -> None:
-    """Log what concerns crons; never raise."""
-    _log(crons_logger, level, message, arguments, error, extra)
+#: Logs a warning.
+warn = partial(log, logger, logging.WARNING)
+
+#: Logs an error.
+report = partial(log, logger, logging.ERROR)
+
+#: Logs, at the level that is given, what concerns executors and what they execute.
+log_of_executors = partial(log, logging.getLogger("django_scheduler.executor"))
+
+#: Logs, at the level that is given, what concerns crons.
+log_of_crons = partial(log, logging.getLogger("django_scheduler.crons"))
 
 
 def show_log(verbosity: int) -> None:
@@ -45,18 +49,3 @@ def show_log(verbosity: int) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
-
-
-def _log(
-    logger: logging.Logger,
-    level: int,
-    message: str,
-    arguments: tuple[object, ...],
-    error: BaseException | None,
-    extra: dict[str, Any],
-) -> None:
-    try:
-        logger.log(level, message, *arguments, exc_info=error, extra=extra)
-    except (Exception, SystemExit):
-        with suppress(Exception):  # standard error may be closed
-            traceback.print_exc()

@@ -26,25 +26,29 @@ class Tracer(Protocol):
         ...
 
 
-_tracer: Tracer | None = None
+#: What traces now: asked before either of the functions below is called.
+tracer: Tracer | None = None
+
+#: What surrounds a call or a body that nobody traces.
+UNTRACED = nullcontext()
 
 
-def use(tracer: Tracer | None) -> None:
+def use(new_tracer: Tracer | None) -> None:
     """Have everything traced by this tracer from now on; ``None``: by none."""
-    global _tracer
-    _tracer = tracer
+    global tracer
+    tracer = new_tracer
 
 
 def scheduling(*, name: str, kind: str, queue: str, number: int) -> AbstractContextManager[str | None]:
     """Surround the scheduling of so many functions; give what is to be stored with them."""
-    if _tracer is None:
-        return nullcontext()
-    return _surviving(partial(_tracer.scheduling, name=name, kind=kind, queue=queue, number=number))
+    assert tracer is not None
+    return _surviving(partial(tracer.scheduling, name=name, kind=kind, queue=queue, number=number))
 
 
 def executing(trace_context: str | None, function: Mapping[str, Any]) -> AbstractContextManager[object]:
     """Surround a body, given what was stored, and the arguments of ``function_started``."""
-    return nullcontext() if _tracer is None else _surviving(partial(_tracer.executing, trace_context, function))
+    assert tracer is not None
+    return _surviving(partial(tracer.executing, trace_context, function))
 
 
 @contextmanager

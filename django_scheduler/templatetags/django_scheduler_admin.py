@@ -3,17 +3,19 @@
 from typing import Any
 
 from django import template
+from django.apps import apps
 from django.utils.formats import number_format
 
-from django_scheduler.admin.readable import visible
-from django_scheduler.admin.times import age, duration, exact, moment
 from django_scheduler.models import State
 
 register = template.Library()
 
-register.simple_tag(moment)
-for function in (age, duration, exact, visible):
-    register.filter(function.__name__, function)
+if apps.is_installed("django.contrib.admin"):  # Django imports this module on sites without the admin too
+    from django_scheduler.admin import age, duration, exact, moment, visible
+
+    register.simple_tag(moment)
+    for function in (age, duration, exact, visible):
+        register.filter(function.__name__, function)
 
 
 @register.inclusion_tag("admin/django_scheduler/includes/state.html")

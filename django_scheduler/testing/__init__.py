@@ -3,8 +3,8 @@
 * ``manual_scheduler.py`` has ``ManualScheduler``, and ``SchedulerTestMixin`` for test cases. (``pytest_plugin.py`` has
   the fixture ``scheduler``.)
 * ``clock.py`` stops time and moves it, also that of freezegun and time-machine.
-* ``transactions.py`` lets transactions begin and commit inside of a ``TestCase``, whose own never commits.
-* ``execution.py`` claims and executes one function, as a worker does.
+* ``execution.py`` claims and executes one function, as a worker does, and lets its transactions commit inside of a
+  ``TestCase``.
 * ``expectation.py`` is what ``assert_scheduled`` looks for.
 """
 

@@ -1,4 +1,4 @@
-"""What ``assert_scheduled`` looks for among the pending functions, and what its message says."""
+"""``assert_scheduled`` looks for an expectation among the pending functions, and its message describes it."""
 
 import inspect
 from collections.abc import Mapping, Sequence

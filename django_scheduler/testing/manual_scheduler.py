@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from django.db import router
@@ -51,9 +50,7 @@ class ManualScheduler:
         self._within.enter_context(clock.standing_still())
         return self
 
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._within.close()
 
     def using(self, alias: str) -> ManualScheduler:
@@ -77,13 +74,7 @@ class ManualScheduler:
         return self._run_until(None, max_runs, raise_failures=raise_failures)
 
     def advance(
-        self,
-        duration: timedelta = timedelta(0),
-        /,
-        *,
-        max_runs: int = 100,
-        raise_failures: bool = True,
-        **units: float,
+        self, duration: timedelta = timedelta(0), /, *, max_runs: int = 100, raise_failures: bool = True, **units: float
     ) -> list[ScheduledFunction]:
         """Let time pass, and execute what becomes due on the way, each at its own time.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum, auto
 from typing import TypeVar
 
 from django.db import DatabaseError, connections, transaction
@@ -17,21 +16,15 @@ from django_scheduler.databases import Database, connection_state, database_for
 from django_scheduler.transactions.watch import TransactionWatch
 
 
-class Stage(Enum):
-    """How far an attempt has come."""
-
-    BODY = auto()
-    COMMIT = auto()
-    COMMITTED = auto()
-
-
 class Attempt:
     """One attempt to run a mutation in a transaction of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._watch = TransactionWatch(database)
-        self._stage = Stage.BODY
+        self._body_has_ended = False
+        #: So that what is raised from now on comes from a hook of ``on_commit``.
+        self.has_committed = False
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -41,24 +34,19 @@ class Attempt:
             transaction.on_commit(self._note_commit, using=self._database.using)
             with self._watch:
                 yield
-            self._stage = Stage.COMMIT
+            self._body_has_ended = True
 
     def may_be_repeated(self, error: BaseException) -> bool:
         """Return whether the attempt that ``error`` ended has left nothing behind, and another one may succeed.
 
         It is asked only while the attempt has not committed.
         """
-        if self._stage is Stage.COMMIT:
+        if self._body_has_ended:
             return self._database.is_conflict(error)
         return self._watch.is_transient(error)
 
-    @property
-    def has_committed(self) -> bool:
-        """Return whether it has committed, so that what is raised from now on comes from a hook of ``on_commit``."""
-        return self._stage is Stage.COMMITTED
-
     def _note_commit(self) -> None:
-        self._stage = Stage.COMMITTED
+        self.has_committed = True
 
 
 T = TypeVar("T")

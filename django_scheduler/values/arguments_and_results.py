@@ -1,12 +1,13 @@
-"""Arguments and results as JSON text, and back: what the columns ``args`` and ``result`` hold.
+"""Arguments and results become JSON text, which the columns ``args`` and ``result`` hold, and are restored from it.
 
-Arguments are one object, parameter name -> encoded value. One that cannot be stored is an error for whoever
-schedules. A result is any JSON, and can always be stored: if need be, as its ``repr``.
+Arguments are one object, parameter name -> encoded value. One that cannot be stored is an error where the
+function is scheduled. A result is any JSON, and can always be stored: if need be, as its ``repr``.
 """
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from types import NoneType
+from typing import Any, TypeGuard
 
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.values.codec import decode, encode
@@ -17,6 +18,9 @@ ONE_MEBIBYTE = 2**20
 
 #: How the text of a result begins that could not be stored as it was.
 REPR = '{"$repr":'
+
+#: The types of nearly all arguments. They come back as they are stored, and mostly are stored as they are.
+STORED_AS_THEY_ARE = frozenset({str, int, bool, NoneType})
 
 
 def dump_arguments(function_name: str, arguments: Mapping[str, object]) -> str:
@@ -30,10 +34,10 @@ def dump_arguments(function_name: str, arguments: Mapping[str, object]) -> str:
     """
     encoded: dict[str, JSONValue] = {}
     for name, value in arguments.items():
-        if not is_plain_text(name):
+        if not (name.isprintable() or is_plain_text(name)):
             raise InvalidArguments(f"{function_name}: {name!a} cannot be stored as the name of an argument")
         try:
-            encoded[name] = encode(value, depth=1)
+            encoded[name] = value if _is_stored_as_it_is(value) else encode(value, depth=1)
         except ValueProblem as problem:
             raise _invalid(function_name, name, problem) from problem
     return to_json(encoded)
@@ -59,7 +63,7 @@ def load_arguments(function_name: str, text_or_object: str | dict[str, Any]) -> 
     arguments: dict[str, object] = {}
     for name, value in stored.items():
         try:
-            arguments[name] = decode(value)
+            arguments[name] = value if type(value) in STORED_AS_THEY_ARE else decode(value)
         except ValueProblem as problem:
             raise _invalid(function_name, name, problem) from problem
     return arguments
@@ -99,6 +103,13 @@ def load_result(text_or_json: JSONValue) -> object:
     except RecursionError as error:
         raise ValueProblem("nested too deeply") from error
     return decode(stored)
+
+
+def _is_stored_as_it_is(value: object) -> TypeGuard[JSONValue]:
+    """Return whether ``encode`` would leave a value unchanged, found out without a look at all that it knows."""
+    if isinstance(value, str):
+        return type(value) is str and value.isprintable()  # so it has no NUL, and no half of a surrogate pair
+    return value is None or type(value) is bool or (type(value) is int and -(2**63) <= value < 2**63)
 
 
 def _invalid(function_name: str, name: str, problem: ValueProblem) -> InvalidArguments:

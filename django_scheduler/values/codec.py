@@ -1,4 +1,4 @@
-"""Encode any value, and decode it: which function does so for which type and tag, and the recursion through them."""
+"""Encode any value, and decode it: tables say which function does so for which type and tag."""
 
 from base64 import b64decode
 from collections.abc import Callable

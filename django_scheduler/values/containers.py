@@ -1,4 +1,4 @@
-"""Lists, tuples, sets and dicts: values that hold other values.
+"""Lists, tuples, sets and dicts, which hold other values, are encoded and decoded.
 
 ``encode`` and ``decode`` are handed in and convert what is inside. ``depth`` is how many arrays and objects
 lie around a value in its encoded form. What ``convert_...`` converts may raise a ``ValueProblem``; they add where

@@ -1,4 +1,4 @@
-"""Enum members, dataclass instances and model instances: values whose class is stored by its name.
+"""Members of enums, instances of dataclasses and of models are encoded with the name of their class, and decoded.
 
 * An enum's member is stored by its own name: what its value means can change with the code, its name says it.
 * A dataclass instance is stored by its fields, and rebuilt through its constructor.

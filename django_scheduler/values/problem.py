@@ -1,4 +1,4 @@
-"""What a message says of a value: a short ``repr``, and why the value cannot be stored or restored."""
+"""A message says of a value what its short ``repr`` is, and why it cannot be stored or restored."""
 
 import reprlib
 from collections import deque
@@ -53,7 +53,7 @@ class _ShortRepr(reprlib.Repr):
 
 
 class ValueProblem(InvalidArguments):
-    """A value cannot be stored or restored: the ``reason``, and the ``path`` to it, such as ``[3].price``.
+    """Says why a value cannot be stored or restored: the ``reason``, and the ``path`` to it, such as ``[3].price``.
 
     It is raised where the value is, and what contains the value puts its own step in front of the path. So
     nothing is spent on paths as long as all goes well.

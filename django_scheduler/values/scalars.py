@@ -1,4 +1,4 @@
-"""Values that hold no others: numbers, text, bytes, UUIDs, dates, times and durations; and JSON as text.
+"""Values that hold no others are encoded and decoded: numbers, text, bytes, UUIDs, dates, times and durations.
 
 What every database's JSON keeps as it is stays plain. The rest is written as text, under a tag.
 
@@ -121,8 +121,7 @@ def decode_timedelta(content: JSONValue) -> timedelta:
     match content:
         case [int(days), int(seconds), int(microseconds)]:
             return timedelta(days, seconds, microseconds)
-        case _:
-            raise malformed(content)
+    raise malformed(content)
 
 
 def _with_zone(value: Moment, write: Callable[[Moment], str]) -> JSONValue:
@@ -149,8 +148,7 @@ def _from_zone(content: JSONValue, read: Callable[[str], Moment]) -> Moment:
             return read(local).replace(tzinfo=timezone(timedelta(seconds=offset)), fold=fold)
         case [str(local), None, int(fold)]:
             return read(local).replace(fold=fold)
-        case _:
-            raise malformed(content)
+    raise malformed(content)
 
 
 def text(content: JSONValue) -> str:

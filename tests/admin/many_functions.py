@@ -10,7 +10,7 @@ TABLE = "django_scheduler_scheduledfunction"
 # Nine of ten have finished, over seven days; the others are pending, over the next thirty. One in fifty has failed.
 LOAD = f"""
     INSERT INTO {TABLE} (name, kind, args, state, queue, priority, scheduled_time, due_time, creation_time,
-        started_time, completed_time, attempts, result, failure, error, traceback, parent_id, worker)
+        started_time, completed_time, attempts, result, failure, error, traceback, parent_id, executor)
     SELECT 'shop:function_' || n %% 20, CASE n %% 3 WHEN 0 THEN 'action' ELSE 'mutation' END,
         jsonb_build_object('order_id', n, 'customer', 'customer' || n %% 1000 || '@shop.example'),
         state, CASE n %% 4 WHEN 0 THEN 'email' ELSE 'default' END, 0, due, due, due - interval '10 s',

@@ -115,11 +115,10 @@ def test_blocks_are_restored_as_if_nothing_had_happened(transactional_db):
         raise ValueError("refused")
 
     with transaction.atomic():
-        blocks = connection_state.Blocks.of(connection)
-        with connection.execute_wrapper(refuse):
-            with pytest.raises(ValueError, match="refused"), transaction.atomic():
-                Entry.objects.create(label="refused")
-        blocks.restore(connection)
+        savepoints = connection_state.savepoints(connection)
+        with connection.execute_wrapper(refuse), pytest.raises(ValueError, match="refused"), transaction.atomic():
+            Entry.objects.create(label="refused")
+        connection_state.restore_savepoints(connection, savepoints)
         Entry.objects.create(label="written")
     assert Entry.objects.get().label == "written"
 

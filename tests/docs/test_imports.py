@@ -52,7 +52,7 @@ def imported_part(module: str, name: str) -> str:
     """Tell the part that ``from module import name`` means; empty for what belongs to the package as a whole."""
     if module != "django_scheduler":
         return part_of(module)
-    home = django_scheduler._HOMES.get(name, name)
+    home = django_scheduler._HOMES.get(name, "functions") if name in django_scheduler.__all__ else name
     return home.split(".")[0] if home.split(".")[0] in HEIGHT else ""
 
 
@@ -87,7 +87,7 @@ def test_modules_do_not_import_each_other_in_a_circle():
             for imported, name, for_annotations in imports(module)
             if not is_ctx_in_an_annotation(name, for_annotations)
         }
-        graph[module] = {each for each in wanted if part_of(each) == part_of(module)}
+        graph[module] = {each for each in wanted - {module} if part_of(each) == part_of(module)}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

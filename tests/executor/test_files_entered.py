@@ -1,38 +1,41 @@
-"""Who follows a function from its call to its end has few files to read. ``-s`` shows them."""
+"""Who follows a function from its call to its commit has few files to read."""
 
 import pytest
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import ScheduledFunction, State
-from tests.support.files_entered import files_entered
+from tests.support.files_entered import files_entered, files_entered_by_threads
 from tests.support.in_process import executing
 from tests.support.waiting import wait_until
 
 
 @mutation
-def do_nothing(ctx: Context, *, number: int) -> None: ...
+def do_nothing_and_be_followed(ctx: Context, *, number: int) -> None: ...
+
+
+def schedule(number):
+    function_id = ctx.scheduler.run_after(0, do_nothing_and_be_followed, number=number)
+    return ScheduledFunction.objects.filter(pk=function_id, state=State.SUCCESS)
 
 
 @pytest.mark.django_db
 def test_scheduling_a_function_enters_at_most_ten_files():
-    ctx.scheduler.run_after(0, do_nothing, number=0)
+    schedule(number=0)  # what happens once in a process does not count
+    scheduler = ctx.scheduler
 
     with files_entered() as files:
-        ctx.scheduler.run_after(0, do_nothing, number=1)
+        scheduler.run_after(0, do_nothing_and_be_followed, number=1)
 
-    print(f"run_after: {len(files)}", *sorted(files), sep="\n  ")
-    assert len(files) <= 10
+    assert len(files) <= 10, sorted(files)
 
 
 def test_executing_a_mutation_from_its_wake_up_to_its_commit_enters_at_most_twenty_files(transactional_db):
-    with executing(concurrency=1):  # it has begun before, so what happens once does not count
-        pass
+    with (
+        files_entered_by_threads("django_scheduler worker", since="due_lanes", until="after_commit") as entered,
+        executing(concurrency=1),
+    ):
+        wait_until(schedule(number=0).exists, "one has succeeded, for which the session was set up")
+        entered.begin()
+        wait_until(schedule(number=1).exists, "another one has succeeded")
 
-    with files_entered("django_scheduler worker") as files, executing(concurrency=1):
-        files.clear()
-        function_id = ctx.scheduler.run_after(0, do_nothing, number=1)
-        succeeded = ScheduledFunction.objects.filter(pk=function_id, state=State.SUCCESS)
-        wait_until(succeeded.exists, "it succeeded")
-
-    print(f"a mutation: {len(files)}", *sorted(files), sep="\n  ")
-    assert len(files) <= 20
+    assert len(entered.files) <= 20, sorted(entered.files)

@@ -12,32 +12,59 @@ import django_scheduler
 PACKAGE = Path(django_scheduler.__file__).parent
 
 
-@contextmanager
-def files_entered(thread_name: str | None = None) -> Iterator[set[str]]:
-    """Collect the files of the package whose functions are called within, by their paths in it.
+class FilesEntered:
+    """Collects files, by their paths in the package, from ``begin`` on.
 
-    In this thread, or in threads that begin within and whose name begins with ``thread_name``. Modules that are imported
-    within do not count.
+    ``since``, ``until``: names of functions. A call of the first begins anew, and a call of the second ends it.
     """
-    entered: set[str] = set()
+
+    def __init__(self, since: str | None = None, until: str | None = None) -> None:
+        self.files: set[str] = set()
+        self._since = since
+        self._until = until
+        self._collects = False
+
+    def begin(self) -> None:
+        """Collect from now on."""
+        self.files.clear()
+        self._collects = True
+
+    def note(self, frame: FrameType, event: str, argument: object) -> None:
+        """Do what a profile function does; the import of a module does not count."""
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.is_relative_to(PACKAGE):
+            self._collects &= frame.f_code.co_name != self._until
+            if frame.f_code.co_name == self._since:
+                self.files.clear()
+            if self._collects and frame.f_code.co_name != "<module>":
+                self.files.add(path.relative_to(PACKAGE).as_posix())
+
+
+@contextmanager
+def files_entered() -> Iterator[set[str]]:
+    """Collect the files that are entered within, by this thread."""
+    entered = FilesEntered()
+    entered.begin()
+    sys.setprofile(entered.note)
+    try:
+        yield entered.files
+    finally:
+        sys.setprofile(None)
+
+
+@contextmanager
+def files_entered_by_threads(name: str, *, since: str, until: str) -> Iterator[FilesEntered]:
+    """Collect the files that are entered by threads of that name which begin within, once ``begin`` has been called."""
+    entered = FilesEntered(since, until)
 
     def note(frame: FrameType, event: str, argument: object) -> None:
-        path = Path(frame.f_code.co_filename)
-        if event == "call" and frame.f_code.co_name != "<module>" and path.is_relative_to(PACKAGE):
-            entered.add(path.relative_to(PACKAGE).as_posix())
-
-    def note_in_thread(frame: FrameType, event: str, argument: object) -> None:
         # Not current_thread(), which makes a thread up where there is none yet.
         thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
-        if thread is not None and thread.name.startswith(thread_name):
-            note(frame, event, argument)
+        if thread is not None and thread.name.startswith(name):
+            entered.note(frame, event, argument)
 
-    if thread_name is None:
-        sys.setprofile(note)
-    else:
-        threading.setprofile(note_in_thread)
+    threading.setprofile(note)
     try:
         yield entered
     finally:
-        sys.setprofile(None)
         threading.setprofile(None)

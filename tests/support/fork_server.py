@@ -94,6 +94,7 @@ class Server:
         while True:
             for key, _ in selector.select():
                 if key.data is None:
+                    self._end_all()
                     return
                 key.data()
 
@@ -114,6 +115,11 @@ class Server:
         except OSError:  # who asked has been killed; nobody wants to know of the end either
             connection.close()
         self._waiting[process_id] = connection
+
+    def _end_all(self) -> None:
+        """End what the tests have left, as when they are interrupted."""
+        for process_id in self._waiting:
+            os.kill(process_id, signal.SIGKILL)
 
     def _tell_who_has_ended(self) -> None:
         self._wakeup.recv(4096)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from django_scheduler.databases import database_for
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.grouping import GroupSizes, LoneNames
+from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.worker import Worker
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
@@ -45,8 +45,7 @@ def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
         stopping=stopping,
         executor_name="the worker of a test",
         executing_ids=executing_ids,
-        group_sizes=GroupSizes(),
-        lone_names=LoneNames(),
+        experience=Experience(),
     )
     thread = threading.Thread(target=worker.run, name=WORKER, daemon=True)
     wakeup.subscribe("default", poller.wake_up)

@@ -1,4 +1,4 @@
-"""Spans: one for each call that schedules and one for each body that is executed, linked through the stored row.
+"""Each call that schedules and each body that is executed has a span; the two are linked through the stored row.
 
 They are linked, and not parent and child, because a function may be executed a week after it was scheduled, and a trace
 that lasts for a week is of no use.
@@ -11,14 +11,14 @@ from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from django_scheduler import __version__
 
 
 class OpenTelemetryTracer:
-    """Makes a span for each call that schedules and for each body. ``provider``: default: that of the process."""
+    """Makes a span for each call that schedules and for each body. The default ``provider`` is that of the process."""
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
         self._tracer = trace.get_tracer("django_scheduler", __version__, tracer_provider=provider)
@@ -64,7 +64,8 @@ class OpenTelemetryTracer:
             try:
                 yield
             except BaseException as error:  # TimedOut is no Exception
-                _record(span, error)
+                span.record_exception(error)
+                span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
                 raise
 
 
@@ -73,8 +74,3 @@ def _links(trace_context: str | None) -> list[Link]:
         return []
     remote = trace.get_current_span(propagate.extract(json.loads(trace_context), Context())).get_span_context()
     return [Link(remote)] if remote.is_valid else []
-
-
-def _record(span: Span, error: BaseException) -> None:
-    span.record_exception(error)
-    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))

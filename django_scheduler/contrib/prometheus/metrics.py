@@ -1,4 +1,4 @@
-"""Metrics: what is going on in the database, read when it is scraped, and what this process has done, counted.
+"""Metrics say what is going on in the database when it is scraped, and count what this process has done.
 
 Labels are names of functions, queues and states, of which there are few; never ids.
 """
@@ -59,19 +59,12 @@ class Metrics:
             ["function", "kind", "state", "failure"],
             registry=registry,
         )
-        self._duration = Histogram(
-            "django_scheduler_duration_seconds",
-            "How long the last attempt took.",
-            ["function", "kind"],
-            registry=registry,
-            buckets=BUCKETS,
-        )
+        options: Any = {"labelnames": ["function", "kind"], "registry": registry, "buckets": BUCKETS}
+        self._duration = Histogram("django_scheduler_duration_seconds", "How long the last attempt took.", **options)
         self._start_lag = Histogram(
             "django_scheduler_start_lag_seconds",
             "How long a function had been due when its last attempt began.",
-            ["function", "kind"],
-            registry=registry,
-            buckets=BUCKETS,
+            **options,
         )
 
     def count_scheduled(self, *, name: str, kind: str, queue: str, **arguments: Any) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections, transaction
 
 from django_scheduler.databases import connection_state, silence
-from django_scheduler.databases.contract import TABLE, Lane, Sql, is_paused
+from django_scheduler.databases.browsing import Database
+from django_scheduler.databases.contract import TABLE, Lane
 from django_scheduler.databases.postgresql import interruption, listening
 from django_scheduler.databases.postgresql.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
-from django_scheduler.databases.queries import Database
+from django_scheduler.databases.queries import Sql, is_paused
 from django_scheduler.telemetry import warn
 
 CHANNEL = "django_scheduler"
@@ -86,19 +87,18 @@ class PostgreSQL(Database):
         # each lane from where it began skips them: with 100,000 of them 0.1 ms instead of 30.
         due_in = self._seconds_until("head.due_time")
         columns = [[getattr(lane, column) for lane in lanes] for column in ("queue", "priority", "due_time")]
-        with self.connection.cursor() as cursor:
-            cursor.execute(
+        return self._read_lanes(
+            Sql(
                 f"SELECT lane.queue, lane.priority, {due_in.text}, head.due_time, head.id, {is_paused('lane')}"
                 " FROM unnest(%s::text[], %s::int[], %s::timestamptz[]) AS lane (queue, priority, due_time)"
                 f" CROSS JOIN LATERAL (SELECT due_time, id FROM {TABLE} WHERE state = 'pending'"
                 " AND queue = lane.queue AND priority = lane.priority AND due_time >= lane.due_time"
                 " AND id <> ALL(%s::bigint[]) ORDER BY due_time, id LIMIT 1) AS head",
-                [*due_in.params, *columns, list(besides)],
+                *due_in.params,
+                *columns,
+                list(besides),
             )
-            return [
-                Lane(queue, priority, float(due_in_seconds), due_time, first_id, paused)
-                for queue, priority, due_in_seconds, due_time, first_id, paused in cursor.fetchall()
-            ]
+        )
 
     def change_each(
         self, rows: Sequence[Mapping[str, Any]], changes: Mapping[str, Any], *, only_if: Mapping[str, Any]
@@ -187,7 +187,7 @@ class PostgreSQL(Database):
             with connection.cursor() as cursor:
                 if listening.shares_sessions(self.using, connection):
                     self._poll_instead()
-                    wake()  # who sleeps now sleeps for too long
+                    wake()  # workers that sleep now would sleep for too long
                     return
                 cursor.execute("SELECT set_config('application_name', %s, false)", [f"{APPLICATION_NAME} listener"])
                 cursor.execute(f"LISTEN {CHANNEL}")
@@ -200,7 +200,7 @@ class PostgreSQL(Database):
         self._cannot_listen = True
         self.poll_interval = POLL_INTERVAL_WITHOUT_WAKEUPS
         warn(
-            "The database %r is behind a connection pooler that gives nobody a session of his own (PgBouncer in"
+            "The database %r is behind a connection pooler that gives no client a session of its own (PgBouncer in"
             " transaction mode), so wake-ups of other processes cannot be heard. The executor looks every %g seconds"
             " instead. To be prompt, connect it to the server itself, or to a pool in session mode.",
             self.using,
@@ -250,9 +250,6 @@ class PostgreSQL(Database):
         return state == "57P01" or (state == "57014" and "statement timeout" not in str(error))
 
     def _is_passing(self, error: BaseException) -> bool:
+        # A cancel may have meant another function of this session. The site's own statement_timeout would be met again.
         state = sqlstate(error) or ""
-        if state == "57014":
-            # A cancel may have meant another function of this session. The site's own statement_timeout has
-            # no state of its own, and would be met again.
-            return "statement timeout" not in str(error)
-        return state == "55P03" or state.startswith("53")  # lock not available, insufficient resources
+        return self.is_interruption(error) or state == "55P03" or state.startswith("53")  # lock, or lack of resources

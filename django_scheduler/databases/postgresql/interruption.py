@@ -13,10 +13,10 @@ has locked the row of another one by itself is taken for its executor, is rolled
   its session is ended.
 * The interrupted transaction has vanished, and its row is pending again: another executor may claim it before us.
   Then that one is interrupted. Should the first one, recording its retry, come before us, the row is just newer.
-* Nobody to interrupt: then we wait as for any lock, with the caller's time limits, and each time for long enough
-  that the database notices a deadlock. Afterwards there may be an executor to interrupt.
+* There is no executor to interrupt: then we wait as for any lock, with the caller's time limits, and each time for long
+  enough that the database notices a deadlock. Afterwards there may be an executor to interrupt.
 
-Where the executors' sessions belong to a role that ours may not see or signal, there never is anybody to interrupt.
+Where the executors' sessions belong to a role that ours may not see or signal, nothing is ever interrupted.
 """
 
 import time
@@ -97,7 +97,7 @@ def _lock_unless_held(using: str, ids: list[int]) -> list[int]:
 
 
 class Interruption:
-    """Interrupts whoever executes the functions whose rows a cancel wants."""
+    """Interrupts the executors of the functions whose rows a cancel wants to lock."""
 
     def __init__(self, using: str) -> None:
         self._using = using
@@ -112,7 +112,7 @@ class Interruption:
         self._began = time.monotonic()
 
     def lock(self, function_id: int) -> None:
-        """Lock the row, and interrupt whoever executes it until that is possible."""
+        """Lock the row, and interrupt the executor that holds it until that is possible."""
         while not self._lock_in_time(function_id):
             pass
 
@@ -134,7 +134,7 @@ class Interruption:
         return True
 
     def _interrupt(self, cursor: Any, function_id: int) -> bool:
-        """Interrupt whoever executes the function, and return whether there was anybody."""
+        """Interrupt the session that executes the function, and return whether there was one."""
         # Within a transaction the activity of all sessions is otherwise what it was when it was first asked for.
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         # The moment between finding a session and signaling it cannot be made to vanish. Were its transaction

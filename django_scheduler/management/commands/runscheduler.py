@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -11,14 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, router
 from django.utils import autoreload
 
-from django_scheduler.executor import (
-    CUT_OFF,
-    Executor,
-    Until,
-    run_or_end_process,
-    run_until_ended,
-    start_executor,
-)
+from django_scheduler.executor import CUT_OFF, Executor, Until, run_or_end_process, run_until_ended, start_executor
 from django_scheduler.management.arguments import at_least_0, known_database, positive, size_of_memory
 from django_scheduler.management.progress import Progress
 from django_scheduler.models import Executor as ExecutorOnRecord
@@ -94,9 +88,7 @@ class Command(BaseCommand):
             help="execute until nothing is pending, also what is due later, then exit",
         )
         until.add_argument(
-            "--reload",
-            action="store_true",
-            help="start again whenever the code changes, for development",
+            "--reload", action="store_true", help="start again whenever the code changes, for development"
         )
 
     def check(self, *args: Any, **kwargs: Any) -> None:
@@ -144,9 +136,7 @@ class Command(BaseCommand):
             _supervise(child_options, processes, progress)
             return
 
-        def make_executor() -> Executor:
-            return Executor(using=using, concurrency=concurrency, queues=queues, until=until)
-
+        make_executor = partial(Executor, using=using, concurrency=concurrency, queues=queues, until=until)
         if reload:
             _execute_and_reload(make_executor, grace)
         else:

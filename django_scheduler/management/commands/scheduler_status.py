@@ -13,7 +13,7 @@ from django.db import DatabaseError, InterfaceError, router
 
 from django_scheduler.management.arguments import at_least_0, known_database
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.status import MOST_COUNTED, ExecutorStatus, Status, status
+from django_scheduler.status import MOST_COUNTED, ExecutorStatus, PauseStatus, QueueStatus, Status, status
 
 
 class Command(BaseCommand):
@@ -89,40 +89,32 @@ def _as_text(now: Status) -> Iterable[str]:
     yield f"running   {_count(now.running)}"
     yield f"finished  {_count(ended.finished)} within the last minute, of which failed: {_count(ended.failed)}"
     yield f"executors {now.living_executors} alive, of {len(now.executors)} on record"
-    if now.queues:
-        yield ""
-        yield from _table(
-            ("queue", "pending", "due", "lag"),
-            [(queue.queue, _count(queue.pending), _count(queue.due), f"{queue.lag:.1f} s") for queue in now.queues],
-        )
-    if now.pauses:
-        yield ""
-        yield from _table(
-            ("paused", "since", "by", "reason"),
-            [
-                (
-                    pause.queue or "everything",
-                    f"{pause.paused_time:%Y-%m-%d %H:%M:%S} UTC",
-                    pause.paused_by,
-                    pause.reason,
-                )
-                for pause in now.pauses
-            ],
-        )
-    if now.executors:
-        yield ""
-        yield from _table(
-            ("executor", "state", "heartbeat", "concurrency", "queues"), [_row(each) for each in now.executors]
-        )
+    yield from _table(("queue", "pending", "due", "lag"), map(_queue, now.queues))
+    yield from _table(("paused", "since", "by", "reason"), map(_pause, now.pauses))
+    yield from _table(("executor", "state", "heartbeat", "concurrency", "queues"), map(_executor, now.executors))
 
 
-def _row(executor: ExecutorStatus) -> tuple[str, ...]:
+def _queue(queue: QueueStatus) -> tuple[str, ...]:
+    return queue.queue, _count(queue.pending), _count(queue.due), f"{queue.lag:.1f} s"
+
+
+def _pause(pause: PauseStatus) -> tuple[str, ...]:
+    since = f"{pause.paused_time:%Y-%m-%d %H:%M:%S} UTC"
+    return pause.queue or "everything", since, pause.paused_by, pause.reason
+
+
+def _executor(executor: ExecutorStatus) -> tuple[str, ...]:
     state = "alive" if executor.is_alive else "stale"
     queues = ", ".join(executor.queues) or "all"
     return executor.name, state, f"{executor.silence:.0f} s ago", str(executor.concurrency), queues
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterable[str]:
+def _table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> Iterable[str]:
+    """Yield an empty line and a table, if it has any lines."""
+    rows = list(lines)
+    if not rows:
+        return
+    yield ""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
