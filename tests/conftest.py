@@ -13,6 +13,7 @@ from hypothesis import settings as hypothesis
 
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Until
+from django_scheduler.scheduling import wakeup
 from tests import leaks
 from tests.support import forked_processes
 from tests.support.emptying import quick_emptying
@@ -46,7 +47,7 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture
-def child_environment(django_db_setup) -> dict[str, str]:
+def child_environment(transactional_db) -> dict[str, str]:
     """The environment in which a process that a test starts finds the tests' settings and the test database.
 
     ``forked_processes.start(["-m", "django", "runscheduler"], child_environment)``. Settings of the
@@ -84,6 +85,19 @@ def execute_due(transactional_db) -> Callable[[], None]:
 
 
 @pytest.fixture
+def rings() -> Iterator[list[None]]:
+    """An entry for each time that executors of this process were woken."""
+    rings: list[None] = []
+
+    def ring() -> None:
+        rings.append(None)
+
+    wakeup.subscribe("default", ring)
+    yield rings
+    wakeup.unsubscribe("default", ring)
+
+
+@pytest.fixture
 def new_gate(tmp_path) -> Iterator[Callable[[], Gate]]:
     """Builds gates, where functions wait for the test, in whatever process they are. They open when it has ended."""
     gates: list[Gate] = []
@@ -98,7 +112,7 @@ def new_gate(tmp_path) -> Iterator[Callable[[], Gate]]:
 
 
 @pytest.fixture
-def gate(new_gate) -> Gate:
+def gate(new_gate: Callable[[], Gate]) -> Gate:
     """A gate, where functions wait for the test."""
     return new_gate()
 

@@ -1,6 +1,7 @@
 """One wake-up per committed transaction, however much it scheduled, and none otherwise."""
 
 import os
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -17,13 +18,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def rings(monkeypatch):
-    """How often the executors of this process were woken."""
-    monkeypatch.setattr(wakeup, "_subscribers", set())
-    rung: list[None] = []
-    ring = lambda: rung.append(None)  # noqa: E731  (a subscriber is a callable of no arguments)
-    wakeup.subscribe("default", ring)
-    return rung
+def subscribe():
+    """Has somebody woken until the end of the test."""
+    with ExitStack() as subscriptions:
+
+        def subscribe(using, ring):
+            wakeup.subscribe(using, ring)
+            subscriptions.callback(wakeup.unsubscribe, using, ring)
+
+        yield subscribe
 
 
 @pytest.fixture
@@ -73,9 +76,9 @@ def test_one_for_a_transaction_and_only_after_the_commit(rings):
     assert len(rings) == 1
 
 
-def test_it_comes_when_everybody_can_see_what_was_scheduled(monkeypatch, rings):
+def test_it_comes_when_everybody_can_see_what_was_scheduled(subscribe):
     seen = []
-    wakeup.subscribe("default", lambda: seen.append(elsewhere(ScheduledFunction.objects.count)))
+    subscribe("default", lambda: seen.append(elsewhere(ScheduledFunction.objects.count)))
     with transaction.atomic():
         schedule_a_lot()
     assert seen == [26]
@@ -133,9 +136,9 @@ def test_one_when_a_savepoint_before_it_was_rolled_back(rings):
     assert len(rings) == 1
 
 
-def test_only_the_executors_of_that_database_are_woken(rings):
+def test_only_the_executors_of_that_database_are_woken(rings, subscribe):
     others: list[None] = []
-    wakeup.subscribe("another", lambda: others.append(None))
+    subscribe("another", lambda: others.append(None))
     ctx.scheduler.run_after(0, write, label="a")
     assert (len(rings), len(others)) == (1, 0)
 
@@ -150,11 +153,11 @@ def test_nobody_is_woken_who_has_unsubscribed(rings):
 
 
 @pytest.mark.parametrize("within_a_transaction", [True, False])
-def test_a_wake_up_that_fails_is_logged_and_changes_nothing(rings, within_a_transaction, caplog):
+def test_a_wake_up_that_fails_is_logged_and_changes_nothing(rings, subscribe, within_a_transaction, caplog):
     def explode():
         raise RuntimeError("the bell is broken")
 
-    wakeup.subscribe("default", explode)
+    subscribe("default", explode)
     if within_a_transaction:
         with transaction.atomic():
             function_id = ctx.scheduler.run_after(0, write, label="a")

@@ -9,8 +9,8 @@ from django.db import connection
 from django.utils import timezone
 from freezegun import freeze_time
 
-from tests.checks import pgbouncer
 from tests.checks.messages import ids, the_message
+from tests.support.pgbouncer import pgbouncer
 
 pytestmark = pytest.mark.django_db
 
@@ -80,10 +80,10 @@ def test_readers_that_wait_for_the_writer_are_a_warning():
 
 
 @pytest.mark.only_on("postgresql")
-@pytest.mark.skipif(pgbouncer.binary() is None, reason="needs pgbouncer")
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 def test_a_pooler_in_transaction_mode_is_a_warning(settings, monkeypatch, mode):
-    with pgbouncer.pgbouncer(connection.connection.info, mode) as port:
+    server = connection.connection.info
+    with pgbouncer(host=server.host, server_port=int(server.port), user=server.user, pool_mode=mode) as port:
         options = {name: value for name, value in connection.settings_dict["OPTIONS"].items() if name != "host"}
         monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
         monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")

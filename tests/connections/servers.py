@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from tests.databases import throwaway_postgresql, version
 from tests.models import Entry
 from tests.support.executor_processes import ExecutorProcess
 from tests.support.forked_processes import run
+from tests.support.pgbouncer import free_port
 from tests.support.waiting import wait_until
 
 ALIAS = "own"
@@ -180,17 +180,3 @@ class OwnDatabase:
             executor.kill_all()
         for model in (ScheduledFunction, Executor, Entry):
             model._default_manager.using(ALIAS).all().delete()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for_port(port: int) -> None:
-    def is_taken() -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_until(is_taken, f"somebody listened on port {port}")

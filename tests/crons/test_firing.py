@@ -19,6 +19,7 @@ from django_scheduler.models import ScheduledFunction, State
 from tests.crons.conftest import NOON
 from tests.crons.functions import tick, tick_and_fail
 from tests.models import Entry
+from tests.support.statements import failing
 
 TEN_MINUTES = timedelta(minutes=10)
 
@@ -300,17 +301,17 @@ def test_a_cron_whose_time_zone_is_gone_is_paused_with_the_reason(clock, fire_du
     assert ScheduledFunction.objects.count() == 1
 
 
-def test_a_slot_that_is_refused_does_not_hide_the_run_that_is_unfinished(clock, fire_due, monkeypatch):
+def test_a_slot_that_is_refused_does_not_hide_the_run_that_is_unfinished(clock, fire_due):
     cron = register()
     fire_due()
 
-    def fail(*args, **kwargs):
-        raise ValueError("it cannot be skipped")
+    def skips(sql, params):
+        return "django_scheduler_cronrun" in sql and params is not None and "skipped" in params
 
     clock.tick(TEN_MINUTES)
-    with monkeypatch.context() as patch:
-        patch.setattr("django_scheduler.crons.firing.skip", fail)
+    with failing(skips, ValueError("it cannot be skipped"), times=1) as failed:
         fire_due()
+    assert failed
     assert CronRun.objects.get(state="refused").slot == NOON + TEN_MINUTES
     clock.tick(TEN_MINUTES)
     fire_due()

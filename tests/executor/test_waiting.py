@@ -67,7 +67,7 @@ def test_idle_executor_executes_hardly_a_statement_but_its_heartbeats(settings, 
     settings.DJANGO_SCHEDULER = {"HEARTBEAT_INTERVAL": timedelta(seconds=0.1)}
     seen = [0, 0]
 
-    def nothing_else_happens_during_ten_heartbeats() -> bool:
+    def nothing_else_happens_during_ten_heartbeats():
         heartbeats, others = tasks.count("heartbeat"), len(tasks) - tasks.count("heartbeat") - tasks.count("recovery")
         if others != seen[1]:
             seen[:] = heartbeats, others

@@ -1,4 +1,4 @@
-"""Fleets for tests: one that only remembers what it was sent, and one of real worker processes.
+"""Fleets for tests: one that only remembers what it was sent, and one of real processes.
 
 The queue of the latter is a directory. A message is a file that a worker takes by renaming it, so it is delivered at
 most once, and is lost when the worker dies: as bad as a fleet can be.

@@ -15,6 +15,7 @@ from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.functions import note, note_and_raise, note_async, write, write_and_raise, write_then_schedule
 from tests.models import Entry
 from tests.support.in_process import record
+from tests.support.statements import failing
 
 
 @pytest.mark.parametrize("function", [write, note, note_async])
@@ -164,16 +165,13 @@ def test_it_may_be_called_by_synchronous_code_that_async_code_waits_for(function
     assert record(function_id).state == State.SUCCESS
 
 
-def test_error_before_anything_has_begun_is_raised(monkeypatch):
-    from django_scheduler.databases import Database
-
+def test_error_before_anything_has_begun_is_raised():
     function_id = ctx.scheduler.run_after(0, write, label="x")
 
-    def fail(*args, **kwargs):
-        raise DatabaseError("not now")
+    def claims(sql, params):
+        return "django_scheduler_scheduledfunction" in sql
 
-    with monkeypatch.context() as patch, pytest.raises(DatabaseError, match="not now"):
-        patch.setattr(Database, "claim_id", fail)
+    with failing(claims, DatabaseError("not now"), times=1), pytest.raises(DatabaseError, match="not now"):
         execute(function_id)
 
     assert execute(function_id)

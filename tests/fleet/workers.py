@@ -1,4 +1,4 @@
-"""Fleets of worker processes that are not ours, and ``runscheduler`` as the one that hands over to them."""
+"""Fleets of processes that execute and are not ours, and ``runscheduler`` as the one that hands over to them."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -8,6 +8,12 @@ from django_scheduler.executor.grouping import MutationGroup
 from django_scheduler.models import ScheduledFunctionId
 from tests.groups import functions
 from tests.support.in_process import execute_with_one_worker
+
+
+@pytest.fixture(autouse=True)
+def _no_interludes() -> Iterator[None]:
+    yield
+    functions.interludes.clear()
 
 
 @pytest.fixture

@@ -39,6 +39,9 @@ enter_in = {queue: mutation(name=f"enter_{queue}", queue=queue)(enter.body) for 
 nothing_in = {queue: mutation(name=f"nothing_{queue}", queue=queue)(nothing.body) for queue in ("left", "right")}
 
 
+enter_under_another_name = mutation(name="enter_under_another_name")(enter.body)
+
+
 @mutation
 def enter_with_hooks(ctx: Context, *, label: str, fails: bool = False) -> None:
     def hook() -> None:

@@ -4,21 +4,21 @@ import itertools
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
 from django_scheduler import ctx
-from django_scheduler.databases import Database, database_for
 from django_scheduler.executor import grouping, worker
 from django_scheduler.executor.grouping import GroupSize
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.scheduling import wakeup
 from tests.groups import functions
 from tests.groups.functions import hooks, starts
 from tests.models import Entry, Line
 from tests.support.in_process import execute_with_one_worker, executing, record
 from tests.support.rivals import in_a_connection_of_its_own
+from tests.support.statements import statements_through
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("backlog")
@@ -198,30 +198,25 @@ def test_nothing_is_grouped_where_a_trigger_waits_for_commit(transactional_db, g
             "CREATE CONSTRAINT TRIGGER watch AFTER INSERT ON tests_entry INITIALLY DEFERRED"
             " FOR EACH ROW EXECUTE FUNCTION watch()"
         )
+    looks: list[str] = []
+
+    def note(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "pg_trigger" in sql:
+            looks.append(sql)
+        return execute(sql, *arguments)
+
     try:
         ids = enter("a", "b")
-        execute_with_one_worker()
+        with statements_through(note):
+            execute_with_one_worker()
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP FUNCTION watch CASCADE")
 
     assert states(ids) == [State.SUCCESS, State.SUCCESS]
     assert groups == []
-
-
-def test_worker_does_not_try_again_and_again_to_group_what_cannot_share_a_transaction(groups, monkeypatch):
-    tries: list[Database] = []
-
-    def may_not_group(database: Database) -> bool:
-        tries.append(database)
-        return False
-
-    monkeypatch.setattr(type(database_for("default")), "may_group", may_not_group)
-
-    execute_with_one_worker()
-
     assert not ScheduledFunction.objects.filter(state=State.PENDING).exists()
-    assert (groups, len(tries)) == ([], 1)
+    assert len(looks) == 1  # it does not try again and again
 
 
 def test_hooks_run_in_order_after_the_commit_and_one_that_raises_changes_nothing(execute_as_group):
@@ -265,14 +260,13 @@ def test_what_a_member_schedules_runs_after_the_commit_as_its_child(execute_as_g
     assert labels() == ["a", "b", "child"]
 
 
-def test_a_group_sends_one_wakeup(execute_as_group, monkeypatch):
+def test_a_group_sends_one_wakeup(execute_as_group, rings):
     ids = [ctx.scheduler.run_after(0, functions.schedule_one) for _ in range(3)]
-    sent: list[str] = []
-    monkeypatch.setattr(wakeup, "send", sent.append)
+    rings.clear()
 
     execute_as_group(ids)
 
-    assert sent == ["default"]
+    assert len(rings) == 1
 
 
 @pytest.mark.parametrize("canceled", ["before", "after"])
@@ -427,9 +421,11 @@ def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(groups, mon
 
 
 def test_function_that_took_long_runs_alone_from_then_on(execute_as_group, groups, monkeypatch):
-    monkeypatch.setattr(grouping, "LONG", 0.1)
-    first = [*enter("a"), ctx.scheduler.run_after(0, functions.sleep, seconds=0.15), *enter("b")]
-    others = [ctx.scheduler.run_after(0, functions.sleep, seconds=0) for _ in range(10)]
+    # Nothing takes long before that group, and everything in it does, whatever else the machine has to do.
+    monkeypatch.setattr(grouping, "LONG", 60.0)
+    functions.interludes["a"] = lambda: monkeypatch.setattr(grouping, "LONG", 0.0)
+    first = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_under_another_name, label="long"), *enter("b")]
+    others = [ctx.scheduler.run_after(0, functions.enter_under_another_name, label="more") for _ in range(10)]
 
     execute_as_group(first + others[:5])  # of eight
 

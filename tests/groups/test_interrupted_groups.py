@@ -1,7 +1,6 @@
 """Groups that are interrupted from outside: canceled, deadlocked, cut off. Each member exactly once all the same."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from django.db import connection, connections, transaction
@@ -21,12 +20,6 @@ from tests.models import Account, Entry
 from tests.support.in_process import execute_with_one_worker, executing, record
 from tests.support.rivals import Deadlock, in_a_connection_of_its_own
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture(autouse=True)
-def _no_interludes() -> Iterator[None]:
-    yield
-    functions.interludes.clear()
 
 
 def enter(*labels: str) -> list[ScheduledFunctionId]:

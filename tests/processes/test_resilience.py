@@ -8,12 +8,14 @@ from django.core.management import call_command
 from django.db import transaction
 
 from django_scheduler import ctx, models
+from django_scheduler.databases import database_for
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
 from tests.support.executor_processes import nothing_left_in_this_process
+from tests.support.statements import failing
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,22 +59,13 @@ def test_async_body_that_asks_to_end_the_process_fails_and_later_async_actions_r
     assert row_of(next_id).state == State.SUCCESS
 
 
-def test_worker_that_breaks_down_works_again(monkeypatch):
-    due_lanes = Poller.due_lanes
-    breakdowns: list[int] = []
-
-    def breaking_once(self, *arguments, **more):
-        if not breakdowns:
-            breakdowns.append(1)
-            raise SystemExit
-        return due_lanes(self, *arguments, **more)
-
-    monkeypatch.setattr(Poller, "due_lanes", breaking_once)
+def test_worker_that_breaks_down_works_again():
     function_id = ctx.scheduler.run_after(0, "tests:write", label="after all")
     executor = Executor(concurrency=1, until=Until.NOTHING_DUE)
-    executor.start()
-    assert executor.wait(timeout=20)
-    assert breakdowns
+    with failing(lambda *statement: is_worker(), SystemExit(), times=1) as failed:
+        executor.start()
+        assert executor.wait(timeout=20)
+    assert failed
     assert row_of(function_id).state == State.SUCCESS
 
 
@@ -100,20 +93,25 @@ def test_waiting_returns_when_its_time_has_passed_and_says_whether_everything_ha
     assert row_of(function_id).state == State.SUCCESS
 
 
-def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_first(settings, monkeypatch):
+def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_first(settings):
     settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(hours=1)}
-    executor = Executor(concurrency=1)
 
-    class Woken(threading.Event):
-        def clear(self):
-            executor.stop()
-            super().clear()
+    class StoppedAfterTheFirstLook(threading.Event):
+        def is_set(self):
+            answer = super().is_set()
+            if not answer:
+                self.set()
+                poller.wake_up()  # which it forgets when it begins to look
+            return answer
 
-    monkeypatch.setattr(executor._poller, "_woken", Woken())
-    monkeypatch.setattr(executor, "_side_tasks", [])  # the listener wakes it too
-    monkeypatch.setattr(executor._crons, "wait_until_started", lambda: None)
-    executor.start()
-    wait_until(lambda: executor.wait(timeout=0.1), "it ended")
+    poller = Poller(
+        database_for("default"),
+        queues=(),
+        until=Until.STOPPED,
+        stopping=StoppedAfterTheFirstLook(),
+        executing_ids=lambda: (),
+    )
+    assert poller.due_lanes() is None
 
 
 def test_executor_ends_while_the_database_keeps_it_waiting(caplog):
@@ -128,6 +126,10 @@ def test_executor_ends_while_the_database_keeps_it_waiting(caplog):
     assert "could not remove its row" in caplog.text
     wait_until(lambda: not locked.exists(), "it left in the end")
     wait_until(lambda: background_calls() == 0, "its background call ended")
+
+
+def is_worker():
+    return threading.current_thread().name.startswith("django_scheduler worker")
 
 
 def first_heartbeat(name):

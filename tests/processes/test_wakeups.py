@@ -1,5 +1,7 @@
 """A function that one process schedules starts in an idle executor of another process, when it is due."""
 
+from functools import partial
+
 import pytest
 from django.db import connection, transaction
 
@@ -15,7 +17,7 @@ def test_idle_executor_starts_what_another_process_schedules(executors):
     for _ in range(7):
         with transaction.atomic():
             function_id = ctx.scheduler.run_after(0, "tests:write", label="prompt")
-        wait_until(lambda function_id=function_id: has_run(function_id), "it ran")
+        wait_until(partial(has_run, function_id), "it ran")
     assert executor.stop() == 0
 
 

@@ -3,13 +3,14 @@
 import ctypes
 import os
 import signal
-import time
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
 from django_scheduler import Context, action, mutation
 from tests.models import Entry
 from tests.support.gates import Gate
+from tests.support.waiting import wait_until
 
 
 def segfault() -> None:
@@ -18,7 +19,7 @@ def segfault() -> None:
 
 def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(60)
+    threading.Event().wait()  # until it is delivered
 
 
 def leave(code: int) -> NoReturn:
@@ -41,11 +42,20 @@ def crash(ctx: Context, *, how: str) -> None:
 
 
 @mutation
-def crash_until_open(ctx: Context, *, gate: str) -> None:
-    """Kills its process until the gate is open."""
+def crash_twice(ctx: Context, *, gate: str) -> None:
+    """Kills its process the first and the second time."""
     Entry.objects.create(label="survived", function_id=ctx.function_id)
-    if not Gate(gate).is_open:
+    if Gate(gate).arrive() < 2:
         kill()
+
+
+@mutation
+def crash_beside(ctx: Context, *, gate: str, number: int) -> None:
+    """Kills its process when so many others are in their bodies at the gate, and at once when that is open."""
+    at_gate = Gate(gate)
+    if not at_gate.is_open:
+        wait_until(lambda: at_gate.process_ids.count(os.getpid()) == number, "the others came to the gate")
+    kill()
 
 
 @action
@@ -58,12 +68,6 @@ def crash_in_an_action(ctx: Context, *, how: str) -> None:
 async def crash_in_a_coroutine(ctx: Context, *, how: str) -> None:
     await Entry.objects.acreate(label=how, function_id=ctx.function_id)
     WAYS[how][0]()
-
-
-@mutation
-def take_long(ctx: Context, *, label: str) -> None:
-    Entry.objects.create(label=label, function_id=ctx.function_id)
-    time.sleep(0.6)
 
 
 _kept: list[bytearray] = []

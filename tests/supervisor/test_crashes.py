@@ -1,10 +1,13 @@
 """A body that kills its process: a mutation is given up after three times, an action after the first."""
 
+import json
+
 import pytest
 
 from django_scheduler import ctx
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.models import Entry
+from tests.processes.functions import write_and_wait
 from tests.supervisor import functions
 from tests.support.waiting import wait_until
 
@@ -54,12 +57,12 @@ def test_action_that_kills_its_process_is_lost_and_not_run_again(supervise, func
 
 
 def test_mutation_that_kills_its_process_twice_and_then_does_not_succeeds(supervise, gate):
-    function_id = ctx.scheduler.run_after(0, functions.crash_until_open, gate=gate.path)
+    function_id = ctx.scheduler.run_after(0, functions.crash_twice, gate=gate.path)
     supervised = supervise()
-    wait_until(lambda: row_of(function_id).crashes == 1, "it crashed")
-    gate.open()
     wait_for(function_id, State.SUCCESS)
-    assert row_of(function_id).error == ""
+    row = row_of(function_id)
+    assert (row.crashes, row.attempts, row.error) == (2, 3, "")
+    assert gate.arrivals == 3
     assert Entry.objects.count() == 1
     assert supervised.stop() == 0
 
@@ -74,27 +77,36 @@ def test_crashes_are_counted_beyond_the_life_of_a_supervisor(supervise):
     assert supervised.stop() == 0
 
 
-def test_of_those_that_share_its_transaction_none_is_blamed_and_all_succeed(supervise):
-    neighbours = ctx.scheduler.run_after_many(0, "tests:write", [{"label": "neighbour"}] * 30)
+def test_of_those_that_share_its_transaction_none_is_blamed_and_all_succeed(supervise, gate, child_environment):
+    gate.open()  # there their runs are counted, also those that are rolled back
+    neighbour = {"label": "neighbour", "gate": gate.path}
+    neighbours = ctx.scheduler.run_after_many(0, write_and_wait, [neighbour] * 30)
     crashing_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
-    neighbours += ctx.scheduler.run_after_many(0, "tests:write", [{"label": "neighbour"}] * 30)
+    neighbours += ctx.scheduler.run_after_many(0, write_and_wait, [neighbour] * 30)
+    # Groups of 1, 2, 4, 8 and 16, however busy the machine is: it is the last one of the fifth.
+    child_environment["TEST_CONSTANTS"] = json.dumps({"django_scheduler.executor.grouping.LONGEST": 20.0})
     supervised = supervise(concurrency=1, BACKOFF_INITIAL=0.1)
     wait_for(crashing_id, State.FAILED)
     wait_until(lambda: Entry.objects.count() == 60, "the neighbours ran")
     assert row_of(crashing_id).failure == Failure.CRASHED
     rows = ScheduledFunction.objects.filter(pk__in=neighbours)
     assert rows.filter(state=State.SUCCESS, crashes=0).count() == 60
+    assert gate.arrivals > 60
     assert supervised.stop() == 0
 
 
 @pytest.mark.only_on("postgresql", "mysql")
-def test_innocent_that_is_always_in_its_body_at_the_same_time_is_not_blamed(supervise):
-    innocent_ids = [ctx.scheduler.run_after(0, functions.take_long, label=str(number)) for number in range(3)]
-    crashing_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
+def test_innocent_that_is_always_in_its_body_at_the_same_time_is_not_blamed(supervise, gate):
+    innocent = {"label": "innocent", "gate": gate.path}
+    innocent_ids = ctx.scheduler.run_after_many(0, write_and_wait, [innocent] * 3)
+    crashing_id = ctx.scheduler.run_after(0, functions.crash_beside, gate=gate.path, number=3)
     supervised = supervise(concurrency=4, BACKOFF_INITIAL=1)
-    for innocent_id in innocent_ids:
-        wait_for(innocent_id, State.SUCCESS)
+    wait_until(lambda: row_of(crashing_id).crashes == 2, "it crashed twice")
+    gate.open()
     wait_for(crashing_id, State.FAILED)
     assert row_of(crashing_id).failure == Failure.CRASHED
+    for innocent_id in innocent_ids:
+        wait_for(innocent_id, State.SUCCESS)
+        assert row_of(innocent_id).crashes >= 2
     assert Entry.objects.count() == 3
     assert supervised.stop() == 0

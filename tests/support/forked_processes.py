@@ -4,7 +4,7 @@
 "runscheduler"], env=environment)`` is: a process with an id of its own, that gets signals and has an exit code. It only
 does not import Django again, which is most of the work of a start.
 
-A supervisor that was forked has its worker processes forked, too, where it would spawn them.
+A supervisor that was forked has its child processes forked, too, where it would spawn them.
 """
 
 import os
