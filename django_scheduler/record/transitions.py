@@ -84,7 +84,10 @@ class Transition:
     def apply_to_rows(
         self, database: Database, rows: QuerySet[ScheduledFunction], changes: Mapping[str, Any] | None = None
     ) -> int:
-        """Change those of the rows that are in a state to start from, and return how many they are."""
+        """Change those of the rows that are in a state to start from, and return how many they are.
+
+        What ``compares`` names is not compared: a caller that needs that has filtered the rows by it.
+        """
         changes = changes or {}
         assert changes.keys() == self.writes, f"{sorted(changes)} instead of {sorted(self.writes)}"
         values = {column: database.for_orm(value) for column, value in {**self._always(), **changes}.items()}
