@@ -74,7 +74,10 @@ class Queries(Contract):
         return Sql(self.clock)
 
     def for_orm(self, value: Any) -> Any:
-        """Return a value that is written as the ORM takes it: ``NOW``, a time or a delay from now, or anything else."""
+        """Return a value that is written as the ORM takes it.
+
+        It may be ``NOW``; a time, or a ``timedelta`` from now, is that of ``due_time``, and is not before now.
+        """
         if value is NOW:
             return self.now()
         if isinstance(value, timedelta | datetime):

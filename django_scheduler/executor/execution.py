@@ -34,7 +34,7 @@ from django_scheduler.telemetry import tracing
 #: Set when this process is about to end, whatever is executing.
 process_is_ending = threading.Event()
 
-#: How often the record is asked, in seconds.
+#: How often ``ctx.canceled`` reads the record at most, in seconds.
 INTERVAL = 1.0
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from django.db import transaction
 
@@ -97,7 +97,7 @@ class Worker:
     def _execute(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
         """Claim and execute, in one transaction, and return whether there was anything to claim."""
         execution = None
-        wrappers: list[Any] = []
+        wrappers: list[connection_state.StatementWrapper] = []
         try:
             with transaction.atomic(using=self.database.using, durable=True):
                 execution = self.execution = claim()
@@ -125,7 +125,7 @@ class Worker:
         return True
 
     @contextmanager
-    def _ending(self, wrappers: list[Any]) -> Iterator[None]:
+    def _ending(self, wrappers: list[connection_state.StatementWrapper]) -> Iterator[None]:
         """Leave nothing of the function to the next one; ``wrappers`` are the statements' wrappers of before."""
         try:
             yield

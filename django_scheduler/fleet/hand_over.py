@@ -24,50 +24,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import django
-from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
 from django.db import connections, transaction
 
-from django_scheduler import conf
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import connection_state
-from django_scheduler.executor import LONGEST_HAND_OVER, SingleExecution, execute_with
+from django_scheduler.executor import LONGEST_HAND_OVER, SingleExecution
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import transitions
-from django_scheduler.scheduling import enqueue
 from django_scheduler.telemetry import report
-
-
-def register() -> None:
-    """Hand due functions over from now on if ``EXECUTOR`` names a fleet, and define the task for it.
-
-    Called when Django starts, and again when a test changes the setting.
-
-    Raises ``ImproperlyConfigured`` if there cannot be such a fleet.
-    """
-    try:
-        name = get_settings().fleet
-    except ImproperlyConfigured:
-        return  # which the checks explain better
-    enqueue.hand_over_to(None if name is None else Fleet())
-    execute_with(None if name is None else HandOver)
-    if name is not None:
-        if django.VERSION < (6, 0):
-            raise ImproperlyConfigured(
-                f"DJANGO_SCHEDULER['EXECUTOR'] is 'tasks:{name}', and django.tasks came with Django 6.0; this is Django"
-                f" {django.get_version()}. Leave it out, and let runscheduler execute."
-            )
-        from django_scheduler.fleet import worker  # noqa: F401
-
-
-def _register_again(setting: str, **kwargs: object) -> None:
-    if setting == conf.NAME:
-        register()
-
-
-setting_changed.connect(_register_again)
 
 
 class Fleet:

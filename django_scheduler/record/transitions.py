@@ -12,7 +12,7 @@ transition           from                     to           when
 ``MISS``             pending                  failed       the code has no function of that name
 ``COUNT_CRASH``      pending                  pending      a process has ended in the body of a mutation
 ``FAIL_CRASHED``     pending                  failed       that has happened too often
-``HAND_OVER``        pending                  pending      a fleet has been sent the function
+``HAND_OVER``        pending                  pending      a fleet is about to be sent the function
 ``RESCHEDULE``       pending                  pending      somebody wants it to run at another time
 ``END``              in_progress              success      an action's body has returned
 ``END_FAILED``       in_progress              failed       an action has raised, or its time was up
@@ -25,7 +25,7 @@ the row. So of two that compete for a row one wins, and the other one changes no
 ``success``, ``failed`` or ``canceled`` never changes again; in the end it is deleted (``retention.py``).
 
 What follows: the process that has recorded ``success`` or ``failed`` announces it once it is committed
-(``announcing.py``), and the one that has moved a due time wakes the executors.
+(``announcing.py``), and the one that has rescheduled a function wakes the executors.
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,7 +84,10 @@ class Transition:
     def apply_to_rows(
         self, database: Database, rows: QuerySet[ScheduledFunction], changes: Mapping[str, Any] | None = None
     ) -> int:
-        """Change those of the rows that are in a state to start from, and return how many they are."""
+        """Change those of the rows that are in a state to start from, and return how many they are.
+
+        What ``compares`` names is not compared: a caller that needs that has filtered the rows by it.
+        """
         changes = changes or {}
         assert changes.keys() == self.writes, f"{sorted(changes)} instead of {sorted(self.writes)}"
         values = {column: database.for_orm(value) for column, value in {**self._always(), **changes}.items()}

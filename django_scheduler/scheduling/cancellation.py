@@ -18,16 +18,17 @@ completion one wins, and the other finds nothing to change.
 Two cancels of one row: the second waits for the first one's transaction and then sees ``canceled``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from django.db import connections
 from django.db.models import QuerySet
 
 from django_scheduler.databases import database_for
 from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
-from django_scheduler.functions import resolve
+from django_scheduler.functions import AnyReference, resolve
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
 from django_scheduler.record import transitions
 from django_scheduler.scheduling.interventions import InterventionResult
@@ -67,7 +68,7 @@ def cancel_all(
     using: str,
     caller: Running | None,
     *,
-    function: Any = None,
+    function: AnyReference | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> int:

@@ -111,7 +111,11 @@ def announce(using: str, rows: Sequence[NewRow], ids: Sequence[ScheduledFunction
     ``wake=False``: executors need not look, because nothing is due soon.
     """
     connection = connections[using]
-    send = partial(_send_signals, using, rows, ids) if signals.function_scheduled.receivers else None
+    send = None
+    if signals.function_scheduled.receivers:
+        # Not the rows themselves: until the commit, they would keep the arguments of all of them in memory.
+        scheduled = [(i, row.name, str(row.kind), row.queue) for i, row in zip(ids, rows, strict=True)]
+        send = partial(_send_signals, using, scheduled)
     if connection_state.is_in_atomic_block(connection):
         hook = _hook_of_these_savepoints(connection, _hooks(connection))
         hook.wakes |= wake
@@ -124,15 +128,10 @@ def announce(using: str, rows: Sequence[NewRow], ids: Sequence[ScheduledFunction
             send()
 
 
-def _send_signals(using: str, rows: Sequence[NewRow], ids: Sequence[ScheduledFunctionId]) -> None:
-    for row, function_id in zip(rows, ids, strict=True):
+def _send_signals(using: str, scheduled: Iterable[tuple[ScheduledFunctionId, str, str, str]]) -> None:
+    for function_id, name, kind, queue in scheduled:
         signals.send(
-            signals.function_scheduled,
-            function_id=function_id,
-            name=row.name,
-            kind=str(row.kind),
-            queue=row.queue,
-            using=using,
+            signals.function_scheduled, function_id=function_id, name=name, kind=kind, queue=queue, using=using
         )
 
 

@@ -12,7 +12,7 @@ from django_scheduler import values
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import NewRow, database_for
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions import AnyFunction, Function, resolve
+from django_scheduler.functions import AnyFunction, AnyReference, Function, resolve
 from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.scheduling import commit_hook
 from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, Limit
@@ -53,7 +53,7 @@ def schedule(
     using: str,
     caller: Running | None,
     time: timedelta | datetime,
-    function: Any,
+    function: AnyReference,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> ScheduledFunctionId:
@@ -68,7 +68,7 @@ def schedule_many(
     using: str,
     caller: Running | None,
     time: timedelta | datetime,
-    function: Any,
+    function: AnyReference,
     arguments: Iterable[Mapping[str, Any]],
 ) -> list[ScheduledFunctionId]:
     """Schedule a function once for each mapping of arguments, all of them or none."""

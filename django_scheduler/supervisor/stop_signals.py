@@ -37,7 +37,8 @@ class StopSignals:
         self._waker.close()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        # Another signal may arrive within any call: with one between reading the count and writing it, that is lost.
+        # Looked up first: Python may handle another signal within a call, and if that call came between reading the
+        # count and writing it, the other signal would not be counted.
         requests = REQUESTS[signal.Signals(number)]
         self.count += requests
         self._waker.send_bytes(b"!")

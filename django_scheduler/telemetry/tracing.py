@@ -26,10 +26,11 @@ class Tracer(Protocol):
         ...
 
 
-#: What traces now: asked before either of the functions below is called.
+#: What traces now. Callers look at it first, because without a tracer the arguments of the functions below need not be
+#: collected.
 tracer: Tracer | None = None
 
-#: What surrounds a call or a body that nobody traces.
+#: Surrounds a call or a body that is not traced.
 UNTRACED = nullcontext()
 
 
@@ -41,14 +42,16 @@ def use(new_tracer: Tracer | None) -> None:
 
 def scheduling(*, name: str, kind: str, queue: str, number: int) -> AbstractContextManager[str | None]:
     """Surround the scheduling of so many functions; give what is to be stored with them."""
-    assert tracer is not None
-    return _surviving(partial(tracer.scheduling, name=name, kind=kind, queue=queue, number=number))
+    current = tracer  # another thread may be taking it out of use
+    if current is None:
+        return UNTRACED
+    return _surviving(partial(current.scheduling, name=name, kind=kind, queue=queue, number=number))
 
 
 def executing(trace_context: str | None, function: Mapping[str, Any]) -> AbstractContextManager[object]:
     """Surround a body, given what was stored, and the arguments of ``function_started``."""
-    assert tracer is not None
-    return _surviving(partial(tracer.executing, trace_context, function))
+    current = tracer
+    return UNTRACED if current is None else _surviving(partial(current.executing, trace_context, function))
 
 
 @contextmanager

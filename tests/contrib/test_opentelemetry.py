@@ -168,6 +168,27 @@ def test_tracer_that_fails_changes_no_outcome(execute_due, tracer):
     assert record(raised).error == "ValueError: it is not to be"
 
 
+def test_tracer_that_is_taken_out_of_use_meanwhile_changes_no_outcome(execute_due, monkeypatch):
+    for name in ("scheduling", "executing"):
+        traced = getattr(tracing, name)
+
+        def end_first(*args, _traced=traced, **kwargs):
+            tracing.use(None)
+            return _traced(*args, **kwargs)
+
+        monkeypatch.setattr(tracing, name, end_first)
+    tracing.use(OpenTelemetryTracer(TracerProvider()))
+    function_id = ctx.scheduler.run_after(0, write, label="written")
+    tracing.use(OpenTelemetryTracer(TracerProvider()))
+    try:
+        execute_due()
+    finally:
+        tracing.use(None)
+
+    assert record(function_id).state == State.SUCCESS
+    assert record(function_id).trace_context is None
+
+
 class UnspeakableError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no words")
