@@ -30,13 +30,13 @@ demo: $(VENV)/demo.installed $(driver) ## Run the shop and its scheduler; ONCE=1
 
 .PHONY: test
 test: $(VENV)/test.installed mysqlclient ## Run the suite on every database; ARGS go to pytest, DATABASES selects
-	$(python) -m tests.databases $(DATABASES) -- $(ARGS)
+	$(python) -m tests $(DATABASES) -- $(ARGS)
 
 # What tries many examples: how many in the suite, and how many here, is in tests/support/soak.py.
-SOAKED := tests/crash tests/cancel/test_model.py tests/crons/test_executors.py tests/processes/test_load.py
+SOAKED := tests/crash tests/scheduling/cancellation/test_model.py tests/crons/test_executors.py tests/processes/test_load.py
 .PHONY: soak
 soak: $(VENV)/test.installed mysqlclient ## Look for what is rare: SOAK=20 times as many faults and examples
-	SOAK=$(or $(SOAK),20) $(python) -m tests.databases $(DATABASES) -- $(SOAKED) --timeout=0 $(ARGS)
+	SOAK=$(or $(SOAK),20) $(python) -m tests $(DATABASES) -- $(SOAKED) --timeout=0 $(ARGS)
 
 # MariaDB's driver is compiled. Where that fails the tests still run, and say that MariaDB is skipped.
 .PHONY: mysqlclient
@@ -59,7 +59,7 @@ profile: $(VENV)/bench.installed ## Show where an executor spends its time; ARGS
 	$(python) -m benchmarks.own.profile $(ARGS)
 .PHONY: screenshots
 screenshots: $(VENV)/test.installed ## Take the pictures in docs/images; it needs Chromium
-	$(python) -m tests.databases sqlite -- tests/browser/screenshots.py
+	$(python) -m tests sqlite -- tests/browser/screenshots.py
 
 LANGUAGES := de es fr ja pt zh_Hans
 .PHONY: messages

@@ -13,9 +13,9 @@ from hypothesis import settings as hypothesis
 
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Until
+from django_scheduler.functions import registry
 from django_scheduler.scheduling import wakeup
-from tests import leaks
-from tests.support import forked_processes
+from tests.support import forked_processes, leaks
 from tests.support.emptying import quick_emptying
 from tests.support.executor_processes import ExecutorProcesses, nothing_left_behind
 from tests.support.gates import Gate
@@ -201,6 +201,12 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+@pytest.fixture(autouse=True)
+def _functions_of_a_test_end_with_it(monkeypatch):
+    """A function that is decorated within a test is registered as long as the test runs."""
+    monkeypatch.setattr(registry, "_functions", {function.name: function for function in registry})
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.stash[PHASE_BEGAN] = os.times().elapsed
     for marker in item.iter_markers("only_on"):

@@ -13,7 +13,7 @@ from tests.support import mysql_driver
 
 DEBUG = False
 INSTALLED_APPS = [*shop.INSTALLED_APPS, "tests"]
-MIDDLEWARE = [*shop.MIDDLEWARE, "tests.strict_policy.strict_policy"]
+MIDDLEWARE = [*shop.MIDDLEWARE, "tests.support.strict_policy.strict_policy"]
 MIGRATION_MODULES = {"tests": None}  # the tables of tests.models are made straight from the models
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -9,8 +9,8 @@ from django.core.checks import run_checks
 from django_scheduler import Context, crons, internal, mutation
 from django_scheduler.crons import definitions as module
 from django_scheduler.errors import InvalidSchedule
-from tests.api.test_discovery import start  # noqa: F401  (a fixture)
 from tests.crons.functions import tick
+from tests.functions.test_discovery import start  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.django_db  # some of Django's own checks ask the database
 

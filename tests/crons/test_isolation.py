@@ -7,9 +7,9 @@ from django_scheduler import crons, ctx
 from django_scheduler.crons.models import Cron
 from django_scheduler.errors import CronExists, CronUnfinished
 from django_scheduler.models import ScheduledFunction
-from tests.cancel.conftest import new_session, session  # noqa: F401  (fixtures)
 from tests.crons.functions import tick
 from tests.models import Entry
+from tests.scheduling.cancellation.conftest import new_session, session  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
 

@@ -15,9 +15,9 @@ from django_scheduler.crons.reconcile import SETTLING, adopt, fingerprint, sign
 from django_scheduler.databases import database_for
 from django_scheduler.errors import CronExists
 from django_scheduler.executor.session import executor_session
-from tests.api.elsewhere import elsewhere
 from tests.crons.conftest import NOON
 from tests.crons.functions import tick, tick_and_fail, tick_for_all
+from tests.scheduling.elsewhere import elsewhere
 from tests.support.in_process import executing
 from tests.support.waiting import wait_until
 

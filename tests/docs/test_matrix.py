@@ -3,8 +3,8 @@
 import ast
 import tomllib
 
-from tests.databases import DATABASES
 from tests.docs.blocks import ROOT
+from tests.support.databases import DATABASES
 
 MATRIX = {
     node.targets[0].id: ast.literal_eval(node.value)

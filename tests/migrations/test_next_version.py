@@ -20,14 +20,7 @@ from django_scheduler.crons.history import functions_of
 from django_scheduler.executor.poller import Until
 from django_scheduler.models import ScheduledFunction, State
 from tests.crons.functions import tick
-from tests.functions import (
-    note,
-    note_and_raise,
-    note_async,
-    write,
-    write_and_raise,
-    write_then_schedule,
-)
+from tests.functions import note, note_and_raise, note_async, write, write_and_raise, write_then_schedule
 from tests.models import Entry
 from tests.support.in_process import executing
 from tests.support.waiting import wait_until

@@ -1,0 +1,458 @@
+"""Mutations that share a transaction: each does exactly what it would have done alone."""
+
+import itertools
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from django_scheduler import ctx
+from django_scheduler.executor import grouping, worker
+from django_scheduler.executor.grouping import GroupSize
+from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
+from tests.executor.grouping import functions
+from tests.executor.grouping.functions import hooks, starts
+from tests.models import Entry, Line
+from tests.support.in_process import execute_with_one_worker, executing, record
+from tests.support.rivals import in_a_connection_of_its_own
+from tests.support.statements import statements_through
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("backlog")
+
+
+def labels() -> list[str]:
+    return [entry.label for entry in Entry.objects.order_by("pk")]
+
+
+def states(ids: list[ScheduledFunctionId]) -> list[str]:
+    return [record(function_id).state for function_id in ids]
+
+
+def enter(*labels: str) -> list[ScheduledFunctionId]:
+    return [ctx.scheduler.run_after(0, functions.enter, label=label) for label in labels]
+
+
+def test_members_are_recorded_as_if_alone(execute_as_group):
+    ids = enter("a", "b", "c")
+
+    execute_as_group(ids)
+
+    assert labels() == ["a", "b", "c"]
+    rows = [record(function_id) for function_id in ids]
+    assert [(row.state, row.attempts, row.decoded_result(), row.error) for row in rows] == [
+        (State.SUCCESS, 1, function_id, "") for function_id in ids
+    ]
+    for row, later in itertools.pairwise(rows):
+        assert row.started_time
+        assert row.completed_time
+        assert later.started_time
+        assert row.started_time <= row.completed_time <= later.started_time
+        assert row.executor == "the worker of a test"
+
+
+def test_a_group_grows_with_the_backlog_and_ends_with_it(transactional_db, groups):
+    execute_with_one_worker()
+
+    assert [len(grouping) for grouping in groups] == [2, 4]  # the first is alone
+
+
+def test_failing_member_fails_alone_once_and_its_neighbours_succeed_once(execute_as_group):
+    before = enter("before")
+    bad = ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad")
+    after = enter("after")
+
+    execute_as_group([*before, bad, *after])
+
+    assert labels() == ["before", "after"]
+    assert states([*before, bad, *after]) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+    row = record(bad)
+    assert (row.failure, row.attempts, row.error) == (Failure.ERROR, 1, "ValueError: bad is not to be")
+    assert [record(function_id).attempts for function_id in before + after] == [1, 1]
+
+
+def test_function_that_has_failed_runs_alone_from_then_on(execute_as_group, groups):
+    first = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad"), *enter("b")]
+    others = [ctx.scheduler.run_after(0, functions.enter_and_raise, label=str(number)) for number in range(5)]
+
+    execute_as_group(first + others)  # of eight
+
+    assert not any(set(others) & set(grouping) for grouping in groups[groups.index(first + others) + 1 :])
+    assert states(others) == [State.FAILED] * 5
+    assert starts.count("bad") == 2  # in the group, and alone
+    assert [starts.count(str(number)) for number in range(5)] == [1] * 5
+
+
+def test_transient_error_of_a_member_counts_as_its_own_attempt_alone(execute_as_group, settings):
+    settings.DJANGO_SCHEDULER = {"BACKOFF_INITIAL": timedelta(hours=2)}
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_and_be_repeated_once, label="again"), *enter("b")]
+
+    execute_as_group(ids)
+
+    assert states([ids[0], ids[2]]) == [State.SUCCESS, State.SUCCESS]
+    row = record(ids[1])
+    assert (row.state, row.attempts) == (State.PENDING, 1)
+    assert row.due_time > row.scheduled_time
+    assert labels() == ["a", "b"]
+
+
+def test_error_of_the_database_that_a_member_swallows_fails_that_member_alone(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.swallow_an_error, label="bad"), *enter("b")]
+
+    execute_as_group(ids)
+
+    if connection.vendor == "postgresql":
+        assert states(ids) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+        assert "caught ProgrammingError" in record(ids[1]).error
+        assert labels() == ["a", "b"]
+    else:  # there, the error of one statement leaves the transaction as it was
+        assert states(ids) == [State.SUCCESS] * 3
+        assert labels() == ["a", "bad", "b"]
+
+
+def test_error_of_the_database_that_a_member_handles_is_handled_alone(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.catch_an_error_in_a_savepoint, label="careful")]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.SUCCESS]
+    assert record(ids[1]).decoded_result() == "caught"
+    assert starts == ["a", "careful", "a", "careful"]
+    assert labels() == ["a", "careful"]
+
+
+def test_violated_constraint_is_the_fault_of_the_member_that_has_violated_it(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.refer_to_nothing, entry_id=-1), *enter("b")]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+    assert record(ids[1]).error.startswith("IntegrityError: ")
+    assert labels() == ["a", "b"]
+    assert not Line.objects.exists()
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_no_member_repairs_what_another_one_has_violated(execute_as_group):
+    ids = [
+        ctx.scheduler.run_after(0, functions.refer_to_nothing, entry_id=1_000_000),
+        ctx.scheduler.run_after(0, functions.enter_with_id, entry_id=1_000_000),
+    ]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.FAILED, State.SUCCESS]
+    assert not Line.objects.exists()
+
+
+@pytest.mark.only_on("postgresql", "sqlite")
+def test_member_that_needs_its_constraints_deferred_succeeds(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.write_a_line_before_its_entry, entry_id=1_000_000)]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.SUCCESS]
+    assert Line.objects.get().entry.label == "second"
+
+
+@pytest.mark.only_on("postgresql")
+def test_setting_of_one_member_does_not_reach_the_next(execute_as_group):
+    ids = [
+        ctx.scheduler.run_after(0, functions.set_for_the_transaction),
+        ctx.scheduler.run_after(0, functions.tell_setting),
+    ]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.SUCCESS]
+    assert record(ids[1]).decoded_result() != "59s"
+
+
+STATEMENTS_THAT_COMMIT = {
+    "mysql": "ALTER TABLE tests_line COMMENT 'changed'",
+    "postgresql": "COMMIT",
+    "sqlite": "COMMIT",
+}
+
+
+@pytest.mark.parametrize("swallows", [False, True])
+def test_member_that_commits_by_hand_does_not_double_what_the_others_have_done(execute_as_group, swallows):
+    sql = STATEMENTS_THAT_COMMIT[connection.vendor]
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.execute, sql=sql, swallows=swallows), *enter("b")]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+    assert record(ids[1]).error.startswith("BrokenTransaction: ")
+    assert labels() == ["a", "b"]
+
+
+@pytest.mark.only_on("postgresql")
+def test_nothing_is_grouped_where_a_trigger_waits_for_commit(transactional_db, groups):
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        cursor.execute(
+            "CREATE CONSTRAINT TRIGGER watch AFTER INSERT ON tests_entry INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION watch()"
+        )
+    looks: list[str] = []
+
+    def note(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "pg_trigger" in sql:
+            looks.append(sql)
+        return execute(sql, *arguments)
+
+    try:
+        ids = enter("a", "b")
+        with statements_through(note):
+            execute_with_one_worker()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION watch CASCADE")
+
+    assert states(ids) == [State.SUCCESS, State.SUCCESS]
+    assert groups == []
+    assert not ScheduledFunction.objects.filter(state=State.PENDING).exists()
+    assert len(looks) == 1  # it does not try again and again
+
+
+def test_hooks_run_in_order_after_the_commit_and_one_that_raises_changes_nothing(execute_as_group):
+    ids = [ctx.scheduler.run_after(0, functions.enter_with_hooks, label=label, fails=label == "b") for label in "abc"]
+
+    execute_as_group(ids)
+
+    assert hooks == ["a", "a again", "b", "b again", "c", "c again"]
+    assert states(ids) == [State.SUCCESS] * 3
+
+
+def test_hooks_of_a_group_that_did_not_work_out_run_once(execute_as_group):
+    ids = [ctx.scheduler.run_after(0, functions.enter_with_hooks, label="a")]
+    ids.append(ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad"))
+
+    execute_as_group(ids)
+
+    assert hooks == ["a", "a again"]
+
+
+def test_each_member_has_the_limits_of_a_transaction_to_itself(execute_as_group, settings):
+    settings.DJANGO_SCHEDULER = {"MAX_SCHEDULED_PER_TRANSACTION": 3}
+    ids = [ctx.scheduler.run_after(0, functions.schedule_many, number=3) for _ in range(3)]
+    greedy = ctx.scheduler.run_after(0, functions.schedule_many, number=4)
+
+    execute_as_group([*ids, greedy])
+
+    assert states([*ids, greedy]) == [State.SUCCESS] * 3 + [State.FAILED]
+    assert record(greedy).error.startswith("TooManyScheduled: ")
+    assert ScheduledFunction.objects.filter(parent__in=ids).count() == 9
+
+
+def test_what_a_member_schedules_runs_after_the_commit_as_its_child(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.schedule_one), *enter("b")]
+
+    execute_as_group(ids)
+
+    child = ScheduledFunction.objects.get(parent=ids[1])
+    assert child.pk == record(ids[1]).decoded_result()
+    assert child.state == State.SUCCESS
+    assert labels() == ["a", "b", "child"]
+
+
+def test_a_group_sends_one_wakeup(execute_as_group, rings):
+    ids = [ctx.scheduler.run_after(0, functions.schedule_one) for _ in range(3)]
+    rings.clear()
+
+    execute_as_group(ids)
+
+    assert len(rings) == 1
+
+
+@pytest.mark.parametrize("canceled", ["before", "after"])
+def test_member_that_cancels_another_one_is_obeyed_as_if_alone(execute_as_group, canceled):
+    (before,) = enter("before")
+    cancel = ctx.scheduler.run_after(0, functions.cancel, function_id=0)
+    (after,) = enter("after")
+    target = before if canceled == "before" else after
+    ScheduledFunction.objects.filter(pk=cancel).update(args={"function_id": target})
+
+    execute_as_group([before, cancel, after])
+
+    if canceled == "before":
+        assert states([before, cancel, after]) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+        assert record(cancel).error.startswith("AlreadyFinished: ")
+        assert labels() == ["before", "after"]
+    else:
+        assert states([before, cancel, after]) == [State.SUCCESS, State.SUCCESS, State.CANCELED]
+        assert labels() == ["before"]
+
+
+def test_member_that_another_one_puts_off_does_not_run_before_its_time(execute_as_group):
+    put_off = ctx.scheduler.run_after(0, functions.put_off, function_id=0, hours=1)
+    (target,) = enter("put off")
+    ScheduledFunction.objects.filter(pk=put_off).update(args={"function_id": target, "hours": 1})
+
+    execute_as_group([put_off, target])
+
+    assert states([put_off, target]) == [State.SUCCESS, State.PENDING]
+    assert labels() == []
+
+
+def test_member_that_is_put_off_after_its_group_has_failed_does_not_run_before_its_time(execute_as_group):
+    ids = [ctx.scheduler.run_after(0, functions.put_off_when_alone, function_id=0), *enter("put off")]
+    ScheduledFunction.objects.filter(pk=ids[0]).update(args={"function_id": ids[1]})
+    ids.append(ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad"))
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.PENDING, State.FAILED]
+    assert labels() == []
+
+
+def test_member_that_leaves_a_block_open_fails_alone(execute_as_group):
+    ids = [*enter("a"), ctx.scheduler.run_after(0, functions.leave_open), *enter("b")]
+
+    execute_as_group(ids)
+
+    assert states(ids) == [State.SUCCESS, State.FAILED, State.SUCCESS]
+    assert labels() == ["a", "b"]
+
+
+def test_a_group_lets_go_of_what_it_has_no_time_for(execute_as_group, groups, monkeypatch):
+    monkeypatch.setattr(grouping, "LONGEST", 1.0)
+    slow = ctx.scheduler.run_after(0, functions.sleep, seconds=1.1)
+    ids = enter("a", "b")
+
+    execute_as_group([slow, *ids])
+
+    assert states([slow, *ids]) == [State.SUCCESS] * 3
+    assert groups[groups.index([slow, *ids]) + 1 :] == []  # the next is claimed alone, as there was time for one
+    ended, began = record(slow).completed_time, record(ids[0]).started_time
+    assert ended
+    assert began
+    assert ended < began
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_function_that_asks_to_be_alone_holds_nobody_else_up(groups):
+    not_locked: list[int] = []
+    alone = ctx.scheduler.run_after(0, functions.call_alone, label="looks")
+    ids = enter("a", "b")
+
+    def look_who_is_locked() -> None:
+        with transaction.atomic():
+            free = ScheduledFunction.objects.select_for_update(skip_locked=True).filter(pk__in=[alone, *ids])
+            not_locked.extend(free.order_by("pk").values_list("pk", flat=True))
+
+    functions.interludes["looks"] = lambda: in_a_connection_of_its_own(look_who_is_locked)
+    execute_with_one_worker()
+
+    assert not_locked == ids
+    assert states([alone, *ids]) == [State.SUCCESS] * 3
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatch):
+    monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))  # whichever worker is first
+    monkeypatch.setattr(grouping, "LONGEST", 1.0)
+    others_have_succeeded: list[bool] = []
+    ids: list[ScheduledFunctionId] = []
+
+    def hook() -> None:
+        wait_until(lambda: states(ids) == [State.SUCCESS] * 2, "the others have succeeded meanwhile")
+        others_have_succeeded.append(True)
+
+    functions.interludes["waits"] = hook
+    slow = ctx.scheduler.run_after(0, functions.enter_slowly_with_a_hook, label="waits", seconds=1.1)
+    ids += enter("a", "b")
+
+    with executing(concurrency=2):
+        wait_until(lambda: others_have_succeeded, "the hook has seen the others succeed")
+
+    assert groups[0][-3:] == [slow, *ids]
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups, monkeypatch):
+    monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
+    monkeypatch.setattr(grouping, "LARGE", 2)
+    gate = threading.Event()
+
+    def wait() -> None:
+        assert gate.wait(20)
+
+    functions.interludes["waits"] = wait
+    ids = enter("waits", "a")
+    # Of a queue that comes before: MariaDB may also keep the lock of the row behind the last one of a lane.
+    other = ctx.scheduler.run_after(0, functions.enter_in["beside"], label="in another queue")
+
+    with executing(concurrency=2):
+        wait_until(lambda: states([other]) == [State.SUCCESS], "the other worker has executed it")
+        assert states(ids) == [State.PENDING] * 2
+        gate.set()
+        wait_until(lambda: states(ids) == [State.SUCCESS] * 2, "the group went on")
+
+    assert ids == groups[0][-2:]
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(groups, monkeypatch):
+    monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
+    monkeypatch.setattr(grouping, "LONGEST", 0.05)
+    monkeypatch.setattr(grouping, "LARGE", 2)
+    monkeypatch.setattr(worker, "LONGEST", 20.0)  # so that only what was learned releases the claim lock
+    waiting: set[int] = set()
+    at_once: list[int] = []
+
+    def wait() -> None:
+        waiting.add(threading.get_ident())
+        time.sleep(0.001)
+        at_once.append(len(waiting))
+        waiting.remove(threading.get_ident())
+
+    functions.interludes["waits"] = wait
+    ids = enter(*["waits"] * 400)
+
+    with executing(concurrency=2):
+        wait_until(lambda: set(states(ids)) == {State.SUCCESS}, "all have run")
+
+    assert at_once.count(2) > 20
+
+
+def test_function_that_took_long_runs_alone_from_then_on(execute_as_group, groups, monkeypatch):
+    # Nothing takes long before that group, and everything in it does, whatever else the machine has to do.
+    monkeypatch.setattr(grouping, "LONG", 60.0)
+    functions.interludes["a"] = lambda: monkeypatch.setattr(grouping, "LONG", 0.0)
+    first = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_under_another_name, label="long"), *enter("b")]
+    others = [ctx.scheduler.run_after(0, functions.enter_under_another_name, label="more") for _ in range(10)]
+
+    execute_as_group(first + others[:5])  # of eight
+
+    assert states(first + others) == [State.SUCCESS] * 13
+    assert not any(set(others) & set(grouping) for grouping in groups[groups.index(first + others[:5]) + 1 :])
+
+
+def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transactional_db, groups):
+    ids = enter("a", "b")
+    alone = ctx.scheduler.run_after(0, functions.enter_alone, label="alone")
+    action = ctx.scheduler.run_after(0, functions.act)
+    later = enter("c", "d", "e")
+
+    execute_with_one_worker()
+
+    assert states([*ids, alone, action, *later]) == [State.SUCCESS] * 7
+    assert labels() == ["a", "b", "alone", "c", "d", "e"]
+    assert not any({alone, action} & set(grouping) for grouping in groups)
+    assert ids in groups
+
+
+def test_what_a_group_lets_go_is_executed_at_once(transactional_db, settings, monkeypatch):
+    monkeypatch.setattr(grouping, "LONGEST", 0.05)
+    settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(minutes=5)}
+    ids = [ctx.scheduler.run_after(0, functions.sleep, seconds=0.02) for _ in range(30)]
+    ids += [ctx.scheduler.run_after(0, functions.act) for _ in range(5)]
+
+    with executing(concurrency=4):
+        left = ScheduledFunction.objects.filter(pk__in=ids, completed_time=None)
+        wait_until(lambda: not left.exists(), "all were executed")

@@ -1,0 +1,192 @@
+"""One wake-up per committed transaction, however much it scheduled, and none otherwise."""
+
+import os
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from django_scheduler import ctx
+from django_scheduler.models import ScheduledFunction
+from django_scheduler.scheduling import wakeup
+from tests.functions import note, write
+from tests.scheduling.elsewhere import elsewhere
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def subscribe():
+    """Has somebody woken until the end of the test."""
+    with ExitStack() as subscriptions:
+
+        def subscribe(using, ring):
+            wakeup.subscribe(using, ring)
+            subscriptions.callback(wakeup.unsubscribe, using, ring)
+
+        yield subscribe
+
+
+@pytest.fixture
+def notifications():
+    """How many wake-ups have reached another process's connection; asked for, they are counted anew."""
+    import psycopg
+
+    parameters = connection.get_connection_params()
+    parameters.pop("cursor_factory", None)
+    parameters.pop("context", None)
+    parameters["application_name"] = f"listener of {os.getpid()}"
+    with psycopg.connect(
+        **{name: parameters[name] for name in ("host", "port", "user", "password", "dbname") if name in parameters},
+        autocommit=True,
+    ) as listener:
+        listener.execute("LISTEN django_scheduler")
+
+        def count():
+            # What was sent before this one has arrived before it: no waiting for what may not come.
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_notify('django_scheduler', 'the end')")
+            for seen, notification in enumerate(listener.notifies(timeout=30)):
+                if notification.payload == "the end":
+                    return seen
+            raise AssertionError("The notification that ends the count did not arrive.")
+
+        yield count
+
+
+def schedule_a_lot():
+    for number in range(5):
+        ctx.scheduler.run_after(number, write, label="a")
+        with transaction.atomic():
+            ctx.scheduler.run_after(0, note, label="b")
+            with transaction.atomic():
+                ctx.scheduler.run_after_many(0, note, [{"label": "c"}] * 3)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        ctx.scheduler.run_after(0, note, label="d")
+        raise ZeroDivisionError
+    ctx.scheduler.run_at(timezone.now(), write, label="e")
+
+
+def test_one_for_a_transaction_and_only_after_the_commit(rings):
+    with transaction.atomic():
+        schedule_a_lot()
+        assert len(rings) == 0
+    assert len(rings) == 1
+
+
+def test_it_comes_when_everybody_can_see_what_was_scheduled(subscribe):
+    seen = []
+    subscribe("default", lambda: seen.append(elsewhere(ScheduledFunction.objects.count)))
+    with transaction.atomic():
+        schedule_a_lot()
+    assert seen == [26]
+
+
+def test_none_after_a_rollback(rings):
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        schedule_a_lot()
+        raise ZeroDivisionError
+    with transaction.atomic(), pytest.raises(ZeroDivisionError), transaction.atomic():
+        schedule_a_lot()
+        raise ZeroDivisionError
+    assert len(rings) == 0
+
+
+def test_none_for_a_transaction_that_schedules_nothing(rings):
+    with transaction.atomic():
+        ScheduledFunction.objects.count()
+        ctx.scheduler.run_after_many(0, write, [])
+    assert len(rings) == 0
+
+
+def test_one_for_each_call_outside_of_a_transaction(rings):
+    ctx.scheduler.run_after(0, write, label="a")
+    assert len(rings) == 1
+    ctx.scheduler.run_after_many(0, write, [{"label": "a"}] * 1_500)
+    assert len(rings) == 2
+
+
+@pytest.mark.parametrize("delay", [timedelta(minutes=2), timedelta(days=7)])
+def test_none_for_what_executors_see_in_time_by_themselves(rings, delay):
+    ctx.scheduler.run_after(delay, write, label="a")
+    ctx.scheduler.run_at(timezone.now() + delay, write, label="b")
+    with transaction.atomic():
+        ctx.scheduler.run_after_many(delay, write, [{"label": "c"}])
+    assert len(rings) == 0
+    with transaction.atomic():
+        ctx.scheduler.run_after(0, write, label="d")
+        ctx.scheduler.run_after(delay, write, label="e")
+    assert len(rings) == 1
+
+
+def test_one_for_what_is_due_before_a_poll_that_is_rare(rings, settings):
+    settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(minutes=10)}
+    ctx.scheduler.run_after(timedelta(minutes=5), write, label="a")
+    assert len(rings) == 1
+
+
+def test_one_when_a_savepoint_before_it_was_rolled_back(rings):
+    with transaction.atomic():
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            ctx.scheduler.run_after(0, write, label="a")
+            raise ZeroDivisionError
+        ctx.scheduler.run_after(0, write, label="b")
+    assert len(rings) == 1
+
+
+def test_only_the_executors_of_that_database_are_woken(rings, subscribe):
+    others: list[None] = []
+    subscribe("another", lambda: others.append(None))
+    ctx.scheduler.run_after(0, write, label="a")
+    assert (len(rings), len(others)) == (1, 0)
+
+
+def test_nobody_is_woken_who_has_unsubscribed(rings):
+    gone: list[None] = []
+    ring = lambda: gone.append(None)  # noqa: E731
+    wakeup.subscribe("default", ring)
+    wakeup.unsubscribe("default", ring)
+    ctx.scheduler.run_after(0, write, label="a")
+    assert (len(rings), len(gone)) == (1, 0)
+
+
+@pytest.mark.parametrize("within_a_transaction", [True, False])
+def test_a_wake_up_that_fails_is_logged_and_changes_nothing(rings, subscribe, within_a_transaction, caplog):
+    def explode():
+        raise RuntimeError("the bell is broken")
+
+    subscribe("default", explode)
+    if within_a_transaction:
+        with transaction.atomic():
+            function_id = ctx.scheduler.run_after(0, write, label="a")
+    else:
+        function_id = ctx.scheduler.run_after(0, write, label="a")
+    assert elsewhere(ScheduledFunction.objects.get).pk == function_id
+    assert "executors will find the work by polling: the bell is broken" in caplog.text
+
+
+@pytest.mark.only_on("postgresql")
+def test_other_processes_get_one_notification_per_transaction(notifications):
+    assert notifications() == 0
+    with transaction.atomic():
+        schedule_a_lot()
+        assert elsewhere(notifications) == 0
+    assert notifications() == 1
+    ctx.scheduler.run_after(0, write, label="a")
+    assert notifications() == 1
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        schedule_a_lot()
+        raise ZeroDivisionError
+    assert notifications() == 0
+
+
+@pytest.mark.only_on("postgresql")
+def test_the_notification_is_no_part_of_the_users_transaction(django_assert_num_queries):
+    with django_assert_num_queries(4) as queries, transaction.atomic():
+        ctx.scheduler.run_after(0, write, label="a")
+    begin, insert, commit, notify = [query["sql"] for query in queries.captured_queries]
+    assert (begin, insert.split()[0], commit) == ("BEGIN", "INSERT", "COMMIT")
+    assert "pg_notify" in notify
+    assert "synchronous_commit" in notify

