@@ -1,7 +1,7 @@
 """Counts the files of the package that a call enters: what somebody has to read who follows it."""
 
+import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,62 +9,48 @@ from types import FrameType
 
 import django_scheduler
 
-PACKAGE = Path(django_scheduler.__file__).parent
+#: How the paths of the files of the package begin.
+PACKAGE = f"{Path(django_scheduler.__file__).parent}{os.sep}"
 
 
 class FilesEntered:
-    """Collects files, by their paths in the package, from ``begin`` on.
+    """Collects the files that are entered from each call of one function to the next call of another one."""
 
-    ``since``, ``until``: names of functions. A call of the first begins anew, and a call of the second ends it.
-    """
-
-    def __init__(self, since: str | None = None, until: str | None = None) -> None:
-        self.files: set[str] = set()
+    def __init__(self, since: str, until: str) -> None:
         self._since = since
         self._until = until
-        self._collects = False
-
-    def begin(self) -> None:
-        """Collect from now on."""
-        self.files.clear()
-        self._collects = True
+        self._files: set[str] = set()
+        #: Of each time that it came to ``until``, by their paths in the package.
+        self.collected: list[set[str]] = []
 
     def note(self, frame: FrameType, event: str, argument: object) -> None:
-        """Do what a profile function does; the import of a module does not count."""
-        path = Path(frame.f_code.co_filename)
-        if event == "call" and path.is_relative_to(PACKAGE):
-            self._collects &= frame.f_code.co_name != self._until
-            if frame.f_code.co_name == self._since:
-                self.files.clear()
-            if self._collects and frame.f_code.co_name != "<module>":
-                self.files.add(path.relative_to(PACKAGE).as_posix())
+        """Take note of a call, as a profile function does. (``sys.setprofile`` is for one thread.
+
+        With profile functions in several threads Python 3.11 may never come to an end: each of them hands over its lock
+        before it has gone on by an instruction.)
+        """
+        code = frame.f_code
+        if event != "call" or not code.co_filename.startswith(PACKAGE):
+            return
+        if code.co_name == self._since:
+            self._files = set()
+        elif code.co_name == self._until:
+            self.collected.append(self._files)
+            self._files = set()
+        self._files.add(code.co_filename.removeprefix(PACKAGE))
 
 
 @contextmanager
 def files_entered() -> Iterator[set[str]]:
     """Collect the files that are entered within, by this thread."""
-    entered = FilesEntered()
-    entered.begin()
-    sys.setprofile(entered.note)
-    try:
-        yield entered.files
-    finally:
-        sys.setprofile(None)
-
-
-@contextmanager
-def files_entered_by_threads(name: str, *, since: str, until: str) -> Iterator[FilesEntered]:
-    """Collect the files that are entered by threads of that name which begin within, once ``begin`` has been called."""
-    entered = FilesEntered(since, until)
+    entered: set[str] = set()
 
     def note(frame: FrameType, event: str, argument: object) -> None:
-        # Not current_thread(), which makes a thread up where there is none yet.
-        thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
-        if thread is not None and thread.name.startswith(name):
-            entered.note(frame, event, argument)
+        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+            entered.add(frame.f_code.co_filename.removeprefix(PACKAGE))
 
-    threading.setprofile(note)
+    sys.setprofile(note)
     try:
         yield entered
     finally:
-        threading.setprofile(None)
+        sys.setprofile(None)
