@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -399,25 +398,27 @@ def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups
 @pytest.mark.only_on("postgresql", "mysql")
 def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(groups, monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
-    monkeypatch.setattr(grouping, "LONGEST", 0.05)
     monkeypatch.setattr(grouping, "LARGE", 2)
-    monkeypatch.setattr(worker, "LONGEST", 20.0)  # so that only what was learned releases the claim lock
-    waiting: set[int] = set()
-    at_once: list[int] = []
+    monkeypatch.setattr(grouping, "LARGEST", 16)
+    monkeypatch.setattr(worker, "LONGEST", 3600.0)  # so that only what was learned releases the claim lock
+    waiting: list[int] = []
+    meetings: list[int] = []
+    enough = threading.Event()
 
-    def wait() -> None:
-        waiting.add(threading.get_ident())
-        time.sleep(0.001)
-        at_once.append(len(waiting))
+    def wait_for_another() -> None:
+        waiting.append(threading.get_ident())
+        if len(waiting) == 2:
+            meetings.append(len(meetings))
+        if len(meetings) > 20:  # more than by chance, when a group ends
+            enough.set()
+        enough.wait(0.02)
         waiting.remove(threading.get_ident())
 
-    functions.interludes["waits"] = wait
-    ids = enter(*["waits"] * 400)
+    functions.interludes["waits"] = wait_for_another
+    enter(*["waits"] * 400)
 
     with executing(concurrency=2):
-        wait_until(lambda: set(states(ids)) == {State.SUCCESS}, "all have run")
-
-    assert at_once.count(2) > 20
+        wait_until(enough.is_set, "bodies of two groups waited at the same time", timeout=40)
 
 
 def test_function_that_took_long_runs_alone_from_then_on(execute_as_group, groups, monkeypatch):
