@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from django_scheduler.models import Executor
+from tests.support.fork_server import RESOURCE_TRACKER
 from tests.support.forked_processes import ForkedProcess, start
 from tests.support.waiting import wait_until
 
@@ -115,6 +116,7 @@ def running_processes(*, group: int) -> list[int]:
         for status in Path("/proc").glob("[0-9]*/stat")
         if (fields := _read(status).rpartition(")")[2].split()) and fields[0] not in "ZX" and int(fields[2]) == group
         if (command := _read(status.parent / "cmdline")) and "resource_tracker" not in command
+        if _read(status.parent / "comm").strip() != RESOURCE_TRACKER
     ]
 
 

@@ -23,11 +23,15 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Self
 
 #: How a number is sent.
 NUMBER = struct.Struct("!i")
+
+#: The name of the process that cleans up after multiprocessing, which its command line does not tell when it is forked.
+RESOURCE_TRACKER = "tracker"
 
 #: More open files are not handed over.
 MOST_FILES = 64
@@ -201,6 +205,8 @@ def _run(arguments: list[str]) -> None:
     if option == "-m":
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     else:
+        if "resource_tracker" in what:
+            Path("/proc/self/comm").write_text(RESOURCE_TRACKER)
         exec(what, vars(main))
 
 
