@@ -2,10 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Self
 
 import django_scheduler
 
@@ -14,7 +13,10 @@ PACKAGE = f"{Path(django_scheduler.__file__).parent}{os.sep}"
 
 
 class FilesEntered:
-    """Collects the files that are entered from each call of one function to the next call of another one."""
+    """Collects the files that this thread enters within, from each call of one function to the next of another one.
+
+    Of this thread alone: with profile functions in several threads, Python 3.11 may never come to an end.
+    """
 
     def __init__(self, since: str, until: str) -> None:
         self._since = since
@@ -23,12 +25,15 @@ class FilesEntered:
         #: Of each time that it came to ``until``, by their paths in the package.
         self.collected: list[set[str]] = []
 
-    def note(self, frame: FrameType, event: str, argument: object) -> None:
-        """Take note of a call, as a profile function does. (``sys.setprofile`` is for one thread.
+    def __enter__(self) -> Self:
+        sys.setprofile(self._note)
+        return self
 
-        With profile functions in several threads Python 3.11 may never come to an end: each of them hands over its lock
-        before it has gone on by an instruction.)
-        """
+    def __exit__(self, *exception: object) -> None:
+        sys.setprofile(None)
+        self.collected.append(self._files)
+
+    def _note(self, frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
         if event != "call" or not code.co_filename.startswith(PACKAGE):
             return
@@ -38,19 +43,3 @@ class FilesEntered:
             self.collected.append(self._files)
             self._files = set()
         self._files.add(code.co_filename.removeprefix(PACKAGE))
-
-
-@contextmanager
-def files_entered() -> Iterator[set[str]]:
-    """Collect the files that are entered within, by this thread."""
-    entered: set[str] = set()
-
-    def note(frame: FrameType, event: str, argument: object) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
-            entered.add(frame.f_code.co_filename.removeprefix(PACKAGE))
-
-    sys.setprofile(note)
-    try:
-        yield entered
-    finally:
-        sys.setprofile(None)

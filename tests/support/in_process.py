@@ -29,8 +29,9 @@ def executing(
         assert executor.wait(timeout=20)
 
 
-def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
-    """One worker of an executor, without the executor."""
+@contextmanager
+def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
+    """One worker of an executor, without the executor; its ``run`` is left to the test."""
     database = database_for("default")
     stopping = threading.Event()
 
@@ -47,16 +48,22 @@ def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
         executing_ids=executing_ids,
         experience=Experience(),
     )
-    thread = threading.Thread(target=worker.run, name=WORKER, daemon=True)
     wakeup.subscribe("default", poller.wake_up)
     try:
-        thread.start()
-        thread.join(20)
-        assert not thread.is_alive(), "What was due has not come to an end."
+        yield worker
     finally:
         stopping.set()
         poller.wake_up()
         wakeup.unsubscribe("default", poller.wake_up)
+
+
+def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
+    """Execute what is due with one worker of an executor, in a thread of its own."""
+    with one_worker(until) as worker:
+        thread = threading.Thread(target=worker.run, name=WORKER, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive(), "What was due has not come to an end."
 
 
 def record(function_id: ScheduledFunctionId) -> ScheduledFunction:
