@@ -1,7 +1,7 @@
 """Who follows a function from its call to its commit has few files to read: ``files_entered.py``, in a new process.
 
-A profile function may keep Python 3.11 for ever at the beginning of a call, once an exception has been raised in some
-thread from outside, as time budgets do. In a new process none has.
+Within the suite a profile function kept Python 3.11 for ever at the beginning of a call, several times, and never in a
+process that had just begun. Why is not known.
 """
 
 import os
