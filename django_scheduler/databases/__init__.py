@@ -2,7 +2,7 @@
 
 ``database_for(alias)`` returns the ``Database`` of an alias. ``contract.py`` says what a vendor has to be able to do,
 ``queries.py`` (with ``browsing.py`` for the admin) asks by SQL that all understand; ``postgresql/``, ``mysql.py`` and
-``sqlite.py`` answer differently where they must. ``connection_state.py`` is what we know of Django's connections,
+``sqlite.py`` answer differently where they must. ``django_internals.py`` is what we know of Django's connections,
 ``silence.py`` notices that the server of one is gone, and ``inspection.py`` looks at a server for system checks.
 A new database is a subclass of ``Database``, and a line here.
 """
@@ -12,7 +12,7 @@ from functools import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from django_scheduler.databases import connection_state
+from django_scheduler.databases import django_internals
 from django_scheduler.databases.browsing import Database
 from django_scheduler.databases.contract import NOW, Backlog, Claimable, Lane, NewRow
 from django_scheduler.databases.inspection import clock_difference, inspection_of
@@ -29,8 +29,8 @@ __all__ = [
     "Lane",
     "NewRow",
     "clock_difference",
-    "connection_state",
     "database_for",
+    "django_internals",
     "inspection_of",
 ]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from django_scheduler.databases import connection_state
+from django_scheduler.databases import django_internals
 from django_scheduler.databases.browsing import Database
 from django_scheduler.databases.contract import TABLE
 from django_scheduler.databases.queries import Sql, is_paused
@@ -100,7 +100,7 @@ class MySQL(Database):
         # Under REPEATABLE READ a locking read also locks the gaps that it passes, and inserts wait for those.
         with self.connection.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        driver: Any = connection_state.driver_of(self.connection)
+        driver: Any = django_internals.driver_of(self.connection)
         if hasattr(driver, "fileno"):
             keep_alive(driver.fileno())
 
@@ -126,7 +126,7 @@ class MySQL(Database):
             own_connection.close()
 
     def is_transaction_open(self) -> bool:
-        driver: Any = connection_state.driver_of(self.connection)
+        driver: Any = django_internals.driver_of(self.connection)
         return super().is_transaction_open() and driver is not None and bool(driver.open)
 
     def mark_transaction(self) -> None:

@@ -18,7 +18,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from django_scheduler import times
-from django_scheduler.databases import connection_state
+from django_scheduler.databases import django_internals
 from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract, Lane, NewRow
 from django_scheduler.models import Pause, ScheduledFunctionId, State
 
@@ -115,11 +115,11 @@ class Queries(Contract):
 
     def is_transaction_open(self) -> bool:
         """Return whether nothing has ended the transaction that has begun, as far as that is known without asking."""
-        return connection_state.is_in_atomic_block(self.connection)
+        return django_internals.is_in_atomic_block(self.connection)
 
     def is_transaction_intact(self) -> bool:
         """Return whether the transaction is open, and no error has broken it."""
-        return self.is_transaction_open() and not connection_state.is_marked_for_rollback(self.connection)
+        return self.is_transaction_open() and not django_internals.is_marked_for_rollback(self.connection)
 
     def mark_transaction(self) -> None:
         """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""
@@ -130,7 +130,7 @@ class Queries(Contract):
 
     def session(self) -> Any:
         """Return what ``interrupt_statement`` and ``end_session`` need of this thread's session, without asking."""
-        return connection_state.driver_of(self.connection)
+        return django_internals.driver_of(self.connection)
 
     # Scheduling
 

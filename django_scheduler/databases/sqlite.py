@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connections
 from django.utils import timezone
 
-from django_scheduler.databases import connection_state
+from django_scheduler.databases import django_internals
 from django_scheduler.databases.browsing import Database
 from django_scheduler.databases.queries import Sql
 
@@ -52,7 +52,7 @@ class SQLite(Database):
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
         self.connection.ensure_connection()
-        driver: Any = connection_state.driver_of(self.connection)
+        driver: Any = django_internals.driver_of(self.connection)
         deadline = monotonic() + seconds
         driver.set_progress_handler(lambda: monotonic() > deadline, INSTRUCTIONS_PER_LOOK)
         try:
@@ -96,7 +96,7 @@ class SQLite(Database):
 
     def is_transaction_open(self) -> bool:
         # Some errors (a full disk, a failed write) end it, and every later statement would commit by itself.
-        driver: Any = connection_state.driver_of(self.connection)
+        driver: Any = django_internals.driver_of(self.connection)
         try:
             return driver is not None and bool(driver.in_transaction)
         except sqlite3.ProgrammingError:  # it has been closed

@@ -27,7 +27,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 
 from django_scheduler import values
 from django_scheduler.context import Context
-from django_scheduler.databases import connection_state
+from django_scheduler.databases import django_internals
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import tidy_connections
@@ -44,7 +44,7 @@ class ActionExecution(FunctionExecution):
         transitions.BEGIN.apply(self.database, self.id, self.attempt_on_record)
 
     def after_rollback(self, error: BaseException) -> None:
-        connection_state.discard(self.database.connection)
+        django_internals.discard(self.database.connection)
         if not self._until_answered(self._was_claimed, "whether it was claimed is not known yet"):
             raise error
         self.after_commit()
@@ -116,5 +116,5 @@ class ActionExecution(FunctionExecution):
             except (DatabaseError, InterfaceError) as error:
                 wait = waits.next()
                 self.log(logging.WARNING, "%s, trying again in %.1f s: %s", problem, wait, error)
-                connection_state.discard(self.database.connection)
+                django_internals.discard(self.database.connection)
             time.sleep(wait)

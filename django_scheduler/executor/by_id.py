@@ -17,7 +17,7 @@ from contextvars import Context
 from django.db import connections, router, transaction
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Database, connection_state, database_for
+from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.heartbeat import Registration
@@ -48,7 +48,7 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
         execute(7)
     """
     using = using or router.db_for_write(ScheduledFunction)
-    if connection_state.is_in_transaction(connections[using]):
+    if django_internals.is_in_transaction(connections[using]):
         raise SchedulerError(f"The scheduled function {function_id} cannot be executed inside of a transaction.")
     # Nothing of the caller's context reaches the function: neither what runs there, nor an event loop that waits for
     # us, and whose thread an async function would wait for.

@@ -35,7 +35,7 @@ from contextvars import copy_context
 from typing import Any
 
 from django_scheduler import signals, values
-from django_scheduler.databases import NOW, connection_state
+from django_scheduler.databases import NOW, django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution
@@ -69,7 +69,7 @@ class MutationExecution(FunctionExecution):
     def run(self) -> str | None:
         """Run the body in the open transaction, and return what it has returned as it is recorded."""
         result = self.call()
-        self.commit_hooks = connection_state.take_commit_hooks(self.database.connection)
+        self.commit_hooks = django_internals.take_commit_hooks(self.database.connection)
         return None if result is None else values.dump_result(result)
 
     def after_commit(self) -> None:
@@ -116,10 +116,10 @@ class MutationExecution(FunctionExecution):
         # An error of a receiver's statement would break the transaction, and what it writes would be part of it. So
         # nothing reaches the database, although Django thinks that what was refused has failed in the transaction.
         connection = self.database.connection
-        savepoints = connection_state.savepoints(connection)
+        savepoints = django_internals.savepoints(connection)
         with connection.execute_wrapper(_refuse_statement):
             signals.send(signals.function_started, **self._as_told())
-        connection_state.restore_savepoints(connection, savepoints)
+        django_internals.restore_savepoints(connection, savepoints)
 
     def make_budget(self) -> Budget:
         return MutationBudget(self.function.timeout, self.database, self._give_up)

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
-from django_scheduler.databases import Database, connection_state
+from django_scheduler.databases import Database, django_internals
 
 
 class _ThisThread(threading.local):
@@ -31,7 +31,7 @@ def executor_session(database: Database) -> Iterator[None]:
     """
     outer = _this_thread.database
     connection = connections[database.using]
-    wrappers = connection_state.statement_wrappers(connection)  # those who have added one will remove it
+    wrappers = django_internals.statement_wrappers(connection)  # those who have added one will remove it
     connection.close()
     _this_thread.database = database
     try:
@@ -39,7 +39,7 @@ def executor_session(database: Database) -> Iterator[None]:
     finally:
         _this_thread.database = outer
         connections.close_all()
-        connection_state.set_statement_wrappers(connection, wrappers)
+        django_internals.set_statement_wrappers(connection, wrappers)
 
 
 @receiver(connection_created)
@@ -47,7 +47,7 @@ def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     # Also a connection that is made anew within a function, after a body or an error has closed the old one.
     database = _this_thread.database
     if database is not None and connection is connections[database.using]:
-        connection_state.keep_open(connection)
+        django_internals.keep_open(connection)
         database.prepare_session()
 
 
@@ -57,9 +57,9 @@ def tidy_connections(using: str) -> None:
         return  # a test's own, whose transaction would go with them
     reset_queries()
     connection = connections[using]
-    if connection_state.is_in_transaction(connection):
-        connection_state.discard(connection)
-    elif connection_state.has_seen_errors(connection):
+    if django_internals.is_in_transaction(connection):
+        django_internals.discard(connection)
+    elif django_internals.has_seen_errors(connection):
         connection.close_if_unusable_or_obsolete()
     tidy_other_connections(using)
 
@@ -69,17 +69,17 @@ def tidy_other_connections(using: str) -> None:
     for connection in connections.all(initialized_only=True):
         if connection.alias == using:
             continue
-        if connection_state.is_in_transaction(connection):
-            connection_state.discard(connection)
+        if django_internals.is_in_transaction(connection):
+            django_internals.discard(connection)
         else:
             connection.close_if_unusable_or_obsolete()
 
 
 def close_connection(alias: str) -> None:
     """Close a connection for good, also one that a pool would keep; the next use makes a new one."""
-    driver = connection_state.driver_of(connections[alias])
+    driver = django_internals.driver_of(connections[alias])
     with suppress(Exception):
         driver.rollback()  # SQLite's close keeps the transaction of a statement that was not read to its end
     with suppress(Exception):
         driver.close()
-    connection_state.discard(connections[alias])
+    django_internals.discard(connections[alias])

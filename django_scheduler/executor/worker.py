@@ -16,7 +16,7 @@ from typing import TypeGuard
 
 from django.db import transaction
 
-from django_scheduler.databases import Claimable, Database, Lane, connection_state
+from django_scheduler.databases import Claimable, Database, Lane, django_internals
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
 from django_scheduler.executor.grouping import LONGEST, Experience, GroupSize, MutationGroup
@@ -97,12 +97,12 @@ class Worker:
     def _execute(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
         """Claim and execute, in one transaction, and return whether there was anything to claim."""
         execution = None
-        wrappers: list[connection_state.StatementWrapper] = []
+        wrappers: list[django_internals.StatementWrapper] = []
         try:
             with transaction.atomic(using=self.database.using, durable=True):
                 execution = self.execution = claim()
                 if execution is not None:
-                    wrappers = list(connection_state.statement_wrappers(self.database.connection))
+                    wrappers = list(django_internals.statement_wrappers(self.database.connection))
                     execution.release_claim_lock = holding.release
                     if not self.database.has_one_writer:
                         holding.release(after=execution.keeps_claim_lock_for)
@@ -125,7 +125,7 @@ class Worker:
         return True
 
     @contextmanager
-    def _ending(self, wrappers: list[connection_state.StatementWrapper]) -> Iterator[None]:
+    def _ending(self, wrappers: list[django_internals.StatementWrapper]) -> Iterator[None]:
         """Leave nothing of the function to the next one; ``wrappers`` are the statements' wrappers of before."""
         try:
             yield
@@ -133,7 +133,7 @@ class Worker:
             self.execution = None
             self.poller.function_ended()
             tidy_connections(self.database.using)
-            connection_state.set_statement_wrappers(self.database.connection, wrappers)
+            django_internals.set_statement_wrappers(self.database.connection, wrappers)
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
         """Claim one function, or several mutations for a group, in the first lane that has any."""
@@ -201,7 +201,7 @@ class Worker:
         wait = self._waits_after_failure.next()
         message = "The executor could not work and tries again in %.1f s: %s"
         log(logging.ERROR, message, wait, error, error=error, executor=self.executor_name)
-        connection_state.discard(self.database.connection)
+        django_internals.discard(self.database.connection)
         self.stopping.wait(wait)
 
 

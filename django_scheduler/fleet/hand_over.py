@@ -27,7 +27,7 @@ from typing import Any
 from django.db import connections, transaction
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import connection_state
+from django_scheduler.databases import django_internals
 from django_scheduler.executor import LONGEST_HAND_OVER, SingleExecution
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
@@ -45,7 +45,7 @@ class Fleet:
     def hand_over_after_commit(self, using: str, ids: Iterable[int], function: AnyFunction) -> None:
         """Hand over what has just been scheduled, once its transaction has committed."""
         connection = connections[using]
-        if connection_state.is_in_atomic_block(connection) or connection.get_autocommit():
+        if django_internals.is_in_atomic_block(connection) or connection.get_autocommit():
             for function_id in ids:
                 hand = partial(
                     hand_over, using, function_id, name=function.name, queue=function.queue, priority=function.priority

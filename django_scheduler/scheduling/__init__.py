@@ -7,9 +7,8 @@
 """
 
 from django_scheduler.scheduling import calls, cancellation, enqueue, interventions, wakeup
-from django_scheduler.scheduling.cancellation import LARGEST_ID
+from django_scheduler.scheduling.cancellation import LARGEST_ID, InterventionResult
 from django_scheduler.scheduling.commit_hook import share_wake_up
-from django_scheduler.scheduling.interventions import InterventionResult
 from django_scheduler.scheduling.running import Running, running
 from django_scheduler.scheduling.scheduler import Scheduler
 

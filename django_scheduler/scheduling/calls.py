@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections, router, transaction
 
-from django_scheduler.databases import connection_state, database_for
+from django_scheduler.databases import database_for, django_internals
 from django_scheduler.errors import FunctionNotFound, SchedulerError
 from django_scheduler.functions import AnyFunction, AnyReference, resolve
 from django_scheduler.models import Kind, ScheduledFunction
@@ -39,7 +39,7 @@ def run_mutation(caller: Context, function: AnyReference, args: tuple[Any, ...],
     mutation = _resolve(function, Kind.MUTATION)
     arguments = mutation.bind(args, kwargs)
     using, callee = _callee(caller, Kind.MUTATION)
-    if connection_state.is_in_atomic_block(connections[using]):
+    if django_internals.is_in_atomic_block(connections[using]):
         with transaction.atomic(using=using):
             return run_body(mutation, arguments, callee)
     result, hook_error = commit_mutation(caller, mutation, arguments)

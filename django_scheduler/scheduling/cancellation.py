@@ -16,12 +16,16 @@ completion one wins, and the other finds nothing to change.
 * Elsewhere the update waits for the mutation's end, and the database's own lock timeout applies.
 
 Two cancels of one row: the second waits for the first one's transaction and then sees ``canceled``.
+
+The children of a canceled action: what it schedules from then on is inserted ``canceled`` (``is_canceled`` is asked
+whenever a function schedules). What it had scheduled before stays as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from enum import Enum
 
 from django.db import connections
 from django.db.models import QuerySet
@@ -29,15 +33,33 @@ from django.db.models import QuerySet
 from django_scheduler.databases import database_for
 from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
 from django_scheduler.functions import AnyReference, resolve
-from django_scheduler.models import UNFINISHED, ScheduledFunction, State
+from django_scheduler.models import UNFINISHED, Kind, ScheduledFunction, State
 from django_scheduler.record import transitions
-from django_scheduler.scheduling.interventions import InterventionResult
 from django_scheduler.scheduling.running import Running
 from django_scheduler.transactions import in_transaction
 
 ROWS_PER_STATEMENT = 1_000
 
 LARGEST_ID = 2**63 - 1
+
+
+class InterventionResult(Enum):
+    """Says what became of a function that somebody wanted to change."""
+
+    DONE = "done"
+    #: A mutation that executes right now, or an action that begins to: it is too late.
+    RUNNING = "running"
+    #: An action in progress: there is nothing left to move.
+    IN_PROGRESS = "in progress"
+    #: It has not finished yet, so it cannot run again.
+    UNFINISHED = "unfinished"
+    FINISHED = "finished"
+    CANCELED = "canceled"
+    #: The code no longer has a function of that name.
+    MISSING = "missing"
+    #: The record does not have it: it never existed, or its retention has passed.
+    GONE = "gone"
+
 
 _RESULTS = {
     **{state.value: InterventionResult.DONE for state in UNFINISHED},
@@ -106,6 +128,18 @@ def cancel_each(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]
         return results
 
     return in_transaction(using, cancel_them)
+
+
+def is_canceled(caller: Running) -> bool:
+    """Return whether the scheduled function that is executing has been canceled meanwhile.
+
+    Only an action can be: the row of a mutation that executes is locked by it, so a cancel either waits until
+    the mutation has committed or interrupts it, and what it had scheduled vanishes with it.
+    """
+    if caller.function_id is None or caller.scheduled_kind is Kind.MUTATION:
+        return False
+    rows = ScheduledFunction.objects.using(caller.using)
+    return rows.filter(pk=caller.function_id, state=State.CANCELED).exists()
 
 
 def _portions(ids: list[int]) -> Iterator[list[int]]:

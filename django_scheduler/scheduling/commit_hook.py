@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler import signals
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import NewRow, connection_state
+from django_scheduler.databases import NewRow, django_internals
 from django_scheduler.errors import ArgumentsTooLarge, TooManyScheduled
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.scheduling import wakeup
@@ -94,7 +94,7 @@ def count(using: str, limits: tuple[Limit, Limit], functions: int, argument_byte
     for limit, number in added.items():
         before = sum(hook.scheduled[limit] for hook in hooks)
         limit.check(before, before + number, function_name)
-    if connection_state.is_in_atomic_block(connection):
+    if django_internals.is_in_atomic_block(connection):
         _hook_of_these_savepoints(connection, hooks).scheduled.update(added)
 
 
@@ -116,7 +116,7 @@ def announce(using: str, rows: Sequence[NewRow], ids: Sequence[ScheduledFunction
         # Not the rows themselves: until the commit, they would keep the arguments of all of them in memory.
         scheduled = [(i, row.name, str(row.kind), row.queue) for i, row in zip(ids, rows, strict=True)]
         send = partial(_send_signals, using, scheduled)
-    if connection_state.is_in_atomic_block(connection):
+    if django_internals.is_in_atomic_block(connection):
         hook = _hook_of_these_savepoints(connection, _hooks(connection))
         hook.wakes |= wake
         if send:
@@ -136,11 +136,11 @@ def _send_signals(using: str, scheduled: Iterable[tuple[ScheduledFunctionId, str
 
 
 def _hooks(connection: BaseDatabaseWrapper) -> list[CommitHook]:
-    return [hook for hook in connection_state.commit_hooks(connection) if isinstance(hook, CommitHook)]
+    return [hook for hook in django_internals.commit_hooks(connection) if isinstance(hook, CommitHook)]
 
 
 def _hook_of_these_savepoints(connection: BaseDatabaseWrapper, hooks: list[CommitHook]) -> CommitHook:
-    savepoints = frozenset(connection_state.savepoints(connection))
+    savepoints = frozenset(django_internals.savepoints(connection))
     for hook in hooks:
         if hook.savepoints == savepoints:
             return hook

@@ -13,8 +13,8 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import NewRow, database_for
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import AnyFunction, AnyReference, Function, resolve
-from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.scheduling import commit_hook
+from django_scheduler.models import ScheduledFunctionId, State
+from django_scheduler.scheduling import cancellation, commit_hook
 from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, Limit
 from django_scheduler.scheduling.running import Running
 from django_scheduler.telemetry import tracing
@@ -98,7 +98,7 @@ def _enqueue(
     """Count the calls against the limits of the transaction, insert their rows, and announce them."""
     commit_hook.count(using, limits, len(arguments), sum(map(len, arguments)), function.name)
     parent = caller.function_id if caller and caller.using == using else None
-    state = State.CANCELED if caller and _is_canceled(caller) else State.PENDING
+    state = State.CANCELED if caller and cancellation.is_canceled(caller) else State.PENDING
     fleet = _fleet if _fleet and state is State.PENDING and limits is ONE_BY_ONE and _is_due(time) else None
     with _traced(function, len(arguments)) if tracing.tracer else tracing.UNTRACED as trace_context:
         rows = [
@@ -157,15 +157,3 @@ def _is_soon(time: timedelta | datetime) -> bool:
     """Return whether it may be due before executors have looked by themselves."""
     delay = time if isinstance(time, timedelta) else time - timezone.now()
     return delay < SOON + (get_settings().POLL_INTERVAL or timedelta(0))
-
-
-def _is_canceled(caller: Running) -> bool:
-    """Return whether the scheduled function that is executing has been canceled meanwhile.
-
-    Only an action can be: the row of a mutation that executes is locked by it, so a cancel either waits until
-    the mutation has committed or interrupts it, and what it had scheduled vanishes with it.
-    """
-    if caller.function_id is None or caller.scheduled_kind is Kind.MUTATION:
-        return False
-    rows = ScheduledFunction.objects.using(caller.using)
-    return rows.filter(pk=caller.function_id, state=State.CANCELED).exists()

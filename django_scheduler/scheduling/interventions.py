@@ -13,7 +13,6 @@ stored, and whatever queue, priority and kind its function has by now.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import Enum
 from functools import partial
 
 from django.db import connections, transaction
@@ -23,29 +22,11 @@ from django_scheduler.functions import registry
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
 from django_scheduler.record import transitions
 from django_scheduler.scheduling import commit_hook, enqueue, wakeup
+from django_scheduler.scheduling.cancellation import InterventionResult
 from django_scheduler.scheduling.commit_hook import BULK
 from django_scheduler.times import parse_time
 from django_scheduler.transactions import in_transaction
 from django_scheduler.values import to_json
-
-
-class InterventionResult(Enum):
-    """Says what became of a function that somebody wanted to change."""
-
-    DONE = "done"
-    #: A mutation that executes right now, or an action that begins to: it is too late.
-    RUNNING = "running"
-    #: An action in progress: there is nothing left to move.
-    IN_PROGRESS = "in progress"
-    #: It has not finished yet, so it cannot run again.
-    UNFINISHED = "unfinished"
-    FINISHED = "finished"
-    CANCELED = "canceled"
-    #: The code no longer has a function of that name.
-    MISSING = "missing"
-    #: The record does not have it: it never existed, or its retention has passed.
-    GONE = "gone"
-
 
 _RESULTS = {
     State.PENDING.value: InterventionResult.RUNNING,

@@ -34,7 +34,7 @@ from django.tasks.base import TaskError
 from django.tasks.signals import task_finished
 
 from django_scheduler import errors, tasks
-from django_scheduler.databases import connection_state
+from django_scheduler.databases import django_internals
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.scheduling import Running
 from django_scheduler.tasks.task import AnyTask, find_task, with_values
@@ -83,7 +83,7 @@ def announce(signal: Signal, result: TaskResult[..., Any], using: str) -> None:
     """Tell the signal's receivers of the task that ``result`` is about."""
     try:
         with ExitStack() as savepoint:
-            if connection_state.is_in_atomic_block(connections[using]) and len(signal.receivers) > 1:
+            if django_internals.is_in_atomic_block(connections[using]) and len(signal.receivers) > 1:
                 savepoint.enter_context(transaction.atomic(using=using))
             signal.send_robust(_sender(result), task_result=result)  # which logs what receivers raise
     except BaseException as error:

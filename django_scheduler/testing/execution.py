@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from django_scheduler.context import Context
-from django_scheduler.databases import VENDORS, Claimable, Database, connection_state, database_for
+from django_scheduler.databases import VENDORS, Claimable, Database, database_for, django_internals
 from django_scheduler.errors import FunctionNotFound
 from django_scheduler.executor import ActionExecution, Budget, MissingExecution, MutationExecution, SingleExecution
 from django_scheduler.functions import registry
@@ -144,7 +144,7 @@ def _real_transactions() -> Iterator[None]:
     """
     with ExitStack() as pretending:
         for connection in connections.all(initialized_only=True):
-            if connection_state.is_in_atomic_block(connection) and connection.vendor in VENDORS:
+            if django_internals.is_in_atomic_block(connection) and connection.vendor in VENDORS:
                 pretending.enter_context(_pretended_on(connection))
         yield
 
@@ -159,7 +159,7 @@ def _pretended_on(connection: BaseDatabaseWrapper) -> Iterator[None]:
         "_rollback": savepoints.roll_back,
         "close": lambda: None,  # the test's transaction would be gone
     }
-    with connection_state.pretending_to_be_new(connection, methods):
+    with django_internals.pretending_to_be_new(connection, methods):
         try:
             with connection.execute_wrapper(savepoints.around_statement):
                 yield
@@ -223,6 +223,6 @@ class _Savepoints:
         # Straight to the driver: no wrapper sees it, and assertNumQueries does not count it.
         with (
             self._connection.wrap_database_errors,
-            closing(connection_state.driver_of(self._connection).cursor()) as cursor,
+            closing(django_internals.driver_of(self._connection).cursor()) as cursor,
         ):
             cursor.execute(sql)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from django.db import DatabaseError, connections, transaction
 
-from django_scheduler.databases import Database, connection_state, database_for
+from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.transactions.watch import TransactionWatch
 
 
@@ -64,6 +64,6 @@ def in_transaction(using: str, change: Callable[[], T]) -> T:
                 return change()
         except DatabaseError as error:
             conflicts += 1
-            is_callers = connection_state.is_in_atomic_block(connections[using])
+            is_callers = django_internals.is_in_atomic_block(connections[using])
             if is_callers or conflicts > CONFLICT_RETRIES or not database_for(using).is_conflict(error):
                 raise

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
-from django_scheduler.databases import Database, connection_state
+from django_scheduler.databases import Database, django_internals
 from django_scheduler.errors import BrokenTransaction
 
 
@@ -34,10 +34,10 @@ class TransactionWatch:
 
     def __enter__(self) -> None:
         self._database.mark_transaction()
-        self._depth = len(connection_state.savepoints(self._database.connection))
+        self._depth = len(django_internals.savepoints(self._database.connection))
         # On PostgreSQL a transaction begins with its first statement.
         self._begun = self._database.is_transaction_intact()
-        self._wrappers = connection_state.statement_wrappers(self._database.connection)
+        self._wrappers = django_internals.statement_wrappers(self._database.connection)
         self._wrappers.append(self._notice)
 
     def __exit__(
@@ -45,7 +45,7 @@ class TransactionWatch:
     ) -> None:
         self._wrappers.remove(self._notice)  # it need not be the last one, because a body may have left its own
         self._broken = not self._would_commit()
-        if connection_state.was_closed_in_transaction(self._database.connection):
+        if django_internals.was_closed_in_transaction(self._database.connection):
             self._consequence = error
         if self._broken and error is None:
             raise BrokenTransaction(self._explanation()) from self._error
@@ -57,7 +57,7 @@ class TransactionWatch:
 
     def would_commit_so_far(self) -> bool:
         """Return whether the body has left its blocks and broken nothing, as far as is known without asking."""
-        depth = len(connection_state.savepoints(self._database.connection))
+        depth = len(django_internals.savepoints(self._database.connection))
         return depth == self._depth and self._is_intact()
 
     def is_transient(self, error: BaseException) -> bool:
@@ -91,10 +91,10 @@ class TransactionWatch:
     def _refuse_more_if_ended(self) -> None:
         self._ended |= self._begun and not self._database.is_transaction_open()
         if self._ended:
-            connection_state.refuse_statements(self._database.connection)
+            django_internals.refuse_statements(self._database.connection)
 
     def _is_intact(self) -> bool:
-        if self._ended or connection_state.is_marked_for_rollback(self._database.connection):
+        if self._ended or django_internals.is_marked_for_rollback(self._database.connection):
             return False
         return not self._begun or self._database.is_transaction_intact()
 

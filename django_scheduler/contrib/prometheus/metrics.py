@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from django_scheduler.databases import connection_state
+from django_scheduler.databases import django_internals
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.signals import function_finished, function_scheduled
 from django_scheduler.status import Status, status
@@ -103,7 +103,7 @@ def register(registry: CollectorRegistry, using: str | None = None) -> Metrics:
 def _status(using: str) -> Status:
     # The thread may belong to the library's own server, where nothing else closes the connection.
     connection = connections[using]
-    was_open = connection_state.driver_of(connection) is not None
+    was_open = django_internals.driver_of(connection) is not None
     try:
         return status(using)
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, connections, transaction
 
-from django_scheduler.databases import connection_state, silence
+from django_scheduler.databases import django_internals, silence
 from django_scheduler.databases.browsing import Database
 from django_scheduler.databases.contract import TABLE, Lane
 from django_scheduler.databases.postgresql import interruption, listening
@@ -142,7 +142,7 @@ class PostgreSQL(Database):
     def time_limit(self, seconds: float) -> Iterator[None]:
         # Of this transaction alone, so that it leaves a connection pool unchanged. In a savepoint, whose end
         # does not end it, we put back what was.
-        is_outermost = not connection_state.is_in_atomic_block(self.connection)
+        is_outermost = not django_internals.is_in_atomic_block(self.connection)
         with transaction.atomic(using=self.using), self.connection.cursor() as cursor:
             cursor.execute(
                 "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)",
@@ -229,7 +229,7 @@ class PostgreSQL(Database):
 
     @property
     def _driver(self) -> Any:
-        return connection_state.driver_of(self.connection)
+        return django_internals.driver_of(self.connection)
 
     # Errors
 

@@ -16,7 +16,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from django_scheduler.databases import connection_state, silence
+from django_scheduler.databases import django_internals, silence
 
 #: How often a listener looks whether it is to stop, in seconds.
 LISTEN_INTERVAL = 0.1
@@ -33,7 +33,7 @@ def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[
 
     Raises the database's error if the connection has been lost.
     """
-    driver: Any = connection_state.driver_of(connection)
+    driver: Any = django_internals.driver_of(connection)
     silence.keep_alive(driver.fileno())
     next_check = time.monotonic() + CHECK_INTERVAL
     with selectors.DefaultSelector() as selector:
@@ -51,7 +51,7 @@ def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[
 
 def shares_sessions(using: str, connection: BaseDatabaseWrapper) -> bool:
     """Return whether what ``connection`` listens for is not heard, because a pooler shares sessions."""
-    driver: Any = connection_state.driver_of(connection)
+    driver: Any = django_internals.driver_of(connection)
     channel = f"django_scheduler_{uuid.uuid4().hex}"
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")

@@ -1,4 +1,4 @@
-"""What ``databases/connection_state.py`` relies on is so with this Django, and nobody else relies on it."""
+"""What ``databases/django_internals.py`` relies on is so with this Django, and nobody else relies on it."""
 
 import ast
 from pathlib import Path
@@ -9,7 +9,7 @@ from django.db import connection, connections, transaction
 from django.db.transaction import TransactionManagementError
 
 import django_scheduler
-from django_scheduler.databases import connection_state
+from django_scheduler.databases import django_internals
 from tests.models import Entry
 
 PACKAGE = Path(django_scheduler.__file__).parent
@@ -62,27 +62,27 @@ def test_transaction_is_begun_by_a_method_where_the_driver_does_not_begin_it(own
 
 
 def test_driver_is_known_while_there_is_one(own_connection):
-    assert connection_state.driver_of(own_connection) is not None
+    assert django_internals.driver_of(own_connection) is not None
     own_connection.close()
-    assert connection_state.driver_of(own_connection) is None
+    assert django_internals.driver_of(own_connection) is None
 
 
 def test_savepoints_and_blocks_are_seen(transactional_db):
-    assert not connection_state.is_in_atomic_block(connection)
+    assert not django_internals.is_in_atomic_block(connection)
     with transaction.atomic():
-        assert connection_state.is_in_atomic_block(connection)
-        assert connection_state.savepoints(connection) == ()
+        assert django_internals.is_in_atomic_block(connection)
+        assert django_internals.savepoints(connection) == ()
         with transaction.atomic():
-            assert len(connection_state.savepoints(connection)) == 1
-        assert connection_state.savepoints(connection) == ()
-    assert not connection_state.is_in_transaction(connection)
+            assert len(django_internals.savepoints(connection)) == 1
+        assert django_internals.savepoints(connection) == ()
+    assert not django_internals.is_in_transaction(connection)
 
 
 def test_transaction_that_was_begun_by_hand_is_seen(transactional_db):
     transaction.set_autocommit(False)
     try:
-        assert connection_state.is_in_transaction(connection)
-        assert not connection_state.is_in_atomic_block(connection)
+        assert django_internals.is_in_transaction(connection)
+        assert not django_internals.is_in_atomic_block(connection)
     finally:
         transaction.rollback()
         transaction.set_autocommit(True)
@@ -94,8 +94,8 @@ def test_commit_hooks_are_read_in_order_and_can_be_taken_away(transactional_db):
     with transaction.atomic():
         transaction.on_commit(first)
         transaction.on_commit(second, robust=True)
-        assert connection_state.commit_hooks(connection) == [first, second]
-        assert connection_state.take_commit_hooks(connection) == [first, second]
+        assert django_internals.commit_hooks(connection) == [first, second]
+        assert django_internals.take_commit_hooks(connection) == [first, second]
         transaction.on_commit(third)
 
     assert called == [2]
@@ -103,10 +103,10 @@ def test_commit_hooks_are_read_in_order_and_can_be_taken_away(transactional_db):
 
 def test_statements_are_refused_until_the_block_is_rolled_back(transactional_db):
     with pytest.raises(TransactionManagementError), transaction.atomic():
-        connection_state.refuse_statements(connection)
-        assert connection_state.is_marked_for_rollback(connection)
+        django_internals.refuse_statements(connection)
+        assert django_internals.is_marked_for_rollback(connection)
         Entry.objects.create(label="refused")
-    assert not connection_state.is_marked_for_rollback(connection)
+    assert not django_internals.is_marked_for_rollback(connection)
     Entry.objects.create(label="written")
 
 
@@ -115,10 +115,10 @@ def test_blocks_are_restored_as_if_nothing_had_happened(transactional_db):
         raise ValueError("refused")
 
     with transaction.atomic():
-        savepoints = connection_state.savepoints(connection)
+        savepoints = django_internals.savepoints(connection)
         with connection.execute_wrapper(refuse), pytest.raises(ValueError, match="refused"), transaction.atomic():
             Entry.objects.create(label="refused")
-        connection_state.restore_savepoints(connection, savepoints)
+        django_internals.restore_savepoints(connection, savepoints)
         Entry.objects.create(label="written")
     assert Entry.objects.get().label == "written"
 
@@ -130,14 +130,14 @@ def test_wrappers_of_statements_are_those_through_which_each_goes(transactional_
         seen.append(args[0])
         return execute(*args)
 
-    before = connection_state.statement_wrappers(connection)
+    before = django_internals.statement_wrappers(connection)
     try:
-        connection_state.set_statement_wrappers(connection, [note])
+        django_internals.set_statement_wrappers(connection, [note])
         Entry.objects.count()
     finally:
-        connection_state.set_statement_wrappers(connection, before)
+        django_internals.set_statement_wrappers(connection, before)
     assert len(seen) == 1
-    assert connection_state.statement_wrappers(connection) is before
+    assert django_internals.statement_wrappers(connection) is before
 
 
 def test_discarded_connection_is_as_new_whatever_was_left_on_it(own_connection):
@@ -148,9 +148,9 @@ def test_discarded_connection_is_as_new_whatever_was_left_on_it(own_connection):
     wrapper.needs_rollback = True
     wrapper.in_atomic_block = True
 
-    connection_state.discard(wrapper)
+    django_internals.discard(wrapper)
 
-    assert connection_state.driver_of(wrapper) is None
+    assert django_internals.driver_of(wrapper) is None
     wrapper.ensure_connection()
     state = {name: vars(wrapper)[name] for name in ATTRIBUTES if name != "close_at"}
     assert state == {name: value for name, value in ATTRIBUTES.items() if name != "close_at"}
@@ -159,9 +159,9 @@ def test_discarded_connection_is_as_new_whatever_was_left_on_it(own_connection):
 def test_connection_pretends_to_be_new_and_is_afterwards_what_it_was(db):
     own = connections["default"]
     before = {name: vars(own)[name] for name in ATTRIBUTES}
-    with connection_state.pretending_to_be_new(own, {"close": lambda: None}):
-        assert not connection_state.is_in_transaction(own)
-        assert connection_state.commit_hooks(own) == []
+    with django_internals.pretending_to_be_new(own, {"close": lambda: None}):
+        assert not django_internals.is_in_transaction(own)
+        assert django_internals.commit_hooks(own) == []
     assert {name: vars(own)[name] for name in ATTRIBUTES} == before
     assert "close" not in vars(own)
 
@@ -170,7 +170,7 @@ def test_nobody_else_touches_these_attributes():
     others = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}: {node.attr}"
         for path in PACKAGE.rglob("*.py")
-        if path.name != "connection_state.py"
+        if path.name != "django_internals.py"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr in {*ATTRIBUTES, "_close"}
     ]

@@ -1,7 +1,7 @@
 """The state of Django's connections that Django does not document: read and written here, and nowhere else.
 
 Executors keep their connections between functions, so they have to see what a function has left on one, and to undo
-it. Django offers no way to do that but the attributes of ``BaseDatabaseWrapper``. ``test_connection_state.py`` says for
+it. Django offers no way to do that but the attributes of ``BaseDatabaseWrapper``. ``test_django_internals.py`` says for
 each of them what we rely on, and fails clearly with a Django that has changed it.
 """
 
