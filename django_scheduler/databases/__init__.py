@@ -1,7 +1,7 @@
 """What differs between PostgreSQL, MySQL/MariaDB and SQLite; nothing else of the package knows a vendor.
 
 ``database_for(alias)`` returns the ``Database`` of an alias. ``contract.py`` says what a vendor has to be able to do,
-``queries.py`` (with ``browsing.py`` for the admin) asks by SQL that all understand; ``postgresql/``, ``mysql.py`` and
+``queries.py``, with ``browsing.py`` for the admin, asks by SQL that all understand; ``postgresql/``, ``mysql.py`` and
 ``sqlite.py`` answer differently where they must. ``django_internals.py`` is what we know of Django's connections,
 ``silence.py`` notices that the server of one is gone, and ``inspection.py`` looks at a server for system checks.
 A new database is a subclass of ``Database``, and a line here.
@@ -13,11 +13,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.browsing import Database
 from django_scheduler.databases.contract import NOW, Backlog, Claimable, Lane, NewRow
 from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql import PostgreSQL
+from django_scheduler.databases.queries import Database
 from django_scheduler.databases.sqlite import SQLite
 
 __all__ = [

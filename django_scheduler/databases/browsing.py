@@ -5,16 +5,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from django_scheduler.databases.contract import TABLE, Backlog, Lane
-from django_scheduler.databases.queries import Queries, Sql
+from django_scheduler.databases.contract import TABLE, Backlog, Contract, Lane, Sql
 from django_scheduler.models import State
 
 #: Databases take only so many parts of a UNION.
 LANES_PER_STATEMENT = 100
 
 
-class Database(Queries):
-    """A database alias: all that can be asked of it."""
+class Browsing(Contract):
+    """A database alias: what the admin and ``scheduler_status`` ask of it."""
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:

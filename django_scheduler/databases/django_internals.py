@@ -1,13 +1,13 @@
-"""The state of Django's connections that Django does not document: read and written here, and nowhere else.
+"""What Django's connections have that Django does not document: read, written and called here, and nowhere else.
 
 Executors keep their connections between functions, so they have to see what a function has left on one, and to undo
 it. Django offers no way to do that but the attributes of ``BaseDatabaseWrapper``. ``test_django_internals.py`` says for
 each of them what we rely on, and fails clearly with a Django that has changed it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -115,12 +115,32 @@ def discard(connection: BaseDatabaseWrapper) -> None:
     wrapper.execute_wrappers = []
 
 
+class Transactions(Protocol):
+    """Begins and ends transactions in place of those of the database."""
+
+    def set_autocommit(self, autocommit: bool) -> None: ...
+
+    def begin(self) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def roll_back(self) -> None: ...
+
+
 @contextmanager
-def pretending_to_be_new(connection: BaseDatabaseWrapper, methods: Mapping[str, Any]) -> Iterator[None]:
+def pretending_to_be_new(connection: BaseDatabaseWrapper, transactions: Transactions) -> Iterator[None]:
     """Make Django believe within the block that the connection is in no transaction; afterwards all is as before.
 
-    ``methods`` replace those of the connection meanwhile.
+    ``transactions`` are those that Django begins and ends meanwhile. Closing the connection does nothing: the
+    transaction that it really is in would be gone.
     """
+    methods = {
+        "_set_autocommit": transactions.set_autocommit,
+        "_start_transaction_under_autocommit": transactions.begin,
+        "_commit": transactions.commit,
+        "_rollback": transactions.roll_back,
+        "close": lambda: None,
+    }
     attributes = vars(connection)
     pretended = {**{name: new() for name, new in _NEW.items()}, "autocommit": True, "close_at": None}
     before = {name: attributes[name] for name in pretended}

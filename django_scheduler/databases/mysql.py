@@ -8,20 +8,19 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connections
 
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.browsing import Database
-from django_scheduler.databases.contract import TABLE
-from django_scheduler.databases.queries import Sql, is_paused
+from django_scheduler.databases.contract import TABLE, Sql
+from django_scheduler.databases.queries import Database, is_paused
 from django_scheduler.databases.silence import keep_alive
 from django_scheduler.models import ScheduledFunctionId
 
-#: Lock wait timeout, deadlock, record changed since it was read.
+#: Record changed since it was read, deadlock.
 CONFLICTS = {1020, 1213}
 
 #: Server shutting down, connection refused, gone away, lost, killed, disconnected while idle.
 LOST = {1053, 1927, 2002, 2003, 2006, 2013, 2055, 3169, 4031}
 
-#: Too many connections, lock wait timeout, disk full, lock not available, query killed.
-PASSING = {1040, 1205, 1021, 1317, 3572}
+#: Disk full, too many connections, lock wait timeout, query killed, lock not available.
+PASSING = {1021, 1040, 1205, 1317, 3572}
 
 #: max_statement_time of MariaDB, max_execution_time of MySQL.
 TIME_IS_UP = {1969, 3024}

@@ -12,8 +12,8 @@ from django.db import connections
 from django.utils import timezone
 
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.browsing import Database
-from django_scheduler.databases.queries import Sql
+from django_scheduler.databases.contract import Sql
+from django_scheduler.databases.queries import Database
 
 #: How often a change by another process is looked for, in seconds. It takes some microseconds, and no statement
 #: that reads a table.

@@ -25,7 +25,8 @@ the row. So of two that compete for a row one wins, and the other one changes no
 ``success``, ``failed`` or ``canceled`` never changes again; in the end it is deleted (``retention.py``).
 
 What follows: the process that has recorded ``success`` or ``failed`` announces it once it is committed
-(``announcing.py``), and the one that has rescheduled a function wakes the executors.
+(``announcing.py``), and the one that has rescheduled a function wakes the executors. Only
+``scheduling/cancellation.py`` cancels.
 """
 
 from collections.abc import Mapping, Sequence

@@ -152,14 +152,7 @@ def _real_transactions() -> Iterator[None]:
 @contextmanager
 def _pretended_on(connection: BaseDatabaseWrapper) -> Iterator[None]:
     savepoints = _Savepoints(connection)
-    methods = {
-        "_set_autocommit": savepoints.set_autocommit,
-        "_start_transaction_under_autocommit": savepoints.begin,
-        "_commit": savepoints.commit,
-        "_rollback": savepoints.roll_back,
-        "close": lambda: None,  # the test's transaction would be gone
-    }
-    with django_internals.pretending_to_be_new(connection, methods):
+    with django_internals.pretending_to_be_new(connection, savepoints):
         try:
             with connection.execute_wrapper(savepoints.around_statement):
                 yield

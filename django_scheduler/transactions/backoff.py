@@ -1,7 +1,8 @@
 """Backoff: how long to wait before trying again.
 
-``backoff`` is the wait of a function that has failed: its row says how many times, and its next due time is that much
-later. ``DoublingWait`` is that of a thread that stays here and tries again, because the database does not answer.
+``backoff`` is the wait of a function that has met a transient error, or in whose body a process has ended: its row says
+how many attempts it has had, and is due again that much later. ``DoublingWait`` is that of a thread that stays here and
+tries again, because the database does not answer.
 """
 
 import random
@@ -36,7 +37,7 @@ class DoublingWait:
 
 
 def backoff(attempts: int) -> timedelta:
-    """Return the wait after so many failed attempts: it doubles up to a ceiling, and has full jitter.
+    """Return the wait after so many attempts: it doubles up to a ceiling, and has full jitter.
 
     Full jitter (anything from nothing to the whole) spreads best what failed together; see Marc Brooker,
     "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.

@@ -1,6 +1,7 @@
 """What ``databases/django_internals.py`` relies on is so with this Django, and nobody else relies on it."""
 
 import ast
+from contextlib import suppress
 from pathlib import Path
 
 import django
@@ -32,6 +33,7 @@ ATTRIBUTES = {
 
 #: Methods that are called or replaced although they are private.
 METHODS = ["_close", "_commit", "_rollback", "_set_autocommit"]
+BEGIN = "_start_transaction_under_autocommit"
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_connection_has_the_method(name, own_connection):
 
 @pytest.mark.only_on("sqlite")
 def test_transaction_is_begun_by_a_method_where_the_driver_does_not_begin_it(own_connection):
-    assert callable(own_connection._start_transaction_under_autocommit)
+    assert callable(getattr(own_connection, BEGIN))
 
 
 def test_driver_is_known_while_there_is_one(own_connection):
@@ -156,22 +158,52 @@ def test_discarded_connection_is_as_new_whatever_was_left_on_it(own_connection):
     assert state == {name: value for name, value in ATTRIBUTES.items() if name != "close_at"}
 
 
+class Transactions:
+    """Notes what Django begins and ends."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def set_autocommit(self, autocommit: bool) -> None:
+        self.calls.append(f"set_autocommit {autocommit}")
+
+    def begin(self) -> None:
+        self.calls.append("begin")
+
+    def commit(self) -> None:
+        self.calls.append("commit")
+
+    def roll_back(self) -> None:
+        self.calls.append("roll back")
+
+
 def test_connection_pretends_to_be_new_and_is_afterwards_what_it_was(db):
     own = connections["default"]
     before = {name: vars(own)[name] for name in ATTRIBUTES}
-    with django_internals.pretending_to_be_new(own, {"close": lambda: None}):
+    transactions = Transactions()
+    with django_internals.pretending_to_be_new(own, transactions):
         assert not django_internals.is_in_transaction(own)
         assert django_internals.commit_hooks(own) == []
+        with transaction.atomic():
+            pass
+        with suppress(ZeroDivisionError), transaction.atomic():
+            raise ZeroDivisionError
+        own.close()
+    ends = [call for call in transactions.calls if call in ("commit", "roll back")]
+    assert ends == ["commit", "roll back"]
+    assert transactions.calls[0] in ("begin", "set_autocommit False")
     assert {name: vars(own)[name] for name in ATTRIBUTES} == before
     assert "close" not in vars(own)
 
 
-def test_nobody_else_touches_these_attributes():
+def test_nobody_else_names_them():
+    names = {*ATTRIBUTES, *METHODS, BEGIN}
     others = [
-        f"{path.relative_to(PACKAGE)}:{node.lineno}: {node.attr}"
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {ast.unparse(node)}"
         for path in PACKAGE.rglob("*.py")
         if path.name != "django_internals.py"
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr in {*ATTRIBUTES, "_close"}
+        if (isinstance(node, ast.Attribute) and node.attr in names)
+        or (isinstance(node, ast.Constant) and node.value in names)
     ]
     assert not others

@@ -11,11 +11,10 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections, transaction
 
 from django_scheduler.databases import django_internals, silence
-from django_scheduler.databases.browsing import Database
-from django_scheduler.databases.contract import TABLE, Lane
+from django_scheduler.databases.contract import TABLE, Lane, Sql
 from django_scheduler.databases.postgresql import interruption, listening
 from django_scheduler.databases.postgresql.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
-from django_scheduler.databases.queries import Sql, is_paused
+from django_scheduler.databases.queries import Database, is_paused
 from django_scheduler.telemetry import warn
 
 CHANNEL = "django_scheduler"
