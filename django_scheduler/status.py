@@ -20,7 +20,7 @@ from django.db import router
 from django.db.models import Count
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Backlog, database_for
+from django_scheduler.databases import Backlog, browsing, database_for
 from django_scheduler.models import Executor, Pause, ScheduledFunction, State
 
 #: Counts end here: a number as large as this means so many, or more.
@@ -164,7 +164,7 @@ def queues(using: str) -> tuple[QueueStatus, ...]:
     backlogs: dict[str, list[Backlog]] = {}
     lanes = database.lanes()
     paused = {lane.queue for lane in lanes if lane.is_paused}
-    for lane, backlog in zip(lanes, database.backlogs(lanes, count_to=MOST_COUNTED), strict=True):
+    for lane, backlog in zip(lanes, browsing.backlogs(database, lanes, count_to=MOST_COUNTED), strict=True):
         backlogs.setdefault(lane.queue, []).append(backlog)
     return tuple(
         QueueStatus(

@@ -17,7 +17,7 @@ from django.db.models.functions import Cast, Left, Length
 
 from django_scheduler.admin.filters import OVERDUE, Filters
 from django_scheduler.admin.readable import brief
-from django_scheduler.databases import Database
+from django_scheduler.databases import Database, browsing
 from django_scheduler.masking import masked
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.times import EPOCH
@@ -112,7 +112,7 @@ class Listing:
             return None
         after = (start.time, start.pk) if start and start.time else None
         overdue_only = self._filters.state == OVERDUE
-        return self._database.first_pending(lanes, after=after, overdue_only=overdue_only, limit=limit)
+        return browsing.first_pending(self._database, lanes, after=after, overdue_only=overdue_only, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from django_scheduler.admin.filters import OVERDUE, Filters, menus
 from django_scheduler.admin.readable import visible
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
+from django_scheduler.databases import browsing
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.scheduling import LARGEST_ID
 
@@ -40,7 +41,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         after, before = request.GET.get("after", ""), request.GET.get("before", "")
         with Questions(self.database) as ask:
             answer = ask(lambda: functions.page(size=self.list_per_page, after=after, before=before))
-            counts = ask(lambda: self.database.count_states(State.values, at_most=STATE_COUNTED_TO + 1))
+            counts = ask(lambda: browsing.count_states(self.database, State.values, at_most=STATE_COUNTED_TO + 1))
         page = answer.value or listing.Page([])
         context = {
             "title": _("Scheduled functions"),

@@ -12,7 +12,7 @@ from functools import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from django_scheduler.databases import django_internals
+from django_scheduler.databases import browsing, django_internals
 from django_scheduler.databases.contract import NOW, Backlog, Claimable, Lane, NewRow
 from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
@@ -28,6 +28,7 @@ __all__ = [
     "Database",
     "Lane",
     "NewRow",
+    "browsing",
     "clock_difference",
     "database_for",
     "django_internals",

@@ -1,110 +1,105 @@
-"""Browsing: what people look at in the admin, within a time limit, whatever the number of functions."""
+"""Browsing asks what people look at: the pages of the admin, ``scheduler_status`` and the metrics.
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+Each of these is one bounded query, whatever the number of functions, and locks nothing.
+"""
+
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from django_scheduler.databases.contract import TABLE, Backlog, Contract, Lane, Sql
+from django_scheduler.databases.contract import TABLE, Backlog, Lane
+from django_scheduler.databases.queries import Database, Sql
 from django_scheduler.models import State
 
 #: Databases take only so many parts of a UNION.
 LANES_PER_STATEMENT = 100
 
 
-class Browsing(Contract):
-    """A database alias: what the admin and ``scheduler_status`` ask of it."""
+def count_states(database: Database, states: Collection[str], *, at_most: int) -> dict[str, int]:
+    """Return how many functions are in each state, counted no further than ``at_most``, in one statement."""
+    # Ordered, so that an index is read and not the table.
+    counts = ", ".join(
+        f"(SELECT COUNT(*) FROM (SELECT 1 FROM {TABLE} WHERE state = '{State(state).value}'"
+        f"{_in_order(State(state))} LIMIT {at_most:d}) AS counted_{number})"
+        for number, state in enumerate(states)
+    )
+    with database.connection.cursor() as cursor:
+        cursor.execute(f"SELECT {counts}")
+        return dict(zip(states, cursor.fetchone(), strict=True))
 
-    @contextmanager
-    def time_limit(self, seconds: float) -> Iterator[None]:
-        """Let each statement within fail that takes longer, with an error that ``is_time_up`` knows."""
-        yield
 
-    def is_time_up(self, error: BaseException) -> bool:
-        """Return whether a statement has met the ``time_limit``."""
-        return False
+def _in_order(state: State) -> str:
+    if state is State.PENDING:
+        return " ORDER BY queue, priority, due_time, id"
+    if state is State.IN_PROGRESS:
+        return " ORDER BY executor"
+    return " AND completed_time IS NOT NULL ORDER BY completed_time DESC"
 
-    def count_states(self, states: Collection[str], *, at_most: int) -> dict[str, int]:
-        """Return how many functions are in each state, counted no further than ``at_most``, in one statement."""
-        # Ordered, so that an index is read and not the table.
-        counts = ", ".join(
-            f"(SELECT COUNT(*) FROM (SELECT 1 FROM {TABLE} WHERE state = '{State(state).value}'"
-            f"{self._in_order(State(state))} LIMIT {at_most:d}) AS counted_{number})"
-            for number, state in enumerate(states)
-        )
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT {counts}")
-            return dict(zip(states, cursor.fetchone(), strict=True))
 
-    def _in_order(self, state: State) -> str:
-        if state is State.PENDING:
-            return " ORDER BY queue, priority, due_time, id"
-        if state is State.IN_PROGRESS:
-            return " ORDER BY executor"
-        return " AND completed_time IS NOT NULL ORDER BY completed_time DESC"
+def first_pending(
+    database: Database, lanes: Collection[Lane], *, after: tuple[datetime, int] | None, overdue_only: bool, limit: int
+) -> list[int]:
+    """Return the ids of the pending functions that are due first, in all of these lanes together.
 
-    def first_pending(
-        self, lanes: Collection[Lane], *, after: tuple[datetime, int] | None, overdue_only: bool, limit: int
-    ) -> list[int]:
-        """Return the ids of the pending functions that are due first, in all of these lanes together.
+    ``after``: the due time and the id of the one to begin behind. ``overdue_only``: only what is due already.
+    """
+    if not lanes:
+        return []
+    conditions: list[Sql] = []
+    if after is not None:
+        time = database.connection.ops.adapt_datetimefield_value(after[0])
+        conditions.append(Sql(" AND due_time >= %s AND (due_time > %s OR id > %s)", time, time, after[1]))
+    if overdue_only:
+        now = database.now()
+        conditions.append(Sql(f" AND due_time <= {now.sql}", *now.params))
+    condition = "".join(each.text for each in conditions)
+    values = [param for each in conditions for param in each.params]
+    # Each lane is in order already. One SELECT over all of them would sort everything that is pending.
+    heads = " UNION ALL ".join(
+        f"SELECT id, due_time FROM (SELECT id, due_time FROM {TABLE} WHERE state = 'pending' AND queue = %s"
+        f" AND priority = %s{condition} ORDER BY due_time, id LIMIT {limit:d}) AS lane_{number}"
+        for number in range(len(lanes))
+    )
+    params = [param for lane in lanes for param in (lane.queue, lane.priority, *values)]
+    with database.connection.cursor() as cursor:
+        cursor.execute(f"SELECT id FROM ({heads}) AS heads ORDER BY due_time, id LIMIT {limit:d}", params)
+        return [row[0] for row in cursor.fetchall()]
 
-        ``after``: the due time and the id of the one to begin behind. ``overdue_only``: only what is due already.
-        """
-        if not lanes:
-            return []
-        conditions: list[Sql] = []
-        if after is not None:
-            time = self.connection.ops.adapt_datetimefield_value(after[0])
-            conditions.append(Sql(" AND due_time >= %s AND (due_time > %s OR id > %s)", time, time, after[1]))
-        if overdue_only:
-            now = self._now()
-            conditions.append(Sql(f" AND due_time <= {now.text}", *now.params))
-        condition = "".join(each.text for each in conditions)
-        values = [param for each in conditions for param in each.params]
-        # Each lane is in order already. One SELECT over all of them would sort everything that is pending.
-        heads = " UNION ALL ".join(
-            f"SELECT id, due_time FROM (SELECT id, due_time FROM {TABLE} WHERE state = 'pending' AND queue = %s"
-            f" AND priority = %s{condition} ORDER BY due_time, id LIMIT {limit:d}) AS lane_{number}"
-            for number in range(len(lanes))
-        )
-        params = [param for lane in lanes for param in (lane.queue, lane.priority, *values)]
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT id FROM ({heads}) AS heads ORDER BY due_time, id LIMIT {limit:d}", params)
-            return [row[0] for row in cursor.fetchall()]
 
-    def backlogs(self, lanes: Sequence[Lane], *, count_to: int) -> list[Backlog]:
-        """Return what waits in each lane, a hundred lanes in a statement that locks nothing.
+def backlogs(database: Database, lanes: Sequence[Lane], *, count_to: int) -> list[Backlog]:
+    """Return what waits in each lane, a hundred lanes in a statement that locks nothing.
 
-        ``count_to``: where to stop counting.
-        """
-        if len(lanes) > LANES_PER_STATEMENT:
-            first, others = lanes[:LANES_PER_STATEMENT], lanes[LANES_PER_STATEMENT:]
-            return self.backlogs(first, count_to=count_to) + self.backlogs(others, count_to=count_to)
-        each = [self._backlog(number, lane, count_to) for number, lane in enumerate(lanes)]
-        if not each:
-            return []
-        with self.connection.cursor() as cursor:
-            statement = " UNION ALL ".join(sql.text for sql in each)
-            cursor.execute(statement, [param for sql in each for param in sql.params])
-            return [
-                Backlog(pending, due, max(0.0, -float(due_in or 0.0)))
-                for _, pending, due, due_in in sorted(cursor.fetchall(), key=lambda row: int(row[0]))
-            ]
+    ``count_to``: where to stop counting.
+    """
+    if len(lanes) > LANES_PER_STATEMENT:
+        first, others = lanes[:LANES_PER_STATEMENT], lanes[LANES_PER_STATEMENT:]
+        return backlogs(database, first, count_to=count_to) + backlogs(database, others, count_to=count_to)
+    each = [_backlog(database, number, lane, count_to) for number, lane in enumerate(lanes)]
+    if not each:
+        return []
+    with database.connection.cursor() as cursor:
+        statement = " UNION ALL ".join(sql.text for sql in each)
+        cursor.execute(statement, [param for sql in each for param in sql.params])
+        return [
+            Backlog(pending, due, max(0.0, -float(due_in or 0.0)))
+            for _, pending, due, due_in in sorted(cursor.fetchall(), key=lambda row: int(row[0]))
+        ]
 
-    def _backlog(self, number: int, lane: Lane, count_to: int) -> Sql:
-        now = self._now()
-        due_in = self._seconds_until("due_time")
-        rows = f"FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s"
-        in_lane: list[Any] = [lane.queue, lane.priority]
-        return Sql(
-            f"SELECT {number:d}, (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} LIMIT {count_to}) pending),"
-            f" (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} AND due_time <= {now.text} LIMIT {count_to}) due),"
-            f" (SELECT {due_in.text} {rows} AND due_time <= {now.text} AND {self.not_executing}"
-            " ORDER BY due_time, id LIMIT 1)",
-            *in_lane,
-            *in_lane,
-            *now.params,
-            *due_in.params,
-            *in_lane,
-            *now.params,
-        )
+
+def _backlog(database: Database, number: int, lane: Lane, count_to: int) -> Sql:
+    now = database.now()
+    due_in = database.seconds_until("due_time")
+    rows = f"FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s"
+    in_lane: list[Any] = [lane.queue, lane.priority]
+    return Sql(
+        f"SELECT {number:d}, (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} LIMIT {count_to}) pending),"
+        f" (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} AND due_time <= {now.sql} LIMIT {count_to}) due),"
+        f" (SELECT {due_in.text} {rows} AND due_time <= {now.sql} AND {database.not_executing}"
+        " ORDER BY due_time, id LIMIT 1)",
+        *in_lane,
+        *in_lane,
+        *now.params,
+        *due_in.params,
+        *in_lane,
+        *now.params,
+    )

@@ -1,23 +1,19 @@
 """What a vendor has to answer by itself, and the rows that are written into a database and read from it.
 
-How SQL writes a time or JSON, what the error of a statement means, and how one thread stops the statement of another:
-that differs everywhere. What is asked by SQL that all vendors understand is in ``queries.py``.
+What the error of a statement means, and how one thread stops the statement of another, is different everywhere. What is
+asked by SQL that all vendors understand is in ``queries.py``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Event
 from typing import Any, ClassVar
 
-from django.db import DatabaseError, InterfaceError, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField
-from django.db.models.expressions import RawSQL
-from django.utils import timezone
+from django.db import DatabaseError, InterfaceError
 
-from django_scheduler import times
 from django_scheduler.errors import TransientError
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 
@@ -90,18 +86,8 @@ class Backlog:
 NOW = object()
 
 
-class Sql:
-    """A fragment of SQL with its parameters."""
-
-    __slots__ = ("params", "text")
-
-    def __init__(self, text: str, *params: Any) -> None:
-        self.text = text
-        self.params = params
-
-
 class Contract(ABC):
-    """A database alias, and what its vendor answers by itself."""
+    """What the database of one vendor can do."""
 
     #: The database's clock, as SQL; the same throughout a statement.
     clock: ClassVar[str]
@@ -111,68 +97,6 @@ class Contract(ABC):
     an_error_breaks_the_transaction: ClassVar[bool] = False
     #: How long an idle executor sleeps when nothing wakes it, in seconds.
     poll_interval: float = 1.0
-    #: Locks the rows that a SELECT returns and passes over those that are locked.
-    skip_locked: ClassVar[str]
-    #: What a claim selects besides, to let a cancel know that this transaction executes a function.
-    mark_executing: ClassVar[str] = "NULL"
-    #: A condition that a row does not meet while a mutation is executing that has locked it, where that can be seen.
-    not_executing: ClassVar[str] = "TRUE"
-
-    def __init__(self, using: str) -> None:
-        self.using = using
-
-    @property
-    def connection(self) -> BaseDatabaseWrapper:
-        """Return the connection of the current thread."""
-        return connections[self.using]
-
-    def now(self) -> RawSQL:
-        """Return the present for the ORM, by the clock that decides what is due."""
-        now = self._now()
-        return RawSQL(now.text, now.params, output_field=DateTimeField())
-
-    def _now(self) -> Sql:
-        if times.is_pythons():
-            return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
-        return Sql(self.clock)
-
-    def for_orm(self, value: Any) -> Any:
-        """Return a value that is written as the ORM takes it.
-
-        It may be ``NOW``; a time, or a ``timedelta`` from now, is that of ``due_time``, and is not before now.
-        """
-        if value is NOW:
-            return self.now()
-        if isinstance(value, timedelta | datetime):
-            due = self._scheduled_and_due(value)[1]
-            return RawSQL(due.text, due.params, output_field=DateTimeField())
-        return value
-
-    def current_time(self) -> datetime:
-        """Return the present, by the same clock."""
-        return timezone.now() if times.is_pythons() else self._current_time()
-
-    def _current_time(self) -> datetime:
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT {self.clock}")
-            time: datetime = cursor.fetchone()[0]
-        return time if timezone.is_aware(time) else time.replace(tzinfo=UTC)
-
-    def _json(self, text: str) -> str:
-        """Return the SQL that makes text a JSON value."""
-        return text
-
-    def _text(self, column: str) -> str:
-        """Return the SQL that makes a JSON column text."""
-        return column
-
-    @abstractmethod
-    def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
-        """Return when a function was asked to run, and when it is due, which is not before now."""
-
-    @abstractmethod
-    def _seconds_until(self, column: str) -> Sql:
-        """Return the SQL of how far a column lies ahead of now, in seconds."""
 
     # What the error of a statement means, and whether the same again may succeed
 
@@ -234,3 +158,14 @@ class Contract(ABC):
 
     def listen(self, wake: Callable[[], None], stopping: Event) -> None:
         """Call ``wake`` for each wake-up of another process until ``stopping``. Where there are none, return."""
+
+    # Browsing
+
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        """Let each statement within fail that takes longer, with an error that ``is_time_up`` knows."""
+        yield
+
+    def is_time_up(self, error: BaseException) -> bool:
+        """Return whether a statement has met the ``time_limit``."""
+        return False

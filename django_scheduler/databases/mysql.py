@@ -8,8 +8,8 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connections
 
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.contract import TABLE, Sql
-from django_scheduler.databases.queries import Database, is_paused
+from django_scheduler.databases.contract import TABLE
+from django_scheduler.databases.queries import Database, Sql, is_paused
 from django_scheduler.databases.silence import keep_alive
 from django_scheduler.models import ScheduledFunctionId
 
@@ -51,7 +51,7 @@ class MySQL(Database):
         due = f"GREATEST(CAST(%s AS DATETIME(6)), CAST({now.text} AS DATETIME(6)))"
         return Sql("%s", asked), Sql(due, asked, *now.params)
 
-    def _seconds_until(self, column: str) -> Sql:
+    def seconds_until(self, column: str) -> Sql:
         now = self._now()
         return Sql(f"TIMESTAMPDIFF(MICROSECOND, {now.text}, {column}) / 1000000", *now.params)
 
@@ -67,7 +67,7 @@ class MySQL(Database):
     def _lanes(self, besides: Sql) -> Sql:
         # Rows of values are not looked up in an index here, but a GROUP BY jumps from group to group, as long as
         # there is no other condition; the first function of a group is then found through the index.
-        due_in = self._seconds_until("due_time")
+        due_in = self.seconds_until("due_time")
         return Sql(
             f"SELECT head.queue, head.priority, {due_in.text}, due_time, id, {is_paused('head')} FROM"
             f" (SELECT queue, priority, (SELECT id FROM {TABLE} WHERE state = 'pending' AND queue = lane.queue"

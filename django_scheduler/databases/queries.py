@@ -6,16 +6,33 @@ machine (``record/transitions.py``). A vendor overrides what it can do better, o
 are those of one clock, which says what is due.
 """
 
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import DateTimeField
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+
+from django_scheduler import times
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.browsing import Browsing
-from django_scheduler.databases.contract import NOW, TABLE, Claimable, Lane, NewRow, Sql
+from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract, Lane, NewRow
 from django_scheduler.models import Pause, ScheduledFunctionId, State
 
 PAUSES = Pause._meta.db_table
+
+
+class Sql:
+    """A fragment of SQL with its parameters."""
+
+    __slots__ = ("params", "text")
+
+    def __init__(self, text: str, *params: Any) -> None:
+        self.text = text
+        self.params = params
 
 
 def is_paused(lane: str) -> str:
@@ -28,8 +45,71 @@ def passing_over(ids: Collection[int]) -> Sql:
     return Sql(f" AND id NOT IN ({', '.join(['%s'] * len(ids))})" if ids else "", *ids)
 
 
-class Database(Browsing):
+class Database(Contract):
     """A database alias: all that can be asked of it."""
+
+    #: Locks the rows that a SELECT returns and passes over those that are locked.
+    skip_locked: ClassVar[str]
+    #: What a claim selects besides, to let a cancel know that this transaction executes a function.
+    mark_executing: ClassVar[str] = "NULL"
+    #: A condition that a row does not meet while a mutation is executing that has locked it, where that can be seen.
+    not_executing: ClassVar[str] = "TRUE"
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """Return the connection of the current thread."""
+        return connections[self.using]
+
+    def now(self) -> RawSQL:
+        """Return the present for the ORM, by the clock that decides what is due."""
+        now = self._now()
+        return RawSQL(now.text, now.params, output_field=DateTimeField())
+
+    def _now(self) -> Sql:
+        if times.is_pythons():
+            return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
+        return Sql(self.clock)
+
+    def for_orm(self, value: Any) -> Any:
+        """Return a value that is written as the ORM takes it.
+
+        It may be ``NOW``; a time, or a ``timedelta`` from now, is that of ``due_time``, and is not before now.
+        """
+        if value is NOW:
+            return self.now()
+        if isinstance(value, timedelta | datetime):
+            due = self._scheduled_and_due(value)[1]
+            return RawSQL(due.text, due.params, output_field=DateTimeField())
+        return value
+
+    def current_time(self) -> datetime:
+        """Return the present, by the same clock."""
+        return timezone.now() if times.is_pythons() else self._current_time()
+
+    def _current_time(self) -> datetime:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {self.clock}")
+            time: datetime = cursor.fetchone()[0]
+        return time if timezone.is_aware(time) else time.replace(tzinfo=UTC)
+
+    def _json(self, text: str) -> str:
+        """Return the SQL that makes text a JSON value."""
+        return text
+
+    def _text(self, column: str) -> str:
+        """Return the SQL that makes a JSON column text."""
+        return column
+
+    @abstractmethod
+    def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
+        """Return when a function was asked to run, and when it is due, which is not before now."""
+
+    @abstractmethod
+    def seconds_until(self, column: str) -> Sql:
+        """Return the SQL of how far a column lies ahead of now, in seconds."""
 
     # The transaction in which mutations execute
 
@@ -101,7 +181,7 @@ class Database(Browsing):
         # (queue, priority) > (...), would read the whole lane.)
         first = f"SELECT id FROM {TABLE} WHERE state = 'pending'{besides.text}"
         order = "ORDER BY queue, priority, due_time, id LIMIT 1"
-        due_in = self._seconds_until("due_time")
+        due_in = self.seconds_until("due_time")
         return Sql(
             f"WITH RECURSIVE lanes (queue, priority, due_time, id) AS ("
             f" SELECT queue, priority, due_time, id FROM {TABLE} WHERE id = ({first} {order})"
@@ -126,7 +206,7 @@ class Database(Browsing):
     def next_due_in(self, lane: Lane) -> float | None:
         """Return in how many seconds the next function of a lane is due that is not due yet, or ``None``."""
         now = self._now()
-        due_in = self._seconds_until("due_time")
+        due_in = self.seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT {due_in.text} FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s"
@@ -170,7 +250,7 @@ class Database(Browsing):
         """
         due_again = self._scheduled_and_due(handed_over_within)[1]
         at_last = self._scheduled_and_due(at_most + handed_over_within)[1]
-        due_in, asked_in = self._seconds_until("due_time"), self._seconds_until("scheduled_time")
+        due_in, asked_in = self.seconds_until("due_time"), self.seconds_until("scheduled_time")
         claimed = self._claim(
             f"state = 'pending' AND id = %s AND (due_time <= {due_again.text}"
             f" OR due_time <= {at_last.text} AND {due_in.text} + {asked_in.text} <= %s)",
@@ -187,7 +267,7 @@ class Database(Browsing):
 
     def _claim(self, chosen: str, params: list[Any]) -> list[Claimable]:
         now = self._now()
-        due_in = self._seconds_until("due_time")
+        due_in = self.seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, name, kind, {self._text('args')}, attempts, {now.text}, {due_in.text},"

@@ -12,8 +12,7 @@ from django.db import connections
 from django.utils import timezone
 
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.contract import Sql
-from django_scheduler.databases.queries import Database
+from django_scheduler.databases.queries import Database, Sql
 
 #: How often a change by another process is looked for, in seconds. It takes some microseconds, and no statement
 #: that reads a table.
@@ -39,7 +38,7 @@ class SQLite(Database):
         scheduled = now + time if isinstance(time, timedelta) else time
         return Sql("%s", self._adapted(scheduled)), Sql("%s", self._adapted(max(scheduled, now)))
 
-    def _seconds_until(self, column: str) -> Sql:
+    def seconds_until(self, column: str) -> Sql:
         now = self._now()
         return Sql(f"(julianday({column}) - julianday({now.text})) * 86400.0", *now.params)
 

@@ -11,10 +11,10 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections, transaction
 
 from django_scheduler.databases import django_internals, silence
-from django_scheduler.databases.contract import TABLE, Lane, Sql
+from django_scheduler.databases.contract import TABLE, Lane
 from django_scheduler.databases.postgresql import interruption, listening
 from django_scheduler.databases.postgresql.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
-from django_scheduler.databases.queries import Database, is_paused
+from django_scheduler.databases.queries import Database, Sql, is_paused
 from django_scheduler.telemetry import warn
 
 CHANNEL = "django_scheduler"
@@ -65,7 +65,7 @@ class PostgreSQL(Database):
             return after, after
         return Sql("%s", time), Sql(f"GREATEST(%s::timestamptz, {now.text}::timestamptz)", time, *now.params)
 
-    def _seconds_until(self, column: str) -> Sql:
+    def seconds_until(self, column: str) -> Sql:
         now = self._now()
         return Sql(f"EXTRACT(EPOCH FROM {column} - {now.text}::timestamptz)", *now.params)
 
@@ -84,7 +84,7 @@ class PostgreSQL(Database):
     def look_again(self, lanes: Collection[Lane], *, besides: Collection[int] = ()) -> list[Lane]:
         # Finished functions stay in the index as long as somebody's snapshot may still see them pending. Reading
         # each lane from where it began skips them: with 100,000 of them 0.1 ms instead of 30.
-        due_in = self._seconds_until("head.due_time")
+        due_in = self.seconds_until("head.due_time")
         columns = [[getattr(lane, column) for lane in lanes] for column in ("queue", "priority", "due_time")]
         return self._read_lanes(
             Sql(
