@@ -60,9 +60,13 @@ class MySQL(Database):
             return super()._insert(statement, params)
         with self.connection.cursor() as cursor:
             cursor.execute(statement, params)
-            # InnoDB gives the rows of one INSERT whose number it knows consecutive ids, and this is the first.
-            first = cursor.lastrowid
-            return [ScheduledFunctionId(first + number) for number in range(cursor.rowcount)]
+            # InnoDB gives the rows of one INSERT whose number it knows ids that follow each other, and this is the
+            # first. Where several servers of a cluster write, each of them leaves out those of the others.
+            first, number, step = cursor.lastrowid, cursor.rowcount, 1
+            if number > 1:
+                cursor.execute("SELECT @@auto_increment_increment")
+                (step,) = cursor.fetchone()
+            return [ScheduledFunctionId(first + each * step) for each in range(number)]
 
     def _lanes(self, besides: Sql) -> Sql:
         # Rows of values are not looked up in an index here, but a GROUP BY jumps from group to group, as long as

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from math import inf
 from threading import Event
 from time import monotonic
 from typing import Any
@@ -50,12 +51,19 @@ class SQLite(Database):
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
+        deadline = inf
+
+        def begin(execute: Callable[..., Any], *statement: Any) -> Any:
+            nonlocal deadline
+            deadline = monotonic() + seconds
+            return execute(*statement)
+
         self.connection.ensure_connection()
         driver: Any = django_internals.driver_of(self.connection)
-        deadline = monotonic() + seconds
         driver.set_progress_handler(lambda: monotonic() > deadline, INSTRUCTIONS_PER_LOOK)
         try:
-            yield
+            with self.connection.execute_wrapper(begin):
+                yield
         finally:
             driver.set_progress_handler(None, 0)
 

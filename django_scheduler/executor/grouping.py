@@ -120,7 +120,7 @@ class MutationGroup(Execution):
 
     def in_transaction(self) -> None:
         successes = []
-        watch = GroupWatch(self._database)
+        watch = GroupWatch(self._database, "a group of mutations")
         self._database.check_constraints_early()
         began_to_compute = time.thread_time()
         with watch:

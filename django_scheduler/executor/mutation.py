@@ -55,7 +55,7 @@ class MutationExecution(FunctionExecution):
     commit_hooks: Sequence[Callable[[], object]] = ()
 
     def in_transaction(self) -> None:
-        self._watch = TransactionWatch(self.database)
+        self._watch = TransactionWatch(self.database, self.name)
         try:
             with self._watch:
                 result = self.run()
@@ -64,7 +64,7 @@ class MutationExecution(FunctionExecution):
             raise
         changes = {"result": result, "completed_time": NOW, **self.attempt_on_record}
         if not transitions.SUCCEED.apply(self.database, self.id, changes):
-            raise BrokenTransaction("the body has changed or deleted the record of its own function.")
+            raise BrokenTransaction(f"{self.name}: the body has changed or deleted the record of its own function.")
 
     def run(self) -> str | None:
         """Run the body in the open transaction, and return what it has returned as it is recorded."""

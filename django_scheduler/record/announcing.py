@@ -56,10 +56,17 @@ def announce(end: End, *, error: BaseException | None = None) -> None:
 
 
 def announce_failure_of_another(end: End, *, reason: str) -> None:
-    """Log why a function has failed whose executor is gone, and send ``function_finished`` after the commit."""
+    """Log why a function has failed whose executor is gone, and send ``function_finished``.
+
+    Both are done once the transaction that is open has committed, or at once outside of one.
+    """
+    transaction.on_commit(partial(_announce_failure, end, reason), using=end.using, robust=True)
+
+
+def _announce_failure(end: End, reason: str) -> None:
     message = "%s %s: failed (%s), because %s"
     log(logging.ERROR, message, end.name, end.function_id, end.failure, reason, **_keys(end))
-    transaction.on_commit(partial(_send, end), using=end.using, robust=True)
+    _send(end)
 
 
 def _keys(end: End) -> dict[str, Any]:

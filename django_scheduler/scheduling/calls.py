@@ -59,7 +59,7 @@ def commit_mutation(
     database = database_for(using)
     retries, waits = 0, DoublingWait(first=FIRST_WAIT, longest=2.0)
     while True:
-        attempt = Attempt(database)
+        attempt = Attempt(database, mutation.name)
         result = None
         try:
             with attempt.transaction():

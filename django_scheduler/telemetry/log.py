@@ -1,7 +1,7 @@
 """Write the log, and never raise: an error of a handler must not look like an error of what was logged.
 
-Logging changes no outcome: everything is decided, and on record, before it is logged. The ``extra`` keys are
-documented in ``docs/logging.md`` and do not change.
+Logging changes no outcome. The end of a function is logged only once it is on record. The ``extra`` keys are documented
+in ``docs/logging.md`` and do not change.
 """
 
 import logging

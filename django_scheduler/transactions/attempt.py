@@ -19,9 +19,9 @@ from django_scheduler.transactions.watch import TransactionWatch
 class Attempt:
     """One attempt to run a mutation in a transaction of its own."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, function_name: str) -> None:
         self._database = database
-        self._watch = TransactionWatch(database)
+        self._watch = TransactionWatch(database, function_name)
         self._body_has_ended = False
         #: So that what is raised from now on comes from a hook of ``on_commit``.
         self.has_committed = False

@@ -24,8 +24,9 @@ class TransactionWatch:
     Raises ``BrokenTransaction`` at its end if the body returned, but not all that it has done would be committed.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, function_name: str) -> None:
         self._database = database
+        self._function_name = function_name
         #: The error of a statement that may have broken the transaction, and one that only followed from it.
         self._error: BaseException | None = None
         self._consequence: BaseException | None = None
@@ -104,12 +105,12 @@ class TransactionWatch:
     def _explanation(self) -> str:
         if self._error is None:
             return (
-                "the body returned, but its transaction cannot be committed: it is marked to be rolled back"
+                f"{self._function_name}: the body returned, but its transaction cannot be committed: it is marked to be rolled back"
                 " (set_rollback, or an exception that was caught inside an atomic block), it was closed or ended by a"
                 " statement of the body, or the body has not left an atomic block that it entered."
             )
         return (
-            f"the body caught {type(self._error).__name__} ({str(self._error).strip()}) and went on, but the database"
+            f"{self._function_name}: the body caught {type(self._error).__name__} ({str(self._error).strip()}) and went on, but the database"
             " has given up the transaction, so nothing that it wrote remains. To catch an error of the database, put"
             " the statement into its own `with transaction.atomic():` and catch it outside of that."
         )

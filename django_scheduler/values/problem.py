@@ -1,4 +1,4 @@
-"""A message says of a value what its short ``repr`` is, and why it cannot be stored or restored."""
+"""Say why a value cannot be stored or restored, and show values in short."""
 
 import reprlib
 from collections import deque
@@ -24,10 +24,10 @@ LONGEST = 1000
 
 
 def short_repr(value: object) -> str:
-    """Return a ``repr`` of at most 1,000 characters; never raise, and never touch the database.
+    """Return a ``repr`` of at most 1,000 characters; never raise.
 
-    The ``repr`` of a QuerySet is a query, and that of a model instance may need one. Should it fail, it would
-    take the function's transaction with it, and everything that the function did.
+    QuerySets and model instances, also within lists and dicts, are named without a query. One that fails would break
+    the function's transaction, and undo everything that the function did.
     """
     try:
         text = _ShortRepr().repr(value)
@@ -45,7 +45,7 @@ class _ShortRepr(reprlib.Repr):
         self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 50
 
     def repr_instance(self, x: Any, level: int) -> str:
-        if isinstance(x, Model):
+        if issubclass(type(x), Model):  # isinstance would have a lazy object, as request.user is, ask the database
             return f"<{x._meta.label} {x.pk}>"
         if issubclass(type(x), QuerySet):
             return f"<QuerySet of {x.model._meta.label}>"

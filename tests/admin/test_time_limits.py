@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from django_scheduler.admin import time_limit
 from django_scheduler.admin.time_limit import Questions, ask
-from django_scheduler.databases import database_for
+from django_scheduler.databases import database_for, sqlite
 from django_scheduler.models import ScheduledFunction
 from tests.admin.conftest import DETAIL, LIST, OVERVIEW, page, record
 
@@ -45,6 +45,25 @@ def test_the_next_question_is_answered():
         assert questions(ScheduledFunction.objects.count).value == 1
         assert questions(endless).is_late
         assert questions(ScheduledFunction.objects.count).value == 1
+
+
+@pytest.mark.only_on("sqlite")
+def test_each_statement_has_all_of_the_time(monkeypatch):
+    now = 0.0
+
+    def counted(rows=50_000):  # long enough for SQLite to look at the clock
+        nonlocal now
+        now += 0.15
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT %s) SELECT COUNT(*) FROM n",
+                [rows],
+            )
+            return cursor.fetchone()[0]
+
+    monkeypatch.setattr(sqlite, "monotonic", lambda: now)
+    with Questions(database_for("default")) as questions:
+        assert [questions(counted).value for _ in range(3)] == [50_000] * 3
 
 
 def test_a_transaction_of_the_request_goes_on():

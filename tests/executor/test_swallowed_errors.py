@@ -148,7 +148,7 @@ def test_message_names_the_error_that_was_swallowed_and_what_to_do(execute_due):
     execute_due()
 
     row = record(function_id)
-    assert row.error.startswith("BrokenTransaction: the body caught ProgrammingError (")
+    assert row.error.startswith("BrokenTransaction: tests:write_before_and_after: the body caught ProgrammingError (")
     assert "nowhere" in row.error
     assert "with transaction.atomic()" in row.error
     assert "nothing FROM nowhere" in row.traceback
@@ -160,7 +160,7 @@ def test_message_says_that_the_transaction_could_not_be_committed(execute_due, w
 
     execute_due()
 
-    assert record(function_id).error.startswith("BrokenTransaction: the body returned, but its transaction cannot")
+    assert record(function_id).error.startswith("BrokenTransaction: tests:write_before_and_after: the body returned, but its transaction cannot")
 
 
 @mutation

@@ -43,6 +43,22 @@ def test_one_statement_per_thousand_and_ids_in_the_order_of_the_arguments(number
     assert [stored[function_id] for function_id in ids] == labels(number)
 
 
+@pytest.mark.only_on("mysql")
+@pytest.mark.parametrize("step", [1, 2, 7])
+def test_ids_where_the_server_does_not_return_them_and_leaves_some_to_other_servers(step, monkeypatch):
+    # MySQL returns no ids, and in a cluster with several writers each has every second one, for example.
+    monkeypatch.setattr(connection.features, "can_return_columns_from_insert", False)
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION auto_increment_increment = %s", [step])
+    try:
+        (one, *ids) = [ctx.scheduler.run_after(0, write, label="one"), *ctx.scheduler.run_after_many(0, write, labels(5))]
+    finally:
+        connection.close()
+    stored = dict(ScheduledFunction.objects.values_list("pk", "args"))
+    assert stored.pop(one) == {"label": "one"}
+    assert [stored[function_id] for function_id in ids] == labels(5)
+
+
 @pytest.mark.django_db
 def test_arguments_that_no_database_takes_in_one_statement_are_spread_over_several():
     large = "x" * 5_000_000

@@ -155,6 +155,7 @@ def test_a_swallowed_database_error_that_has_broken_the_transaction_is_not_taken
     if connection.vendor == "postgresql":
         with pytest.raises(BrokenTransaction, match="no_such_table") as caught:
             ctx.run_mutation(swallow)
+        assert str(caught.value).startswith("tests:swallow: ")
         assert "with transaction.atomic()" in str(caught.value)
         assert isinstance(caught.value, SchedulerError)
         assert labels() == []
@@ -180,7 +181,7 @@ def test_a_transaction_that_is_marked_for_rollback_is_not_taken_for_success():
         Entry.objects.create(label="a")
         transaction.set_rollback(True)
 
-    with pytest.raises(BrokenTransaction, match="marked to be rolled back"):
+    with pytest.raises(BrokenTransaction, match="^tests:mark: .*marked to be rolled back"):
         ctx.run_mutation(mark)
     assert labels() == []
 

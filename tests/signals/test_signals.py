@@ -97,6 +97,21 @@ def test_scheduled_is_sent_of_what_a_mutation_schedules(execute_due):
     assert ids(told) == [function_id, child.pk]
 
 
+def test_nothing_is_told_of_what_is_scheduled_in_a_transaction_that_was_begun_by_hand(execute_due, settings):
+    settings.DJANGO_SCHEDULER = {"MAX_SCHEDULED_PER_TRANSACTION": 1}
+    with received(function_scheduled) as told:
+        transaction.set_autocommit(False)
+        try:
+            scheduled = [ctx.scheduler.run_after(0, write, label=label) for label in ("first", "second")]
+            transaction.commit()
+        finally:
+            transaction.rollback()
+            transaction.set_autocommit(True)
+        assert told == []
+    execute_due()
+    assert [record(each).state for each in scheduled] == [State.SUCCESS] * 2
+
+
 @pytest.mark.parametrize(
     ("function", "state", "failure"),
     [
@@ -141,6 +156,23 @@ def test_end_of_a_lost_action_is_told():
     assert [(each["function_id"], each["failure"], each["executor"]) for each in told] == [
         (function_id, "lost", "gone")
     ]
+
+
+def test_end_of_a_lost_action_is_neither_told_nor_logged_if_its_record_is_rolled_back(caplog):
+    function_id = ctx.scheduler.run_after(0, note, label="not lost")
+    ScheduledFunction.objects.update(state=State.IN_PROGRESS, executor="gone", attempts=1)
+
+    with received(function_finished) as told:
+        with transaction.atomic():
+            record_lost(database_for("default"), "gone", "a test")
+            transaction.set_rollback(True)
+        assert (told, caplog.text, record(function_id).state) == ([], "", State.IN_PROGRESS)
+        with transaction.atomic():
+            record_lost(database_for("default"), "gone", "a test")
+            assert (told, caplog.text) == ([], "")
+
+    assert ids(told) == [function_id]
+    assert f"tests:note {function_id}: failed (lost), because a test" in caplog.text
 
 
 @pytest.mark.parametrize("crashes", [1, 2])

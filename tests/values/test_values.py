@@ -36,6 +36,7 @@ from django_scheduler.values import (
     encode,
     load_arguments,
     load_result,
+    short_repr,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -495,6 +496,11 @@ class TestModelInstance:
         with django_assert_num_queries(0):
             assert load_result(dump_result(Parcel.objects.all())) == "<QuerySet of tests.Parcel>"
             assert load_result(dump_result([parcel, object])) == f"[<tests.Parcel {parcel.pk}>, <class 'object'>]"
+
+    def test_a_result_is_not_asked_for_that_nobody_has_looked_at_yet(self, django_assert_num_queries):
+        lazy = SimpleLazyObject(Parcel.objects.get)  # as request.user is
+        with django_assert_num_queries(0):
+            assert short_repr(lazy).startswith("<SimpleLazyObject: ")
 
 
 def connection_is_lost(execute, sql, params, many, context):

@@ -3,9 +3,10 @@
 A locked row names the transaction that holds it in ``xmax``, alone or, where others share the row (they insert one
 of their own that refers to it), as one of the members of a multixact. ``pg_stat_activity`` knows the session of
 that transaction, and by its name whether it executes a function: a claim names its session ``EXECUTING`` until
-the transaction ends. So nobody else is ever interrupted: not a request that cancels the same function, which
-another cancel waits for, and not an action, whose body runs after the transaction of its claim. (A mutation that
-has locked the row of another one by itself is taken for its executor, is rolled back, and runs again.)
+the transaction ends. So nobody else is interrupted, but for the moment that ``_interrupt`` describes: not a request
+that cancels the same function, which another cancel waits for, and not an action, whose body runs after the transaction
+of its claim. (A mutation that has locked the row of another one by itself is taken for its executor, is rolled back,
+and runs again.)
 
 * What is held for a moment only, as by the claim of an action, or a mutation that is just about to commit, is not
   worth an interruption: we wait for that moment first.
@@ -16,7 +17,9 @@ has locked the row of another one by itself is taken for its executor, is rolled
 * There is no executor to interrupt: then we wait as for any lock, with the caller's time limits, and each time for long
   enough that the database notices a deadlock. Afterwards there may be an executor to interrupt.
 
-Where the executors' sessions belong to a role that ours may not see or signal, nothing is ever interrupted.
+Where the executors' sessions belong to a role that ours may not signal (it is a member neither of that role nor of
+``pg_signal_backend``, or only that role is a superuser), nothing is interrupted, and a cancel waits for the mutation's
+end, as on other databases.
 """
 
 import time
@@ -37,7 +40,8 @@ LOCK = "FOR NO KEY UPDATE"
 LOCK_NOT_AVAILABLE = "55P03"
 
 # Whether a transaction id may be read as that of a multixact can only be told from the range of those: the two
-# are counted apart, and asking for the members of one that does not exist is an error.
+# are counted apart, and asking for the members of one that does not exist is an error. So is signaling a session of a
+# role that ours may not signal.
 INTERRUPT = f"""
     SELECT holder.pid, CASE WHEN holder.pid = ANY(%s::int[])
         THEN pg_terminate_backend(holder.pid) ELSE pg_cancel_backend(holder.pid) END
@@ -53,7 +57,10 @@ INTERRUPT = f"""
             ) member WHERE member.mode IN ('fornokeyupd', 'nokeyupd')
         ) locker
         JOIN pg_stat_activity session ON session.backend_xid = locker.xid
+        JOIN pg_roles role ON role.oid = session.usesysid
         WHERE session.application_name = %s AND session.pid <> pg_backend_pid()
+        AND (pg_has_role(role.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
+        AND (NOT role.rolsuper OR current_setting('is_superuser') = 'on')
     ) holder
 """
 
