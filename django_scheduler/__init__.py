@@ -27,10 +27,10 @@ __all__ = [
 ]
 
 #: The modules of the names that are not in ``functions``.
-_HOMES = {"Context": "context", "ScheduledFunctionId": "models", "ctx": "context"}
+_MODULES = {"Context": "context", "ScheduledFunctionId": "models", "ctx": "context"}
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'functions')}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'functions')}"), name)

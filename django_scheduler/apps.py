@@ -1,4 +1,7 @@
-"""The app imports the modules ``functions`` and ``crons`` of every installed app when Django starts."""
+"""The app registers the edges when Django starts.
+
+It also imports the modules ``functions`` and ``crons`` of every installed app.
+"""
 
 from importlib import import_module
 

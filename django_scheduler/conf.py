@@ -1,7 +1,8 @@
 """The settings are one dict, ``DJANGO_SCHEDULER``, in which every key is optional.
 
-It is read when it is needed, so ``override_settings`` works. Unknown keys and wrong types are system
-checks (``django_scheduler.E001`` and ``E002``), so that a typing mistake does not pass unnoticed.
+It is read when it is needed, so ``override_settings`` works. Unknown keys and wrong types are reported by system checks
+(``django_scheduler.E001`` and ``E002``), and raise ``ImproperlyConfigured``, so that a typing mistake does not pass
+unnoticed.
 """
 
 from collections.abc import Callable
@@ -36,7 +37,7 @@ class Settings:
     MAX_BULK_SCHEDULED_PER_TRANSACTION: int = 100_000
     #: How many bytes of arguments one transaction may schedule through them.
     MAX_BULK_ARGUMENT_BYTES_PER_TRANSACTION: int = 256 * 1024 * 1024
-    #: How long a finished function stays on record. ``None``: for ever.
+    #: How long a function stays on record once it has ended. ``None``: for ever.
     RETENTION: timedelta | None = timedelta(days=7)
     #: How often an executor says that it is alive.
     HEARTBEAT_INTERVAL: timedelta = timedelta(seconds=10)

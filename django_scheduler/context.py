@@ -91,7 +91,7 @@ class Context:
                     ...
         """
         current = self.running
-        return current is not None and current.is_canceled()
+        return current is not None and current.should_end_early()
 
     async def acanceled(self) -> bool:
         """Return whether the function should end early, from async code, as ``canceled`` does."""
@@ -104,9 +104,9 @@ class Context:
     def run_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run a mutation now and return what it returns.
 
-        It has a transaction of its own, which is repeated when it conflicts with another one; the mutation is then
-        given the same arguments again, so it should not change them. Inside a transaction it is a savepoint: an
-        exception that the caller catches undoes the mutation alone.
+        It has a transaction of its own, which is repeated after a transient error (a conflict, a lost connection,
+        ``TransientError``); the mutation is then given the same arguments again, so it should not change them. Inside a
+        transaction it is a savepoint: an exception that the caller catches undoes the mutation alone.
 
         Raises ``FunctionNotFound``, ``InvalidArguments``, ``BrokenTransaction``, and whatever the mutation raises.
         """

@@ -1,18 +1,21 @@
 """These errors are raised by this app, and by functions.
 
-Each says what was attempted, on which function or id, and what to do. A call that raises one of them has changed
-nothing.
+A message says what was attempted and what to do. A call that this app refuses with one of them has changed nothing; a
+function that raises one itself may have.
 """
 
 import json
 
 
 class SchedulerError(Exception):
-    """Is the base of every error of this app."""
+    """Is the base of all errors here but ``TimedOut``."""
 
 
 class InvalidSchedule(SchedulerError, ValueError):
-    """A delay, a time or a schedule is invalid: negative, not finite, naive, or over five years away."""
+    """A delay, a time or a schedule is invalid.
+
+    It is negative, not finite, naive, over five years away, or no valid cron or interval.
+    """
 
 
 class InvalidArguments(SchedulerError, TypeError):
@@ -93,7 +96,7 @@ class ApplicationError(SchedulerError):
 
 
 class TimedOut(BaseException):
-    """Raised inside the body of a scheduled mutation, wherever it is, when its timeout has passed.
+    """Is raised inside the body of a scheduled mutation, wherever it is, when its timeout has passed.
 
     It is not an ``Exception``, so ``except Exception`` does not catch it. The mutation is rolled back, and ``failed``
     with the failure ``timeout``, even if its body catches it all the same.

@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from django_scheduler.conf import get_settings
 from django_scheduler.values import JSONValue
 
-MASK = "••••••••"
+BULLETS = "••••••••"
 
 SECRET_KEY = re.compile(
     r"pass(word|wd|phrase|code)|(^|_)(pwd|pin|cvc|cvv|otp)($|_)|secret|token|authori[sz]ation|credential|cookie|signature"
@@ -25,13 +25,16 @@ SECRET_KEY = re.compile(
 
 
 def masked(name: str, value: JSONValue) -> JSONValue:
-    """Return arguments or result of the function ``name`` as they may be shown: nothing if the callable raises."""
+    """Return arguments or result of the function ``name`` as they may be shown.
+
+    If the callable raises, that is only a text that says so.
+    """
     try:
         mask = get_settings().MASK
         mask = import_string(mask) if isinstance(mask, str) else mask
         shown: Any = mask(name, value)
     except Exception as error:
-        return {"$repr": f"{MASK} (DJANGO_SCHEDULER['MASK'] raises {type(error).__name__})"}
+        return {"$repr": f"{BULLETS} (DJANGO_SCHEDULER['MASK'] raises {type(error).__name__})"}
     return shown  # type: ignore[no-any-return]
 
 
@@ -50,12 +53,15 @@ def mask_by_key(name: str, value: JSONValue) -> JSONValue:
     if isinstance(value, dict):
         if set(value) == {"$dict"} and isinstance(value["$dict"], list):
             return {"$dict": [_mask_pair(name, pair) for pair in value["$dict"]]}
-        return {key: MASK if SECRET_KEY.search(key) else mask_by_key(name, item) for key, item in value.items()}
+        return {key: BULLETS if SECRET_KEY.search(key) else mask_by_key(name, item) for key, item in value.items()}
     return value
 
 
 def unmasked(entered: JSONValue, shown: JSONValue, stored: JSONValue) -> JSONValue:
-    """Return what somebody means who was shown a masked value: what was left as it was shown is what is stored."""
+    """Return what somebody means who was shown a masked value: what was left as it was shown is what is stored.
+
+    A list that was changed is taken as it was entered.
+    """
     if entered == shown:
         return stored
     if isinstance(entered, dict) and isinstance(shown, dict) and isinstance(stored, dict):
@@ -69,5 +75,5 @@ def unmasked(entered: JSONValue, shown: JSONValue, stored: JSONValue) -> JSONVal
 def _mask_pair(name: str, pair: JSONValue) -> JSONValue:
     match pair:
         case [str(key), _] if SECRET_KEY.search(key):
-            return [key, MASK]
+            return [key, BULLETS]
     return mask_by_key(name, pair)

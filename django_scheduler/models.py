@@ -1,4 +1,4 @@
-"""The tables have one row per scheduled function, one per executor that is alive, and one per paused queue.
+"""The tables have one row per scheduled function, one per executor on record, and one per paused queue.
 
 Any code may read these tables; only this app writes them.
 """
@@ -18,11 +18,17 @@ LONGEST_QUEUE_NAME = 100
 LONGEST_REASON, LONGEST_USER_NAME = 500, 255
 
 ScheduledFunctionId = NewType("ScheduledFunctionId", int)
+LARGEST_ID = 2**63 - 1
 
 
 class Kind(models.TextChoices):
     MUTATION = "mutation", _("mutation")
     ACTION = "action", _("action")
+
+    @property
+    def with_article(self) -> str:
+        """Return it as messages name it: "a mutation", "an action"."""
+        return f"{'an' if self is Kind.ACTION else 'a'} {self.value}"
 
 
 class State(models.TextChoices):
@@ -77,7 +83,7 @@ UNCHECKED: Any = {"on_delete": models.DO_NOTHING, "db_constraint": False}
 
 
 class ScheduledFunction(models.Model):
-    """One scheduled function, from the moment it is scheduled until its retention has passed."""
+    """Is one scheduled function, from the moment it is scheduled until its retention has passed."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
     name = models.CharField(_("function"), max_length=255)
@@ -101,7 +107,8 @@ class ScheduledFunction(models.Model):
     parent = models.ForeignKey(
         "self", verbose_name=_("scheduled by"), null=True, db_index=False, related_name="children", **UNCHECKED
     )
-    # The finished function that this one runs again. Written after the insert, whose hot path never names it.
+    # The ended function that this one runs again. Written after the insert, so that the INSERT of every call need not
+    # name it.
     rerun_of = models.ForeignKey(
         "self", verbose_name=_("runs again"), null=True, db_index=False, related_name="reruns", **UNCHECKED
     )
@@ -118,7 +125,7 @@ class ScheduledFunction(models.Model):
             ("run_again_scheduledfunction", _("Can run scheduled function again")),
             ("reschedule_scheduledfunction", _("Can reschedule scheduled function")),
         ]
-        # Pending functions are indexed apart from the millions that have finished.
+        # Pending functions are indexed apart from the millions that have ended.
         indexes = [
             PartialIndex(
                 fields=["queue", "priority", "due_time", "id"],
@@ -137,7 +144,8 @@ class ScheduledFunction(models.Model):
                 condition=models.Q(completed_time__isnull=False),
                 name="django_scheduler_completed",
             ),
-            # The rest are for the admin: they cost nothing for a function that succeeds and has no parent.
+            # The rest are for the admin. Where indexes are partial, they cost nothing for a function that succeeds and
+            # has no parent.
             PartialIndex(
                 fields=["state", "completed_time", "id"],
                 condition=models.Q(state__in=[State.FAILED, State.CANCELED]),
@@ -165,12 +173,15 @@ class ScheduledFunction(models.Model):
         return values.load_arguments(self.name, self.args)
 
     def decoded_result(self) -> object:
-        """Return what the function returned, or ``None`` where nothing is on record."""
+        """Return what the function returned, or ``None`` where nothing is on record.
+
+        Raises ``InvalidArguments`` if it cannot be restored any more.
+        """
         return None if self.result is None else values.load_result(self.result)
 
 
 class Executor(models.Model):
-    """A process that executes functions: it writes its heartbeat here, and its row goes when it stops."""
+    """Is a process that executes functions: it writes its heartbeat here, and its row is deleted when it stops."""
 
     name = models.CharField(_("name"), max_length=255, primary_key=True)
     host = models.CharField(_("host"), max_length=255)
@@ -208,7 +219,7 @@ class Overview(ScheduledFunction):
 
 
 class Pause(models.Model):
-    """A queue that executors do not serve for now: functions are still scheduled into it, and wait."""
+    """Says that executors do not serve a queue for now: functions are still scheduled into it, and wait."""
 
     #: Stands for every queue, also for those that do not exist yet.
     EVERYTHING = ""

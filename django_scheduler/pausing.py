@@ -5,8 +5,6 @@ they have read for up to half a second, so a pause takes effect within that time
 What is executing ends as always, and functions can still be scheduled.
 """
 
-from functools import partial
-
 from django.db import connections, transaction
 
 from django_scheduler.databases import database_for
@@ -19,7 +17,7 @@ def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused
 
     Raises ``ValueError`` if no queue can have that name, or if there is no such database.
     """
-    _check_database(using)
+    _check_database(using, "pause")
     if len(queue) > LONGEST_QUEUE_NAME:
         raise ValueError(f"No queue has a name of more than {LONGEST_QUEUE_NAME} characters.")
     with transaction.atomic(using=using):
@@ -31,7 +29,7 @@ def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused
                 "paused_time": database_for(using).now(),
             },
         )
-        _announce(using)
+        wakeup.send_after_commit(using)
     return is_new
 
 
@@ -40,19 +38,16 @@ def resume(using: str, queue: str = Pause.EVERYTHING) -> bool:
 
     Raises ``ValueError`` if there is no such database.
     """
-    _check_database(using)
+    _check_database(using, "resume")
     with transaction.atomic(using=using):
         deleted, _ = Pause.objects.using(using).filter(queue=queue).delete()
-        _announce(using)
+        wakeup.send_after_commit(using)
     return bool(deleted)
 
 
-def _check_database(using: str) -> None:
+def _check_database(using: str, called: str) -> None:
     if using not in connections:
         raise ValueError(
-            f"There is no database {using!r} in DATABASES. The queue comes second: pausing.pause('default', {using!r})."
+            f"There is no database {using!r} in DATABASES. The queue comes second:"
+            f" pausing.{called}('default', {using!r})."
         )
-
-
-def _announce(using: str) -> None:
-    transaction.on_commit(partial(wakeup.send, using), using=using, robust=True)

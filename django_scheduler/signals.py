@@ -12,8 +12,9 @@ A receiver that raises is logged (by Django, to ``django.dispatch``) and changes
 thread that schedules or executes, so a slow one slows that down. The sender is ``ScheduledFunction``. All arguments are
 listed in ``docs/monitoring.md``; take ``**kwargs``, because more may be added.
 
-``function_scheduled`` is sent once per function, when its transaction has committed. ``function_started`` is sent
-before each attempt; that of a mutation is within its transaction, so a receiver cannot use its database then.
+``function_scheduled`` is sent once per function, when its transaction has committed (not if that was begun by hand,
+with ``set_autocommit(False)``, outside of ``atomic``). ``function_started`` is sent before each attempt; that of a
+mutation is within its transaction, so a receiver cannot use its database then.
 ``function_finished`` is sent once it is on record that a function has succeeded or failed.
 """
 

@@ -1,13 +1,13 @@
 """``status()`` says what is going on now: for ``manage.py scheduler_status``, the admin, and metrics.
 
-It locks nothing and costs little, whatever is on record: each lane is looked up in the index of what is pending, and
-a count stops at ``MOST_COUNTED``. (Measured on PostgreSQL with a million pending functions: 16 ms; it would be 80 if
-all of them were counted.)
+It locks nothing and costs little, whatever is on record: each lane is looked up in the index of what is pending, and a
+count of pending functions stops at ``MOST_COUNTED``. (Measured on PostgreSQL with a million pending functions: 16 ms;
+it would be 80 if all of them were counted.)
 
 Lag is the age of the oldest due function that nobody is executing. An action that executes is not pending. A mutation
-that executes is, because nothing is committed yet: PostgreSQL shows which row its transaction holds, so it does not
-count. Elsewhere it is known only from the last heartbeat of its executor, so up to ``HEARTBEAT_INTERVAL`` of its own
-duration may be taken for lag. So lag may be reported too long, and never too short.
+that executes is, because nothing is committed yet. PostgreSQL shows which row its transaction holds, so there it does
+not count. Elsewhere nothing shows it, so for as long as a mutation executes it counts as due: one that executes for ten
+seconds looks like a lag of ten seconds. So lag may be reported too long, and never too short.
 """
 
 from collections import Counter
@@ -36,7 +36,8 @@ class QueueStatus:
     pending: int
     #: How many of these are due.
     due: int
-    #: For how long the oldest due function that nobody is executing has been due, in seconds.
+    #: For how long the oldest due function has been due that nobody is executing (outside of PostgreSQL an executing
+    #: mutation counts too), in seconds.
     lag: float
     #: Whether it is paused, by itself or with every queue.
     is_paused: bool
@@ -71,7 +72,7 @@ class ExecutorStatus:
     queues: tuple[str, ...]
     concurrency: int
     started_time: datetime
-    #: How long ago its last heartbeat was, in seconds, by the database's clock.
+    #: How long ago its last heartbeat was, in seconds, by the clock that says what is due.
     silence: float
     #: Whether that is no longer ago than ``HEARTBEAT_TIMEOUT``.
     is_alive: bool
@@ -119,7 +120,10 @@ class Status:
 
     @property
     def lag(self) -> float:
-        """Return for how long the oldest due function that nobody is executing has been due, in seconds."""
+        """Return for how long the oldest due function has been due that nobody is executing, in seconds.
+
+        Outside of PostgreSQL an executing mutation counts too.
+        """
         return max((queue.lag for queue in self.queues), default=0.0)
 
     @property

@@ -33,8 +33,8 @@ from django_scheduler.admin.time_limit import Answer, ask
 from django_scheduler.admin.times import to_the_second
 from django_scheduler.databases import Database
 from django_scheduler.errors import SchedulerError
-from django_scheduler.models import Failure, ScheduledFunction, State
-from django_scheduler.scheduling import LARGEST_ID, InterventionResult
+from django_scheduler.models import LARGEST_ID, Failure, ScheduledFunction, State
+from django_scheduler.scheduling import InterventionResult
 from django_scheduler.times import parse_time
 
 #: How many functions are changed with one request.

@@ -16,7 +16,7 @@ from django_scheduler.crons import Cron, CronLine, Interval, Schedule, cron_line
 from django_scheduler.databases import database_for
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
 from django_scheduler.functions import registry
-from django_scheduler.masking import MASK, masked, unmasked
+from django_scheduler.masking import BULLETS, masked, unmasked
 from django_scheduler.values import JSONValue
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class CronForm(ModelForm):
 
 
 def _has_mask(args: JSONValue) -> bool:
-    return MASK in json.dumps(args, ensure_ascii=False)
+    return BULLETS in json.dumps(args, ensure_ascii=False)
 
 
 def _choices(options: Iterable[str]) -> list[tuple[str, str]]:

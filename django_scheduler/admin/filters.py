@@ -22,8 +22,7 @@ from django_scheduler.crons import CronRun
 from django_scheduler.databases import Database
 from django_scheduler.functions import registry
 from django_scheduler.masking import masked
-from django_scheduler.models import LONGEST_QUEUE_NAME, Failure, Kind, ScheduledFunction, State
-from django_scheduler.scheduling import LARGEST_ID
+from django_scheduler.models import LARGEST_ID, LONGEST_QUEUE_NAME, Failure, Kind, ScheduledFunction, State
 from django_scheduler.values import JSONValue
 
 #: The state of what is pending and due.

@@ -111,8 +111,8 @@ class Listing:
         if len(lanes) > MOST_LANES:
             return None
         after = (start.time, start.pk) if start and start.time else None
-        overdue_only = self._filters.state == OVERDUE
-        return browsing.first_pending(self._database, lanes, after=after, overdue_only=overdue_only, limit=limit)
+        due_only = self._filters.state == OVERDUE
+        return browsing.first_pending(self._database, lanes, after=after, due_only=due_only, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,7 @@ from django_scheduler.admin.readable import visible
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
 from django_scheduler.databases import browsing
-from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.scheduling import LARGEST_ID
+from django_scheduler.models import LARGEST_ID, ScheduledFunction, State
 
 #: Counting the functions in a state ends here.
 STATE_COUNTED_TO = 1_000

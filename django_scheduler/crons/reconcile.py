@@ -42,7 +42,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -163,7 +162,7 @@ def _put_into_force(database: Database, own: str, current: CronRelease | None) -
         _forget_old_releases(database, now, own)
     changes = _apply(database, now)
     if changes:
-        transaction.on_commit(partial(wakeup.send, database.using), using=database.using, robust=True)
+        wakeup.send_after_commit(database.using)
     return changes
 
 

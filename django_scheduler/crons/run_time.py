@@ -248,7 +248,7 @@ class Crons:
 
     def _announce(self) -> None:
         """Wake executors once the transaction commits; at once outside of one."""
-        transaction.on_commit(partial(wakeup.send, self._alias), using=self._alias, robust=True)
+        wakeup.send_after_commit(self._alias)
 
 
 def _refuse_what_is_in_code(cron: Cron, verb: str) -> None:

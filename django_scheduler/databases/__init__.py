@@ -1,10 +1,13 @@
-"""What differs between PostgreSQL, MySQL/MariaDB and SQLite; nothing else of the package knows a vendor.
+"""Databases: what differs between PostgreSQL, MySQL/MariaDB and SQLite is here.
+
+Elsewhere only ``models.PartialIndex`` and ``checks/database.py`` name a vendor.
 
 ``database_for(alias)`` returns the ``Database`` of an alias. ``contract.py`` says what a vendor has to be able to do,
 ``queries.py``, with ``browsing.py`` for the admin, asks by SQL that all understand; ``postgresql/``, ``mysql.py`` and
 ``sqlite.py`` answer differently where they must. ``django_internals.py`` is what we know of Django's connections,
 ``silence.py`` notices that the server of one is gone, and ``inspection.py`` looks at a server for system checks.
-A new database is a subclass of ``Database``, and a line here.
+A new database is a subclass of ``Database`` with a line here, and a subclass of ``Inspection`` with a line in
+``inspection.py``.
 """
 
 from functools import cache

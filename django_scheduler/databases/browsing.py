@@ -37,11 +37,11 @@ def _in_order(state: State) -> str:
 
 
 def first_pending(
-    database: Database, lanes: Collection[Lane], *, after: tuple[datetime, int] | None, overdue_only: bool, limit: int
+    database: Database, lanes: Collection[Lane], *, after: tuple[datetime, int] | None, due_only: bool, limit: int
 ) -> list[int]:
     """Return the ids of the pending functions that are due first, in all of these lanes together.
 
-    ``after``: the due time and the id of the one to begin behind. ``overdue_only``: only what is due already.
+    ``after``: the due time and the id of the one to begin behind. ``due_only``: only what is due already.
     """
     if not lanes:
         return []
@@ -49,7 +49,7 @@ def first_pending(
     if after is not None:
         time = database.connection.ops.adapt_datetimefield_value(after[0])
         conditions.append(Sql(" AND due_time >= %s AND (due_time > %s OR id > %s)", time, time, after[1]))
-    if overdue_only:
+    if due_only:
         now = database.now()
         conditions.append(Sql(f" AND due_time <= {now.sql}", *now.params))
     condition = "".join(each.text for each in conditions)

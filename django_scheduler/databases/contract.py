@@ -1,4 +1,4 @@
-"""What a vendor has to answer by itself, and the rows that are written into a database and read from it.
+"""The contract says what a vendor has to answer by itself, and describes the rows that are written and read.
 
 What the error of a statement means, and how one thread stops the statement of another, is different everywhere. What is
 asked by SQL that all vendors understand is in ``queries.py``.
@@ -13,7 +13,9 @@ from threading import Event
 from typing import Any, ClassVar
 
 from django.db import DatabaseError, InterfaceError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
+from django_scheduler.databases import django_internals
 from django_scheduler.errors import TransientError
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 
@@ -23,7 +25,7 @@ TABLE = ScheduledFunction._meta.db_table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRow:
-    """A function to be scheduled, after a delay or at a time."""
+    """Describes a function that is to be inserted, due after a delay or at a time."""
 
     name: str
     kind: str
@@ -41,7 +43,7 @@ class NewRow:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The pending functions of one queue and one priority, and how soon the first of them is due."""
+    """Describes the pending functions of one queue and one priority, and how soon the first of them is due."""
 
     queue: str
     priority: int
@@ -56,7 +58,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Claimable:
-    """What an executor needs to know of a row that it has locked."""
+    """Says what an executor needs to know of a row that it has locked."""
 
     id: ScheduledFunctionId
     name: str
@@ -74,11 +76,12 @@ class Claimable:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in a lane."""
+    """Says what waits in a lane."""
 
     pending: int
     due: int
-    #: For how long the first function has been due that nobody is executing, in seconds; 0.0 if there is none.
+    #: For how long the first function has been due that nobody is executing (outside of PostgreSQL an executing
+    #: mutation counts too), in seconds; 0.0 if there is none.
     lag: float
 
 
@@ -87,7 +90,7 @@ NOW = object()
 
 
 class Contract(ABC):
-    """What the database of one vendor can do."""
+    """Answers what each vendor answers in its own way."""
 
     #: The database's clock, as SQL; the same throughout a statement.
     clock: ClassVar[str]
@@ -98,13 +101,23 @@ class Contract(ABC):
     #: How long an idle executor sleeps when nothing wakes it, in seconds.
     poll_interval: float = 1.0
 
+    @property
+    @abstractmethod
+    def connection(self) -> BaseDatabaseWrapper:
+        """Return the connection of the current thread."""
+
+    def later(self, time: Any, seconds: float) -> Any:
+        """Return a time that is so many seconds after one that the driver has given, as the driver takes it."""
+        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
+        return moment + timedelta(seconds=seconds)
+
     # What the error of a statement means, and whether the same again may succeed
 
     def ends_transaction(self, error: BaseException) -> bool:
         """Return whether the error of a statement has also undone what the transaction had done before."""
         return self.is_lost(error)
 
-    def is_transient(self, error: BaseException | None) -> bool:
+    def is_transient(self, error: BaseException) -> bool:
         """Return whether the same again may succeed: a conflict, a timeout, a lost connection."""
         if isinstance(error, TransientError):
             return True
@@ -118,7 +131,10 @@ class Contract(ABC):
 
     @abstractmethod
     def is_conflict(self, error: BaseException) -> bool:
-        """Return whether the database has rolled the transaction back because it conflicted with another one."""
+        """Return whether a statement failed because the transaction conflicted with another one.
+
+        Then the same transaction may succeed when it is repeated.
+        """
 
     @abstractmethod
     def is_lost(self, error: BaseException) -> bool:
@@ -128,10 +144,27 @@ class Contract(ABC):
         """Return whether another error will have passed after a while: a lock timeout, a full disk."""
         return False
 
+    # The transaction in which mutations execute
+
+    def is_transaction_open(self) -> bool:
+        """Return whether the transaction that was begun is still open, as far as is known without a statement."""
+        return django_internals.is_in_atomic_block(self.connection)
+
+    def is_transaction_intact(self) -> bool:
+        """Return whether the transaction is open, and no error has broken it."""
+        return self.is_transaction_open() and not django_internals.is_marked_for_rollback(self.connection)
+
+    def mark_transaction(self) -> None:
+        """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""
+
+    def is_transaction_marked(self) -> bool:
+        """Return whether this is still the transaction that was marked, and remove the mark."""
+        return True
+
     # Groups, cancels and wake-ups
 
     def check_constraints_early(self) -> None:
-        """Have deferred constraints checked by each statement of the open transaction, where there are any."""
+        """Have deferred constraints checked by each statement of the open transaction, where the vendor can."""
 
     def may_group(self) -> bool:
         """Return whether nothing in this database would notice that several mutations share a transaction."""
@@ -147,6 +180,10 @@ class Contract(ABC):
 
     def prepare_session(self) -> None:
         """Set up a new connection of an executor."""
+
+    def session(self) -> Any:
+        """Return what ``interrupt_statement`` and ``end_session`` need of this thread's session, without asking."""
+        return django_internals.driver_of(self.connection)
 
     @abstractmethod
     def interrupt_statement(self, session: Any) -> None:

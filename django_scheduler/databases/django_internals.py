@@ -1,8 +1,9 @@
-"""What Django's connections have that Django does not document: read, written and called here, and nowhere else.
+"""Use what ``BaseDatabaseWrapper`` has that Django does not document. Nobody else uses it.
 
 Executors keep their connections between functions, so they have to see what a function has left on one, and to undo
 it. Django offers no way to do that but the attributes of ``BaseDatabaseWrapper``. ``test_django_internals.py`` says for
-each of them what we rely on, and fails clearly with a Django that has changed it.
+each of them what we rely on, and fails clearly with a Django that has changed it. (What only one vendor's connection
+has is in that vendor's file.)
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +61,7 @@ def was_closed_in_transaction(connection: BaseDatabaseWrapper) -> bool:
 
 
 def restore_savepoints(connection: BaseDatabaseWrapper, before: Sequence[str | None]) -> None:
-    """Make Django believe that nothing has happened since ``savepoints`` was asked, as nothing reached the database."""
+    """Reset the savepoints and the mark for rollback to what they were: nothing has reached the database since."""
     wrapper: Any = connection
     wrapper.savepoint_ids = list(before)
     wrapper.needs_rollback = False
@@ -104,7 +105,7 @@ def keep_open(connection: BaseDatabaseWrapper) -> None:
 def discard(connection: BaseDatabaseWrapper) -> None:
     """Close a connection, whatever state it is in. The next use makes a new one, and nothing of this one is left."""
     wrapper: Any = connection
-    with suppress(Exception):  # it may be broken: that is why it goes
+    with suppress(Exception):  # it may be broken
         wrapper._close()  # close() would keep it for the end of the transaction that it may be in
     wrapper.connection = None
     # Connecting resets some of this, but what a function has left could act before or meanwhile.
@@ -129,7 +130,7 @@ class Transactions(Protocol):
 
 @contextmanager
 def pretending_to_be_new(connection: BaseDatabaseWrapper, transactions: Transactions) -> Iterator[None]:
-    """Make Django believe within the block that the connection is in no transaction; afterwards all is as before.
+    """Let Django treat the connection within the block as one that is in no transaction; afterwards all is as before.
 
     ``transactions`` are those that Django begins and ends meanwhile. Closing the connection does nothing: the
     transaction that it really is in would be gone.

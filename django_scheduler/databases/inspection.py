@@ -1,4 +1,4 @@
-"""Inspection: what can be found out about a server and the way to it, for the system checks, which alone need it."""
+"""Inspection finds out about a server and the way to it, for the system checks, which alone need that."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +9,10 @@ from django.utils import timezone
 
 
 class Inspection:
-    """Asks one database about itself. Each answer is ``None``, or empty, where all is well."""
+    """Asks one database about itself.
+
+    An answer that is ``None``, empty or ``False`` means that all is well; ``clock`` is the exception.
+    """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection: Any = connection
@@ -60,8 +63,8 @@ class PostgreSQLInspection(Inspection):
         return None
 
     def is_pooled_by_transaction(self) -> bool:
-        # Two sessions that are both open, and at both ends of the same one of the server's: a session of one's own is
-        # just what a pooler in transaction mode does not give. It hands out the server's session used last.
+        # Two connections that are both open have the same session of the server: a pooler in transaction mode gives no
+        # client a session of its own, and hands out the one that was used last.
         one, other = (connections.create_connection(self.connection.alias) for _ in range(2))
         try:
             return PostgreSQLInspection(one)._session() == PostgreSQLInspection(other)._session()

@@ -1,4 +1,4 @@
-"""MySQL and MariaDB: row locks that are skipped; neither partial indexes nor wake-ups."""
+"""MySQL and MariaDB skip locked rows; they have neither partial indexes nor wake-ups."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,8 @@ PASSING = {1021, 1040, 1205, 1317, 3572}
 #: max_statement_time of MariaDB, max_execution_time of MySQL.
 TIME_IS_UP = {1969, 3024}
 
-#: What lasts exactly as long as the transaction, which a deadlock ends without a sign, and CREATE TABLE too.
+#: A savepoint that lasts exactly as long as the transaction. (A deadlock or CREATE TABLE ends the transaction, and
+#: nothing else shows it.)
 MARK = "django_scheduler_mark"
 NO_SUCH_SAVEPOINT = 1305
 

@@ -1,4 +1,4 @@
-"""What is asked of a database by SQL that all vendors understand: schedule, look, claim, change.
+"""Queries ask a database by SQL that all vendors understand: schedule, look, claim, change.
 
 Lane means the pending functions of one queue and one priority. A look finds the lanes and when each is due; a claim
 locks the first due rows of a lane and passes over those that are locked; a change is part of a transition of the state
@@ -18,7 +18,6 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from django_scheduler import times
-from django_scheduler.databases import django_internals
 from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract, Lane, NewRow
 from django_scheduler.models import Pause, ScheduledFunctionId, State
 
@@ -26,7 +25,7 @@ PAUSES = Pause._meta.db_table
 
 
 class Sql:
-    """A fragment of SQL with its parameters."""
+    """Holds a fragment of SQL with its parameters."""
 
     __slots__ = ("params", "text")
 
@@ -46,7 +45,7 @@ def passing_over(ids: Collection[int]) -> Sql:
 
 
 class Database(Contract):
-    """A database alias: all that can be asked of it."""
+    """Answers all that can be asked of a database."""
 
     #: Locks the rows that a SELECT returns and passes over those that are locked.
     skip_locked: ClassVar[str]
@@ -60,7 +59,6 @@ class Database(Contract):
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
-        """Return the connection of the current thread."""
         return connections[self.using]
 
     def now(self) -> RawSQL:
@@ -110,27 +108,6 @@ class Database(Contract):
     @abstractmethod
     def seconds_until(self, column: str) -> Sql:
         """Return the SQL of how far a column lies ahead of now, in seconds."""
-
-    # The transaction in which mutations execute
-
-    def is_transaction_open(self) -> bool:
-        """Return whether nothing has ended the transaction that has begun, as far as that is known without asking."""
-        return django_internals.is_in_atomic_block(self.connection)
-
-    def is_transaction_intact(self) -> bool:
-        """Return whether the transaction is open, and no error has broken it."""
-        return self.is_transaction_open() and not django_internals.is_marked_for_rollback(self.connection)
-
-    def mark_transaction(self) -> None:
-        """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""
-
-    def is_transaction_marked(self) -> bool:
-        """Return whether this is still the transaction that was marked, and remove the mark."""
-        return True
-
-    def session(self) -> Any:
-        """Return what ``interrupt_statement`` and ``end_session`` need of this thread's session, without asking."""
-        return django_internals.driver_of(self.connection)
 
     # Scheduling
 
@@ -199,7 +176,8 @@ class Database(Contract):
     def look_again(self, lanes: Collection[Lane], *, besides: Collection[int] = ()) -> list[Lane]:
         """Return those of the lanes that have pending functions from where they began, and where they begin now.
 
-        Cheaper than ``lanes`` where the index has many entries of functions that have finished since.
+        Cheaper than ``lanes`` where the index has many entries of functions that have ended since. This default looks
+        at all lanes.
         """
         return self.lanes(besides=besides)
 
@@ -242,11 +220,12 @@ class Database(Contract):
         return next(iter(self._claim(chosen, [function_id, *now.params])), None)
 
     def claim_id(self, function_id: int, *, handed_over_within: timedelta, at_most: timedelta) -> Claimable | None:
-        """Lock this function if it is pending, its time has come, and nobody else has locked it.
+        """Lock this function if it is pending, nobody else has locked it, and it is due or has been handed over.
 
-        Its time has come as well if it was handed over. Then it is due again after ``handed_over_within``, or after as
-        long as it was late, but ``at_most`` so much later. What is due clearly later than that, somebody has put off
-        since. (Clearly, because with Python's clock another host's may have decided.)
+        A hand-over moves the due time ahead: by ``handed_over_within``, or by the age of the function if that is
+        longer, but by no more than ``at_most``. A due time that is clearly later than that was set by a reschedule or a
+        retry since, and the function is not locked. (Clearly later, because with Python's clock that of another host
+        may have decided.)
         """
         due_again = self._scheduled_and_due(handed_over_within)[1]
         at_last = self._scheduled_and_due(at_most + handed_over_within)[1]
@@ -329,11 +308,6 @@ class Database(Contract):
                 [*params, *(row["id"] for row in rows), *only_if.values(), *now.params],
             )
             return int(cursor.rowcount)
-
-    def later(self, time: Any, seconds: float) -> Any:
-        """Return a time that is so many seconds after one that the driver has given, as the driver takes it."""
-        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
-        return moment + timedelta(seconds=seconds)
 
     def _assigned(self, column: str, value: Any) -> Sql:
         if value is NOW:

@@ -1,4 +1,4 @@
-"""SQLite: one file, one host, one writer at a time."""
+"""SQLite is one file on one host, with one writer at a time."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

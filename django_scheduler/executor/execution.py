@@ -26,7 +26,7 @@ from django_scheduler.executor.flight_recorder import in_body
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.record import End, Transition, announce, plainer, transitions
+from django_scheduler.record import End, Transition, announce, in_ascii, transitions
 from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import tracing
@@ -128,9 +128,9 @@ class SingleExecution(Execution):
             except DatabaseError as error:
                 if self.database.is_conflict(error):
                     continue  # somebody else has changed the row meanwhile: look again
-                if self.database.is_transient(error) or changes == plainer(changes):
+                if self.database.is_transient(error) or changes == in_ascii(changes):
                     raise
-                changes = plainer(changes)
+                changes = in_ascii(changes)
 
     def current_row(self) -> dict[str, Any]:
         """Return what the record says now, or an empty dict if it is gone."""
@@ -265,12 +265,12 @@ class FunctionExecution(SingleExecution):
                 executor_name=self.executor_name,
                 attempt=self.attempt,
                 deadline=budget.deadline,
-                is_canceled=Canceled(budget, self.is_canceled_on_record),
+                should_end_early=ShouldEndEarly(budget, self.is_canceled_on_record),
             )
         )
 
 
-class Canceled:
+class ShouldEndEarly:
     """Answers ``ctx.canceled``, asked as often as one likes: it reads the record once a second at most."""
 
     def __init__(self, budget: Budget, is_canceled_on_record: Callable[[], bool]) -> None:

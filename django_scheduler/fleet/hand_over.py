@@ -11,9 +11,9 @@ as one small task with its id. That task may be sent twice, late or never, and n
   a process dies, ``runscheduler`` finds the function due once more and hands it over once more. Each wait is longer
   than the one before, so a fleet that is merely slow does not receive ever more tasks.
 
-What is due at once is handed over by the process that schedules it, after its transaction has committed (``Fleet``).
-Everything else is handed over by ``runscheduler``: it claims what is due as always, and hands it over instead of
-executing it (``HandOver``). Without ``runscheduler`` nothing is executed but what is due at once, if its task arrives.
+What is due at once and scheduled one by one is handed over by the process that schedules it, after its transaction has
+committed (``Fleet``). Everything else is handed over by ``runscheduler``: it claims what is due as always, and hands it
+over instead of executing it (``HandOver``). Without ``runscheduler`` only the former is executed, if its task arrives.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ class Function(Generic[P, R_co]):
         app = apps.get_containing_app_config(self.body.__module__)
         if app is None:
             raise ImproperlyConfigured(
-                f"{self.body.__module__}.{self.body.__qualname__} is a scheduled {self.kind.value} outside of any"
-                " installed app: add its app to INSTALLED_APPS, or move it into one that is there."
+                f"{self.body.__module__}.{self.body.__qualname__} is {self.kind.with_article} outside of any installed"
+                " app: add its app to INSTALLED_APPS, or move it into one that is there."
             )
         return f"{app.label}:{self.last_name}"
 
@@ -97,7 +97,7 @@ class Function(Generic[P, R_co]):
 
     def bind_names(self, names: Iterable[str]) -> None:
         """Raise ``InvalidArguments`` if arguments of these names do not fit the signature."""
-        Function.bind(self, (), dict.fromkeys(names))
+        Function.bind(self, (), dict.fromkeys(names))  # not self.bind: that of a task looks at the values too
 
     def bind(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> dict[str, object]:
         """Return the arguments by name.
@@ -120,10 +120,10 @@ AnyFunction = Function[..., Any]
 
 def _refuse_what_is_no_plain_function(body: object, kind: Kind) -> None:
     if isinstance(body, Function):
-        raise ImproperlyConfigured(f"{body.name} is a scheduled {body.kind.value} already: it cannot be two things.")
+        raise ImproperlyConfigured(f"{body.name} is {body.kind.with_article} already: it cannot be two things.")
     if isinstance(body, type) or not (callable(body) and hasattr(body, "__qualname__")):
         raise ImproperlyConfigured(
-            f"Only a function can be a scheduled {kind.value}, not {short_repr(body)}. The options of the decorator are"
+            f"Only a function can be {kind.with_article}, not {short_repr(body)}. The options of the decorator are"
             f" given by name, as in @{kind.value}(name=...)."
         )
 
@@ -131,8 +131,7 @@ def _refuse_what_is_no_plain_function(body: object, kind: Kind) -> None:
 def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
     def refuse(problem: str) -> None:
         raise ImproperlyConfigured(
-            f"{function.body.__module__}.{function.body.__qualname__} cannot be a scheduled"
-            f" {function.kind.value}: {problem}"
+            f"{function.body.__module__}.{function.body.__qualname__} cannot be {function.kind.with_article}: {problem}"
         )
 
     if not isinstance(function.last_name, str) or not function.last_name.isidentifier():
@@ -140,9 +139,9 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
     if len(function.last_name) > 150:
         refuse("its name is longer than 150 characters; pass a shorter name=.")
     if function.kind is Kind.MUTATION and function.is_async:
-        refuse("Django's transactions are synchronous, so a mutation is a plain function; make it an action?")
+        refuse("Django's transactions are synchronous, so a mutation is a plain function: remove async or use @action.")
     if inspect.isgeneratorfunction(function.body) or inspect.isasyncgenfunction(function.body):
-        refuse("it is a generator, and nobody would iterate it.")
+        refuse("it is a generator, and nobody would iterate it; return a list instead.")
     if not isinstance(function.queue, str) or not 0 < len(function.queue) <= LONGEST_QUEUE_NAME:
         refuse(f"queue= must be a name of 1 to {LONGEST_QUEUE_NAME} characters, not {function.queue!r}.")
     if type(function.priority) is not int or not -32_768 <= function.priority <= 32_767:
@@ -162,7 +161,7 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             refuse(f"*{parameter.name} has no names to store its arguments by; name each parameter.")
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-            refuse(f"{parameter.name!r} is positional-only, and arguments are stored by name; drop the slash.")
+            refuse(f"{parameter.name!r} is positional-only, and arguments are stored by name; remove the /.")
 
 
 def _is_timeout(timeout: object) -> bool:

@@ -40,7 +40,7 @@ class Registry:
             self._name_all()
 
     def use_source(self, source: Source | None) -> None:
-        """Find functions on record there too from now on; ``None``: only those that are registered."""
+        """Look up names on record in ``source`` too from now on; ``None``: only among what is registered."""
         self._source = source
 
     def find(self, name: str) -> AnyFunction | None:
@@ -67,7 +67,7 @@ class Registry:
         if function is None:
             near = difflib.get_close_matches(name, self._functions, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise FunctionNotFound(f"There is no scheduled function {name!r} in any installed app.{hint}")
+            raise FunctionNotFound(f"There is no mutation or action {name!r} in any installed app.{hint}")
         return function
 
     def __iter__(self) -> Iterator[AnyFunction]:
@@ -80,7 +80,7 @@ class Registry:
             other = self._functions.get(function.name)
             if other is not None and not _are_same_code(other, function):
                 raise ImproperlyConfigured(
-                    f"Two scheduled functions are named {function.name!r}: {_code_of(other)} and"
+                    f"Two functions are named {function.name!r}: {_code_of(other)} and"
                     f" {_code_of(function)}. Rename one of them, or pass name=."
                 )
             self._functions[function.name] = function
@@ -121,8 +121,8 @@ def resolve(function: AnyReference) -> AnyFunction:
         case _:
             name = getattr(function, "__qualname__", type(function).__qualname__)
             raise FunctionNotFound(
-                f"{name} is not a scheduled function: decorate it with @mutation or @action, or pass a"
-                ' reference (internal.<app_label>.<name>, or the string "<app_label>:<name>").'
+                f"{name} is not a mutation or an action: decorate it with @mutation or @action, or pass a reference"
+                ' (internal.<app_label>.<name>, or the string "<app_label>:<name>").'
             )
 
 
@@ -140,7 +140,7 @@ class Reference:
         """
         function = registry.find(self.name)
         if function is None or function.public != self.public:
-            raise FunctionNotFound(f"There is no scheduled function {self}.{self._hint()}")
+            raise FunctionNotFound(f"There is no mutation or action {self}.{self._hint()}")
         return function
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Announcing: a function has succeeded or failed, and that is on record; the log says so, and a signal is sent.
+"""Announcing: once it is on record that a function has succeeded or failed, the log says so, and a signal is sent.
 
 The one that has recorded it announces it, once. Nothing that a handler or a receiver raises changes the outcome.
 """
@@ -56,9 +56,9 @@ def announce(end: End, *, error: BaseException | None = None) -> None:
 
 
 def announce_failure_of_another(end: End, *, reason: str) -> None:
-    """Log why a function has failed whose executor is gone, and send ``function_finished``.
+    """Log why a function has failed whose executor is gone, and send ``function_finished``, both after the commit.
 
-    Both are done once the transaction that is open has committed, or at once outside of one.
+    That is once the transaction that is open has committed, and at once outside of one.
     """
     transaction.on_commit(partial(_announce_failure, end, reason), using=end.using, robust=True)
 

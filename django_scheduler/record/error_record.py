@@ -8,7 +8,7 @@ LONGEST_ERROR = 10_000
 LONGEST_TRACEBACK = 50_000
 
 #: The modules through which every body is called.
-ON_THE_WAY = ("django_scheduler.", "asgiref.", "asyncio.", "concurrent.futures.")
+CALLING_MODULES = ("django_scheduler.", "asgiref.", "asyncio.", "concurrent.futures.")
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -31,7 +31,7 @@ def clear_frames(error: BaseException) -> None:
             errors += [cause for cause in (each.__cause__, each.__context__) if cause is not None]
 
 
-def plainer(changes: dict[str, Any]) -> dict[str, Any]:
+def in_ascii(changes: dict[str, Any]) -> dict[str, Any]:
     """Return the same in ASCII, for a database whose character set has refused the description of an error."""
     return {
         column: value.encode("ascii", "backslashreplace").decode() if column in ("error", "traceback") else value
@@ -58,7 +58,7 @@ def _traceback_text(error: BaseException) -> str:
 def _from_the_body_on(frames: TracebackType | None) -> TracebackType | None:
     """Return the frames from the body on, or all of them if there is no body."""
     rest = frames
-    while rest and rest.tb_frame.f_globals.get("__name__", "").startswith(ON_THE_WAY):
+    while rest and rest.tb_frame.f_globals.get("__name__", "").startswith(CALLING_MODULES):
         rest = rest.tb_next
     return rest or frames
 

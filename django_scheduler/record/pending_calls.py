@@ -1,4 +1,4 @@
-"""Pending calls: can the code still call what is pending? A deploy has to know, before the old code is gone.
+"""Look whether the code can still call what is pending. A deploy has to know that before the old code is gone.
 
 The rows come in pages, in the order of their ids, so that memory does not grow with them, and what was found is
 grouped: a problem that a million functions have in common is one line.
@@ -26,7 +26,7 @@ MOST_PROBLEMS = 100
 
 @dataclass(slots=True)
 class Problem:
-    """Why some functions cannot be called, how many they are, and the first of them."""
+    """Says why some functions cannot be called, how many they are, and the first of them."""
 
     reason: str
     count: int = 0
@@ -44,14 +44,14 @@ class Problem:
 
 @dataclass(slots=True)
 class Findings:
-    """What was looked at, and what is wrong with it."""
+    """Says what was looked at, and what is wrong with it."""
 
     looked_at: int = 0
     problems: dict[str, Problem] = field(default_factory=dict)
     others: Problem = field(default_factory=lambda: Problem("Other problems, too many to tell them apart."))
 
     @property
-    def wrong(self) -> int:
+    def wrong_count(self) -> int:
         """Return how many cannot be called."""
         return sum(problem.count for problem in self.listed())
 
@@ -62,7 +62,7 @@ class Findings:
             self.problems.setdefault(reason, Problem(reason)).add(function_id)
 
     def listed(self) -> list[Problem]:
-        """Return the problems, by the name of the function."""
+        """Return the problems, ordered by their text; those too many to tell apart come last."""
         in_order = [self.problems[reason] for reason in sorted(self.problems)]
         return [*in_order, self.others] if self.others.count else in_order
 
@@ -96,6 +96,7 @@ def _pending(using: str) -> Iterator[tuple[int, str, dict[str, object]]]:
 
 def _find(name: str) -> AnyFunction | str:
     try:
+        # The kind counts only for tasks, and not for their arguments.
         return registry.find_recorded(name, Kind.ACTION) or registry.get(name)
     except FunctionNotFound as error:
         return str(error)

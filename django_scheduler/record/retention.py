@@ -1,4 +1,4 @@
-"""Retention: finished functions are deleted when their time has passed, oldest first and few at a time."""
+"""Retention: functions that ended long ago are deleted, the oldest first, 1,000 in a transaction."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,21 +12,21 @@ from django_scheduler.models import ScheduledFunction
 
 ROWS_PER_TRANSACTION = 1_000
 
-#: Between two transactions, so that retention never takes the database for itself, in seconds.
-PAUSE = 0.1
+#: So that retention never takes the database for itself.
+SECONDS_BETWEEN_TRANSACTIONS = 0.1
 
 
 def delete_expired(database: Database, stopping: Event) -> None:
-    """Delete everything that was completed longer ago than ``RETENTION``."""
+    """Delete everything that ended longer ago than ``RETENTION``."""
     retention = get_settings().RETENTION
     if retention is not None:
         for _ in delete_completed_before(database, retention):
-            if stopping.wait(PAUSE):
+            if stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
                 return
 
 
 def delete_completed_before(database: Database, ago: timedelta) -> Iterator[int]:
-    """Delete everything that was completed longer ago, and yield how many rows each transaction has deleted."""
+    """Delete everything that ended longer ago, and yield how many rows each transaction has deleted."""
     while True:
         ids = list(
             completed_before(database, ago)
@@ -40,5 +40,5 @@ def delete_completed_before(database: Database, ago: timedelta) -> Iterator[int]
 
 
 def completed_before(database: Database, ago: timedelta) -> QuerySet[ScheduledFunction]:
-    """Return what was completed longer ago than that, by the database's clock."""
+    """Return what ended longer ago than that, by the clock that says what is due."""
     return ScheduledFunction.objects.using(database.using).filter(completed_time__lt=database.now() - ago)

@@ -41,7 +41,7 @@ from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """A change of a row from some states to one state."""
+    """Changes a row from some states to one state."""
 
     sources: tuple[State, ...]
     target: State

@@ -1,19 +1,19 @@
 """Scheduling: what happens in the process that schedules, cancels or calls a function.
 
 * ``scheduler.py`` is ``ctx.scheduler``; ``enqueue.py`` schedules, and ``cancellation.py`` cancels.
-* ``commit_hook.py`` announces what a transaction has done once it has committed; ``wakeup.py`` wakes executors.
+* ``commit_hook.py`` counts what a transaction schedules, and announces it after the commit; ``wakeup.py`` wakes
+  executors.
 * ``interventions.py`` is what people do to functions on record: reschedule, run now, run again.
 * ``calls.py`` runs a function now; ``running.py`` knows which one is running.
 """
 
 from django_scheduler.scheduling import calls, cancellation, enqueue, interventions, wakeup
-from django_scheduler.scheduling.cancellation import LARGEST_ID, InterventionResult
+from django_scheduler.scheduling.cancellation import InterventionResult
 from django_scheduler.scheduling.commit_hook import share_wake_up
 from django_scheduler.scheduling.running import Running, running
 from django_scheduler.scheduling.scheduler import Scheduler
 
 __all__ = [
-    "LARGEST_ID",
     "InterventionResult",
     "Running",
     "Scheduler",

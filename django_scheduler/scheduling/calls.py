@@ -1,10 +1,10 @@
 """``ctx.run_mutation`` and ``ctx.run_action`` call a function now, in this process, and return its result.
 
-A mutation that conflicts with another transaction is repeated only while its own transaction is known to be
-gone: after an error before COMMIT, or one by which COMMIT itself reports a conflict. When the connection is
-lost during COMMIT, it is not known whether it took effect, and the error goes to the caller. (A scheduled
-mutation has its record to look at, and is resolved: see ``executor/mutation.py``.) After COMMIT, Django runs the
-hooks of ``on_commit``, whose errors go to the caller too, whatever they look like.
+A mutation that meets a transient error is repeated only while its own transaction is known to be gone: after an error
+before COMMIT, or one by which COMMIT itself reports a conflict. When the connection is lost during COMMIT, it is not
+known whether it took effect, and the error goes to the caller. (A scheduled mutation has its record to look at, and is
+resolved: see ``executor/mutation.py``.) After COMMIT, Django runs the hooks of ``on_commit``, whose errors go to the
+caller too, whatever they look like.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 #: Convex's numbers for a mutation that a client called.
-CONFLICT_RETRIES = 4
+RETRIES = 4
 
 #: The wait before the first of them, in seconds; each further one is twice as long. Full jitter makes it shorter.
 FIRST_WAIT = 0.2
@@ -38,10 +38,10 @@ FIRST_WAIT = 0.2
 def run_mutation(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     mutation = _resolve(function, Kind.MUTATION)
     arguments = mutation.bind(args, kwargs)
-    using, callee = _callee(caller, Kind.MUTATION)
+    using, context = _alias_and_context(caller, Kind.MUTATION)
     if django_internals.is_in_atomic_block(connections[using]):
         with transaction.atomic(using=using):
-            return run_body(mutation, arguments, callee)
+            return run_body(mutation, arguments, context)
     result, hook_error = commit_mutation(caller, mutation, arguments)
     if hook_error is not None:
         raise hook_error
@@ -55,7 +55,7 @@ def commit_mutation(
 
     Raises what the mutation raises.
     """
-    using, callee = _callee(caller, Kind.MUTATION)
+    using, context = _alias_and_context(caller, Kind.MUTATION)
     database = database_for(using)
     retries, waits = 0, DoublingWait(first=FIRST_WAIT, longest=2.0)
     while True:
@@ -63,11 +63,11 @@ def commit_mutation(
         result = None
         try:
             with attempt.transaction():
-                result = run_body(mutation, arguments, callee)
+                result = run_body(mutation, arguments, context)
         except Exception as error:
             if attempt.has_committed:
                 return result, error
-            if retries == CONFLICT_RETRIES or not attempt.may_be_repeated(error):
+            if retries == RETRIES or not attempt.may_be_repeated(error):
                 raise
             if database.is_lost(error):
                 connections[using].close()
@@ -78,10 +78,10 @@ def commit_mutation(
 
 
 def run_action(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    action, arguments, callee = _prepare_action(caller, function, args, kwargs)
+    action, arguments, context = _prepare_action(caller, function, args, kwargs)
     if action.is_async:
-        return async_to_sync(run_async_body)(action, arguments, callee)
-    return run_body(action, arguments, callee)
+        return async_to_sync(run_async_body)(action, arguments, context)
+    return run_body(action, arguments, context)
 
 
 async def arun_mutation(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -89,10 +89,10 @@ async def arun_mutation(caller: Context, function: AnyReference, args: tuple[Any
 
 
 async def arun_action(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    action, arguments, callee = _prepare_action(caller, function, args, kwargs)
+    action, arguments, context = _prepare_action(caller, function, args, kwargs)
     if action.is_async:
-        return await run_async_body(action, arguments, callee)
-    return await sync_to_async(run_body)(action, arguments, callee)
+        return await run_async_body(action, arguments, context)
+    return await sync_to_async(run_body)(action, arguments, context)
 
 
 def run_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
@@ -117,13 +117,13 @@ def _resolve(function: AnyReference, kind: Kind) -> AnyFunction:
     resolved = resolve(function)
     if resolved.kind is not kind:
         raise FunctionNotFound(
-            f"{resolved.name} is no {kind.value} but a scheduled {resolved.kind.value}: call it with"
+            f"{resolved.name} is not {kind.with_article} but {resolved.kind.with_article}: call it with"
             f" run_{resolved.kind.value}."
         )
     return resolved
 
 
-def _callee(caller: Context, kind: Kind) -> tuple[str, Context]:
+def _alias_and_context(caller: Context, kind: Kind) -> tuple[str, Context]:
     current = caller.running
     if current is None:
         current = Running(kind=kind, using=router.db_for_write(ScheduledFunction))
@@ -139,5 +139,5 @@ def _prepare_action(
             f"The action {action.name} cannot run inside a mutation, whose transaction would wait for it. Schedule"
             f" it to run once the mutation has committed: ctx.scheduler.run_after(0, {action.last_name}, ...)."
         )
-    _, callee = _callee(caller, Kind.ACTION)
-    return action, action.bind(args, kwargs), callee
+    _, context = _alias_and_context(caller, Kind.ACTION)
+    return action, action.bind(args, kwargs), context

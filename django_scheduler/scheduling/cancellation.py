@@ -1,4 +1,4 @@
-"""Canceling a function, whatever its state: all or nothing, as part of the caller's transaction.
+"""Cancel functions that have not ended: all of them or none, as part of the caller's transaction.
 
 The invariant: a function is canceled exactly if the one conditional update from ``pending`` or
 ``in_progress`` to ``canceled`` finds its row. Every completion is such an update too, so of a cancel and a
@@ -33,25 +33,23 @@ from django.db.models import QuerySet
 from django_scheduler.databases import database_for
 from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
 from django_scheduler.functions import AnyReference, resolve
-from django_scheduler.models import UNFINISHED, Kind, ScheduledFunction, State
+from django_scheduler.models import LARGEST_ID, UNFINISHED, Kind, ScheduledFunction, State
 from django_scheduler.record import transitions
 from django_scheduler.scheduling.running import Running
 from django_scheduler.transactions import in_transaction
 
 ROWS_PER_STATEMENT = 1_000
 
-LARGEST_ID = 2**63 - 1
-
 
 class InterventionResult(Enum):
     """Says what became of a function that somebody wanted to change."""
 
     DONE = "done"
-    #: A mutation that executes right now, or an action that begins to: it is too late.
+    #: Somebody has locked the row: a mutation that executes, an action that begins, or a cancel.
     RUNNING = "running"
     #: An action in progress: there is nothing left to move.
     IN_PROGRESS = "in progress"
-    #: It has not finished yet, so it cannot run again.
+    #: It has not ended yet, so it cannot run again.
     UNFINISHED = "unfinished"
     FINISHED = "finished"
     CANCELED = "canceled"
@@ -117,7 +115,7 @@ def cancel_all(
 
 
 def cancel_each(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
-    """Cancel those of the functions that have not finished, and return what became of each."""
+    """Cancel those of the functions that have not ended, and return what became of each."""
 
     def cancel_them() -> dict[int, InterventionResult]:
         results = dict.fromkeys(ids, InterventionResult.GONE)

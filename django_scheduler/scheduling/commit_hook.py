@@ -27,7 +27,7 @@ WARN_ABOVE = 0.8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Limit:
-    """How much of something one transaction may schedule."""
+    """Says how much of something one transaction may schedule."""
 
     setting: str
     unit: str
@@ -66,7 +66,7 @@ BULK = (
 
 @dataclass(slots=True, eq=False)
 class CommitHook:
-    """What was scheduled in one nesting of savepoints."""
+    """Counts what was scheduled in one nesting of savepoints, and announces it after the commit."""
 
     savepoints: frozenset[str | None]
     #: Sends the one wake-up that the hooks of a transaction share, when it is first called.
@@ -85,6 +85,9 @@ class CommitHook:
 
 def count(using: str, limits: tuple[Limit, Limit], functions: int, argument_bytes: int, function_name: str) -> None:
     """Count what is about to be scheduled against the limits of the open transaction.
+
+    One that was begun by hand (``set_autocommit(False)``) outside of ``atomic`` runs no hooks, so there each call is
+    counted alone.
 
     Raises ``TooManyScheduled`` or ``ArgumentsTooLarge``; then it has not been counted.
     """
@@ -108,7 +111,8 @@ def share_wake_up(hooks: Iterable[object]) -> None:
 def announce(using: str, rows: Sequence[NewRow], ids: Sequence[ScheduledFunctionId], *, wake: bool) -> None:
     """Wake the executors and send the signals, at once or when the transaction commits that is open.
 
-    ``wake=False``: executors need not look, because nothing is due soon.
+    ``wake=False``: executors need not look, because nothing is due soon. Where the transaction was begun by hand
+    (``set_autocommit(False)``) outside of ``atomic``, Django runs no hooks: nobody is woken, and no signal is sent.
     """
     connection = connections[using]
     send = None

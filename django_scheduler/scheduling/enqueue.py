@@ -21,8 +21,8 @@ from django_scheduler.telemetry import tracing
 
 ROWS_PER_STATEMENT = 1_000
 
-#: What is due later than that, and than the next poll, wakes nobody. It is far longer than executors sleep unless they
-#: are told to, and than the clocks of two hosts should differ by.
+#: A function that is due later than this plus the poll interval wakes nobody: executors look in time by themselves. A
+#: minute is far longer than they sleep by default, and than the clocks of two hosts should differ.
 SOON = timedelta(minutes=1)
 
 #: MariaDB takes no statement of over 16 MiB, unless it is configured to.
@@ -30,10 +30,10 @@ BYTES_PER_STATEMENT = 4 * 1024 * 1024
 
 
 class Fleet(Protocol):
-    """Workers of another system, to which what is due at once is handed over."""
+    """Hands what is due at once to the workers of another system (scheduled in bulk: by ``runscheduler``)."""
 
     def time_to_begin(self) -> timedelta:
-        """Return for how long a function may take to begin until it is due again."""
+        """Return how long a function may take to begin before it is due again."""
         ...
 
     def hand_over_after_commit(self, using: str, ids: Iterable[int], function: AnyFunction) -> None:
@@ -99,6 +99,7 @@ def _enqueue(
     commit_hook.count(using, limits, len(arguments), sum(map(len, arguments)), function.name)
     parent = caller.function_id if caller and caller.using == using else None
     state = State.CANCELED if caller and cancellation.is_canceled(caller) else State.PENDING
+    # What is scheduled in bulk is not sent here: sending each of many thousands would keep the caller waiting.
     fleet = _fleet if _fleet and state is State.PENDING and limits is ONE_BY_ONE and _is_due(time) else None
     with _traced(function, len(arguments)) if tracing.tracer else tracing.UNTRACED as trace_context:
         rows = [

@@ -6,16 +6,15 @@ body: it is reported as running. The same is true of an action in the moment in 
 is being canceled. (SQLite locks no rows. There the update waits for the only writer, as every write does.) A mutation
 that met a transient error just before may still record its own retry time over the new one.
 
-Run again. A finished function is scheduled once more, as a new one that refers to it. The old record stays as it is, so
-an action whose outcome is unknown stays ``lost``. The new one has the same arguments, in the form in which they were
-stored, and whatever queue, priority and kind its function has by now.
+Run again. A function that has ended is scheduled once more, as a new one that refers to it. The old record stays as it
+is, so an action whose outcome is unknown stays ``lost``. The new one has the same arguments, in the form in which they
+were stored, and whatever queue, priority and kind its function has by now.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
-from django.db import connections, transaction
+from django.db import connections
 
 from django_scheduler.databases import NewRow, database_for
 from django_scheduler.functions import registry
@@ -41,7 +40,7 @@ def run_now(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
 
 
 def reschedule(using: str, ids: Sequence[int], when: datetime | float) -> dict[int, InterventionResult]:
-    """Make pending functions due at another time, in the past: at once, and return what became of each.
+    """Make pending functions due at another time, and return what became of each. A time in the past means at once.
 
     ``when`` is an aware ``datetime`` or a number of milliseconds since the epoch. Raises ``InvalidSchedule``.
     """
@@ -54,7 +53,7 @@ def _move(using: str, ids: Sequence[int], time: timedelta | datetime) -> dict[in
         if movable:
             rows = ScheduledFunction.objects.using(using).filter(pk__in=movable)
             transitions.RESCHEDULE.apply_to_rows(database_for(using), rows, {"due_time": time})
-        transaction.on_commit(partial(wakeup.send, using), using=using, robust=True)
+        wakeup.send_after_commit(using)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=set(ids) - set(movable))
         others = {pk: _RESULTS.get(state, InterventionResult.FINISHED) for pk, state in rows.values_list("pk", "state")}
         return dict.fromkeys(ids, InterventionResult.GONE) | others | dict.fromkeys(movable, InterventionResult.DONE)
@@ -71,7 +70,7 @@ def _lock_pending(using: str, ids: Sequence[int]) -> list[int]:
 
 
 def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
-    """Schedule finished functions again, due at once, and return what became of each.
+    """Schedule functions that have ended once more, due at once, and return what became of each.
 
     Raises ``TooManyScheduled`` or ``ArgumentsTooLarge`` if one transaction may not schedule so much in bulk.
     """
@@ -79,16 +78,16 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
     def schedule() -> dict[int, InterventionResult]:
         results = dict.fromkeys(ids, InterventionResult.GONE)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=ids).order_by("pk")
-        finished: dict[int, NewRow] = {}
+        ended: dict[int, NewRow] = {}
         for pk, name, kind, state, args in rows.values_list("pk", "name", "kind", "state", "args"):
             if state in UNFINISHED:
                 results[pk] = InterventionResult.UNFINISHED
             elif row := _row(name, kind, to_json(args)):
                 results[pk] = InterventionResult.DONE
-                finished[pk] = row
+                ended[pk] = row
             else:
                 results[pk] = InterventionResult.MISSING
-        _write(using, finished)
+        _write(using, ended)
         return results
 
     return in_transaction(using, schedule)

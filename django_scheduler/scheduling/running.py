@@ -38,7 +38,7 @@ class Running:
     #: When its timeout ends; ``None``: never.
     deadline: datetime | None = None
     #: Says whether it should end early.
-    is_canceled: Callable[[], bool] = lambda: False
+    should_end_early: Callable[[], bool] = lambda: False
 
 
 running: ContextVar[Running | None] = ContextVar("django_scheduler.running", default=None)

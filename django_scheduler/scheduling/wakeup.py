@@ -7,6 +7,9 @@ nothing listens: executors poll all the same, so only how soon a function starts
 """
 
 from collections.abc import Callable
+from functools import partial
+
+from django.db import transaction
 
 from django_scheduler.databases import database_for
 from django_scheduler.telemetry import warn
@@ -15,7 +18,7 @@ _subscribers: set[tuple[str, Callable[[], None]]] = set()
 
 
 def subscribe(using: str, wake_up: Callable[[], None]) -> None:
-    """Call ``wake_up`` from now on whenever this process schedules something in the database ``using``."""
+    """Call ``wake_up`` from now on whenever this process sends a wake-up for the database ``using``."""
     _subscribers.add((using, wake_up))
 
 
@@ -32,4 +35,10 @@ def send(using: str) -> None:
                 wake_up()
         database_for(using).send_wakeup()
     except Exception as error:
-        warn("A wake-up could not be sent; executors will find the work by polling: %s", error, error=error)
+        message = "A wake-up could not be sent; the executors of the database %r will find the work by polling: %s"
+        warn(message, using, error, error=error)
+
+
+def send_after_commit(using: str) -> None:
+    """Wake the executors once the open transaction has committed; at once outside of one."""
+    transaction.on_commit(partial(send, using), using=using, robust=True)

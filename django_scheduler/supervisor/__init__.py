@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ChildOptions", "StopSignals", "Supervisor"]
 
-_HOMES = {"ChildOptions": "child", "StopSignals": "stop_signals", "Supervisor": "supervisor"}
+_MODULES = {"ChildOptions": "child", "StopSignals": "stop_signals", "Supervisor": "supervisor"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

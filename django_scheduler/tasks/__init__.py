@@ -29,7 +29,7 @@ __all__ = ["AnyTask", "SchedulerBackend", "SchedulerTask", "register"]
 
 HAS_TASKS = django.VERSION >= (6, 0)
 
-_HOMES = {"AnyTask": "task", "SchedulerBackend": "backend", "SchedulerTask": "task"}
+_MODULES = {"AnyTask": "task", "SchedulerBackend": "backend", "SchedulerTask": "task"}
 
 
 def register() -> None:
@@ -71,11 +71,11 @@ setting_changed.connect(_register_again)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if not HAS_TASKS:
         raise ImportError(
             f"{__name__}.{name} needs django.tasks, which came with Django 6.0; this is Django"
             f" {django.get_version()}. Decorate your functions with @mutation or @action instead, or upgrade Django."
         )
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

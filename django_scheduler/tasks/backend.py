@@ -15,8 +15,8 @@ from django.tasks.signals import task_enqueued
 from django.utils.json import normalize_json
 
 from django_scheduler import ctx
-from django_scheduler.models import Kind, ScheduledFunction
-from django_scheduler.scheduling import LARGEST_ID, Scheduler
+from django_scheduler.models import LARGEST_ID, Kind, ScheduledFunction
+from django_scheduler.scheduling import Scheduler
 from django_scheduler.tasks.function import function_of
 from django_scheduler.tasks.result import announce, result_of
 from django_scheduler.tasks.task import LONGEST_NAME, AnyTask, SchedulerTask, as_plain, find_task, with_values

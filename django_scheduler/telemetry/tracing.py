@@ -45,38 +45,39 @@ def scheduling(*, name: str, kind: str, queue: str, number: int) -> AbstractCont
     current = tracer  # another thread may be taking it out of use
     if current is None:
         return UNTRACED
-    return _surviving(partial(current.scheduling, name=name, kind=kind, queue=queue, number=number))
+    return _never_failing(
+        "scheduling", name, partial(current.scheduling, name=name, kind=kind, queue=queue, number=number)
+    )
 
 
 def executing(trace_context: str | None, function: Mapping[str, Any]) -> AbstractContextManager[object]:
     """Surround a body, given what was stored, and the arguments of ``function_started``."""
     current = tracer
-    return UNTRACED if current is None else _surviving(partial(current.executing, trace_context, function))
+    if current is None:
+        return UNTRACED
+    return _never_failing("execution", function["name"], partial(current.executing, trace_context, function))
 
 
 @contextmanager
-def _surviving(traced: Callable[[], AbstractContextManager[T]]) -> Iterator[T | None]:
+def _never_failing(what: str, name: str, traced: Callable[[], AbstractContextManager[T]]) -> Iterator[T | None]:
+    warn_of = partial(warn, "A tracer failed: it could not trace the %s of %s: %r", what, name)
     span = ExitStack()
     entered = None
     try:
         entered = span.enter_context(traced())
     except Exception as error:
-        _warn(error)
+        warn_of(error, error=error)
     try:
         yield entered
     except BaseException as error:
-        _end(span, error)
+        _end(span, error, warn_of)
         raise
-    _end(span, None)
+    _end(span, None, warn_of)
 
 
-def _end(span: ExitStack, error: BaseException | None) -> None:
+def _end(span: ExitStack, error: BaseException | None, warn_of: Callable[..., None]) -> None:
     try:
         span.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
     except Exception as problem:
         if problem is not error:
-            _warn(problem)
-
-
-def _warn(problem: Exception) -> None:
-    warn("A tracer failed: %r", problem, error=problem)
+            warn_of(problem, error=problem)

@@ -1,4 +1,4 @@
-"""Transactions: would what a body has done be committed, and may it be tried again?
+"""Transactions: say whether what a body has done would be committed, and whether it may be tried again.
 
 ``watch.py`` watches the transaction in which a body runs, ``attempt.py`` repeats one that has conflicted with another,
 and ``backoff.py`` says how long to wait before trying again.

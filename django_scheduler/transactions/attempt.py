@@ -17,7 +17,7 @@ from django_scheduler.transactions.watch import TransactionWatch
 
 
 class Attempt:
-    """One attempt to run a mutation in a transaction of its own."""
+    """Runs one attempt at a mutation in a transaction of its own, and says whether another may follow."""
 
     def __init__(self, database: Database, function_name: str) -> None:
         self._database = database

@@ -1,8 +1,8 @@
 """Backoff: how long to wait before trying again.
 
-``backoff`` is the wait of a function that has met a transient error, or in whose body a process has ended: its row says
-how many attempts it has had, and is due again that much later. ``DoublingWait`` is that of a thread that stays here and
-tries again, because the database does not answer.
+``backoff`` is the wait of a function that has met a transient error, or in whose body a process has ended: its row
+counts these, and is due again that much later. ``DoublingWait`` is the wait of code that tries again by itself: after
+an error, or to start a child process again.
 """
 
 import random
@@ -12,7 +12,7 @@ from django_scheduler.conf import get_settings
 
 
 class DoublingWait:
-    """The seconds to wait before each new try: ``first``, then each time twice as long, up to ``longest``.
+    """Counts the seconds to wait before each new try: ``first``, then each time twice as long, up to ``longest``.
 
     Example::
 
@@ -37,12 +37,12 @@ class DoublingWait:
 
 
 def backoff(attempts: int) -> timedelta:
-    """Return the wait after so many attempts: it doubles up to a ceiling, and has full jitter.
+    """Return the wait after so many attempts: it doubles up to a maximum, and has full jitter.
 
     Full jitter (anything from nothing to the whole) spreads best what failed together; see Marc Brooker,
     "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
     settings = get_settings()
-    doublings = min(attempts - 1, 62)  # beyond that the ceiling has long been reached, and a timedelta's range too
+    doublings = min(attempts - 1, 62)  # beyond that the maximum has long been reached, and a timedelta's range too
     seconds = settings.BACKOFF_INITIAL.total_seconds() * 2.0**doublings
     return timedelta(seconds=min(seconds, settings.BACKOFF_MAXIMUM.total_seconds()) * random.random())

@@ -1,4 +1,4 @@
-"""The watch: would everything that a body has done in its transaction be committed, and if not, why not?
+"""The watch notices whether everything that a body has done would be committed, and why not.
 
 A body may catch an error of the database and go on, although the database has thrown away what came before:
 PostgreSQL then refuses everything and answers COMMIT with a rollback, MySQL after a deadlock says nothing at all and
@@ -105,12 +105,13 @@ class TransactionWatch:
     def _explanation(self) -> str:
         if self._error is None:
             return (
-                f"{self._function_name}: the body returned, but its transaction cannot be committed: it is marked to be rolled back"
-                " (set_rollback, or an exception that was caught inside an atomic block), it was closed or ended by a"
-                " statement of the body, or the body has not left an atomic block that it entered."
+                f"{self._function_name}: the body returned, but its transaction cannot be committed: it is marked to"
+                " be rolled back (set_rollback, or an exception that was caught inside an atomic block), it was closed"
+                " or ended by a statement of the body, or the body has not left an atomic block that it entered."
             )
         return (
-            f"{self._function_name}: the body caught {type(self._error).__name__} ({str(self._error).strip()}) and went on, but the database"
-            " has given up the transaction, so nothing that it wrote remains. To catch an error of the database, put"
-            " the statement into its own `with transaction.atomic():` and catch it outside of that."
+            f"{self._function_name}: the body caught {type(self._error).__name__} ({str(self._error).strip()}) and"
+            " went on, but the database has given up the transaction, so nothing that it wrote remains. To catch an"
+            " error of the database, put the statement into its own `with transaction.atomic():` and catch it outside"
+            " of that."
         )

@@ -76,7 +76,7 @@ def is_dataclass_instance(value: object) -> TypeGuard[Any]:
 def encode_dataclass(value: Any, depth: int, encode: Encode) -> JSONValue:
     cls = value.__class__
     class_name = _name_of_class(cls)
-    _check_that_its_fields_make_it(cls)
+    _refuse_unless_its_constructor_takes_its_fields(cls)
     # A field that is not in the constructor need not have been set.
     state = {
         field.name: getattr(value, field.name) for field in fields(cls) if field.init or hasattr(value, field.name)
@@ -109,7 +109,7 @@ def _is_own_dataclass(cls: type) -> TypeGuard[Any]:
 
 
 @cache
-def _check_that_its_fields_make_it(cls: type) -> None:
+def _refuse_unless_its_constructor_takes_its_fields(cls: type) -> None:
     if not _is_own_dataclass(cls):
         raise ValueProblem(f"{cls.__qualname__} cannot be stored: only its base is a dataclass; decorate it")
     in_constructor = {field.name for field in fields(cls) if field.init}

@@ -2,8 +2,8 @@
 
 What every database's JSON keeps as it is stays plain. The rest is written as text, under a tag.
 
-A ``ZoneInfo`` is kept by its key, with local time and fold: no offset would do for a time which the clocks
-skip. Any other tzinfo becomes its offset.
+A ``ZoneInfo`` is kept by its key, with local time and fold: an offset is not enough for a time that the clocks skip.
+Any other tzinfo becomes its offset.
 """
 
 import json

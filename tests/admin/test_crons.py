@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from django_scheduler import crons, ctx
 from django_scheduler.crons.models import Cron, CronRun, CronState
-from django_scheduler.masking import MASK
+from django_scheduler.masking import BULLETS
 from django_scheduler.models import ScheduledFunction
 from tests.crons.functions import tick, tick_for_all, tick_with_secrets
 
@@ -317,7 +317,7 @@ def with_secrets() -> Cron:
 def test_secrets_among_the_arguments_are_not_shown(with_secrets, permission):
     page = client_with(permission).get(page_of(with_secrets)).content.decode()
     assert "hunter" not in page
-    assert MASK in page
+    assert BULLETS in page
 
 
 def change_arguments(client: Client, cron: Cron, args: dict[str, object], function: str = "tests:tick_with_secrets"):
@@ -327,7 +327,7 @@ def change_arguments(client: Client, cron: Cron, args: dict[str, object], functi
 
 
 def test_what_is_masked_stays_unless_something_else_is_entered(admin_client, with_secrets):
-    shown: dict[str, object] = {"label": "y", "token": MASK, "more": [{"password": MASK}]}
+    shown: dict[str, object] = {"label": "y", "token": BULLETS, "more": [{"password": BULLETS}]}
     assert change_arguments(admin_client, with_secrets, shown).status_code == 302
     with_secrets.refresh_from_db()
     assert with_secrets.args == {"label": "y", "token": "hunter2", "more": [{"password": "hunter3"}]}
@@ -339,8 +339,8 @@ def test_what_is_masked_stays_unless_something_else_is_entered(admin_client, wit
 @pytest.mark.parametrize(
     ("args", "function"),
     [
-        ({"label": "y", "token": MASK, "more": [{"password": MASK}, 1]}, "tests:tick_with_secrets"),
-        ({"label": MASK}, "tests:tick"),
+        ({"label": "y", "token": BULLETS, "more": [{"password": BULLETS}, 1]}, "tests:tick_with_secrets"),
+        ({"label": BULLETS}, "tests:tick"),
     ],
 )
 def test_a_mask_is_never_stored(admin_client, with_secrets, args, function):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from django_scheduler.masking import MASK, mask_by_key
+from django_scheduler.masking import BULLETS, mask_by_key
 from tests.admin.conftest import DETAIL, LIST, ids_on, page, record
 
 pytestmark = pytest.mark.django_db
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
      "apiKey", "access-key", "private_key", "credentials", "set_cookie", "signature", "pin", "pwd"],
 )  # fmt: skip
 def test_secrets_are_masked_by_the_name_of_their_key(key):
-    assert mask_by_key("tests:write", {"a": [{key: {"deep": "hunter2"}}]}) == {"a": [{key: MASK}]}
+    assert mask_by_key("tests:write", {"a": [{key: {"deep": "hunter2"}}]}) == {"a": [{key: BULLETS}]}
 
 
 @pytest.mark.parametrize("key", ["order_id", "key", "label", "shipping", "author", "compass", "pinned"])
@@ -27,16 +27,16 @@ def test_other_keys_are_not(key):
 
 def test_in_dicts_whose_keys_are_not_plain_and_in_dataclasses():
     value: Any = {"$dict": [["$password", "x"], [1, {"token": "x"}]]}
-    assert mask_by_key("tests:write", value) == {"$dict": [["$password", MASK], [1, {"token": MASK}]]}
+    assert mask_by_key("tests:write", value) == {"$dict": [["$password", BULLETS], [1, {"token": BULLETS}]]}
     value = {"$dataclass": ["a:B", {"secret": "x"}]}
-    assert mask_by_key("tests:write", value) == {"$dataclass": ["a:B", {"secret": MASK}]}
+    assert mask_by_key("tests:write", value) == {"$dataclass": ["a:B", {"secret": BULLETS}]}
 
 
 def test_neither_the_list_nor_the_detail_page_shows_them(admin_client):
     function = record(args={"user": "ann", "password": "hunter2"}, result={"token": "hunter2"})
     for text in (page(admin_client, LIST), page(admin_client, DETAIL, function.pk)):
         assert "hunter2" not in text
-        assert MASK in text
+        assert BULLETS in text
 
 
 @pytest.mark.parametrize("query", ["hunter2", "hunt", "password=hunter2", 'password="hunter2"', '"password": "h'])

@@ -153,7 +153,7 @@ class TracerThatFailsAtOnce:
 
 
 @pytest.mark.parametrize("tracer", [TracerThatFails("beginning"), TracerThatFails("end"), TracerThatFailsAtOnce()])
-def test_tracer_that_fails_changes_no_outcome(execute_due, tracer):
+def test_tracer_that_fails_changes_no_outcome(execute_due, tracer, caplog):
     tracing.use(tracer)
     try:
         written = ctx.scheduler.run_after(0, write, label="written")
@@ -166,6 +166,8 @@ def test_tracer_that_fails_changes_no_outcome(execute_due, tracer):
     assert record(written).state == State.SUCCESS
     assert record(noted).state == State.SUCCESS
     assert record(raised).error == "ValueError: it is not to be"
+    for what in ("the scheduling", "the execution"):
+        assert f"it could not trace {what} of tests:write: RuntimeError('the collector is not there')" in caplog.text
 
 
 def test_tracer_that_is_taken_out_of_use_meanwhile_changes_no_outcome(execute_due, monkeypatch):

@@ -102,7 +102,7 @@ def test_every_way_to_define_a_cron_is_without_a_problem():
         (lambda: crons.register("x", "0 0 * * *", tick), "E101", "A schedule is"),  # type: ignore[call-overload]
         (lambda: crons.register("x", crons.Hourly(), "tests:tik"), "E102", "Did you mean 'tests:tick'?"),
         (lambda: crons.register("x", crons.Hourly(), internal.tests.tick), "E102", "Did you mean api.tests.tick?"),
-        (lambda: crons.register("x", crons.Hourly(), print), "E102", "print is not a scheduled function"),  # type: ignore[call-overload]
+        (lambda: crons.register("x", crons.Hourly(), print), "E102", "print is not a mutation or an action"),  # type: ignore[call-overload]
         (lambda: crons.register("x", crons.Hourly(), tick, lable="x"), "E103", "unexpected keyword argument 'lable'"),  # type: ignore[call-overload]
         (lambda: crons.register("x", crons.Hourly(), tick, label=object()), "E103", "label"),  # type: ignore[call-overload]
         (lambda: crons.register("x", crons.Daily(hour=1), move), "E103", "missing a required"),  # type: ignore[call-overload]

@@ -262,7 +262,7 @@ def test_a_success_ends_a_row_of_failures(clock, fire_due, execute_due):
 @pytest.mark.parametrize(
     ("broken", "error"),
     [
-        ({"function": "tests:gone"}, "FunctionNotFound: There is no scheduled function 'tests:gone'"),
+        ({"function": "tests:gone"}, "FunctionNotFound: There is no mutation or action 'tests:gone'"),
         ({"args": {"lable": "x"}}, "InvalidArguments: tests:tick"),
         ({"args": {"label": {"$enum": ["tests.gone:Color", "RED"]}}}, "InvalidArguments: tests:tick"),
         ({"args": []}, "InvalidArguments: tests:tick"),

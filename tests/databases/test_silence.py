@@ -8,13 +8,13 @@ from django_scheduler.databases.silence import answering_within, keep_alive
 from tests.support.waiting import wait_until
 
 CHECK_INTERVAL = "django_scheduler.databases.postgresql.listening.CHECK_INTERVAL"
-CHECK_PATIENCE = "django_scheduler.databases.postgresql.listening.CHECK_PATIENCE"
+ANSWER_TIMEOUT = "django_scheduler.databases.postgresql.listening.ANSWER_TIMEOUT"
 
 
 @pytest.mark.only_on("postgresql")
 def test_listener_on_a_silent_connection_gives_it_up_and_listens_again(own_database, proxy):
     executor = own_database.start_executor(
-        url=proxy.url, constants={CHECK_INTERVAL: 0.3, CHECK_PATIENCE: 0.5}, POLL_INTERVAL=3600
+        url=proxy.url, constants={CHECK_INTERVAL: 0.3, ANSWER_TIMEOUT: 0.5}, POLL_INTERVAL=3600
     )
     own_database.assert_it_works()
     listener = own_database.sessions("django_scheduler listener")

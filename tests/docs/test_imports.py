@@ -54,7 +54,7 @@ def imported_part(module: str, name: str) -> str:
     """Tell the part that ``from module import name`` means; empty for what belongs to the package as a whole."""
     if module != "django_scheduler":
         return part_of(module)
-    home = django_scheduler._HOMES.get(name, "functions") if name in django_scheduler.__all__ else name
+    home = django_scheduler._MODULES.get(name, "functions") if name in django_scheduler.__all__ else name
     return home.split(".")[0] if home.split(".")[0] in HEIGHT else ""
 
 

@@ -124,5 +124,5 @@ def test_a_name_that_no_queue_can_have():
 
 @pytest.mark.parametrize("change", [pausing.pause, pausing.resume])
 def test_a_queue_is_not_taken_for_a_database(change):
-    with pytest.raises(ValueError, match=r"no database 'email' .* pausing.pause\('default', 'email'\)"):
+    with pytest.raises(ValueError, match=rf"no database 'email' .* pausing.{change.__name__}\('default', 'email'\)"):
         change("email")

@@ -160,7 +160,9 @@ def test_message_says_that_the_transaction_could_not_be_committed(execute_due, w
 
     execute_due()
 
-    assert record(function_id).error.startswith("BrokenTransaction: tests:write_before_and_after: the body returned, but its transaction cannot")
+    assert record(function_id).error.startswith(
+        "BrokenTransaction: tests:write_before_and_after: the body returned, but its transaction cannot"
+    )
 
 
 @mutation

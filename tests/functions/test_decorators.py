@@ -1,4 +1,4 @@
-"""What can be made a scheduled function, and why the rest cannot."""
+"""What can be made a mutation or an action, and why the rest cannot."""
 
 import asyncio
 import functools
@@ -140,7 +140,7 @@ def test_what_cannot_be_executed_is_refused_with_the_reason(decorator, body, mes
 
 @pytest.mark.parametrize("decorator", [mutation, internal_mutation])
 def test_a_mutation_cannot_be_async(decorator):
-    refused(decorator, coroutine, "coroutine cannot be a scheduled mutation: Django's transactions are synchronous")
+    refused(decorator, coroutine, "coroutine cannot be a mutation: Django's transactions are synchronous")
     refused(decorator, markcoroutinefunction(with_no_coroutine), "transactions are synchronous")
 
 
@@ -180,7 +180,7 @@ def test_a_function_cannot_be_two_things():
     @mutation
     def once(ctx: Context) -> None: ...
 
-    refused(internal_action, once, "tests:once is a scheduled mutation already")
+    refused(internal_action, once, "tests:once is a mutation already")
     assert once.kind is Kind.MUTATION
 
 

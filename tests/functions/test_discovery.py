@@ -46,7 +46,7 @@ def test_its_functions_are_known_without_an_import(start):
 def test_two_functions_of_one_name_are_an_error_at_start_up(start):
     process = start("from bakery.recipes import bread\n@mutation\ndef bake(ctx): ...")
     assert process.returncode != 0
-    assert "ImproperlyConfigured: Two scheduled functions are named 'bakery:bake'" in process.stderr
+    assert "ImproperlyConfigured: Two functions are named 'bakery:bake'" in process.stderr
     assert "bread.py:2" in process.stderr
     assert "functions.py:3" in process.stderr
 

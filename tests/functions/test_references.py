@@ -45,15 +45,15 @@ def test_a_reference_may_be_made_before_its_function_exists_and_is_a_value():
     [
         (
             api.tests.write_internally,
-            "There is no scheduled function api.tests.write_internally. Did you mean internal.",
+            "There is no mutation or action api.tests.write_internally. Did you mean internal.",
         ),
-        (internal.tests.write, "There is no scheduled function internal.tests.write. Did you mean api.tests.write?"),
+        (internal.tests.write, "There is no mutation or action internal.tests.write. Did you mean api.tests.write?"),
         (api.tests.wriet, "Did you mean api.tests.write?"),
         (internal.tests.write_internaly, "Did you mean internal.tests.write_internally?"),
         (api.test.write, "Did you mean api.tests.write?"),
         (
             "tests:wriet",
-            "There is no scheduled function 'tests:wriet' in any installed app. Did you mean 'tests:write'?",
+            "There is no mutation or action 'tests:wriet' in any installed app. Did you mean 'tests:write'?",
         ),
         ("tests.write", "Did you mean 'tests:write'?"),
     ],
@@ -75,13 +75,13 @@ def test_a_mistake_is_answered_with_what_was_probably_meant(reference, message):
 def test_what_resembles_nothing_is_answered_without_a_guess(reference):
     with pytest.raises(FunctionNotFound) as caught:
         ctx.scheduler.run_after(0, reference)
-    assert "There is no scheduled function" in str(caught.value)
+    assert "There is no mutation or action" in str(caught.value)
     assert "Did you mean" not in str(caught.value)
 
 
 @pytest.mark.parametrize("wrong", [print, lambda ctx: None, note.body, None, 5, b"tests:write", api, api.tests, object])
 def test_anything_else_is_refused_with_what_to_do(wrong):
-    with pytest.raises(FunctionNotFound, match="is not a scheduled function: decorate it") as caught:
+    with pytest.raises(FunctionNotFound, match="is not a mutation or an action: decorate it") as caught:
         ctx.scheduler.run_after(0, wrong)
     assert isinstance(caught.value, LookupError)
     assert isinstance(caught.value, SchedulerError)
@@ -90,8 +90,8 @@ def test_anything_else_is_refused_with_what_to_do(wrong):
 @pytest.mark.parametrize(
     ("run", "function", "hint"),
     [
-        (ctx.run_mutation, note, "tests:note is no mutation but a scheduled action: call it with run_action"),
-        (ctx.run_action, write, "tests:write is no action but a scheduled mutation: call it with run_mutation"),
+        (ctx.run_mutation, note, "tests:note is not a mutation but an action: call it with run_action"),
+        (ctx.run_action, write, "tests:write is not an action but a mutation: call it with run_mutation"),
     ],
 )
 def test_a_function_of_the_other_kind_is_refused_with_the_right_call(run, function, hint):

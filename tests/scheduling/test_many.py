@@ -51,7 +51,10 @@ def test_ids_where_the_server_does_not_return_them_and_leaves_some_to_other_serv
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION auto_increment_increment = %s", [step])
     try:
-        (one, *ids) = [ctx.scheduler.run_after(0, write, label="one"), *ctx.scheduler.run_after_many(0, write, labels(5))]
+        (one, *ids) = [
+            ctx.scheduler.run_after(0, write, label="one"),
+            *ctx.scheduler.run_after_many(0, write, labels(5)),
+        ]
     finally:
         connection.close()
     stored = dict(ScheduledFunction.objects.values_list("pk", "args"))

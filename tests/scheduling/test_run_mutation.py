@@ -181,7 +181,7 @@ def test_a_transaction_that_is_marked_for_rollback_is_not_taken_for_success():
         Entry.objects.create(label="a")
         transaction.set_rollback(True)
 
-    with pytest.raises(BrokenTransaction, match="^tests:mark: .*marked to be rolled back"):
+    with pytest.raises(BrokenTransaction, match=r"^tests:mark: .*marked to be rolled back"):
         ctx.run_mutation(mark)
     assert labels() == []
 

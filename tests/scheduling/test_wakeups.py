@@ -164,7 +164,7 @@ def test_a_wake_up_that_fails_is_logged_and_changes_nothing(rings, subscribe, wi
     else:
         function_id = ctx.scheduler.run_after(0, write, label="a")
     assert elsewhere(ScheduledFunction.objects.get).pk == function_id
-    assert "executors will find the work by polling: the bell is broken" in caplog.text
+    assert "the executors of the database 'default' will find the work by polling: the bell is broken" in caplog.text
 
 
 @pytest.mark.only_on("postgresql")

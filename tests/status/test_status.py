@@ -64,7 +64,7 @@ def test_counting_stops_where_it_would_take_long(monkeypatch):
 @pytest.mark.parametrize("function", ["tests:write_at_gate", "tests:wait_at_gate_and_fail"])
 def test_what_is_executing_is_no_lag(gate, function):
     if connection.vendor != "postgresql" and function == "tests:write_at_gate":
-        pytest.skip("elsewhere an executing mutation is known from its executor's heartbeat")
+        pytest.skip("elsewhere an executing mutation counts as lag")
     be_due_for(ctx.scheduler.run_after(0, function, gate=gate.path), 1_000)
     with executing(concurrency=1):
         gate.wait_for_arrivals()

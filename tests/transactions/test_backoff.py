@@ -1,4 +1,4 @@
-"""The wait before a retry: from nothing to a bound that doubles up to a ceiling."""
+"""The wait before a retry: from nothing to a bound that doubles up to a maximum."""
 
 from datetime import timedelta
 

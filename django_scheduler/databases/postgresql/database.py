@@ -1,4 +1,4 @@
-"""PostgreSQL: row locks that are skipped, NOTIFY, and executing mutations that can be interrupted."""
+"""PostgreSQL skips locked rows, notifies executors, and can interrupt an executing mutation."""
 
 import os
 import socket
@@ -20,9 +20,9 @@ from django_scheduler.telemetry import warn
 CHANNEL = "django_scheduler"
 
 #: How long a record waits for a transaction that is deciding about its function, in milliseconds.
-PATIENCE_WITH_HOLDER = 1000
+LOCK_TIMEOUT_OF_A_RECORD = 1000
 
-#: How often an executor looks that cannot hear wake-ups, in seconds.
+#: How often an executor looks whom wake-ups do not reach, in seconds.
 POLL_INTERVAL_WITHOUT_WAKEUPS = 0.5
 
 #: What the transaction status of psycopg 2 and 3 means.
@@ -130,7 +130,7 @@ class PostgreSQL(Database):
         try:
             with transaction.atomic(using=self.using):
                 with self.connection.cursor() as cursor:
-                    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(PATIENCE_WITH_HOLDER)])
+                    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(LOCK_TIMEOUT_OF_A_RECORD)])
                 return self.change(function_id, changes, only_if=only_if)
         except OperationalError as error:
             if sqlstate(error) != LOCK_NOT_AVAILABLE:
@@ -200,7 +200,7 @@ class PostgreSQL(Database):
         self.poll_interval = POLL_INTERVAL_WITHOUT_WAKEUPS
         warn(
             "The database %r is behind a connection pooler that gives no client a session of its own (PgBouncer in"
-            " transaction mode), so wake-ups of other processes cannot be heard. The executor looks every %g seconds"
+            " transaction mode), so wake-ups of other processes do not arrive. The executor looks every %g seconds"
             " instead. To be prompt, connect it to the server itself, or to a pool in session mode.",
             self.using,
             self.poll_interval,

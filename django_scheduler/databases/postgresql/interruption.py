@@ -33,8 +33,8 @@ from django_scheduler.databases.contract import TABLE
 #: How a session calls itself while a transaction of it executes a function.
 EXECUTING = "django_scheduler executing"
 
-#: How long a lock may be held before its holder is interrupted (again), in milliseconds.
-PATIENCE = 50
+#: How long a lock may be held before its holder is interrupted (again).
+MILLISECONDS_BEFORE_INTERRUPTION = 50
 
 LOCK = "FOR NO KEY UPDATE"
 LOCK_NOT_AVAILABLE = "55P03"
@@ -108,7 +108,7 @@ class Interruption:
 
     def __init__(self, using: str) -> None:
         self._using = using
-        self._canceled: set[int] = set()
+        self._interrupted_before: set[int] = set()
         with connections[using].cursor() as cursor:
             cursor.execute(
                 "SELECT setting FROM pg_settings"
@@ -124,14 +124,14 @@ class Interruption:
             pass
 
     def _lock_in_time(self, function_id: int) -> bool:
-        patience = PATIENCE
+        lock_timeout = MILLISECONDS_BEFORE_INTERRUPTION
         waits_for_others = False
         try:
             with transaction.atomic(using=self._using), connections[self._using].cursor() as cursor:
-                if self._elapsed() >= PATIENCE and not self._interrupt(cursor, function_id):
-                    patience = self._patience_with_others()
+                if self._elapsed() >= MILLISECONDS_BEFORE_INTERRUPTION and not self._interrupt(cursor, function_id):
+                    lock_timeout = self._lock_timeout_with_others()
                     waits_for_others = True
-                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(patience)])
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(lock_timeout)])
                 cursor.execute(f"SELECT 1 FROM {TABLE} WHERE id = %s {LOCK}", [function_id])
                 cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(self._lock_timeout)])
         except OperationalError as error:
@@ -146,12 +146,12 @@ class Interruption:
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         # The moment between finding a session and signaling it cannot be made to vanish. Were its transaction
         # to end within it, the session's next mutation would be hit, and retried.
-        cursor.execute(INTERRUPT, [list(self._canceled), function_id, EXECUTING])
+        cursor.execute(INTERRUPT, [list(self._interrupted_before), function_id, EXECUTING])
         interrupted = {row[0] for row in cursor.fetchall()}
-        self._canceled |= interrupted
+        self._interrupted_before |= interrupted
         return bool(interrupted)
 
-    def _patience_with_others(self) -> int:
+    def _lock_timeout_with_others(self) -> int:
         until_deadlocks_are_noticed = self._deadlock_timeout + 1000
         if self._time_limit is None:
             return until_deadlocks_are_noticed

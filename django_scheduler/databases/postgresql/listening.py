@@ -1,4 +1,4 @@
-"""Hearing the wake-ups that PostgreSQL notifies, by either driver, and noticing when its server is no longer there.
+"""Call back for each wake-up that PostgreSQL notifies, with psycopg 2 or 3, and notice when its server is gone.
 
 Behind PgBouncer in transaction mode a connection has a session only for the time of a transaction. LISTEN is no error
 there, but it listens in a session that somebody else has by then, and nothing ever arrives. So where there is a pooler
@@ -22,10 +22,10 @@ from django_scheduler.databases import django_internals, silence
 LISTEN_INTERVAL = 0.1
 
 #: How often it is looked whether its server is there at all, and how long the answer may take, in seconds.
-CHECK_INTERVAL, CHECK_PATIENCE = 30.0, 5.0
+CHECK_INTERVAL, ANSWER_TIMEOUT = 30.0, 5.0
 
 #: How long a notification may take, in seconds.
-PATIENCE = 1.0
+NOTIFICATION_TIMEOUT = 1.0
 
 
 def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[[], None]) -> None:
@@ -40,12 +40,12 @@ def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[
         selector.register(driver.fileno(), selectors.EVENT_READ)
         while not stopping.is_set():
             if selector.select(timeout=LISTEN_INTERVAL):
-                _drain_notifications(driver)
+                _discard_notifications(driver)
                 wake()
             if time.monotonic() > next_check:
-                with silence.answering_within(CHECK_PATIENCE, driver.fileno()), connection.cursor() as cursor:
+                with silence.answering_within(ANSWER_TIMEOUT, driver.fileno()), connection.cursor() as cursor:
                     cursor.execute("SELECT 1")
-                wake()  # what has arrived meanwhile is in no queue of ours
+                wake()  # the statement has read notifications that select() will not show
                 next_check = time.monotonic() + CHECK_INTERVAL
 
 
@@ -66,14 +66,14 @@ def shares_sessions(using: str, connection: BaseDatabaseWrapper) -> bool:
         other.close()
     with selectors.DefaultSelector() as selector:
         selector.register(driver.fileno(), selectors.EVENT_READ)
-        if not selector.select(PATIENCE):
+        if not selector.select(NOTIFICATION_TIMEOUT):
             return True
     with connection.cursor() as cursor:
         cursor.execute(f"UNLISTEN {channel}")
     return False
 
 
-def _drain_notifications(driver: Any) -> None:
+def _discard_notifications(driver: Any) -> None:
     if hasattr(driver, "pgconn"):  # psycopg 3
         driver.pgconn.consume_input()
         while driver.pgconn.notifies():

@@ -28,9 +28,9 @@ class Command(BaseCommand):
         findings = check_pending_calls(database or router.db_for_write(ScheduledFunction))
         for problem in findings.listed():
             self.stdout.write(str(problem))
-        if findings.wrong:
+        if findings.wrong_count:
             raise CommandError(
-                f"{findings.wrong:,} of {findings.looked_at:,} pending functions cannot be executed by this code."
+                f"{findings.wrong_count:,} of {findings.looked_at:,} pending functions cannot be executed by this code."
                 " Restore what they need (name= keeps an old name, a default makes a new argument optional), or cancel"
                 " them."
             )
