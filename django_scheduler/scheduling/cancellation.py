@@ -172,5 +172,5 @@ def _current_rows(using: str) -> QuerySet[ScheduledFunction]:
 def _unknown(function_id: int) -> UnknownScheduledFunction:
     return UnknownScheduledFunction(
         f"There is no scheduled function {function_id} to cancel: it never existed, was rolled back, or"
-        " finished so long ago that its record has been deleted."
+        " ended so long ago that its record has been deleted."
     )
