@@ -22,7 +22,7 @@ CHANNEL = "django_scheduler"
 #: How long a record waits for a transaction that is deciding about its function, in milliseconds.
 LOCK_TIMEOUT_OF_A_RECORD = 1000
 
-#: How often an executor looks whom wake-ups do not reach, in seconds.
+#: How often an executor looks that wake-ups do not reach, in seconds.
 POLL_INTERVAL_WITHOUT_WAKEUPS = 0.5
 
 #: What the transaction status of psycopg 2 and 3 means.
