@@ -61,6 +61,7 @@ class ActionExecution(FunctionExecution):
         self._async_body = AsyncBody()
         return Budget(
             self.function.timeout,
+            self.log,
             interrupt=self._async_body.cancel if self.function.is_async else lambda: None,
             give_up=lambda: start_in_background(self._give_up),
         )

@@ -45,9 +45,11 @@ from django.utils import timezone
 from django_scheduler.databases import Database
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.threads import start_in_background
-from django_scheduler.telemetry import log_of_executors as log
 
 T = TypeVar("T")
+
+#: Logs a message about the function, as ``SingleExecution.log`` does.
+Log = Callable[..., None]
 
 #: How long a body has to end once its time is up, in seconds.
 GRACE = 5.0
@@ -64,9 +66,10 @@ class Budget:
     """
 
     def __init__(
-        self, timeout: timedelta | None, *, interrupt: Callable[[], object], give_up: Callable[[], object]
+        self, timeout: timedelta | None, log: Log, *, interrupt: Callable[[], object], give_up: Callable[[], object]
     ) -> None:
         self.timeout = timeout
+        self.log = log
         self.is_exceeded = False
         self._interrupt = interrupt
         self._give_up = give_up
@@ -140,8 +143,10 @@ class MutationBudget(Budget):
     ``record``: records the timeout of a body that does not end, on a connection of its own.
     """
 
-    def __init__(self, timeout: timedelta | None, database: Database, record: Callable[[TimedOut], None]) -> None:
-        super().__init__(timeout, interrupt=self._stop, give_up=self._cut_off)
+    def __init__(
+        self, timeout: timedelta | None, log: Log, database: Database, record: Callable[[TimedOut], None]
+    ) -> None:
+        super().__init__(timeout, log, interrupt=self._stop, give_up=self._cut_off)
         self._database = database
         self._record = record
         self._session = None if timeout is None else database.session()
@@ -158,8 +163,8 @@ class MutationBudget(Budget):
             self._database.interrupt_statement(self._session)
         except Exception as error:
             if not self.has_ended:
-                message = "A statement whose time is up could not be stopped, which is tried again: %s"
-                log(logging.ERROR, message, error, error=error)
+                message = "a statement of its body could not be stopped although its time is up. It is tried again: %s"
+                self.log(logging.ERROR, message, error, error=error)
 
     def _cut_off(self) -> None:
         error = self.error
@@ -173,13 +178,13 @@ class MutationBudget(Budget):
             try:
                 self._database.end_session(self._session)
             except Exception as problem:
-                message = "The session of a mutation that does not end could not be ended: %s"
-                log(logging.ERROR, message, problem, error=problem)
+                message = "its session could not be ended although its body does not end: %s"
+                self.log(logging.ERROR, message, problem, error=problem)
             try:
                 self._record(error)
             except Exception as problem:
-                message = "The timeout of a mutation could not be recorded, which so will run again: %s"
-                log(logging.ERROR, message, problem, error=problem)
+                message = "its timeout could not be recorded, so the mutation runs again: %s"
+                self.log(logging.ERROR, message, problem, error=problem)
 
         start_in_background(run)
 
@@ -220,7 +225,8 @@ class Watchdog:
                 try:
                     budget.alarm()
                 except Exception as error:
-                    log(logging.ERROR, "The watchdog could not enforce a time budget: %s", error, error=error)
+                    message = "its time budget could not be enforced. It is tried again in 1 s: %s"
+                    budget.log(logging.ERROR, message, error, error=error)
                     budget.alarm_time = time.monotonic() + 1.0
             with self._change:
                 self._wakes_at = min((budget.alarm_time for budget in self._watched), default=float("inf"))

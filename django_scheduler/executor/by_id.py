@@ -10,6 +10,7 @@ that was forked from one on record is another one, and registers by itself.
 """
 
 import atexit
+import logging
 import os
 import threading
 from contextvars import Context
@@ -26,7 +27,7 @@ from django_scheduler.executor.session import executor_session
 from django_scheduler.executor.threads import run_in_background, side_task
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.telemetry import warn
+from django_scheduler.telemetry import log_of_executors as log
 
 #: A function that was handed over is left to its fleet for so many times ``HAND_OVER_TIMEOUT`` at most.
 LONGEST_HAND_OVER = 10
@@ -104,8 +105,8 @@ class _Membership:
         try:
             run_in_background(self.registration.unregister, timeout=PATIENCE)
         except Exception as error:
-            message = "Executor %s could not remove its row from the database, which the next executor will do: %r"
-            warn(message, self.registration.name, error)
+            name, message = self.registration.name, "Executor %s could not %s, which the next executor will do: %r"
+            log(logging.WARNING, message, name, "remove its row", error, executor=name)
 
 
 _lock = threading.Lock()

@@ -87,19 +87,19 @@ class CronPoller:
             due, next_due_in = self._look(besides=waiting)
             if not due:
                 return min(next_due_in, WAITING_INTERVAL if waiting else POLL_INTERVAL)
-            waiting += [cron_id for cron_id in due if not self._fire(cron_id)]
+            waiting += [cron_id for cron_id, name in due.items() if not self._fire(cron_id, name)]
         return 0.0
 
-    def _look(self, *, besides: list[int]) -> tuple[list[int], float]:
-        """Return the ids of crons that are due, and the seconds until the next one is."""
+    def _look(self, *, besides: list[int]) -> tuple[dict[int, str], float]:
+        """Return the ids and names of crons that are due, and the seconds until the next one is."""
         crons = Cron.objects.using(self.database.using).filter(next_time__isnull=False).exclude(pk__in=besides)
         rows = crons.annotate(now=self.database.now()).order_by("next_time")
-        next_rows = list(rows.values_list("pk", "next_time", "now")[:ROWS_PER_STATEMENT])
-        due_in = [(next_time - now).total_seconds() for _, next_time, now in next_rows]
-        due = [row[0] for row, seconds in zip(next_rows, due_in, strict=True) if seconds <= 0]
+        next_rows = list(rows.values_list("pk", "name", "next_time", "now")[:ROWS_PER_STATEMENT])
+        due_in = [(next_time - now).total_seconds() for _, _, next_time, now in next_rows]
+        due = {row[0]: row[1] for row, seconds in zip(next_rows, due_in, strict=True) if seconds <= 0}
         return due, min((seconds for seconds in due_in if seconds > 0), default=POLL_INTERVAL)
 
-    def _fire(self, cron_id: int) -> bool:
+    def _fire(self, cron_id: int, name: str) -> bool:
         """Fire a due cron; return whether it need not be looked at again now."""
         if self.stopping.is_set():
             return False
@@ -109,8 +109,8 @@ class CronPoller:
             if self.database.is_lost(error):
                 raise
             if not self.database.is_conflict(error):
-                message = "The cron %s cannot be fired now, and is tried again: %s"
-                log(logging.ERROR, message, cron_id, error, error=error)
+                message = "The cron %r cannot be fired now, and is tried again: %s"
+                log(logging.ERROR, message, name, error, error=error, cron=name)
             return False
 
     def _keep_in_order(self) -> None:

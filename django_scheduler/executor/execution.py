@@ -166,9 +166,10 @@ class SingleExecution(Execution):
         }
 
     def log_dropped(self, what: str) -> None:
-        """Log that another has decided meanwhile: a cancel, or an executor that took this one for gone."""
+        """Log that an outcome is not recorded, because another process has decided: a cancel, or another executor."""
         state = self.current_row().get("state", "deleted")
-        self.log(logging.WARNING, "%s is dropped, because the function is already %s", what, state)
+        message = "%s is dropped, because another process has decided about the function meanwhile; it is now %s"
+        self.log(logging.WARNING, message, what, state)
 
     def log(
         self, level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any

@@ -157,7 +157,8 @@ class Executor:
             record_lost(self._database, self.name, "its executor was stopped before it ended")
             self._registration.unregister()
 
-        self._make_last_record(record)
+        self._make_last_record(record, "record its actions as lost and remove its row")
+        self._log(logging.INFO, "Executor %s is cut off: its process ends now")
 
     def _work(self, number: int, worker: Worker) -> None:
         with self._flight_recorder.recording(number):
@@ -172,16 +173,15 @@ class Executor:
             deadline = time.monotonic() + PATIENCE
             for thread in self._side_tasks:
                 thread.join(max(0.0, deadline - time.monotonic()))
-            self._make_last_record(self._registration.unregister)
+            self._make_last_record(self._registration.unregister, "remove its row")
+            self._log(logging.INFO, "Executor %s has stopped")
 
-    def _make_last_record(self, record: Callable[[], None]) -> None:
+    def _make_last_record(self, record: Callable[[], None], what: str) -> None:
         """Record what is left to record, if the database answers in time."""
         try:
             run_in_background(record, timeout=PATIENCE)
         except Exception as error:
-            message = "Executor %s could not remove its row from the database, which the next executor will do: %r"
-            self._log(logging.WARNING, message, error)
-        self._log(logging.INFO, "Executor %s has stopped")
+            self._log(logging.WARNING, "Executor %s could not %s, which the next executor will do: %r", what, error)
 
     def _wake_up(self) -> None:
         """Look again: something may be due, or it is time to stop."""

@@ -199,8 +199,8 @@ class Worker:
 
     def _recover_from(self, error: BaseException) -> None:
         wait = self._waits_after_failure.next()
-        message = "The executor could not work and tries again in %.1f s: %s"
-        log(logging.ERROR, message, wait, error, error=error, executor=self.executor_name)
+        message = "Executor %s could not look for due functions, claim one or execute it. It tries again in %.1f s: %s"
+        log(logging.ERROR, message, self.executor_name, wait, error, error=error, executor=self.executor_name)
         django_internals.discard(self.database.connection)
         self.stopping.wait(wait)
 

@@ -108,8 +108,8 @@ class HandOver(SingleExecution):
         if self._age >= get_settings().HAND_OVER_TIMEOUT and not self.claimed.attempts:
             self.log(
                 logging.WARNING,
-                "was handed over before and has not begun, %.0f s after its time; it is handed over again, and once"
-                " more in %.0f s. Do the fleet's workers run, and serve the queue %r?",
+                "has not begun %.0f s after its time; it is handed over now, and once more in %.0f s. Does runscheduler"
+                " run all the time? Do the fleet's workers run, and serve the queue %r?",
                 self._age.total_seconds(),
                 self._wait.total_seconds(),
                 self._queue,

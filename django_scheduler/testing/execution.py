@@ -86,7 +86,7 @@ class UnenforcedBudget(Budget):
     """Lets a body take as long as it likes, for instance in a debugger; ``ctx`` knows its deadline."""
 
     def __init__(self, timeout: timedelta | None) -> None:
-        super().__init__(timeout, interrupt=lambda: None, give_up=lambda: None)
+        super().__init__(timeout, lambda *args: None, interrupt=lambda: None, give_up=lambda: None)
 
     def call(self, body: Callable[[], T]) -> T:
         return body()
