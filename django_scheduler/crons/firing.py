@@ -60,7 +60,7 @@ def _decide_about_slot(database: Database, cron_id: int) -> bool:
     unfinished = history.unfinished_run(database, cron, now)
     if cron.paused_time is not None:
         pass  # because of how its last run ended, which was just recorded
-    elif cron.last_slot is not None and cron.next_time <= cron.last_slot:
+    elif cron.last_slot is not None and cron.next_time <= cron.last_slot:  # somebody has changed the row by hand
         cron.next_time = cron.next_slot(now)
     elif unfinished is None:
         decision = decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)

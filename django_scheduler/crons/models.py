@@ -41,7 +41,7 @@ class CronState(models.TextChoices):
 
 
 class Cron(models.Model):
-    """A function that recurs. ``next_time`` is null as long as the cron is paused, or no longer in the code."""
+    """Is a function that recurs. ``next_time`` is null as long as the cron is paused, or no longer in the code."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
     name = models.CharField(_("name"), max_length=LONGEST_NAME, unique=True)
@@ -116,7 +116,7 @@ class CronRunState(models.TextChoices):
 
 
 class CronRun(models.Model):
-    """What became of a slot: a run, or why there was none. Slots in a row that have no run share a record."""
+    """Says what became of a slot: a run, or why there was none. Slots in a row that have no run share a record."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
     cron_id: int

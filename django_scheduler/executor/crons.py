@@ -2,7 +2,8 @@
 
 Every executor does this, whatever queues it serves; which of them fires a cron is decided by who locks its row. Like
 the poller it sleeps until the next time that it knows of, until it is woken (a cron may have been added), or for
-``POLL_INTERVAL``. It is woken for everything that is scheduled, so it looks at most once in ``WAKEUP_INTERVAL``.
+``POLL_INTERVAL``. It is woken for everything that is scheduled; wake-ups alone make it look at most once in
+``WAKEUP_INTERVAL``.
 
 An executor that ends by itself (``--once``, ``--drain``) fires what is due when it starts, and no more: if it went on
 firing, it would never end.
@@ -22,7 +23,7 @@ from django_scheduler.telemetry import log_of_crons as log
 #: How often to look for due crons although nothing has woken the thread, in seconds.
 POLL_INTERVAL = 10.0
 
-#: How often to look at most, however often the thread is woken, in seconds.
+#: How often wake-ups make it look at most, in seconds.
 WAKEUP_INTERVAL = 1.0
 
 #: How often to look again at a due cron that somebody else holds, or that waits for its run, in seconds.

@@ -1,4 +1,4 @@
-"""An execution: what a worker does with what it has claimed, at three moments.
+"""An execution does what has to be done with what a worker has claimed, at three moments.
 
 ``in_transaction`` is called while the rows are locked, and then ``after_commit`` or ``after_rollback``. What happens
 there depends on what was claimed: ``mutation.py``, ``action.py`` and ``grouping.py`` say it for functions that exist,
@@ -41,7 +41,7 @@ INTERVAL = 1.0
 class Execution(ABC):
     """Does what has to be done with rows that a worker has locked, in that transaction and after it."""
 
-    #: Lets the next worker claim, should a body never end; the worker sets it.
+    #: Lets another worker take the claim lock before this execution ends; the worker sets it.
     release_claim_lock: Callable[[], None] = staticmethod(lambda: None)
 
     #: For how long its worker keeps the claim lock once it has begun, in seconds, if it does not release it before.

@@ -45,8 +45,8 @@ PATIENCE = 2.0
 class Executor:
     """Executes due functions in ``concurrency`` threads of this process.
 
-    ``queues``: serve only these; none: all. ``until``: when to stop by itself. ``flight_recorder``: has an entry for
-    each thread.
+    ``queues``: serve only these; empty: every queue. ``until``: when to stop by itself. ``flight_recorder``: has an
+    entry for each thread.
     """
 
     def __init__(
@@ -136,7 +136,10 @@ class Executor:
             )
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until everything has ended, for ``timeout`` seconds at most, and return whether it has."""
+        """Wait for the workers, for ``timeout`` seconds at most; then end the side tasks.
+
+        Return whether the workers have ended.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         if self._stopping.is_set():
             self._poller.wake_up()  # once more: a worker that was about to look may have missed it

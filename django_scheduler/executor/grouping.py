@@ -66,10 +66,11 @@ LARGE = 16
 #: Of their time, what bodies have to spend computing for a thread beside them to slow them down more than it helps.
 MUCH_COMPUTING = 1 / 3
 
-#: How many groups in a row have to wait: beside the first ones, those that were small are still at work.
+#: After so many groups in a row whose bodies mostly waited, the claim lock is not kept for a while. More than one,
+#: because beside the first of them smaller groups are still running.
 TRIES = 4
 
-#: For how long what was learned from a failure holds, in seconds.
+#: For how long something learned holds, in seconds.
 FOR_A_WHILE = 10.0
 
 #: How long a body takes that takes long, in seconds: longer than a machine that is busy makes a short one take.
@@ -105,7 +106,7 @@ class MutationGroup(Execution):
         self._executor_name = executor_name
         self._execute_alone = execute_alone
         self._began = time.perf_counter()
-        #: Those that it has come to.
+        #: The members whose bodies have begun.
         self.begun: list[MutationExecution] = []
         self._is_committing = False
         #: The part of their time in which the bodies have not waited, for the database or for anything else.
@@ -188,7 +189,7 @@ class GroupWatch(TransactionWatch):
     _has_refused = False
 
     def refuse_what_is_special(self) -> None:
-        """Raise ``GroupEnded`` unless the last body has only done what ends with it."""
+        """Raise ``GroupEnded`` if the last body has met an error, or has done something that lasts beyond its end."""
         if self.has_seen_errors or self._has_refused or not self.would_commit_so_far():
             raise GroupEnded("the body has done what concerns the whole transaction")
 
@@ -200,7 +201,7 @@ class GroupWatch(TransactionWatch):
 
 
 class GroupSize:
-    """The size of the next group of a lane, which grows with a backlog of short mutations, and else shrinks."""
+    """Says how large the next group of a lane is: it grows with a backlog of short mutations, and else shrinks."""
 
     _grows_from = 0.0
     _waits_until = 0.0
@@ -242,7 +243,7 @@ class GroupSize:
 
 
 class Experience:
-    """What the workers of an executor have learned: how large the groups of each lane may be, and what runs alone."""
+    """Remembers what the workers have learned: how large the groups of each lane may be, and what runs alone."""
 
     def __init__(self) -> None:
         self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)

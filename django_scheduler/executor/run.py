@@ -1,4 +1,4 @@
-"""How a process runs an executor: until it has ended, or has to be cut off.
+"""A process runs an executor until it has ended, or has to be cut off.
 
 A database that does not answer may keep a thread waiting for minutes, and a body may never return. Neither may keep
 the process from ending when it is told to: so whatever may wait runs in another thread, and this one looks

@@ -1,4 +1,4 @@
-"""A worker: one thread that claims a function, or a group of mutations, and executes it, again and again.
+"""A worker is one thread that claims a function, or a group of mutations, and executes it, again and again.
 
 It looks and claims while it has the claim lock, and releases the lock when it has claimed: while it executes, the next
 worker looks (``poller.py``). On SQLite, where one writer keeps the others waiting, the lock is released after the
@@ -95,7 +95,7 @@ class Worker:
         self._execute(claim, Holding(self.claim_lock))  # releases nothing: another worker has the lock by now
 
     def _execute(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
-        """Claim and execute, in one transaction, and return whether there was anything to claim."""
+        """Claim in a transaction, execute in it or after it, and return whether there was anything to claim."""
         execution = None
         wrappers: list[django_internals.StatementWrapper] = []
         try:

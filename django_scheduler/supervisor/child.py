@@ -1,4 +1,4 @@
-"""What runs in a child process: an executor, until the supervisor says stop.
+"""A child process runs an executor until the supervisor says stop.
 
 The supervisor says so through a pipe, and the end of the pipe says the same: a supervisor that was killed cannot
 replace this process any more. Signals to this very process ask it to stop gracefully, however many there are:
@@ -26,7 +26,7 @@ from django_scheduler.supervisor.stop_signals import StopSignals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildOptions:
-    """What a child process is told to do."""
+    """Says what a child process is to do."""
 
     using: str
     concurrency: int
@@ -43,7 +43,7 @@ class ChildOptions:
 
 
 class Message(Enum):
-    """What a child process tells its supervisor, each with a text."""
+    """Names what a child process tells its supervisor, each with a text."""
 
     #: With the name of its executor.
     STARTED = auto()

@@ -4,7 +4,7 @@ A Python process uses about one core, so to use more of them takes several proce
 crashes ends all of its threads, and its function, whose transaction vanishes, is due again at once. A process that
 survives has to start another one, and to count. So a single process has a supervisor too.
 
-The supervisor executes nothing, and holds no connection while nothing dies.
+The supervisor executes nothing, and holds no connection while no process ends.
 
 Each child process has a slot. A new one starts as a replacement, which takes over the slot only once it executes; and
 if the slot's process has merely asked to be replaced, it is told to stop only then. So a replacement costs no capacity,
@@ -81,8 +81,8 @@ class Supervisor:
         if unrecorded:
             log(
                 logging.WARNING,
-                "The supervisor ends before the database has recorded what %d dead processes have left behind. The"
-                " next executor will record their actions as lost.",
+                "The supervisor ends before the database has recorded the end of %d processes. The next executor"
+                " records their actions as lost.",
                 len(unrecorded),
             )
         log(logging.INFO, "The supervisor (process %d) has stopped", os.getpid())
