@@ -7,6 +7,7 @@ A process that decides about a cron holds the lock on its row: of several proces
 it has decided.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,9 @@ from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.databases import Database
 from django_scheduler.models import UNCHECKED, ScheduledFunction
+
+#: Another schedule has other slots, so the next run is computed anew when one of these columns changes.
+SCHEDULE_COLUMNS = ("every", "line", "timezone")
 
 LONGEST_NAME = 150
 LONGEST_REASON = 1_000
@@ -94,6 +98,18 @@ class Cron(models.Model):
         if self.removed_time is not None:
             return CronState.REMOVED
         return CronState.ACTIVE if self.paused_time is None else CronState.PAUSED
+
+    def change(self, columns: Mapping[str, Any], now: datetime) -> None:
+        """Change columns. If its slots become others by that, or it had no next run, that is computed anew.
+
+        Raises ``InvalidSchedule``.
+        """
+        before = [getattr(self, name) for name in SCHEDULE_COLUMNS]
+        for name, value in columns.items():
+            setattr(self, name, value)
+        has_other_slots = before != [getattr(self, name) for name in SCHEDULE_COLUMNS]
+        if self.paused_time is None and (has_other_slots or self.next_time is None):
+            self.next_time = self.next_slot(now)
 
     def next_slot(self, now: datetime) -> datetime:
         """Return its next slot after a pause or a change of its schedule. No slot ever comes up twice.

@@ -120,7 +120,7 @@ class CronPoller:
         if now >= self._next_upkeep:
             self._next_upkeep = now + UPKEEP_INTERVAL
             history.settle_finished_runs(self.database)
-            reconcile.sign(self.database)
+            reconcile.record_as_alive(self.database)
             if not reconcile.is_in_force(self.database):
                 _log_changes(reconcile.adopt(self.database))
         if now >= self._next_retention:
