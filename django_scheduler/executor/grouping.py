@@ -26,7 +26,7 @@ all of them lose their session and their locks, and others run them.
 
 A cancel from outside finds the locks of all members held by this transaction. Held for longer than it is patient, the
 group is interrupted as a mutation alone is: all of it vanishes, the cancel has its row, and the others run again.
-The locks are not held for long: a group begins no further body once ``LONGEST`` has passed, and releases the rows
+The locks are not held for long: a group begins no further body once ``GROUP_SECONDS`` has passed, and releases the rows
 that it has not come to.
 
 COMMIT got no answer: the members have all committed or all vanished, so one row tells it for all.
@@ -53,8 +53,8 @@ from django_scheduler.record import transitions
 from django_scheduler.scheduling import share_wake_up
 from django_scheduler.transactions import TransactionWatch, in_transaction
 
-#: For how long a group begins further bodies, in seconds.
-LONGEST = 0.05
+#: For how long a group begins further bodies, and keeps the claim lock if it does, in seconds.
+GROUP_SECONDS = 0.05
 
 #: The most members that a group is given.
 LARGEST = 100
@@ -127,7 +127,7 @@ class MutationGroup(Execution):
         with watch:
             for member in self._members:
                 successes.append(self._run(member, watch))
-                if time.perf_counter() - self._began > LONGEST:
+                if time.perf_counter() - self._began > GROUP_SECONDS:
                     break
         self.computing_share = (time.thread_time() - began_to_compute) / (time.perf_counter() - self._began)
         self._members = self.begun  # other workers may claim the others, also while the hooks run here
@@ -204,7 +204,7 @@ class GroupSize:
     """Says how large the next group of a lane is: it grows with a backlog of short mutations, and else shrinks."""
 
     _grows_from = 0.0
-    _waits_until = 0.0
+    _lock_not_kept_until = 0.0
     _waited = 0
 
     def __init__(self) -> None:
@@ -232,14 +232,14 @@ class GroupSize:
 
         Whether that helps is found out by trying, every ten seconds: beside other threads, every thread waits.
         """
-        return members >= LARGE and time.monotonic() >= self._waits_until
+        return members >= LARGE and time.monotonic() >= self._lock_not_kept_until
 
     def kept_claim_lock(self, computing_share: float) -> None:
         """Learn how much of their time the bodies of a group have spent computing without others beside them."""
         self._waited = self._waited + 1 if computing_share < MUCH_COMPUTING else 0
         if self._waited == TRIES:
             self._waited = 0
-            self._waits_until = time.monotonic() + FOR_A_WHILE
+            self._lock_not_kept_until = time.monotonic() + FOR_A_WHILE
 
 
 class Experience:

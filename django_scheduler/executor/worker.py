@@ -19,7 +19,7 @@ from django.db import transaction
 from django_scheduler.databases import Claimable, Database, Lane, django_internals
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
-from django_scheduler.executor.grouping import LONGEST, Experience, GroupSize, MutationGroup
+from django_scheduler.executor.grouping import GROUP_SECONDS, Experience, GroupSize, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
@@ -162,7 +162,7 @@ class Worker:
         if len(members) > 1:
             if self.database.may_group():
                 group = MutationGroup(members, self.database, self.executor_name, self._execute_alone)
-                group.keeps_claim_lock_for = LONGEST if self._size.keeps_claim_lock(len(members)) else 0.0
+                group.keeps_claim_lock_for = GROUP_SECONDS if self._size.keeps_claim_lock(len(members)) else 0.0
                 return group
             self._size.cannot_grow()
         return self._execution_of(claimed[0])

@@ -60,19 +60,19 @@ def run_child(options: ChildOptions, supervisor: Connection, running_ids: Mutabl
 
     django.setup()
 
-    from django_scheduler.executor import Executor, FlightRecorder, Until, run_until_ended, start_executor
+    from django_scheduler.executor import Executor, RunningBodies, Until, run_until_ended, start_executor
     from django_scheduler.telemetry import show_log
 
     show_log(options.verbosity)
     with StopSignals() as signals:
         requests = _StopRequests(supervisor, signals)
-        recorder = FlightRecorder(running_ids)
+        running_bodies = RunningBodies(running_ids)
         executor = Executor(
             using=options.using,
             concurrency=options.concurrency,
             queues=options.queues,
             until=Until[options.until],
-            flight_recorder=recorder,
+            running_bodies=running_bodies,
         )
         start_executor(executor, requests)
         _send(supervisor, Message.STARTED, executor.name)
@@ -80,7 +80,7 @@ def run_child(options: ChildOptions, supervisor: Connection, running_ids: Mutabl
 
         def ask_for_replacement() -> None:
             nonlocal has_asked
-            if not has_asked and (reason := _limit_reached(options, recorder.bodies)):
+            if not has_asked and (reason := _limit_reached(options, running_bodies.ended)):
                 has_asked = True
                 _send(supervisor, Message.REPLACE_ME, reason)
 
