@@ -99,8 +99,8 @@ class Cron(models.Model):
             return CronState.REMOVED
         return CronState.ACTIVE if self.paused_time is None else CronState.PAUSED
 
-    def change(self, columns: Mapping[str, Any], now: datetime) -> None:
-        """Change columns. If its slots become others by that, or it had no next run, that is computed anew.
+    def set_columns(self, columns: Mapping[str, Any], now: datetime) -> None:
+        """Set columns. Unless it is paused, compute its next time anew if its slots become others, or if it had none.
 
         Raises ``InvalidSchedule``.
         """

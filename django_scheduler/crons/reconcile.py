@@ -204,7 +204,7 @@ def _update(database: Database, cron: Cron, definition: Definition, now: datetim
         return
     cron = _locked(database, cron)
     cron.removed_time = None
-    cron.change({name: columns[name] for name in differing}, now)  # which has no next run if it was removed
+    cron.set_columns({name: columns[name] for name in differing}, now)  # it has no next time if it was removed
     cron.save(using=database.using)
     (changes.restored if was_removed else changes.changed).append(cron.name)
 

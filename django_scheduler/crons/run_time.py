@@ -106,7 +106,7 @@ class Crons:
                 target = resolve(cron.function if function is None else function)
                 cron.function, cron.args = target.name, stored_args(target, (), arguments)
             if schedule is not None:
-                cron.change(columns_of(checked_schedule(schedule).for_cron(name)), self._database.current_time())
+                cron.set_columns(columns_of(checked_schedule(schedule).for_cron(name)), self._database.current_time())
         self._announce()
         return cron
 
