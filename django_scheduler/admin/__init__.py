@@ -1,4 +1,4 @@
-"""Django's admin shows what is scheduled and what became of it, and lets those who may intervene.
+"""Django's admin shows what is scheduled and what became of it, and lets people intervene who have the permission.
 
 * Pages: ``overview.py``, with its ``statistics.py``; ``scheduled_function.py`` is the list, with ``listing.py`` and
   ``filters.py``, and the page of one function, with ``detail.py``; ``crons.py``, with ``cron_form.py``.

@@ -94,8 +94,9 @@ ACTIONS = {
             "cancel",
             _("Cancel"),
             _(
-                "What is pending never runs. A mutation that is executing is rolled back. An action in progress goes"
-                " on, but what it schedules from then on is canceled. This cannot be undone."
+                "What is pending never runs. A mutation that is executing is rolled back on PostgreSQL; on other"
+                " databases it ends first, and is then not canceled. An action in progress goes on, but what it"
+                " schedules from then on is canceled. This cannot be undone."
             ),
             ngettext_lazy("%(count)d canceled", "%(count)d canceled", "count"),
             UNFINISHED,

@@ -19,7 +19,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -28,7 +27,7 @@ from django.views.decorators.http import require_POST
 
 from django_scheduler.admin.actions import may, may_view
 from django_scheduler.admin.cron_form import PREVIEW, PREVIEWED_RUNS, CronForm
-from django_scheduler.admin.times import NONE, moment
+from django_scheduler.admin.times import NONE, moment, to_the_second
 from django_scheduler.crons import Cron, CronRun, CronRunState, Crons, CronState, Origin, cron_of, in_words, next_runs
 from django_scheduler.errors import InvalidSchedule, SchedulerError
 from django_scheduler.masking import masked
@@ -185,24 +184,24 @@ class CronAdmin(ModelAdmin):
 
     @admin.action(description=_("Pause selected crons"), permissions=["pause"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Cron]) -> None:
-        self._steer(request, queryset, "pause")
+        self._act(request, queryset, "pause")
 
     @admin.action(description=_("Resume selected crons"), permissions=["pause"])
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[Cron]) -> None:
-        self._steer(request, queryset, "resume")
+        self._act(request, queryset, "resume")
 
     @admin.action(description=_("Run selected crons now"), permissions=["run"])
     def run_selected_now(self, request: HttpRequest, queryset: QuerySet[Cron]) -> None:
-        self._steer(request, queryset, "run_now")
+        self._act(request, queryset, "run_now")
 
     def get_urls(self) -> list[URLPattern]:
-        steer = self.admin_site.admin_view(require_POST(self.steer_view))
+        act = self.admin_site.admin_view(require_POST(self.act_view))
         return [
-            path("<path:object_id>/steer/<slug:verb>/", steer, name="django_scheduler_cron_steer"),
+            path("<path:object_id>/act/<slug:verb>/", act, name="django_scheduler_cron_act"),
             *super().get_urls(),
         ]
 
-    def steer_view(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponseBase:
+    def act_view(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponseBase:
         """Pause, resume or run one cron: the buttons of its page."""
         if verb not in ("pause", "resume", "run_now"):
             raise Http404
@@ -212,14 +211,14 @@ class CronAdmin(ModelAdmin):
         cron = self.get_object(request, unquote(object_id))
         if cron is None:
             raise Http404
-        self._steer(request, [cron], verb)
+        self._act(request, [cron], verb)
         name, arguments = (CHANGE, [cron.pk]) if self.has_view_permission(request, cron) else (LIST, [])
         return HttpResponseRedirect(reverse(name, args=arguments, current_app=self.admin_site.name))
 
-    def _steer(self, request: HttpRequest, crons: Iterable[Cron], verb: str) -> None:
+    def _act(self, request: HttpRequest, crons: Iterable[Cron], verb: str) -> None:
         for cron in crons:
             try:
-                done = _steered(request, cron, verb)
+                done = _acted(request, cron, verb)
             except SchedulerError as error:
                 self.message_user(request, str(error), messages.ERROR)
             else:
@@ -227,7 +226,7 @@ class CronAdmin(ModelAdmin):
                 self.message_user(request, format_html("{}: {}", cron.name, done), messages.SUCCESS)
 
 
-def _steered(request: HttpRequest, cron: Cron, verb: str) -> str:
+def _acted(request: HttpRequest, cron: Cron, verb: str) -> str:
     """Pause, resume or run a cron, and return what has been done. Raises ``SchedulerError`` if it cannot be."""
     crons = Crons(using=cron._state.db)
     match verb:
@@ -267,7 +266,7 @@ def _in_both_zones(runs: list[datetime], zone: str) -> list[tuple[str, str]]:
         crons_zone = ZoneInfo(zone) if zone else None
     except (LookupError, ValueError, OSError):
         crons_zone = None
-    return [(_to_the_second(run, crons_zone), _to_the_second(run)) for run in runs]
+    return [(to_the_second(run, crons_zone), to_the_second(run)) for run in runs]
 
 
 def _history(cron: Cron) -> list[dict[str, Any]]:
@@ -277,8 +276,8 @@ def _history(cron: Cron) -> list[dict[str, Any]]:
     there = set(functions.filter(pk__in=[each.function_id for each in records]).values_list("pk", flat=True))
     return [
         {
-            "slot": _to_the_second(record.slot),
-            "last_slot": _to_the_second(record.last_slot) if record.slots > 1 else "",
+            "slot": to_the_second(record.slot),
+            "last_slot": to_the_second(record.last_slot) if record.slots > 1 else "",
             "slots": record.slots,
             "state": _badge(CronRunState(record.state)),
             "completed": record.completed_time,
@@ -287,11 +286,6 @@ def _history(cron: Cron) -> list[dict[str, Any]]:
         }
         for record in records
     ]
-
-
-def _to_the_second(time: datetime | None, zone: ZoneInfo | None = None) -> str:
-    """Return a time with its seconds and its offset, which Django's own formats leave out."""
-    return date_format(timezone.localtime(time, zone), "Y-m-d H:i:s O") if time else "-"
 
 
 # What other pages tell of crons

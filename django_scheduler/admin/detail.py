@@ -80,7 +80,7 @@ def shown(function: ScheduledFunction, column: str) -> Shown:
 
 
 def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
-    """Return its course, from being scheduled to the end, or to what is still ahead."""
+    """Yield its course, from being scheduled to the end, or to what is still ahead."""
     due, started, completed = function.due_time, function.started_time, function.completed_time
     planned = due - function.creation_time
     yield Moment(

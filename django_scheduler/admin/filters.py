@@ -195,7 +195,7 @@ class Search:
 
 
 def menus(filters: Filters) -> Iterator[dict[str, Any]]:
-    """Return the filters that are menus, with what is chosen in each."""
+    """Yield the filters that are menus, with what is chosen in each."""
     windows = [(name, label) for name, (_length, label) in WINDOWS.items()]
     yield _menu(filters, "function", _("Function"), _itself(function.name for function in registry))
     yield _menu(filters, "kind", _("Kind"), Kind.choices)

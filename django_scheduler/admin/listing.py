@@ -5,7 +5,7 @@
 * What no index finds is looked for among the next ``LOOKED_AT`` rows of that order. The page says so, and the next
   one looks further.
 * What is pending lies in its index lane by lane. So the heads of the lanes are merged.
-* Nothing is read of a function that may be large.
+* Values that may be large are read only up to a length.
 """
 
 from dataclasses import dataclass

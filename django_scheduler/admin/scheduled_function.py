@@ -102,7 +102,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
 
 
 def _state_tabs(filters: Filters, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """Return the states one can choose, with how many functions are in each."""
+    """Yield the states one can choose, with how many functions are in each."""
     choices: list[tuple[str, Any]] = [("", _("all")), *State.choices]
     choices.insert(2, (OVERDUE, _("overdue")))
     for value, label in choices:

@@ -1,4 +1,4 @@
-"""The overview shows the past hour and the next day: one bounded query for each panel.
+"""The overview shows the past hour and the next day; each panel has its own queries, which have a time limit.
 
 The charts are SVG that the server renders. Here they are geometry only, in units of the view box; colors are the style
 sheet's.
@@ -78,7 +78,7 @@ class Recent:
 
 
 def per_minute(functions: Functions) -> "Chart":
-    """Return what has finished and what has failed, in each minute of the last hour."""
+    """Return what has succeeded and what has failed, in each minute of the last hour."""
     now = timezone.now().astimezone(UTC)
     start = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
     rows = (

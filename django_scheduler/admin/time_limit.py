@@ -27,7 +27,7 @@ class Answer(Generic[T]):
 
 
 class Questions(ExitStack):
-    """Runs the queries of a page in one transaction, or in that of the request, each within the time limit.
+    """Runs the queries of a page, each within the time limit (on PostgreSQL in a transaction).
 
     Example::
 

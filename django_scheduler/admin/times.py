@@ -1,6 +1,7 @@
 """Times and durations are shown in few characters: "in 3 min", "2 s ago", "1.24 s". The exact time is a tooltip."""
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -46,9 +47,9 @@ def exact(time: datetime) -> str:
     return f"{date_format(local, 'Y-m-d H:i:s')}.{local:%f} {local:%Z}"
 
 
-def to_the_second(time: datetime) -> str:
-    """Return a time in the project's time zone. Django's own formats leave the seconds out."""
-    return date_format(timezone.localtime(time), "Y-m-d H:i:s")
+def to_the_second(time: datetime | None, zone: ZoneInfo | None = None) -> str:
+    """Return a time in a zone (the viewer's) with its seconds and its offset, which Django's own formats leave out."""
+    return date_format(timezone.localtime(time, zone), "Y-m-d H:i:s O") if time else "-"
 
 
 def _relative(time: datetime) -> str:

@@ -39,6 +39,7 @@ def _of(problem: SchedulerError) -> tuple[str, str]:
         case FunctionNotFound():
             return "django_scheduler.E102", "Pass the decorated function itself, or correct its name."
         case InvalidArguments():
-            return "django_scheduler.E103", "The arguments after the schedule are those of the function without ctx."
+            hint = "Pass the function's arguments after the function, by the names of its parameters. Leave out ctx."
+            return "django_scheduler.E103", hint
         case _:
             return "django_scheduler.E101", "Correct the name or the schedule: see docs/crons.md."

@@ -55,7 +55,7 @@ class CronLine(Schedule):
         if not isinstance(line, str):
             raise InvalidSchedule(f"A cron line is a str, not {type(line).__name__}.")
         self.line = " ".join(line.split())
-        _refuse_what_never_matches(self.line)
+        _refuse_invalid_line(self.line)
 
     def next_after(self, time: datetime, *, anchor: datetime) -> datetime:
         time = plain(time)
@@ -141,7 +141,7 @@ def _zone(name: str) -> ZoneInfo:
         raise InvalidSchedule(f'There is no time zone {name!r}. Zones are named as in "Europe/Berlin".') from error
 
 
-def _refuse_what_never_matches(line: str) -> None:
+def _refuse_invalid_line(line: str) -> None:
     if len(line) > LONGEST_LINE:
         raise InvalidSchedule(f"A cron line has at most {LONGEST_LINE} characters, not {len(line)}.")
     fields = line.split(" ")

@@ -57,10 +57,10 @@ def _decide_about_slot(database: Database, cron_id: int) -> bool:
         return False
     assert cron.next_time is not None
     now = database.current_time()
-    unfinished = history.unfinished_run(database, cron, now)
+    unfinished = history.settle_last_run(database, cron, now)
     if cron.paused_time is not None:
         pass  # because of how its last run ended, which was just recorded
-    elif cron.last_slot is not None and cron.next_time <= cron.last_slot:
+    elif cron.last_slot is not None and cron.next_time <= cron.last_slot:  # somebody has changed the row by hand
         cron.next_time = cron.next_slot(now)
     elif unfinished is None:
         decision = decide(cron.schedule, cron.next_time, now, anchor=cron.anchor)
@@ -113,7 +113,7 @@ def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
         if cron is None or cron.next_time is None:
             return False
         now = database.current_time()
-        unfinished = history.unfinished_run(database, cron, now)
+        unfinished = history.settle_last_run(database, cron, now)
         slot: datetime | None = cron.next_time
         try:
             if cron.paused_time is None:

@@ -32,8 +32,8 @@ def cron_of(function: ScheduledFunction) -> Cron | None:
     return Cron.objects.using(function._state.db).filter(runs__function=function).first()
 
 
-def unfinished_run(database: Database, cron: Cron, now: datetime) -> CronRun | None:
-    """Return the run of a cron that is unfinished, or ``None``. The last run is settled if it has finished.
+def settle_last_run(database: Database, cron: Cron, now: datetime) -> CronRun | None:
+    """Record how the last run of a cron ended if it has, and return it if it is unfinished.
 
     The caller has locked the cron, and saves it.
     """
@@ -98,7 +98,7 @@ def settle_finished_runs(database: Database) -> None:
         with transaction.atomic(using=database.using):
             cron = lock_if_free(database, pk=cron_id)
             if cron is not None:
-                unfinished_run(database, cron, database.current_time())
+                settle_last_run(database, cron, database.current_time())
                 cron.save(using=database.using)
 
 

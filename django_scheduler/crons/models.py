@@ -7,6 +7,7 @@ A process that decides about a cron holds the lock on its row: of several proces
 it has decided.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,9 @@ from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.databases import Database
 from django_scheduler.models import UNCHECKED, ScheduledFunction
+
+#: Another schedule has other slots, so the next run is computed anew when one of these columns changes.
+SCHEDULE_COLUMNS = ("every", "line", "timezone")
 
 LONGEST_NAME = 150
 LONGEST_REASON = 1_000
@@ -41,7 +45,7 @@ class CronState(models.TextChoices):
 
 
 class Cron(models.Model):
-    """A function that recurs. ``next_time`` is null as long as the cron is paused, or no longer in the code."""
+    """Is a function that recurs. ``next_time`` is null as long as the cron is paused, or no longer in the code."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
     name = models.CharField(_("name"), max_length=LONGEST_NAME, unique=True)
@@ -95,6 +99,18 @@ class Cron(models.Model):
             return CronState.REMOVED
         return CronState.ACTIVE if self.paused_time is None else CronState.PAUSED
 
+    def set_columns(self, columns: Mapping[str, Any], now: datetime) -> None:
+        """Set columns. Unless it is paused, compute its next time anew if its slots become others, or if it had none.
+
+        Raises ``InvalidSchedule``.
+        """
+        before = [getattr(self, name) for name in SCHEDULE_COLUMNS]
+        for name, value in columns.items():
+            setattr(self, name, value)
+        has_other_slots = before != [getattr(self, name) for name in SCHEDULE_COLUMNS]
+        if self.paused_time is None and (has_other_slots or self.next_time is None):
+            self.next_time = self.next_slot(now)
+
     def next_slot(self, now: datetime) -> datetime:
         """Return its next slot after a pause or a change of its schedule. No slot ever comes up twice.
 
@@ -116,7 +132,7 @@ class CronRunState(models.TextChoices):
 
 
 class CronRun(models.Model):
-    """What became of a slot: a run, or why there was none. Slots in a row that have no run share a record."""
+    """Says what became of a slot: a run, or why there was none. Slots in a row that have no run share a record."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
     cron_id: int

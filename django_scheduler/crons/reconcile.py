@@ -11,10 +11,10 @@ definitions are one release, and need nothing. One release is in force. The rule
 * A release that has never been in force is new, so it takes over at once: that is a deploy.
 * A release that was in force before, and was replaced, is old: its executors change nothing. They come from a deploy
   that is going on, or from a crash during one.
-* Unless the code has been rolled back, which shows in this: no executor of the release in force has been alive for as
-  long as ``SETTLING``. (Executors sign every minute. A restart takes less than ``SETTLING``, and so does the time from
-  ``synccrons`` to the first executor.) Executors check that every minute, because when the old version starts, the new
-  one may still be stopping.
+* Unless the code has been rolled back, which shows in this: the release in force has had no living executor for
+  ``SETTLING``. (Executors record every minute that they are alive. A restart takes less than ``SETTLING``, and so does
+  the time from ``synccrons`` to the first executor.) Executors check that every minute, because when the old version
+  starts, the new one may still be stopping.
 * ``manage.py synccrons`` says "this is the code": its release takes over at once, whatever was seen before.
 
 The invariant: as long as the definitions in force have a living executor, no other release that has ever been in force
@@ -60,9 +60,6 @@ SETTLING = timedelta(minutes=5)
 MEMORY = timedelta(days=366)
 
 MOMENT = timedelta(microseconds=1)
-
-#: Another schedule has other slots, so the next run is computed anew when one of these columns changes.
-SCHEDULE_COLUMNS = {"every", "line", "timezone"}
 
 
 @dataclass(slots=True)
@@ -113,7 +110,7 @@ def adopt(database: Database) -> Changes | None:
         return None
 
 
-def sign(database: Database) -> None:
+def record_as_alive(database: Database) -> None:
     """Record that an executor with the definitions of this process is alive."""
     CronRelease.objects.using(database.using).filter(pk=fingerprint()).update(alive_time=database.now())
 
@@ -205,11 +202,8 @@ def _update(database: Database, cron: Cron, definition: Definition, now: datetim
     if not differing and not was_removed:
         return
     cron = _locked(database, cron)
-    for name in differing:
-        setattr(cron, name, columns[name])
     cron.removed_time = None
-    if cron.paused_time is None and (was_removed or differing & SCHEDULE_COLUMNS):
-        cron.next_time = cron.next_slot(now)
+    cron.set_columns({name: columns[name] for name in differing}, now)  # it has no next time if it was removed
     cron.save(using=database.using)
     (changes.restored if was_removed else changes.changed).append(cron.name)
 

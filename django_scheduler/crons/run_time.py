@@ -106,7 +106,7 @@ class Crons:
                 target = resolve(cron.function if function is None else function)
                 cron.function, cron.args = target.name, stored_args(target, (), arguments)
             if schedule is not None:
-                self._reschedule(cron, checked_schedule(schedule).for_cron(name))
+                cron.set_columns(columns_of(checked_schedule(schedule).for_cron(name)), self._database.current_time())
         self._announce()
         return cron
 
@@ -145,7 +145,7 @@ class Crons:
             if cron.state is CronState.REMOVED:
                 raise UnknownCron(f"The cron {name!r} is no longer in the code, so it does not run.")
             now = self._database.current_time()
-            if (run := history.unfinished_run(self._database, cron, now)) is not None:
+            if (run := history.settle_last_run(self._database, cron, now)) is not None:
                 raise CronUnfinished(
                     f"The cron {name!r} cannot run now: its previous run, the scheduled function {run.function_id}, is"
                     " unfinished, and two never run at a time. Cancel that one, or wait for its end."
@@ -238,13 +238,6 @@ class Crons:
             cron = self._locked(name)
             yield cron
             cron.save(using=self._alias)
-
-    def _reschedule(self, cron: Cron, schedule: Schedule) -> None:
-        before = (cron.every, cron.line, cron.timezone)
-        for column, value in columns_of(schedule).items():
-            setattr(cron, column, value)
-        if cron.paused_time is None and before != (cron.every, cron.line, cron.timezone):
-            cron.next_time = cron.next_slot(self._database.current_time())
 
     def _announce(self) -> None:
         """Wake executors once the transaction commits; at once outside of one."""

@@ -79,7 +79,7 @@ class Schedule(ABC):
 
 
 class Interval(Schedule):
-    """Run every so often, on a grid that begins when the cron is added: a late run does not delay the next one.
+    """Run at a fixed interval, on a grid that begins when the cron is added: a late run does not delay the next one.
 
     Takes exactly one of ``seconds``, ``minutes``, ``hours`` and ``every`` (a ``timedelta``), of at least a second, and
     the options of ``Schedule``.

@@ -4,7 +4,7 @@
 * ``poller.py`` waits until something is due, ``worker.py`` claims it and executes it, ``session.py`` is the
   connection of such a thread.
 * ``execution.py`` is what all executions have in common; ``mutation.py``, ``grouping.py`` and ``action.py`` are the
-  kinds. ``budget.py`` limits the time of a body; ``flight_recorder.py`` notes which bodies run.
+  kinds. ``budget.py`` limits the time of a body; ``running_bodies.py`` notes which bodies run.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
 * ``by_id.py`` executes one function in a process of another system.
 """
@@ -14,11 +14,11 @@ from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.by_id import LONGEST_HAND_OVER, execute
 from django_scheduler.executor.execution import MissingExecution, SingleExecution
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.flight_recorder import FlightRecorder
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
 from django_scheduler.executor.recovery import recover_lost_actions
 from django_scheduler.executor.run import CUT_OFF, run_or_end_process, run_until_ended, start_executor
+from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.threads import run_in_background, start_in_background
 from django_scheduler.executor.worker import execute_with
 
@@ -28,9 +28,9 @@ __all__ = [
     "ActionExecution",
     "Budget",
     "Executor",
-    "FlightRecorder",
     "MissingExecution",
     "MutationExecution",
+    "RunningBodies",
     "SingleExecution",
     "Until",
     "execute",

@@ -1,18 +1,20 @@
-"""A time budget: how long a body may run, and what happens when it runs for longer.
+"""A time budget says how long a body may run; when it runs for longer, it is stopped.
 
 The invariant: once the time is up, the outcome is ``timeout``, whatever the body makes of it; and nothing that enforces
 it reaches anything but the body.
 
-* ``is_exceeded`` is set under the budget's lock, only as long as the body has not ended, and never unset. ``call``
-  raises ``TimedOut`` at its end if it is set, also if the body has caught everything and returned.
+* ``is_exceeded`` is set under the budget's lock, by the watchdog while the body runs or by ``_leave`` right after it,
+  and never unset. ``call`` raises ``TimedOut`` at its end if it is set, also if the body has caught everything and
+  returned.
 * How a body is stopped depends on what it is. A mutation: see below. An async action is canceled. A synchronous action
   cannot be stopped safely, because it may be doing anything: it asks ``ctx.canceled``.
-* An exception that is raised in a thread from outside arrives at the thread's next instruction, or after the next hour
-  if it is in C code. So that it never arrives in our own code, ``_leave`` first forbids, under the lock, that another
-  one is raised, and then takes back one that has not arrived. Should it arrive in ``_leave``, that begins again.
-* A body that has not ended ``GRACE`` after its time was up is given up: in a thread of their own its session is ended
-  and its outcome recorded, as if the executor had died. When the body returns at last, it finds the function decided,
-  and its outcome is dropped as that of any other executor would be.
+* An exception that is raised in a thread from outside arrives at the thread's next instruction, or, while the thread is
+  in C code, only when that returns, which may take an hour. So that it never arrives in our own code, ``_leave`` first
+  forbids, under the lock, that another one is raised, and then takes back one that has not arrived. Should it arrive in
+  ``_leave``, that begins again.
+* A body that has not ended ``GRACE`` after its time was up is given up: another thread records its outcome and, for a
+  mutation, ends its session first, as if the executor had died. When the body returns at last, it finds the function
+  decided, and its outcome is dropped as that of any other executor would be.
 
 The thread of a mutation whose time is up gets an exception, and its connection is told to stop the statement that it is
 executing: whichever of them it is in, Python or the database, it ends. The transaction is rolled back, and the
@@ -45,28 +47,31 @@ from django.utils import timezone
 from django_scheduler.databases import Database
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.threads import start_in_background
-from django_scheduler.telemetry import log_of_executors as log
 
 T = TypeVar("T")
 
-#: How long a body has to end once its time is up, in seconds.
+#: Logs a message about the function, as ``SingleExecution.log`` does.
+Log = Callable[..., None]
+
+#: How long a body may take to end once its time is up, in seconds.
 GRACE = 5.0
 
-#: How often it is interrupted until then, in seconds: what it was interrupted in may have caught that.
+#: How often it is interrupted until it ends, in seconds: what it was interrupted in may have caught that.
 REPEAT = 0.5
 
 
 class Budget:
-    """The time budget of one call of one body; each attempt has a new one.
+    """Limits the time of one call of one body; each attempt has a new one.
 
     ``interrupt`` and ``give_up`` are called in the watchdog's thread, and must not keep it: the first again and again
     once the time is up, the second once, after the grace.
     """
 
     def __init__(
-        self, timeout: timedelta | None, *, interrupt: Callable[[], object], give_up: Callable[[], object]
+        self, timeout: timedelta | None, log: Log, *, interrupt: Callable[[], object], give_up: Callable[[], object]
     ) -> None:
         self.timeout = timeout
+        self.log = log
         self.is_exceeded = False
         self._interrupt = interrupt
         self._give_up = give_up
@@ -135,13 +140,15 @@ class Budget:
 
 
 class MutationBudget(Budget):
-    """The time budget of the mutation that this thread is about to run on its connection to the database.
+    """Limits the time of the mutation that this thread is about to run on its connection to the database.
 
     ``record``: records the timeout of a body that does not end, on a connection of its own.
     """
 
-    def __init__(self, timeout: timedelta | None, database: Database, record: Callable[[TimedOut], None]) -> None:
-        super().__init__(timeout, interrupt=self._stop, give_up=self._cut_off)
+    def __init__(
+        self, timeout: timedelta | None, log: Log, database: Database, record: Callable[[TimedOut], None]
+    ) -> None:
+        super().__init__(timeout, log, interrupt=self._stop, give_up=self._cut_off)
         self._database = database
         self._record = record
         self._session = None if timeout is None else database.session()
@@ -158,8 +165,8 @@ class MutationBudget(Budget):
             self._database.interrupt_statement(self._session)
         except Exception as error:
             if not self.has_ended:
-                message = "A statement whose time is up could not be stopped, which is tried again: %s"
-                log(logging.ERROR, message, error, error=error)
+                message = "a statement of its body could not be stopped although its time is up. It is tried again: %s"
+                self.log(logging.ERROR, message, error, error=error)
 
     def _cut_off(self) -> None:
         error = self.error
@@ -173,13 +180,13 @@ class MutationBudget(Budget):
             try:
                 self._database.end_session(self._session)
             except Exception as problem:
-                message = "The session of a mutation that does not end could not be ended: %s"
-                log(logging.ERROR, message, problem, error=problem)
+                message = "its session could not be ended although its body does not end: %s"
+                self.log(logging.ERROR, message, problem, error=problem)
             try:
                 self._record(error)
             except Exception as problem:
-                message = "The timeout of a mutation could not be recorded, which so will run again: %s"
-                log(logging.ERROR, message, problem, error=problem)
+                message = "its timeout could not be recorded, so the mutation runs again: %s"
+                self.log(logging.ERROR, message, problem, error=problem)
 
         start_in_background(run)
 
@@ -220,7 +227,8 @@ class Watchdog:
                 try:
                     budget.alarm()
                 except Exception as error:
-                    log(logging.ERROR, "The watchdog could not enforce a time budget: %s", error, error=error)
+                    message = "its time budget could not be enforced. It is tried again in 1 s: %s"
+                    budget.log(logging.ERROR, message, error, error=error)
                     budget.alarm_time = time.monotonic() + 1.0
             with self._change:
                 self._wakes_at = min((budget.alarm_time for budget in self._watched), default=float("inf"))

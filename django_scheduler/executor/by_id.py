@@ -10,6 +10,7 @@ that was forked from one on record is another one, and registers by itself.
 """
 
 import atexit
+import logging
 import os
 import threading
 from contextvars import Context
@@ -26,7 +27,7 @@ from django_scheduler.executor.session import executor_session
 from django_scheduler.executor.threads import run_in_background, side_task
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.telemetry import warn
+from django_scheduler.telemetry import log_of_executors as log
 
 #: A function that was handed over is left to its fleet for so many times ``HAND_OVER_TIMEOUT`` at most.
 LONGEST_HAND_OVER = 10
@@ -38,8 +39,8 @@ PATIENCE = 2.0
 def execute(function_id: int, *, using: str | None = None) -> bool:
     """Execute a scheduled function if it is pending and due, and return whether there was anything to do.
 
-    What becomes of it is on record; nothing that the function raises is raised here. The thread's connections are
-    closed before and after.
+    What becomes of it is on record; nothing that the function raises is raised here. This thread's connection to that
+    database is closed before, and all of its connections after.
 
     Raises ``SchedulerError`` inside a transaction, and the database's errors while nothing has begun.
 
@@ -49,7 +50,10 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
     """
     using = using or router.db_for_write(ScheduledFunction)
     if django_internals.is_in_transaction(connections[using]):
-        raise SchedulerError(f"The scheduled function {function_id} cannot be executed inside of a transaction.")
+        raise SchedulerError(
+            f"The scheduled function {function_id} cannot be executed inside of a transaction: call execute() after it"
+            " has ended."
+        )
     # Nothing of the caller's context reaches the function: neither what runs there, nor an event loop that waits for
     # us, and whose thread an async function would wait for.
     return Context().run(_execute_in_session, function_id, database_for(using))
@@ -80,8 +84,8 @@ def _execute(function_id: int, database: Database, executor_name: str) -> bool:
     return True
 
 
-class _Membership:
-    """This process's row among the executors of one database, and what keeps it alive."""
+class _OnRecord:
+    """Keeps this process on record as an executor of one database."""
 
     def __init__(self, database: Database) -> None:
         # The fleet decides what runs in which thread of this process, so we record nothing about it.
@@ -104,35 +108,35 @@ class _Membership:
         try:
             run_in_background(self.registration.unregister, timeout=PATIENCE)
         except Exception as error:
-            message = "Executor %s could not remove its row from the database, which the next executor will do: %r"
-            warn(message, self.registration.name, error)
+            name, message = self.registration.name, "Executor %s could not %s, which the next executor will do: %r"
+            log(logging.WARNING, message, name, "remove its row", error, executor=name)
 
 
 _lock = threading.Lock()
-_memberships: dict[str, _Membership] = {}
+_on_record: dict[str, _OnRecord] = {}
 
 
 def _executor_name(database: Database) -> str:
     """Return the name under which this process is on record, and register it the first time."""
     with _lock:
-        membership = _memberships.get(database.using)
-        if membership is None:
-            membership = _memberships[database.using] = _Membership(database)
-        return membership.registration.name
+        on_record = _on_record.get(database.using)
+        if on_record is None:
+            on_record = _on_record[database.using] = _OnRecord(database)
+        return on_record.registration.name
 
 
 def leave() -> None:
     """Remove the rows of this process, as at its end."""
     with _lock:
-        for membership in _memberships.values():
-            membership.end()
-        _memberships.clear()
+        for each in _on_record.values():
+            each.end()
+        _on_record.clear()
 
 
 def _forget_the_parent() -> None:
     global _lock
     _lock = threading.Lock()  # another thread of the parent may have held it
-    _memberships.clear()
+    _on_record.clear()
 
 
 atexit.register(leave)

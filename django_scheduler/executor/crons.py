@@ -2,7 +2,8 @@
 
 Every executor does this, whatever queues it serves; which of them fires a cron is decided by who locks its row. Like
 the poller it sleeps until the next time that it knows of, until it is woken (a cron may have been added), or for
-``POLL_INTERVAL``. It is woken for everything that is scheduled, so it looks at most once in ``WAKEUP_INTERVAL``.
+``POLL_INTERVAL``. It is woken for everything that is scheduled; wake-ups alone make it look at most once in
+``WAKEUP_INTERVAL``.
 
 An executor that ends by itself (``--once``, ``--drain``) fires what is due when it starts, and no more: if it went on
 firing, it would never end.
@@ -22,7 +23,7 @@ from django_scheduler.telemetry import log_of_crons as log
 #: How often to look for due crons although nothing has woken the thread, in seconds.
 POLL_INTERVAL = 10.0
 
-#: How often to look at most, however often the thread is woken, in seconds.
+#: How often wake-ups make it look at most, in seconds.
 WAKEUP_INTERVAL = 1.0
 
 #: How often to look again at a due cron that somebody else holds, or that waits for its run, in seconds.
@@ -87,19 +88,19 @@ class CronPoller:
             due, next_due_in = self._look(besides=waiting)
             if not due:
                 return min(next_due_in, WAITING_INTERVAL if waiting else POLL_INTERVAL)
-            waiting += [cron_id for cron_id in due if not self._fire(cron_id)]
+            waiting += [cron_id for cron_id, name in due.items() if not self._fire(cron_id, name)]
         return 0.0
 
-    def _look(self, *, besides: list[int]) -> tuple[list[int], float]:
-        """Return the ids of crons that are due, and the seconds until the next one is."""
+    def _look(self, *, besides: list[int]) -> tuple[dict[int, str], float]:
+        """Return the ids and names of crons that are due, and the seconds until the next one is."""
         crons = Cron.objects.using(self.database.using).filter(next_time__isnull=False).exclude(pk__in=besides)
         rows = crons.annotate(now=self.database.now()).order_by("next_time")
-        next_rows = list(rows.values_list("pk", "next_time", "now")[:ROWS_PER_STATEMENT])
-        due_in = [(next_time - now).total_seconds() for _, next_time, now in next_rows]
-        due = [row[0] for row, seconds in zip(next_rows, due_in, strict=True) if seconds <= 0]
+        next_rows = list(rows.values_list("pk", "name", "next_time", "now")[:ROWS_PER_STATEMENT])
+        due_in = [(next_time - now).total_seconds() for _, _, next_time, now in next_rows]
+        due = {row[0]: row[1] for row, seconds in zip(next_rows, due_in, strict=True) if seconds <= 0}
         return due, min((seconds for seconds in due_in if seconds > 0), default=POLL_INTERVAL)
 
-    def _fire(self, cron_id: int) -> bool:
+    def _fire(self, cron_id: int, name: str) -> bool:
         """Fire a due cron; return whether it need not be looked at again now."""
         if self.stopping.is_set():
             return False
@@ -109,8 +110,8 @@ class CronPoller:
             if self.database.is_lost(error):
                 raise
             if not self.database.is_conflict(error):
-                message = "The cron %s cannot be fired now, and is tried again: %s"
-                log(logging.ERROR, message, cron_id, error, error=error)
+                message = "The cron %r cannot be fired now, and is tried again: %s"
+                log(logging.ERROR, message, name, error, error=error, cron=name)
             return False
 
     def _keep_in_order(self) -> None:
@@ -119,7 +120,7 @@ class CronPoller:
         if now >= self._next_upkeep:
             self._next_upkeep = now + UPKEEP_INTERVAL
             history.settle_finished_runs(self.database)
-            reconcile.sign(self.database)
+            reconcile.record_as_alive(self.database)
             if not reconcile.is_in_force(self.database):
                 _log_changes(reconcile.adopt(self.database))
         if now >= self._next_retention:

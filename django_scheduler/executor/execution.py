@@ -1,4 +1,4 @@
-"""An execution: what a worker does with what it has claimed, at three moments.
+"""An execution does what has to be done with what a worker has claimed, at three moments.
 
 ``in_transaction`` is called while the rows are locked, and then ``after_commit`` or ``after_rollback``. What happens
 there depends on what was claimed: ``mutation.py``, ``action.py`` and ``grouping.py`` say it for functions that exist,
@@ -22,7 +22,7 @@ from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.flight_recorder import in_body
+from django_scheduler.executor.running_bodies import in_body
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
@@ -41,7 +41,7 @@ INTERVAL = 1.0
 class Execution(ABC):
     """Does what has to be done with rows that a worker has locked, in that transaction and after it."""
 
-    #: Lets the next worker claim, should a body never end; the worker sets it.
+    #: Lets another worker take the claim lock before this execution ends; the worker sets it.
     release_claim_lock: Callable[[], None] = staticmethod(lambda: None)
 
     #: For how long its worker keeps the claim lock once it has begun, in seconds, if it does not release it before.
@@ -166,9 +166,10 @@ class SingleExecution(Execution):
         }
 
     def log_dropped(self, what: str) -> None:
-        """Log that another has decided meanwhile: a cancel, or an executor that took this one for gone."""
+        """Log that an outcome is not recorded, because another process has decided: a cancel, or another executor."""
         state = self.current_row().get("state", "deleted")
-        self.log(logging.WARNING, "%s is dropped, because the function is already %s", what, state)
+        message = "%s is dropped, because another process has decided about the function meanwhile; it is now %s"
+        self.log(logging.WARNING, message, what, state)
 
     def log(
         self, level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
@@ -220,9 +221,19 @@ class FunctionExecution(SingleExecution):
         return self.budget.error if self.budget and self.budget.is_exceeded else None
 
     def call(self) -> Any:
-        """Call the body with its arguments, on the flight recorder, and return what it returns."""
+        """Call the body with its arguments, note meanwhile that it runs, and return what it returns.
+
+        It runs within its time budget, and in a context of its own, so that a language or time zone that it activates
+        does not outlive it. Raises what it raises, ``TimedOut``, and what ``load_arguments`` raises.
+        """
         with in_body(self.id, self.name):
-            return self.call_body(self.load_arguments())
+            arguments = self.load_arguments()
+            if signals.function_started.receivers:
+                self.send_started()
+            self.budget = self.make_budget()
+            context = self._context(self.budget)
+            with self._traced() if tracing.tracer else tracing.UNTRACED:
+                return self.budget.call(lambda: self.run_body(arguments, context))
 
     def load_arguments(self) -> dict[str, object]:
         """Return the arguments for the body.
@@ -230,18 +241,6 @@ class FunctionExecution(SingleExecution):
         Raises ``InvalidArguments`` if the code has changed since, so that they cannot be restored or do not fit.
         """
         return self.function.bind((), values.load_arguments(self.name, self.claimed.args))
-
-    def call_body(self, arguments: dict[str, object]) -> Any:
-        """Run the body within its time budget, and in a context of its own, in which stays what it activates.
-
-        Raises what it raises, and ``TimedOut``.
-        """
-        if signals.function_started.receivers:
-            self.send_started()
-        self.budget = self.make_budget()
-        context = self._context(self.budget)
-        with self._traced() if tracing.tracer else tracing.UNTRACED:
-            return self.budget.call(lambda: self.run_body(arguments, context))
 
     def _traced(self) -> AbstractContextManager[object]:
         return tracing.executing(self.claimed.trace_context, self._as_told())

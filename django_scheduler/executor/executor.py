@@ -23,20 +23,22 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import process_is_ending
-from django_scheduler.executor.flight_recorder import FlightRecorder
 from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.heartbeat import Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
+from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.threads import run_in_background, side_task
 from django_scheduler.executor.worker import Worker
 from django_scheduler.record import delete_expired
 from django_scheduler.scheduling import wakeup
 from django_scheduler.telemetry import log_of_executors as log
 
-#: How often retention looks for what has expired, and how soon the listener and the crons begin again should they end,
-#: in seconds.
+#: How often retention looks for what has expired, in seconds.
 RETENTION_INTERVAL = 60.0
+
+#: How soon the listener and the crons begin again should they end, in seconds.
+RESTART_INTERVAL = 60.0
 
 #: For how long an end waits for the side tasks, and for how long for the database, in seconds.
 PATIENCE = 2.0
@@ -45,8 +47,8 @@ PATIENCE = 2.0
 class Executor:
     """Executes due functions in ``concurrency`` threads of this process.
 
-    ``queues``: serve only these; none: all. ``until``: when to stop by itself. ``flight_recorder``: has an entry for
-    each thread.
+    ``queues``: serve only these; empty: every queue. ``until``: when to stop by itself. ``running_bodies``: has an
+    entry for each thread.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Executor:
         concurrency: int = 8,
         queues: Collection[str] = (),
         until: Until = Until.STOPPED,
-        flight_recorder: FlightRecorder | None = None,
+        running_bodies: RunningBodies | None = None,
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"An executor needs at least one thread, not {concurrency}.")
@@ -65,12 +67,12 @@ class Executor:
         self._queues = sorted(queues)
         self._stopping = threading.Event()
         self._stopped = threading.Event()
-        self._flight_recorder = flight_recorder or FlightRecorder([0] * concurrency)
+        self._running_bodies = running_bodies or RunningBodies([0] * concurrency)
         self._registration = Registration(
             self._database,
             queues=self._queues,
             concurrency=concurrency,
-            running=lambda: self._flight_recorder.running,
+            running=lambda: self._running_bodies.functions,
         )
         self._poller = Poller(
             self._database,
@@ -136,7 +138,10 @@ class Executor:
             )
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until everything has ended, for ``timeout`` seconds at most, and return whether it has."""
+        """Wait for the workers, for ``timeout`` seconds at most; then end the side tasks.
+
+        Return whether the workers have ended.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         if self._stopping.is_set():
             self._poller.wake_up()  # once more: a worker that was about to look may have missed it
@@ -157,10 +162,11 @@ class Executor:
             record_lost(self._database, self.name, "its executor was stopped before it ended")
             self._registration.unregister()
 
-        self._make_last_record(record)
+        self._make_last_record(record, "record its actions as lost and remove its row")
+        self._log(logging.INFO, "Executor %s is cut off: its process ends now")
 
     def _work(self, number: int, worker: Worker) -> None:
-        with self._flight_recorder.recording(number):
+        with self._running_bodies.of_this_thread(number):
             worker.run()
 
     def _end(self) -> None:
@@ -172,16 +178,15 @@ class Executor:
             deadline = time.monotonic() + PATIENCE
             for thread in self._side_tasks:
                 thread.join(max(0.0, deadline - time.monotonic()))
-            self._make_last_record(self._registration.unregister)
+            self._make_last_record(self._registration.unregister, "remove its row")
+            self._log(logging.INFO, "Executor %s has stopped")
 
-    def _make_last_record(self, record: Callable[[], None]) -> None:
+    def _make_last_record(self, record: Callable[[], None], what: str) -> None:
         """Record what is left to record, if the database answers in time."""
         try:
             run_in_background(record, timeout=PATIENCE)
         except Exception as error:
-            message = "Executor %s could not remove its row from the database, which the next executor will do: %r"
-            self._log(logging.WARNING, message, error)
-        self._log(logging.INFO, "Executor %s has stopped")
+            self._log(logging.WARNING, "Executor %s could not %s, which the next executor will do: %r", what, error)
 
     def _wake_up(self) -> None:
         """Look again: something may be due, or it is time to stop."""
@@ -196,13 +201,13 @@ class Executor:
 
     def _make_side_tasks(self) -> list[threading.Thread]:
         database, stopped = self._database, self._stopped
-        often, seldom = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL
+        often, seldom, restart = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL, RESTART_INTERVAL
         return [
             side_task("heartbeat", self._registration.beat, interval=often, stopping=stopped),
             side_task("recovery", lambda: recover_lost_actions(database), interval=often, stopping=stopped),
             side_task("retention", lambda: delete_expired(database, stopped), interval=seldom, stopping=stopped),
-            side_task("listener", lambda: database.listen(self._wake_up, stopped), interval=seldom, stopping=stopped),
-            side_task("crons", self._crons.run, interval=seldom, stopping=self._stopping),
+            side_task("listener", lambda: database.listen(self._wake_up, stopped), interval=restart, stopping=stopped),
+            side_task("crons", self._crons.run, interval=restart, stopping=self._stopping),
         ]
 
     def _log_start(self) -> None:

@@ -26,7 +26,7 @@ all of them lose their session and their locks, and others run them.
 
 A cancel from outside finds the locks of all members held by this transaction. Held for longer than it is patient, the
 group is interrupted as a mutation alone is: all of it vanishes, the cancel has its row, and the others run again.
-The locks are not held for long: a group begins no further body once ``LONGEST`` has passed, and releases the rows
+The locks are not held for long: a group begins no further body once ``GROUP_SECONDS`` has passed, and releases the rows
 that it has not come to.
 
 COMMIT got no answer: the members have all committed or all vanished, so one row tells it for all.
@@ -53,8 +53,8 @@ from django_scheduler.record import transitions
 from django_scheduler.scheduling import share_wake_up
 from django_scheduler.transactions import TransactionWatch, in_transaction
 
-#: For how long a group begins further bodies, in seconds.
-LONGEST = 0.05
+#: For how long a group begins further bodies, and keeps the claim lock if it does, in seconds.
+GROUP_SECONDS = 0.05
 
 #: The most members that a group is given.
 LARGEST = 100
@@ -66,10 +66,11 @@ LARGE = 16
 #: Of their time, what bodies have to spend computing for a thread beside them to slow them down more than it helps.
 MUCH_COMPUTING = 1 / 3
 
-#: How many groups in a row have to wait: beside the first ones, those that were small are still at work.
+#: After so many groups in a row whose bodies mostly waited, the claim lock is not kept for a while. More than one,
+#: because beside the first of them smaller groups are still running.
 TRIES = 4
 
-#: For how long what was learned from a failure holds, in seconds.
+#: For how long something learned holds, in seconds.
 FOR_A_WHILE = 10.0
 
 #: How long a body takes that takes long, in seconds: longer than a machine that is busy makes a short one take.
@@ -105,7 +106,7 @@ class MutationGroup(Execution):
         self._executor_name = executor_name
         self._execute_alone = execute_alone
         self._began = time.perf_counter()
-        #: Those that it has come to.
+        #: The members whose bodies have begun.
         self.begun: list[MutationExecution] = []
         self._is_committing = False
         #: The part of their time in which the bodies have not waited, for the database or for anything else.
@@ -126,7 +127,7 @@ class MutationGroup(Execution):
         with watch:
             for member in self._members:
                 successes.append(self._run(member, watch))
-                if time.perf_counter() - self._began > LONGEST:
+                if time.perf_counter() - self._began > GROUP_SECONDS:
                     break
         self.computing_share = (time.thread_time() - began_to_compute) / (time.perf_counter() - self._began)
         self._members = self.begun  # other workers may claim the others, also while the hooks run here
@@ -188,7 +189,7 @@ class GroupWatch(TransactionWatch):
     _has_refused = False
 
     def refuse_what_is_special(self) -> None:
-        """Raise ``GroupEnded`` unless the last body has only done what ends with it."""
+        """Raise ``GroupEnded`` if the last body has met an error, or has done something that lasts beyond its end."""
         if self.has_seen_errors or self._has_refused or not self.would_commit_so_far():
             raise GroupEnded("the body has done what concerns the whole transaction")
 
@@ -200,10 +201,10 @@ class GroupWatch(TransactionWatch):
 
 
 class GroupSize:
-    """The size of the next group of a lane, which grows with a backlog of short mutations, and else shrinks."""
+    """Says how large the next group of a lane is: it grows with a backlog of short mutations, and else shrinks."""
 
     _grows_from = 0.0
-    _waits_until = 0.0
+    _lock_not_kept_until = 0.0
     _waited = 0
 
     def __init__(self) -> None:
@@ -231,18 +232,18 @@ class GroupSize:
 
         Whether that helps is found out by trying, every ten seconds: beside other threads, every thread waits.
         """
-        return members >= LARGE and time.monotonic() >= self._waits_until
+        return members >= LARGE and time.monotonic() >= self._lock_not_kept_until
 
     def kept_claim_lock(self, computing_share: float) -> None:
         """Learn how much of their time the bodies of a group have spent computing without others beside them."""
         self._waited = self._waited + 1 if computing_share < MUCH_COMPUTING else 0
         if self._waited == TRIES:
             self._waited = 0
-            self._waits_until = time.monotonic() + FOR_A_WHILE
+            self._lock_not_kept_until = time.monotonic() + FOR_A_WHILE
 
 
 class Experience:
-    """What the workers of an executor have learned: how large the groups of each lane may be, and what runs alone."""
+    """Remembers what the workers have learned: how large the groups of each lane may be, and what runs alone."""
 
     def __init__(self) -> None:
         self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)

@@ -1,8 +1,9 @@
 """The executor's own row and its heartbeat: others see by them that it is alive.
 
-The row also says which process it is, so that an executor in the same process space sees at once when that has
-ended, and need not wait until its heartbeat has been silent for ``HEARTBEAT_TIMEOUT``; and so that a process which
-can be seen alive is not taken for gone, however silent it is. ``recovery.py`` judges.
+The row also says which process it is. So when that has ended, an executor in the same process space sees that at its
+next look (every ``HEARTBEAT_INTERVAL``), and need not wait until the heartbeat has been silent for
+``HEARTBEAT_TIMEOUT``; and a process that can be seen alive is not taken for gone, however silent it is. ``recovery.py``
+judges.
 """
 
 import logging
@@ -26,7 +27,10 @@ from django_scheduler.telemetry import log_of_executors as log
 
 @dataclass(eq=False)
 class Registration:
-    """The row of one executor. ``running`` returns what is being executed now, which each heartbeat records."""
+    """Writes and deletes the row of one executor.
+
+    ``running`` returns what is being executed now, which each heartbeat records.
+    """
 
     database: Database
     queues: list[str]
@@ -61,7 +65,7 @@ class Registration:
         if not self._rows().update(heartbeat_time=self.database.now(), running=self.running()):
             log(
                 logging.WARNING,
-                "The executor %s was taken for gone, because its heartbeat had not come through for too long. Actions"
+                "The executor %s was taken for gone, because its heartbeat could not be recorded for too long. Actions"
                 " that it was executing then are recorded as lost; it goes on.",
                 self.name,
                 executor=self.name,

@@ -117,12 +117,19 @@ class MutationExecution(FunctionExecution):
         # nothing reaches the database, although Django thinks that what was refused has failed in the transaction.
         connection = self.database.connection
         savepoints = django_internals.savepoints(connection)
-        with connection.execute_wrapper(_refuse_statement):
+        with connection.execute_wrapper(self._refuse_statement):
             signals.send(signals.function_started, **self._as_told())
         django_internals.restore_savepoints(connection, savepoints)
 
+    def _refuse_statement(self, *args: Any) -> Any:
+        raise SchedulerError(
+            f"A receiver of function_started cannot use the database {self.database.using!r} while {self.name}"
+            f" {self.id} begins: it would be part of that mutation's transaction. Use function_finished, or another"
+            " database."
+        )
+
     def make_budget(self) -> Budget:
-        return MutationBudget(self.function.timeout, self.database, self._give_up)
+        return MutationBudget(self.function.timeout, self.log, self.database, self._give_up)
 
     def _give_up(self, error: TimedOut) -> None:
         """Record the timeout of a body that does not end, in another thread and on that one's connection."""
@@ -148,10 +155,3 @@ class MutationExecution(FunctionExecution):
         else:
             self.log_dropped(f"the error of attempt {self.attempt} ({changes['error']})")
         return False
-
-
-def _refuse_statement(*args: Any) -> Any:
-    raise SchedulerError(
-        "A receiver of function_started cannot use the database of a mutation that is about to begin, because it would"
-        " be part of its transaction. Use function_finished, or another database."
-    )

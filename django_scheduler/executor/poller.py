@@ -8,11 +8,12 @@ A look at everything enters the index of pending functions once for each lane. W
 that index while somebody's snapshot may still see it pending, and then such a look takes long. For a while after one
 that did, only the lanes that are known are looked at again, each from where it began, which skips what has finished.
 What that cannot see (a lane that is new; a function that was scheduled earlier, but has been committed later) is seen
-by the next look at everything, which also comes before every sleep.
+by the next look at everything, which also comes before every sleep; only the short one (``LOCKED_INTERVAL``), after all
+due functions were found locked, may come before it.
 
 The poller sleeps until the next due time it knows of, until it is woken (something was scheduled), or for the poll
-interval, whichever comes first. Everything that it decides is read afresh from the database: a wake-up for nothing
-costs one statement, and one that gets lost costs at most a poll interval.
+interval, whichever comes first. Only that a lane is the only one that is due is believed for ``TRUST`` seconds. A
+wake-up for nothing costs one look, and one that gets lost costs at most a poll interval.
 
 A thread that has claimed releases the lock and executes. Only after it has claimed a large group of mutations it keeps
 the lock for a moment more, because threads that run short bodies at the same time take Python's one lock from each
@@ -27,7 +28,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import Enum, auto
 from threading import Condition, Event
 from typing import Any
 
@@ -48,18 +49,21 @@ LOCKED_INTERVAL = 0.5
 
 
 class Until(Enum):
-    """When an executor stops by itself."""
+    """Says when an executor stops by itself."""
 
-    STOPPED = "never"
-    NOTHING_DUE = "when nothing is due and nothing is running"
-    NOTHING_PENDING = "when nothing is pending and nothing is running"
+    #: Never.
+    STOPPED = auto()
+    #: When nothing is due and nothing is running.
+    NOTHING_DUE = auto()
+    #: When nothing is pending and nothing is running.
+    NOTHING_PENDING = auto()
 
 
 @dataclass(eq=False)
 class Poller:
     """Finds the lanes that have due functions. Only the thread that has the claim lock uses it.
 
-    ``queues``: look only at these; none: at all. ``executing_ids`` returns what the executor is executing.
+    ``queues``: serve only these; empty: every queue. ``executing_ids`` returns what the executor is executing.
     """
 
     database: Database
@@ -116,7 +120,7 @@ class Poller:
         return None
 
     def found_all_locked(self, due: list[Lane]) -> None:
-        """Sleep, because every due function is locked: others execute them, or cancel them."""
+        """Sleep after every due function was found locked; or stop the executor, if it ends when nothing is due."""
         self._only_lane = None
         self._only_known_until = 0.0
         if not self._has_looked:
@@ -202,7 +206,7 @@ NEVER = float("inf")
 
 
 class ClaimLock:
-    """The lock that a worker has while it looks for due functions and claims."""
+    """Lets one worker at a time look for due functions and claim."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -237,7 +241,7 @@ class ClaimLock:
 
 
 class Holding:
-    """One worker's time with the claim lock."""
+    """Is one worker's time with the claim lock."""
 
     def __init__(self, lock: ClaimLock) -> None:
         self._lock = lock

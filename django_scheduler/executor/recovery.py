@@ -1,15 +1,16 @@
-"""Actions whose executor is gone: recorded as ``failed``, ``lost``, and never started again by themselves.
+"""Actions whose executor is gone are recorded as ``failed``, ``lost``, and never started again by themselves.
 
 The invariant: an action is recorded as lost only once its executor is known to be gone. Should that have been
 wrong, still only one of the two ends is recorded, because each of them asks for ``in_progress``.
 
-An executor is gone when its process is, which an executor in the same process space sees at once, or when its
-heartbeat has been silent for longer than ``HEARTBEAT_TIMEOUT``, by the database's clock. A process that can be seen
+An executor is gone when its process is, which an executor in the same process space sees at its next look (every
+``HEARTBEAT_INTERVAL``), or when its heartbeat has been silent for longer than ``HEARTBEAT_TIMEOUT``, by the database's
+clock. A process that can be seen
 alive, and not only another one with its id, is never gone, however silent: its body may hold SQLite's only lock, or
 the processor.
 
-Its row is locked, judged again, and deleted in one transaction with the record of its actions: of several
-executors that notice, one does it. An executor that was thought to be gone and is not registers again with its
+Its row is locked, judged and deleted in one transaction with the record of its actions: of several executors that
+notice, one does it. An executor that was thought to be gone and is not registers again with its
 next heartbeat. What it claims in between belongs to no executor on record, so such actions are given the same time.
 
 Mutations need none of this: their lock went with their executor's connection.

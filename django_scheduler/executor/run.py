@@ -1,4 +1,4 @@
-"""How a process runs an executor: until it has ended, or has to be cut off.
+"""A process runs an executor until it has ended, or has to be cut off.
 
 A database that does not answer may keep a thread waiting for minutes, and a body may never return. Neither may keep
 the process from ending when it is told to: so whatever may wait runs in another thread, and this one looks
@@ -71,12 +71,12 @@ def run_until_ended(
             end_process()
 
 
-def run_or_end_process(task: Callable[[], None], is_to_end: Callable[[], bool]) -> None:
-    """Run a task in another thread and wait for it, or end this process as soon as it is to end.
+def run_or_end_process(call: Callable[[], None], is_to_end: Callable[[], bool]) -> None:
+    """Run a call in another thread and wait for it, or end this process as soon as it is to end.
 
-    Raises what the task raises.
+    Raises what the call raises.
     """
-    outcome = start_in_background(task)
+    outcome = start_in_background(call)
     while not wait([outcome], timeout=INTERVAL).done:
         if is_to_end() and not outcome.done():
             end_process()

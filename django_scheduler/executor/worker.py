@@ -1,4 +1,4 @@
-"""A worker: one thread that claims a function, or a group of mutations, and executes it, again and again.
+"""A worker is one thread that claims a function, or a group of mutations, and executes it, again and again.
 
 It looks and claims while it has the claim lock, and releases the lock when it has claimed: while it executes, the next
 worker looks (``poller.py``). On SQLite, where one writer keeps the others waiting, the lock is released after the
@@ -19,7 +19,7 @@ from django.db import transaction
 from django_scheduler.databases import Claimable, Database, Lane, django_internals
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
-from django_scheduler.executor.grouping import LONGEST, Experience, GroupSize, MutationGroup
+from django_scheduler.executor.grouping import GROUP_SECONDS, Experience, GroupSize, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
@@ -95,7 +95,7 @@ class Worker:
         self._execute(claim, Holding(self.claim_lock))  # releases nothing: another worker has the lock by now
 
     def _execute(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
-        """Claim and execute, in one transaction, and return whether there was anything to claim."""
+        """Claim in a transaction, execute in it or after it, and return whether there was anything to claim."""
         execution = None
         wrappers: list[django_internals.StatementWrapper] = []
         try:
@@ -162,7 +162,7 @@ class Worker:
         if len(members) > 1:
             if self.database.may_group():
                 group = MutationGroup(members, self.database, self.executor_name, self._execute_alone)
-                group.keeps_claim_lock_for = LONGEST if self._size.keeps_claim_lock(len(members)) else 0.0
+                group.keeps_claim_lock_for = GROUP_SECONDS if self._size.keeps_claim_lock(len(members)) else 0.0
                 return group
             self._size.cannot_grow()
         return self._execution_of(claimed[0])
@@ -199,8 +199,8 @@ class Worker:
 
     def _recover_from(self, error: BaseException) -> None:
         wait = self._waits_after_failure.next()
-        message = "The executor could not work and tries again in %.1f s: %s"
-        log(logging.ERROR, message, wait, error, error=error, executor=self.executor_name)
+        message = "Executor %s could not look for due functions, claim one or execute it. It tries again in %.1f s: %s"
+        log(logging.ERROR, message, self.executor_name, wait, error, error=error, executor=self.executor_name)
         django_internals.discard(self.database.connection)
         self.stopping.wait(wait)
 

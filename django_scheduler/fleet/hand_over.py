@@ -6,10 +6,11 @@ as one small task with its id. That task may be sent twice, late or never, and n
 * The record decides. A fleet worker claims the function by its id, only while it is pending, and executes it as an
   executor does (``executor/by_id.py``). So of two tasks one finds nothing to do. A mutation whose fleet worker dies is
   pending again; an action whose fleet worker dies is recorded as lost, because its process is on record.
-* A function that was handed over is due again after ``HAND_OVER_TIMEOUT``: its ``due_time`` is moved ahead, in the
-  transaction that schedules it or that claims it for the hand-over, before its task is sent. If the task gets lost, or
-  a process dies, ``runscheduler`` finds the function due once more and hands it over once more. Each wait is longer
-  than the one before, so a fleet that is merely slow does not receive ever more tasks.
+* A function that was handed over is due again after ``HAND_OVER_TIMEOUT``: its ``due_time`` is set to that much later,
+  in the transaction that schedules it or that claims it for the hand-over, before its task is sent. If the task gets
+  lost, or a process dies, ``runscheduler`` finds the function due once more and hands it over once more. Each wait is
+  as long as the function has been waiting, from ``HAND_OVER_TIMEOUT`` up to ``LONGEST_HAND_OVER`` times that, so a
+  fleet that is merely slow does not receive ever more tasks.
 
 What is due at once and scheduled one by one is handed over by the process that schedules it, after its transaction has
 committed (``Fleet``). Everything else is handed over by ``runscheduler``: it claims what is due as always, and hands it
@@ -54,7 +55,7 @@ class Fleet:
 
 
 def time_to_begin_again(age: timedelta) -> timedelta:
-    """Return how long a function of that age may take to begin: twice as long each time, up to a limit."""
+    """Return how long a function that was due so long ago may take to begin: as long again, within limits."""
     timeout = get_settings().HAND_OVER_TIMEOUT
     return min(max(timeout, age), LONGEST_HAND_OVER * timeout)
 
@@ -108,8 +109,8 @@ class HandOver(SingleExecution):
         if self._age >= get_settings().HAND_OVER_TIMEOUT and not self.claimed.attempts:
             self.log(
                 logging.WARNING,
-                "was handed over before and has not begun, %.0f s after its time; it is handed over again, and once"
-                " more in %.0f s. Do the fleet's workers run, and serve the queue %r?",
+                "has not begun %.0f s after its time; it is handed over now, and once more in %.0f s. Does runscheduler"
+                " run all the time? Do the fleet's workers run, and serve the queue %r?",
                 self._age.total_seconds(),
                 self._wait.total_seconds(),
                 self._queue,

@@ -1,6 +1,6 @@
 """The supervisor: it keeps a number of child processes executing, and replaces those that die.
 
-* ``supervisor.py`` waits for deaths, messages and signals; it has a slot for each child process.
+* ``supervisor.py`` waits for deaths, messages and signals; it has a place for each child process.
 * ``process.py`` is a child process as the supervisor sees it, ``child.py`` is what runs in it.
 * ``death.py`` records what a dead process leaves behind.
 * ``stop_signals.py`` counts the signals that ask to stop.

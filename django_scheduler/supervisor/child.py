@@ -1,4 +1,4 @@
-"""What runs in a child process: an executor, until the supervisor says stop.
+"""A child process runs an executor until the supervisor says stop.
 
 The supervisor says so through a pipe, and the end of the pipe says the same: a supervisor that was killed cannot
 replace this process any more. Signals to this very process ask it to stop gracefully, however many there are:
@@ -26,7 +26,7 @@ from django_scheduler.supervisor.stop_signals import StopSignals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildOptions:
-    """What a child process is told to do."""
+    """Says what a child process is to do."""
 
     using: str
     concurrency: int
@@ -43,7 +43,7 @@ class ChildOptions:
 
 
 class Message(Enum):
-    """What a child process tells its supervisor, each with a text."""
+    """Names what a child process tells its supervisor, each with a text."""
 
     #: With the name of its executor.
     STARTED = auto()
@@ -60,19 +60,19 @@ def run_child(options: ChildOptions, supervisor: Connection, running_ids: Mutabl
 
     django.setup()
 
-    from django_scheduler.executor import Executor, FlightRecorder, Until, run_until_ended, start_executor
+    from django_scheduler.executor import Executor, RunningBodies, Until, run_until_ended, start_executor
     from django_scheduler.telemetry import show_log
 
     show_log(options.verbosity)
     with StopSignals() as signals:
         requests = _StopRequests(supervisor, signals)
-        recorder = FlightRecorder(running_ids)
+        running_bodies = RunningBodies(running_ids)
         executor = Executor(
             using=options.using,
             concurrency=options.concurrency,
             queues=options.queues,
             until=Until[options.until],
-            flight_recorder=recorder,
+            running_bodies=running_bodies,
         )
         start_executor(executor, requests)
         _send(supervisor, Message.STARTED, executor.name)
@@ -80,7 +80,7 @@ def run_child(options: ChildOptions, supervisor: Connection, running_ids: Mutabl
 
         def ask_for_replacement() -> None:
             nonlocal has_asked
-            if not has_asked and (reason := _limit_reached(options, recorder.bodies)):
+            if not has_asked and (reason := _limit_reached(options, running_bodies.ended)):
                 has_asked = True
                 _send(supervisor, Message.REPLACE_ME, reason)
 

@@ -8,7 +8,8 @@ bodies were running may have killed the process, and would kill the next one too
 processes that died in its body, which outlives this supervisor as well; and a mutation fails in whose body three
 have died. Which one, where several were running? One that runs for long may be in its body each time, and not be the
 cause. So a mutation fails only if its count is higher than those of all others that were running this time. Until then
-they are due again at random times, later each time, and run at the same time less and less.
+they are due again: at once after the first time, then after random waits that may be longer each time. So they run at
+the same time less and less.
 
 Another executor may execute the row before it is counted. Then the count waits for its lock, and finds either that the
 mutation has succeeded, or that it is still pending, and adds this process to the count.
@@ -52,7 +53,7 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
             return
         except (DatabaseError, InterfaceError) as error:
             wait = waits.next()
-            message = "What the dead executor %s has left behind could not be recorded yet, trying again in %.1f s: %s"
+            message = "What the ended executor %s has left behind could not be recorded yet, trying again in %.1f s: %s"
             log(logging.WARNING, message, executor_name, wait, error, executor=executor_name)
         finally:
             connections.close_all()

@@ -1,4 +1,4 @@
-"""The signals that ask a process to stop: SIGTERM, SIGINT and SIGQUIT, counted."""
+"""SIGTERM, SIGINT and SIGQUIT ask a process to stop; they are counted here."""
 
 import signal
 import threading

@@ -4,12 +4,12 @@ A Python process uses about one core, so to use more of them takes several proce
 crashes ends all of its threads, and its function, whose transaction vanishes, is due again at once. A process that
 survives has to start another one, and to count. So a single process has a supervisor too.
 
-The supervisor executes nothing, and holds no connection while nothing dies.
+The supervisor executes nothing, and holds no connection while no process ends.
 
-Each child process has a slot. A new one starts as a replacement, which takes over the slot only once it executes; and
-if the slot's process has merely asked to be replaced, it is told to stop only then. So a replacement costs no capacity,
-but for a moment a process more. A process that dies is replaced at once, unless it had hardly started: then there is a
-wait, which doubles each time.
+Each child process has a place. A new one starts as a replacement, which takes over the place only once it executes; and
+if the process that is there has merely asked to be replaced, it is told to stop only then. So a replacement costs no
+capacity, but for a moment a process more. A process that dies is replaced at once, unless it had hardly started: then
+there is a wait, which doubles each time.
 """
 
 import logging
@@ -47,7 +47,7 @@ class Supervisor:
         self._options = options
         self._database = database_for(options.using)
         self._ends_by_itself = Until[options.until] is not Until.STOPPED
-        self._slots = [Slot(options) for _ in range(processes)]
+        self._kept_processes = [KeptProcess(options) for _ in range(processes)]
         self._records: list[Future[None]] = []
         self._stop_requests = 0
         self._deadline = float("inf")
@@ -60,29 +60,29 @@ class Supervisor:
         """
         log(
             logging.INFO,
-            "The supervisor (process %d) keeps %s at work, with %d threads each",
+            "The supervisor (process %d) keeps %s running, with %d threads each",
             os.getpid(),
-            "1 process" if len(self._slots) == 1 else f"{len(self._slots)} processes",
+            "1 process" if len(self._kept_processes) == 1 else f"{len(self._kept_processes)} processes",
             self._options.concurrency,
         )
         while True:
             self._pass_on(signals.count)
-            for slot in self._slots:
-                slot.fill()
-            if not self._processes and all(slot.seconds_until_start is None for slot in self._slots):
+            for kept in self._kept_processes:
+                kept.fill()
+            if not self._processes and all(kept.seconds_until_start is None for kept in self._kept_processes):
                 break
             self._wait(signals, INTERVAL if meanwhile else None)
-            for slot in self._slots:
-                for process in slot.processes:
-                    self._look_at(process, slot)
+            for kept in self._kept_processes:
+                for process in kept.processes:
+                    self._look_at(process, kept)
             if meanwhile:
                 meanwhile()
         _, unrecorded = wait_for_futures(self._records, timeout=PATIENCE)
         if unrecorded:
             log(
                 logging.WARNING,
-                "The supervisor ends before the database has recorded what %d dead processes have left behind. The"
-                " next executor will record their actions as lost.",
+                "The supervisor ends before the database has recorded the end of %d processes. The next executor"
+                " records their actions as lost.",
                 len(unrecorded),
             )
         log(logging.INFO, "The supervisor (process %d) has stopped", os.getpid())
@@ -90,7 +90,7 @@ class Supervisor:
 
     @property
     def _processes(self) -> list[ChildProcess]:
-        return [process for slot in self._slots for process in slot.processes]
+        return [process for kept in self._kept_processes for process in kept.processes]
 
     def _pass_on(self, requests: int) -> None:
         """Tell the processes to stop as the signals say, and kill those that have not ended in time."""
@@ -98,8 +98,8 @@ class Supervisor:
         if min(requests, 2) > self._stop_requests:
             self._stop_requests = min(requests, 2)
             self._deadline = now + PATIENCE + (self._options.grace if self._stop_requests == 1 else 0.0)
-            for slot in self._slots:
-                slot.close()
+            for kept in self._kept_processes:
+                kept.close()
             for process in self._processes:
                 process.stop(self._stop_requests)
         if now > self._deadline:
@@ -108,7 +108,7 @@ class Supervisor:
 
     def _wait(self, signals: StopSignals, interval: float | None) -> None:
         """Wait for a message, an end or a signal, and at most until there is something to do without one."""
-        waits = [slot.seconds_until_start for slot in self._slots]
+        waits = [kept.seconds_until_start for kept in self._kept_processes]
         if self._stop_requests:
             waits.append(max(0.1, self._deadline - time.monotonic()))
         timeout = min((seconds for seconds in (*waits, interval) if seconds is not None), default=None)
@@ -116,20 +116,20 @@ class Supervisor:
         if signals.wakeup in wait([signals.wakeup, *waitables], timeout):
             signals.wakeup.recv_bytes()
 
-    def _look_at(self, process: ChildProcess, slot: "Slot") -> None:
+    def _look_at(self, process: ChildProcess, kept: "KeptProcess") -> None:
         had_asked = process.replacement_reason
         process.receive()
         if process.replacement_reason and not had_asked:
             name, reason = process.executor_name, process.replacement_reason
             log(logging.INFO, "Executor %s %s, and is being replaced", name, reason, executor=name)
         if process.has_ended:
-            self._remove(process, slot)
+            self._remove(process, kept)
 
-    def _remove(self, process: ChildProcess, slot: "Slot") -> None:
+    def _remove(self, process: ChildProcess, kept: "KeptProcess") -> None:
         process.receive()  # what it sent in its last moment
         if process.ended_well and self._ends_by_itself:
-            slot.close()
-        seconds = slot.remove(process)
+            kept.close()
+        seconds = kept.remove(process)
         if not process.ended_well:
             if process.was_told_to_stop:
                 self._all_ended_well = False
@@ -159,8 +159,8 @@ class Supervisor:
         )
 
 
-class Slot:
-    """Holds one child process that executes, and those that replace it or are about to end."""
+class KeptProcess:
+    """Keeps one child process executing: it holds the one that executes, its replacement, and those about to end."""
 
     def __init__(self, options: ChildOptions) -> None:
         self._options = options

@@ -36,9 +36,9 @@ TRANSACTION, STATEMENT = "django_scheduler_transaction", "django_scheduler_state
 
 def execute(database: Database, function_id: int) -> list[BaseException] | None:
     """Execute a function that is due and return its errors; return ``None`` if it is not due, or not pending."""
-    execution: Problems | None = None
+    execution: ExecutionInTest | None = None
     error: BaseException | None = None
-    with _real_transactions():
+    with _savepoints_as_transactions():
         try:
             with transaction.atomic(using=database.using, durable=True):
                 claimed = _claim(database, function_id)
@@ -50,7 +50,7 @@ def execute(database: Database, function_id: int) -> list[BaseException] | None:
             if execution is None:
                 raise
             error = caught
-    with _real_transactions():  # another one: it rolled back what the body had begun by hand
+    with _savepoints_as_transactions():  # another one: it rolled back what the body had begun by hand
         if error is None:
             execution.after_commit()
         else:
@@ -58,7 +58,7 @@ def execute(database: Database, function_id: int) -> list[BaseException] | None:
     return execution.problems
 
 
-class Problems(SingleExecution):
+class ExecutionInTest(SingleExecution):
     """Collects the errors that an executor would log: of the body, and of the hooks of its transaction."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -86,18 +86,18 @@ class UnenforcedBudget(Budget):
     """Lets a body take as long as it likes, for instance in a debugger; ``ctx`` knows its deadline."""
 
     def __init__(self, timeout: timedelta | None) -> None:
-        super().__init__(timeout, interrupt=lambda: None, give_up=lambda: None)
+        super().__init__(timeout, lambda *args: None, interrupt=lambda: None, give_up=lambda: None)
 
     def call(self, body: Callable[[], T]) -> T:
         return body()
 
 
-class MutationInTest(Problems, MutationExecution):
+class MutationInTest(ExecutionInTest, MutationExecution):
     def make_budget(self) -> Budget:
         return UnenforcedBudget(self.function.timeout)
 
 
-class ActionInTest(Problems, ActionExecution):
+class ActionInTest(ExecutionInTest, ActionExecution):
     def make_budget(self) -> Budget:
         return UnenforcedBudget(self.function.timeout)
 
@@ -114,7 +114,7 @@ class ActionInTest(Problems, ActionExecution):
         return ask()  # it is not asked again: a database error fails the test
 
 
-class MissingInTest(Problems, MissingExecution):
+class MissingInTest(ExecutionInTest, MissingExecution):
     def after_commit(self) -> None:
         super().after_commit()
         try:
@@ -128,7 +128,7 @@ def _claim(database: Database, function_id: int) -> Claimable | None:
     return database.claim_again(function_id) if due.exists() else None
 
 
-def _execution_of(claimed: Claimable, database: Database) -> Problems:
+def _execution_of(claimed: Claimable, database: Database) -> ExecutionInTest:
     function = registry.find_recorded(claimed.name, claimed.kind)
     if function is None:
         return MissingInTest(claimed, database, EXECUTOR_NAME)
@@ -137,8 +137,8 @@ def _execution_of(claimed: Claimable, database: Database) -> Problems:
 
 
 @contextmanager
-def _real_transactions() -> Iterator[None]:
-    """Let the outermost ``atomic`` be a transaction, on every connection of this thread.
+def _savepoints_as_transactions() -> Iterator[None]:
+    """Have the outermost ``atomic`` act like a transaction, on every connection of this thread.
 
     Without a transaction around the test, as in a ``TransactionTestCase``, this does nothing.
     """

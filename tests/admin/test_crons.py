@@ -1,4 +1,4 @@
-"""What the admin shows of crons, who may steer them, and how they are registered there."""
+"""What the admin shows of crons, who may act on them, and how they are registered there."""
 
 import json
 import re
@@ -47,8 +47,8 @@ def page_of(cron: Cron) -> str:
     return reverse("admin:django_scheduler_cron_change", args=[cron.pk])
 
 
-def steer(client: Client, cron: Cron, verb: str, **data: str):
-    return client.post(reverse("admin:django_scheduler_cron_steer", args=[cron.pk, verb]), data)
+def act(client: Client, cron: Cron, verb: str, **data: str):
+    return client.post(reverse("admin:django_scheduler_cron_act", args=[cron.pk, verb]), data)
 
 
 def entered(**changes: object) -> dict[str, object]:
@@ -203,14 +203,14 @@ def test_a_cron_of_the_code_can_be_looked_at_and_paused_but_neither_changed_nor_
     admin_client.post(reverse(LIST), selected)
     in_code.refresh_from_db()
     assert in_code.line == "0 9 * * *"
-    assert steer(admin_client, in_code, "pause").status_code == 302
+    assert act(admin_client, in_code, "pause").status_code == 302
     assert ctx.crons.get("a cron").state is CronState.PAUSED
 
 
 def test_one_that_is_no_longer_in_the_code_can_be_deleted_and_not_run(admin_client, in_code):
     Cron.objects.update(removed_time=timezone.now(), next_time=None)
     assert "Run now" not in admin_client.get(page_of(in_code)).content.decode()
-    page = admin_client.get(steer(admin_client, in_code, "run_now").url).content.decode()
+    page = admin_client.get(act(admin_client, in_code, "run_now").url).content.decode()
     assert "no longer in the code" in page
     assert not ScheduledFunction.objects.exists()
     delete = reverse("admin:django_scheduler_cron_delete", args=[in_code.pk])
@@ -227,16 +227,16 @@ def test_a_cron_is_deleted_with_its_history(admin_client, cron):
 
 
 def test_it_is_paused_with_a_reason_and_resumed_and_run_and_all_is_logged(admin_client, cron):
-    steer(admin_client, cron, "pause", reason="we are moving")
+    act(admin_client, cron, "pause", reason="we are moving")
     assert ctx.crons.get("a cron").paused_reason == "we are moving"
     page = admin_client.get(page_of(cron)).content.decode()
     assert "we are moving" in page
     assert "Resume" in page
-    steer(admin_client, cron, "resume")
+    act(admin_client, cron, "resume")
     assert ctx.crons.get("a cron").state is CronState.ACTIVE
-    steer(admin_client, cron, "run_now")
+    act(admin_client, cron, "run_now")
     function = ScheduledFunction.objects.get()
-    steer(admin_client, cron, "run_now")
+    act(admin_client, cron, "run_now")
     assert ScheduledFunction.objects.count() == 1
     assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == [
         "Paused: we are moving",
@@ -261,12 +261,12 @@ def test_selected_crons_are_paused_resumed_and_run(admin_client, cron):
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "run_now"])
-def test_a_user_who_may_only_look_steers_nothing(cron, verb):
+def test_a_user_who_may_only_look_changes_nothing(cron, verb):
     client = client_with("view_cron")
     page = client.get(page_of(cron)).content.decode()
     assert "At 09:00" in page
-    assert "/steer/" not in page
-    assert steer(client, cron, verb).status_code == 403
+    assert "/act/" not in page
+    assert act(client, cron, verb).status_code == 403
     assert client.post(page_of(cron), entered()).status_code == 403
     assert client.get(reverse("admin:django_scheduler_cron_add")).status_code == 403
     client.post(reverse(LIST), {"action": "pause_selected", "_selected_action": [cron.pk]})
@@ -277,19 +277,19 @@ def test_a_user_who_may_only_look_steers_nothing(cron, verb):
 
 def test_permissions_to_pause_and_to_run_are_given_one_by_one(cron):
     client = client_with("view_cron", "pause_cron")
-    assert steer(client, cron, "pause").status_code == 302
-    assert steer(client, cron, "run_now").status_code == 403
+    assert act(client, cron, "pause").status_code == 302
+    assert act(client, cron, "run_now").status_code == 403
     assert not ScheduledFunction.objects.exists()
 
 
-def test_steering_takes_a_post_and_a_token(admin_client, cron):
-    url = reverse("admin:django_scheduler_cron_steer", args=[cron.pk, "pause"])
+def test_acting_takes_a_post_and_a_token(admin_client, cron):
+    url = reverse("admin:django_scheduler_cron_act", args=[cron.pk, "pause"])
     assert admin_client.get(url).status_code == 405
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(User.objects.get(username="admin"))
     assert strict.post(url).status_code == 403
     assert Client().post(url).status_code == 302  # to the login page
-    assert steer(admin_client, cron, "explode").status_code == 404
+    assert act(admin_client, cron, "explode").status_code == 404
     assert admin_client.post(url.replace(str(cron.pk), "0")).status_code == 404
     assert ctx.crons.get("a cron").state is CronState.ACTIVE
 

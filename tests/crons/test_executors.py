@@ -153,7 +153,7 @@ def test_a_cron_that_cannot_even_be_read_holds_up_no_other(clock, fire_due, capl
     with failing(reads_broken, ValueError("this row cannot be read")):
         fire_due()
     assert functions_of(healthy).exists()
-    assert f"The cron {broken.pk} cannot be fired now" in caplog.text
+    assert "The cron 'broken' cannot be fired now" in caplog.text
 
 
 @pytest.mark.parametrize("until", [Until.STOPPED, Until.NOTHING_DUE])

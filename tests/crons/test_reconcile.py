@@ -11,7 +11,7 @@ from django.db import DatabaseError, connections, transaction
 
 from django_scheduler import crons, ctx
 from django_scheduler.crons.models import Cron, CronRelease, CronState
-from django_scheduler.crons.reconcile import SETTLING, adopt, fingerprint, sign
+from django_scheduler.crons.reconcile import SETTLING, adopt, fingerprint, record_as_alive
 from django_scheduler.databases import database_for
 from django_scheduler.errors import CronExists
 from django_scheduler.executor.session import executor_session
@@ -59,7 +59,7 @@ def executor_adopts():
 
 def executors_are_alive():
     """Those of the version that the code has now."""
-    sign(database_for("default"))
+    record_as_alive(database_for("default"))
 
 
 def first():

@@ -1,4 +1,4 @@
-"""``ctx.crons``: crons that are registered, changed and steered at run time, as part of the caller's transaction."""
+"""``ctx.crons``: crons that are registered, changed and paused at run time, as part of the caller's transaction."""
 
 from datetime import UTC, date, datetime, timedelta
 

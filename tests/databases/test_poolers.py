@@ -10,7 +10,7 @@ pytestmark = pytest.mark.only_on("postgresql")
 def test_executor_behind_a_pool_in_transaction_mode_polls_and_says_so_once(own_database, proxy):
     with pgbouncer_before(proxy.url, pool_mode="transaction") as url:
         executor = own_database.start_executor(
-            url=url, constants={"django_scheduler.executor.executor.RETENTION_INTERVAL": 0.2}
+            url=url, constants={"django_scheduler.executor.executor.RESTART_INTERVAL": 0.2}
         )
         executor.wait_until_logged("PgBouncer in transaction mode")
         for _ in range(3):

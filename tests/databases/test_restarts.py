@@ -19,7 +19,7 @@ def test_work_resumes_within_seconds_of_the_return_of_the_server(own_database):
     own_database.assert_it_works()
     for _ in range(2):
         own_database.server.stop()
-        executor.wait_until_logged("could not work and tries again")
+        executor.wait_until_logged("could not look for due functions")
         own_database.server.start()
         reconnect()
         own_database.assert_it_works(timeout=5)

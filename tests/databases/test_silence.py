@@ -21,7 +21,7 @@ def test_listener_on_a_silent_connection_gives_it_up_and_listens_again(own_datab
     assert len(listener) == 1
 
     assert proxy.silence(b"LISTEN django_scheduler") == 1
-    executor.wait_until_logged("The executor's listener failed")
+    executor.wait_until_logged("The side task 'listener' of an executor failed")
     wait_until(lambda: own_database.sessions("django_scheduler listener") - listener, "it listened again")
     own_database.assert_it_works()
     assert executor.stop() == 0

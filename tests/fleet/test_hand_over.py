@@ -94,7 +94,7 @@ def test_what_was_handed_over_and_never_came_is_handed_over_again(messages, exec
         execute_due()
 
     assert messages == [(function_id, "default")]
-    assert "was handed over before and has not begun" in caplog.text
+    assert "s after its time; it is handed over now, and once more in 600 s" in caplog.text
     deliver()
     assert record(function_id).state == State.SUCCESS
 

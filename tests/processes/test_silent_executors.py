@@ -54,7 +54,7 @@ def test_executor_that_was_taken_for_gone_registers_again_and_its_late_end_is_dr
     silent.wait_until_logged("was taken for gone")
     wait_until(lambda: Executor.objects.filter(pk=silent.name).exists(), "it registered again")
     gate.open()
-    silent.wait_until_logged(rf"{function_id}: its end \(success\) is dropped, because the function is already failed")
+    silent.wait_until_logged(rf"{function_id}: its end \(success\) is dropped, because .*; it is now failed")
 
     row = ScheduledFunction.objects.get(pk=function_id)
     assert (row.state, row.failure, row.result) == (State.FAILED, Failure.LOST, None)

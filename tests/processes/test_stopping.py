@@ -107,6 +107,8 @@ def test_second_signal_cuts_off_at_once(executors, gate, function):
     executor.send(signal.SIGTERM)
     executor.wait_until_logged("is stopping")
     assert end_by(executor, signal.SIGINT) == 1
+    assert f"Executor {executor.name} is cut off: its process ends now" in executor.log
+    assert "has stopped" not in executor.log
     assert_cut_off(executor, function_id, executors, gate)
 
 

@@ -230,7 +230,7 @@ def test_receiver_cannot_write_into_the_transaction_of_a_mutation_that_starts(ex
 
     assert record(function_id).state == State.SUCCESS
     assert [entry.label for entry in Entry.objects.all()] == ["told"]
-    assert "A receiver of function_started cannot use the database" in caplog.text
+    assert f"cannot use the database 'default' while {write.name} {function_id} begins" in caplog.text
 
 
 def test_receiver_may_write_once_a_function_has_finished(execute_due):

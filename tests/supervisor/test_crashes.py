@@ -84,7 +84,7 @@ def test_of_those_that_share_its_transaction_none_is_blamed_and_all_succeed(supe
     crashing_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
     neighbours += ctx.scheduler.run_after_many(0, write_and_wait, [neighbour] * 30)
     # Groups of 1, 2, 4, 8 and 16, however busy the machine is: it is the last one of the fifth.
-    child_environment["TEST_CONSTANTS"] = json.dumps({"django_scheduler.executor.grouping.LONGEST": 20.0})
+    child_environment["TEST_CONSTANTS"] = json.dumps({"django_scheduler.executor.grouping.GROUP_SECONDS": 20.0})
     supervised = supervise(concurrency=1, BACKOFF_INITIAL=0.1)
     wait_for(crashing_id, State.FAILED)
     wait_until(lambda: Entry.objects.count() == 60, "the neighbours ran")

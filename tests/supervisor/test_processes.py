@@ -134,7 +134,7 @@ def test_processes_end_in_good_order_when_their_supervisor_is_killed(supervise, 
 
 def test_signal_right_at_the_start_is_heeded(executors):
     command = executors.launch("--processes=2")
-    command.wait_until_logged("The supervisor .* keeps 2 processes at work")
+    command.wait_until_logged("The supervisor .* keeps 2 processes running")
     assert command.stop() == 0
     assert "Traceback" not in command.log
     assert not Executor.objects.exists()

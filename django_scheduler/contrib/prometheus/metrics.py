@@ -1,4 +1,4 @@
-"""Metrics say what is going on in the database when it is scraped, and count what this process has done.
+"""Metrics say what is going on in the database when they are scraped, and count what this process has done.
 
 Labels are names of functions, queues and states, of which there are few; never ids.
 """
@@ -31,12 +31,13 @@ class StatusCollector(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Ask the database once, and yield the gauges."""
+        """Read the status, and yield the gauges."""
         now = _status(self._using or router.db_for_read(ScheduledFunction))
-        yield _of_queues("pending", "Functions that have not ended (counted to 100,000).", now, "pending")
+        pending = "Pending functions, executing mutations among them (counted to 100,000)."
+        yield _of_queues("pending", pending, now, "pending")
         yield _of_queues("due", "Pending functions that could start now (counted to 100,000).", now, "due")
         yield _of_queues("lag_seconds", "Age of the oldest due function that nobody executes.", now, "lag")
-        yield GaugeMetricFamily("django_scheduler_running", "Functions that are executing.", value=now.running)
+        yield GaugeMetricFamily("django_scheduler_running", "Actions in progress.", value=now.running)
         executors = GaugeMetricFamily("django_scheduler_executors", "Executors on record.", labels=["state"])
         executors.add_metric(["alive"], now.living_executors)
         executors.add_metric(["stale"], len(now.executors) - now.living_executors)
@@ -55,7 +56,7 @@ class Metrics:
         )
         self._finished = Counter(
             "django_scheduler_finished_total",
-            "Functions that this process has brought to an end.",
+            "Functions whose success or failure this process has recorded.",
             ["function", "kind", "state", "failure"],
             registry=registry,
         )

@@ -4,8 +4,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections, router
+from django.db import router
 
+from django_scheduler.management.arguments import known_database
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import check_pending_calls
 
@@ -18,14 +19,10 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--database",
-            choices=tuple(connections),
-            help="The database whose functions are checked. Default: the one that functions are scheduled in.",
-        )
+        parser.add_argument("--database", metavar="ALIAS", help="the database whose functions are checked")
 
     def handle(self, *args: Any, database: str | None, **options: Any) -> None:
-        findings = check_pending_calls(database or router.db_for_write(ScheduledFunction))
+        findings = check_pending_calls(known_database(database or router.db_for_write(ScheduledFunction)))
         for problem in findings.listed():
             self.stdout.write(str(problem))
         if findings.wrong_count:

@@ -25,7 +25,7 @@ class Command(BaseCommand):
     help = (
         "Executes scheduled functions when they are due. The first SIGTERM or SIGINT begins nothing new and lets"
         " running functions end, for as long as --grace says; the second one, or SIGQUIT, stops at once. What is cut"
-        " off then: mutations vanish and run again, actions are recorded as lost."
+        " off then: mutations are rolled back and run again, actions are recorded as lost."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,7 +33,7 @@ class Command(BaseCommand):
             "--processes",
             type=at_least_0(int),
             metavar="N",
-            help="how many processes to keep at work, restarting one that dies; 0: execute in this very process,"
+            help="how many processes to keep running, restarting one that dies; 0: execute in this very process,"
             " unattended (default: 1, but 0 with --once, --drain and --reload)",
         )
         parser.add_argument(

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.test import override_settings
 
 from django_scheduler import Context, ctx, mutation
+from django_scheduler.databases import database_for
 from django_scheduler.errors import TransientError
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.functions import write
@@ -236,6 +237,26 @@ def test_mutation_that_hangs_loses_its_locks_and_its_late_end_is_dropped(short_g
     assert "pass_through" in row.traceback  # where its thread is
     assert "does not react" in caplog.text
     assert [entry.label for entry in Entry.objects.all()] == ["next"]
+
+
+def test_log_says_of_which_function_a_statement_could_not_be_stopped(short_grace, gate, caplog, monkeypatch):
+    def refuse(database, session):
+        raise OSError("nobody answers")
+
+    monkeypatch.setattr(type(database_for("default")), "interrupt_statement", refuse)
+    function_id = ctx.scheduler.run_after(0, hang_at_gate, gate=gate.path)
+    with executing(concurrency=1):
+        gate.wait_for_arrivals()
+        wait_until(lambda: record(function_id).state == State.FAILED, "its timeout was recorded")
+        gate.open()
+        wait_until(lambda: "is dropped" in caplog.text, "its late end was dropped")
+
+    refused = [each for each in caplog.records if "nobody answers" in each.getMessage()]
+    message = (
+        f"{hang_at_gate.name} {function_id}: a statement of its body could not be stopped although its time is up."
+    )
+    assert refused[0].getMessage().startswith(message)
+    assert {each.function_id for each in refused} == {function_id}
 
 
 def test_executor_goes_on_with_the_thread_that_has_returned(short_grace, gate, caplog):

@@ -44,7 +44,7 @@ def execute_as_group(transactional_db, groups) -> Callable[[list[ScheduledFuncti
 @pytest.fixture
 def backlog(transactional_db, monkeypatch) -> None:
     """What lets a worker claim eight at a time: it has executed one, two and four, however busy the machine is."""
-    monkeypatch.setattr(grouping, "LONGEST", 20.0)
+    monkeypatch.setattr(grouping, "GROUP_SECONDS", 20.0)
     functions.starts.clear()
     functions.hooks.clear()
     for _ in range(7):

@@ -319,7 +319,7 @@ def test_member_that_leaves_a_block_open_fails_alone(execute_as_group):
 
 
 def test_a_group_lets_go_of_what_it_has_no_time_for(execute_as_group, groups, monkeypatch):
-    monkeypatch.setattr(grouping, "LONGEST", 1.0)
+    monkeypatch.setattr(grouping, "GROUP_SECONDS", 1.0)
     slow = ctx.scheduler.run_after(0, functions.sleep, seconds=1.1)
     ids = enter("a", "b")
 
@@ -354,7 +354,7 @@ def test_function_that_asks_to_be_alone_holds_nobody_else_up(groups):
 @pytest.mark.only_on("postgresql", "mysql")
 def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))  # whichever worker is first
-    monkeypatch.setattr(grouping, "LONGEST", 1.0)
+    monkeypatch.setattr(grouping, "GROUP_SECONDS", 1.0)
     others_have_succeeded: list[bool] = []
     ids: list[ScheduledFunctionId] = []
 
@@ -400,7 +400,7 @@ def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(groups, mon
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
     monkeypatch.setattr(grouping, "LARGE", 2)
     monkeypatch.setattr(grouping, "LARGEST", 16)
-    monkeypatch.setattr(worker, "LONGEST", 3600.0)  # so that only what was learned releases the claim lock
+    monkeypatch.setattr(worker, "GROUP_SECONDS", 3600.0)  # so that only what was learned releases the claim lock
     waiting: list[int] = []
     meetings: list[int] = []
     enough = threading.Event()
@@ -449,7 +449,7 @@ def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transaction
 
 
 def test_what_a_group_lets_go_is_executed_at_once(transactional_db, settings, monkeypatch):
-    monkeypatch.setattr(grouping, "LONGEST", 0.05)
+    monkeypatch.setattr(grouping, "GROUP_SECONDS", 0.05)
     settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(minutes=5)}
     ids = [ctx.scheduler.run_after(0, functions.sleep, seconds=0.02) for _ in range(30)]
     ids += [ctx.scheduler.run_after(0, functions.act) for _ in range(5)]

@@ -1,4 +1,4 @@
-"""The flight recorder: it notes which function's body each worker is in, where the note outlives a crash.
+"""For each worker it is noted which function's body it is in, where the note outlives a crash.
 
 A body can end its process (a segfault, ``os._exit``, the kernel when memory is out), and then no thread is left to say
 which one it was. So a worker writes the id of a function before its body begins and erases it after it, in
@@ -16,55 +16,55 @@ from contextlib import contextmanager
 _this_thread = threading.local()
 
 
-class FlightRecorder:
-    """``running_ids`` has one entry for each worker: the id of the function whose body it is in, or else 0."""
+class RunningBodies:
+    """Knows which bodies run. ``ids`` has an entry for each worker: the function whose body it is in, or else 0."""
 
-    def __init__(self, running_ids: MutableSequence[int]) -> None:
-        self._running_ids = running_ids
-        self._names = [""] * len(running_ids)
-        self._bodies = [0] * len(running_ids)
+    def __init__(self, ids: MutableSequence[int]) -> None:
+        self._ids = ids
+        self._names = [""] * len(ids)
+        self._ended = [0] * len(ids)
 
     @property
-    def bodies(self) -> int:
+    def ended(self) -> int:
         """Return how many bodies have ended, well or not."""
-        return sum(self._bodies)
+        return sum(self._ended)
 
     @property
-    def running(self) -> list[dict[str, int | str]]:
+    def functions(self) -> list[dict[str, int | str]]:
         """Return the ids and names of the functions whose bodies run now."""
         return [
             {"id": function_id, "name": name}
-            for function_id, name in zip(self._running_ids, self._names, strict=True)
+            for function_id, name in zip(self._ids, self._names, strict=True)
             if function_id
         ]
 
     @contextmanager
-    def recording(self, number: int) -> Iterator[None]:
-        """Record in entry ``number`` what this thread runs within the block."""
-        _this_thread.place = (self, number)
+    def of_this_thread(self, number: int) -> Iterator[None]:
+        """Note in entry ``number`` what this thread runs within the block."""
+        _this_thread.entry = (self, number)
         try:
             yield
         finally:
-            del _this_thread.place
+            del _this_thread.entry
 
     def enter(self, number: int, function_id: int, name: str) -> None:
         self._names[number] = name
-        self._running_ids[number] = function_id
+        self._ids[number] = function_id
 
     def leave(self, number: int) -> None:
-        self._running_ids[number] = 0
-        self._bodies[number] += 1
+        self._ids[number] = 0
+        self._ended[number] += 1
 
 
 @contextmanager
 def in_body(function_id: int, name: str) -> Iterator[None]:
-    """Record that this thread is in the body of that function, within the block."""
-    recorder, number = getattr(_this_thread, "place", (None, 0))
-    if recorder is None:  # this thread is no executor's worker
+    """Note that this thread is in the body of that function, within the block."""
+    running_bodies, number = getattr(_this_thread, "entry", (None, 0))
+    if running_bodies is None:  # this thread is no executor's worker
         yield
         return
-    recorder.enter(number, function_id, name)
+    running_bodies.enter(number, function_id, name)
     try:
         yield
     finally:
-        recorder.leave(number)
+        running_bodies.leave(number)
