@@ -1,4 +1,4 @@
-"""For each worker it is noted which function's body it is in, where the note outlives a crash.
+"""Each worker notes which function's body it is in, where the note outlives a crash.
 
 A body can end its process (a segfault, ``os._exit``, the kernel when memory is out), and then no thread is left to say
 which one it was. So a worker writes the id of a function before its body begins and erases it after it, in
