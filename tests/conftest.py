@@ -70,6 +70,12 @@ def _nothing_is_left_behind(request, django_db_blocker):
         yield
 
 
+@pytest.fixture(autouse=True)
+def _functions_of_a_test_end_with_it(monkeypatch):
+    """A function that is decorated within a test is registered as long as the test runs."""
+    monkeypatch.setattr(registry, "_functions", {function.name: function for function in registry})
+
+
 @pytest.fixture
 def execute_due(transactional_db) -> Callable[[], None]:
     """Execute everything that is due, and what becomes due by it, one after the other, in this process."""
@@ -201,12 +207,6 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-@pytest.fixture(autouse=True)
-def _functions_of_a_test_end_with_it(monkeypatch):
-    """A function that is decorated within a test is registered as long as the test runs."""
-    monkeypatch.setattr(registry, "_functions", {function.name: function for function in registry})
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.stash[PHASE_BEGAN] = os.times().elapsed
     for marker in item.iter_markers("only_on"):

@@ -83,6 +83,7 @@ def test_mutation_that_takes_too_long_is_recorded_and_its_session_is_closed():
 
     with session.execute_wrapper(lambda execute, *arguments: execute(*arguments)):
         assert execute(function_id)
+    assert session.connection is None
 
     row = record(function_id)
     assert (row.state, row.failure) == (State.FAILED, Failure.TIMEOUT)
