@@ -164,9 +164,9 @@ class OwnDatabase:
     def is_done(self, function_id: int) -> bool:
         return ScheduledFunction.objects.using(ALIAS).get(pk=function_id).state == State.SUCCESS
 
-    def assert_it_works(self, timeout: float = 5.0) -> None:
+    def assert_it_works(self) -> None:
         function_id = self.schedule("tests:write", label="works")
-        wait_until(lambda: self.is_done(function_id), "it worked", timeout=timeout)
+        wait_until(lambda: self.is_done(function_id), "it worked")
         assert Entry.objects.using(ALIAS).filter(function_id=function_id).count() == 1
 
     def sessions(self, application_name: str) -> set[int]:

@@ -64,8 +64,8 @@ def run_something_else(executor):
 def test_action_of_a_killed_executor_is_lost_at_once_and_never_run_again(executors, gate, schedule, traces):
     killed, function_id = execute_and_kill(executors, gate, schedule)
 
-    successor = executors.start()
-    wait_until(lambda: is_lost(function_id), "the action was recorded as lost", timeout=5)
+    successor = executors.start(HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
+    wait_until(lambda: is_lost(function_id), "the action was recorded as lost")
     run_something_else(successor)
 
     row = row_of(function_id)

@@ -45,8 +45,8 @@ def test_success_is_one_line_with_all_keys(run_and_log):
     assert (record.function, record.function_id, record.attempt) == ("tests:write", function_id, 1)
     assert (record.state, record.failure) == ("success", "")
     assert record.executor == row.executor == start.executor
-    assert 0 < record.duration < 10
-    assert 0 <= record.lag < 60
+    assert record.duration > 0
+    assert record.lag >= 0
 
 
 def test_failure_is_one_line_with_all_keys_and_the_traceback(run_and_log):

@@ -93,7 +93,7 @@ def test_the_executor_goes_on_while_the_canceling_transaction_is_open(
     session.do(ctx.scheduler.cancel, function_id)
     gate.open()
     other = ctx.scheduler.run_after(0, write, label="other")
-    wait_until(lambda: state_of(other) == State.SUCCESS, "the executor did other work", timeout=10)
+    wait_until(lambda: state_of(other) == State.SUCCESS, "the executor did other work")
     session.commit()
     assert state_of(function_id) == State.CANCELED
 
