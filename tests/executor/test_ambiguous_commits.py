@@ -13,7 +13,8 @@ from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import State
 from tests.functions import write
 from tests.models import Entry
-from tests.support.in_process import WORKER, record
+from tests.support.in_process import WORKER
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")

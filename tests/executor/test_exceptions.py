@@ -6,7 +6,7 @@ from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import Failure, State
 from tests.functions import write
 from tests.models import Entry
-from tests.support.in_process import record
+from tests.support.records import record
 
 
 class Unspeakable(Exception):

@@ -6,7 +6,8 @@ from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.executor import grouping
 from django_scheduler.models import ScheduledFunction, State
 from tests.executor.protocol import protocol_of_worker
-from tests.support.in_process import executing, record
+from tests.support.in_process import executing
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql")

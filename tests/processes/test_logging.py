@@ -8,7 +8,7 @@ from django.db import connection
 
 from django_scheduler import __version__, ctx
 from django_scheduler.models import ScheduledFunction
-from tests.support.executor_processes import nothing_left_in_this_process
+from tests.support.executor_processes import no_executor_left_on_record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,7 +18,7 @@ def run_and_log(caplog):
     """Runs what is due, and returns what was logged."""
 
     def run():
-        with nothing_left_in_this_process(), caplog.at_level(logging.INFO, logger="django_scheduler"):
+        with no_executor_left_on_record(), caplog.at_level(logging.INFO, logger="django_scheduler"):
             call_command("runscheduler", "--once", "--concurrency=1", "--queue=default")
         return [record for record in caplog.records if record.name == "django_scheduler.executor"]
 

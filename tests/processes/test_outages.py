@@ -7,17 +7,14 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
+from tests.support.records import record
 from tests.support.sessions import database_gone, end_sessions
 from tests.support.waiting import wait_until
 
 
-def has_run(function_id):
-    return ScheduledFunction.objects.get(pk=function_id).state == State.SUCCESS
-
-
 def assert_it_works():
     function_id = ctx.scheduler.run_after(0, "tests:write", label="after")
-    wait_until(lambda: has_run(function_id), "work was resumed")
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "work was resumed")
 
 
 @pytest.mark.only_on("postgresql", "mysql")
@@ -40,7 +37,9 @@ def test_functions_whose_session_is_ended_are_run_again_if_they_are_mutations_an
     wait_until(lambda: gate.arrivals == 2, "both came to the gate")
     end_sessions()
     gate.open()
-    wait_until(lambda: has_run(mutation_id) and has_run(action_id), "both ended")
+    wait_until(
+        lambda: record(mutation_id).state == State.SUCCESS and record(action_id).state == State.SUCCESS, "both ended"
+    )
     assert sorted(Entry.objects.values_list("label", flat=True)) == ["action", "mutation"]
     attempts = ScheduledFunction.objects.in_bulk()
     assert (attempts[mutation_id].attempts, attempts[action_id].attempts) == (2, 1)
@@ -54,7 +53,7 @@ def test_executor_survives_a_database_that_is_gone_for_seconds(executors):
     with database_gone():
         executor.wait_until_logged(r"(?s)could not work and tries again.*could not work and tries again in 0\.[48]")
         executor.wait_until_logged("The executor's heartbeat failed")
-    wait_until(lambda: has_run(function_id), "what was due meanwhile ran")
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "what was due meanwhile ran")
     assert_it_works()
     assert executor.stop() == 0
 

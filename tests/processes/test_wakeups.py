@@ -6,6 +6,7 @@ from django.db import connection, transaction
 
 from django_scheduler import ctx
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 
@@ -40,4 +41,4 @@ def test_idle_executor_starts_a_future_function_at_its_time(executors):
 
 
 def has_run(function_id: int) -> bool:
-    return ScheduledFunction.objects.get(pk=function_id).state == State.SUCCESS
+    return record(function_id).state == State.SUCCESS

@@ -13,7 +13,7 @@ from django_scheduler import Context, ScheduledFunctionId, action, ctx, mutation
 from django_scheduler.models import ScheduledFunction, State
 from tests.functions import schedule_through_import, write, write_and_raise
 from tests.models import Entry
-from tests.scheduling.elsewhere import elsewhere
+from tests.support.elsewhere import elsewhere
 from tests.support.in_process import executing
 from tests.support.waiting import wait_until
 
@@ -122,9 +122,8 @@ def test_in_a_thread_the_given_ctx_schedules_as_the_functions_child(execute_due)
     assert ScheduledFunction.objects.get(pk=child).parent_id == function_id
 
 
-@pytest.mark.parametrize("label", ["a"])
-def test_what_a_service_schedules_through_the_import_is_the_functions_child(execute_due, label):
-    function_id, _ = result_of(schedule_through_import, execute_due, label=label)
+def test_what_a_service_schedules_through_the_import_is_the_functions_child(execute_due):
+    function_id, _ = result_of(schedule_through_import, execute_due, label="a")
     child = ScheduledFunction.objects.exclude(pk=function_id).get()
     assert child.parent_id == function_id
     assert Entry.objects.get().function_id == child.pk

@@ -10,14 +10,9 @@ from django.db.models import F
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.databases import database_for
 from tests.models import Account, Entry
-from tests.scheduling.elsewhere import LONG_ENOUGH, elsewhere, meanwhile
+from tests.support.elsewhere import LONG_ENOUGH, elsewhere, meanwhile
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _retry_at_once(monkeypatch):
-    monkeypatch.setattr("django_scheduler.scheduling.calls.FIRST_WAIT", 0.01)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("retry_at_once")]
 
 
 @pytest.fixture

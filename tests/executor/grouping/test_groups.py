@@ -15,8 +15,9 @@ from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctio
 from tests.executor.grouping import functions
 from tests.executor.grouping.functions import hooks, starts
 from tests.models import Entry, Line
-from tests.support.in_process import execute_with_one_worker, executing, record
-from tests.support.rivals import in_a_connection_of_its_own
+from tests.support.elsewhere import elsewhere
+from tests.support.in_process import execute_with_one_worker, executing
+from tests.support.records import record
 from tests.support.statements import statements_through
 from tests.support.waiting import wait_until
 
@@ -342,7 +343,7 @@ def test_function_that_asks_to_be_alone_holds_nobody_else_up(groups):
             free = ScheduledFunction.objects.select_for_update(skip_locked=True).filter(pk__in=[alone, *ids])
             not_locked.extend(free.order_by("pk").values_list("pk", flat=True))
 
-    functions.interludes["looks"] = lambda: in_a_connection_of_its_own(look_who_is_locked)
+    functions.interludes["looks"] = lambda: elsewhere(look_who_is_locked)
     execute_with_one_worker()
 
     assert not_locked == ids
