@@ -71,7 +71,7 @@ class Schedule(RuleBasedStateMachine):
     def time_passes(self, minutes: int) -> None:
         Schedule.clock += timedelta(minutes=minutes)
 
-    @precondition(lambda self: len(self.blocks) < 3)
+    @precondition(lambda self: len(self.blocks) < 4)
     @rule()
     def begin_block(self) -> None:
         self.blocks.append(transaction.atomic())
@@ -206,6 +206,6 @@ def test_whatever_happens_is_as_the_model_says(execute_due, settings, monkeypatc
     run_state_machine_as_test(
         Schedule,
         settings=hypothesis_settings(
-            max_examples=examples(6, 30), stateful_step_count=25, suppress_health_check=list(HealthCheck)
+            max_examples=examples(8, 30), stateful_step_count=25, suppress_health_check=list(HealthCheck)
         ),
     )
