@@ -140,7 +140,7 @@ def another_session(new_session: Callable[[], Session]) -> Session:
 @pytest.fixture
 def retry_at_once(monkeypatch) -> None:
     """A mutation that is called directly and met a conflict is repeated without a wait that matters."""
-    monkeypatch.setattr("django_scheduler.scheduling.calls.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("django_scheduler.scheduling.calls.FIRST_WAIT", 0.01)
 
 
 @pytest.fixture

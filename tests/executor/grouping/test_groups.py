@@ -9,8 +9,10 @@ import pytest
 from django.db import connection, transaction
 
 from django_scheduler import ctx
-from django_scheduler.executor import grouping, worker
+from django_scheduler.databases import Lane
+from django_scheduler.executor import grouping, poller, worker
 from django_scheduler.executor.grouping import GroupSize, MutationGroup
+from django_scheduler.executor.poller import Poller
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.grouping import functions
 from tests.executor.grouping.functions import hooks, starts
@@ -453,14 +455,29 @@ def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transaction
 
 
 def test_what_a_group_lets_go_is_executed_at_once(groups, settings, monkeypatch):
+    """Workers that have found it locked do not go on sleeping."""
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
-    monkeypatch.setattr(grouping, "LONGEST", 0.0)  # there is time for one member
-    settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(minutes=5)}
-    ids = enter(*["let go"] * 30)
-    ids += [ctx.scheduler.run_after(0, functions.act) for _ in range(5)]
+    monkeypatch.setattr(poller, "LOCKED_INTERVAL", 3600.0)
+    settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(hours=1)}
+    others_have_looked = threading.Event()
+    found_all_locked = Poller.found_all_locked
+
+    def note_look(poller: Poller, due: list[Lane]) -> None:
+        others_have_looked.set()
+        found_all_locked(poller, due)
+
+    def take_all_the_time() -> None:
+        monkeypatch.setattr(grouping, "LONGEST", 0.0)
+        if connection.vendor != "sqlite":  # there nobody looks before the group has ended
+            assert others_have_looked.wait(20)
+
+    monkeypatch.setattr(Poller, "found_all_locked", note_look)
+    functions.interludes["slow"] = take_all_the_time
+    mutations = enter("slow", "a", "b", "c")
+    actions = [ctx.scheduler.run_after(0, functions.act) for _ in range(5)]
 
     with executing(concurrency=4):
-        left = ScheduledFunction.objects.filter(pk__in=ids, completed_time=None)
+        left = ScheduledFunction.objects.filter(pk__in=mutations + actions, completed_time=None)
         wait_until(lambda: not left.exists(), "all were executed")
 
-    assert max(map(len, groups)) > 1
+    assert groups[0][-4:] == mutations
