@@ -1,8 +1,11 @@
 """What every test may ask for: the test database, and the way to it from another process. And what none may leave."""
 
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +22,14 @@ from tests.support import forked_processes, leaks
 from tests.support.emptying import quick_emptying
 from tests.support.executor_processes import ExecutorProcesses, nothing_left_behind
 from tests.support.gates import Gate
+from tests.support.sessions import Session
 from tests.support.supervised import Supervised
+
+#: What Django does that ``start_django`` starts, unless a test says otherwise.
+LIST_FUNCTIONS = """
+import django; django.setup()
+from django_scheduler.functions import registry; print(*sorted(function.name for function in registry))
+"""
 
 #: When the phase of a test began whose report is made next.
 PHASE_BEGAN = pytest.StashKey[float]()
@@ -70,6 +80,12 @@ def _nothing_is_left_behind(request, django_db_blocker):
         yield
 
 
+@pytest.fixture(autouse=True)
+def _functions_of_a_test_end_with_it(monkeypatch):
+    """A function that is decorated within a test is registered as long as the test runs."""
+    monkeypatch.setattr(registry, "_functions", {function.name: function for function in registry})
+
+
 @pytest.fixture
 def execute_due(transactional_db) -> Callable[[], None]:
     """Execute everything that is due, and what becomes due by it, one after the other, in this process."""
@@ -95,6 +111,42 @@ def rings() -> Iterator[list[None]]:
     wakeup.subscribe("default", ring)
     yield rings
     wakeup.unsubscribe("default", ring)
+
+
+@pytest.fixture
+def new_session(transactional_db) -> Iterator[Callable[[], Session]]:
+    """Opens sessions beside the test's own."""
+    with ExitStack() as sessions:
+
+        def new() -> Session:
+            session = Session()
+            sessions.callback(session.close)
+            return session
+
+        yield new
+
+
+@pytest.fixture
+def session(new_session: Callable[[], Session]) -> Session:
+    """A session beside the test's own."""
+    return new_session()
+
+
+@pytest.fixture
+def another_session(new_session: Callable[[], Session]) -> Session:
+    return new_session()
+
+
+@pytest.fixture
+def retry_at_once(monkeypatch) -> None:
+    """A mutation that is called directly and met a conflict is repeated without a wait that matters."""
+    monkeypatch.setattr("django_scheduler.scheduling.calls.FIRST_WAIT", 0.01)
+
+
+@pytest.fixture
+def python_clock(settings) -> None:
+    """Functions are due by Python's clock."""
+    settings.DJANGO_SCHEDULER = {"CLOCK": "python"}
 
 
 @pytest.fixture
@@ -133,6 +185,33 @@ def supervise(executors) -> Callable[..., Supervised]:
         supervised = Supervised(executors.launch(f"--processes={processes}", *arguments, **settings))
         supervised.wait_until_executing(processes)
         return supervised
+
+    return start
+
+
+@pytest.fixture
+def start_django(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Start Django with an app whose module ``functions`` has this source."""
+    app = tmp_path / "bakery"
+    (app / "recipes").mkdir(parents=True)
+    (app / "__init__.py").touch()
+    (app / "recipes" / "__init__.py").touch()
+    (app / "recipes" / "bread.py").write_text("from django_scheduler import action\n@action\ndef bake(ctx): ...\n")
+
+    def start(source, program=LIST_FUNCTIONS):
+        (app / "functions.py").write_text("from django_scheduler import action, mutation\n" + source)
+        (tmp_path / "bakery_settings.py").write_text(
+            "INSTALLED_APPS = ['bakery', 'django_scheduler']\n"
+            "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}}\n"
+        )
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            env={"PYTHONPATH": f"{tmp_path}:{':'.join(sys.path)}", "DJANGO_SETTINGS_MODULE": "bakery_settings"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     return start
 
@@ -201,12 +280,6 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-@pytest.fixture(autouse=True)
-def _functions_of_a_test_end_with_it(monkeypatch):
-    """A function that is decorated within a test is registered as long as the test runs."""
-    monkeypatch.setattr(registry, "_functions", {function.name: function for function in registry})
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.stash[PHASE_BEGAN] = os.times().elapsed
     for marker in item.iter_markers("only_on"):

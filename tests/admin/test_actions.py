@@ -212,34 +212,15 @@ def test_nobody_is_led_away_from_the_admin(admin_client, functions, where):
 @pytest.mark.only_on("postgresql", "mysql")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("action", "values"), [("run_now", {}), ("reschedule", {"when": "2027-01-01T00:00:00"})])
-def test_what_executes_right_now_is_reported_and_not_waited_for(admin_client, another_connection, action, values):
+def test_what_executes_right_now_is_reported_and_not_waited_for(admin_client, session, action, values):
     function, free = record(State.PENDING), record(State.PENDING)
-    with another_connection() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute("SELECT id FROM django_scheduler_scheduledfunction WHERE id = %s FOR UPDATE", [function.pk])
-        response = act(admin_client, action, function.pk, free.pk, **values)
-        cursor.execute("ROLLBACK")
+    session.open_transaction()
+    session.execute("SELECT id FROM django_scheduler_scheduledfunction WHERE id = %s FOR UPDATE", function.pk)
+    response = act(admin_client, action, function.pk, free.pk, **values)
+    session.roll_back()
     assert messages_of(response)[0].endswith(", 1 is running right now")
     before, function = function.due_time, ScheduledFunction.objects.get(pk=function.pk)
     assert function.due_time == before
-
-
-@pytest.fixture
-def another_connection():
-    from contextlib import contextmanager
-
-    from django.db import connections
-
-    @contextmanager
-    def connect():
-        other = connections.create_connection("default")
-        try:
-            with other.cursor() as cursor:
-                yield cursor
-        finally:
-            other.close()
-
-    return connect
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +15,7 @@ from django_scheduler import crons, ctx
 from django_scheduler.crons.models import Cron, CronRun, CronState
 from django_scheduler.masking import BULLETS
 from django_scheduler.models import ScheduledFunction
+from tests.admin.conftest import client_with
 from tests.crons.functions import tick, tick_for_all, tick_with_secrets
 
 pytestmark = pytest.mark.django_db
@@ -33,14 +34,6 @@ def in_code(cron: Cron) -> Cron:
     Cron.objects.update(origin="code")
     cron.refresh_from_db()
     return cron
-
-
-def client_with(*permissions: str) -> Client:
-    user = User.objects.create_user("clerk", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def page_of(cron: Cron) -> str:

@@ -159,11 +159,8 @@ def test_a_page_begins_behind_a_row_even_if_others_come_in_between(admin_client)
 @pytest.mark.parametrize("position", ["x", "-1", "1.x", "9" * 25, f"{'9' * 19}.1", "1.1"])
 def test_a_position_that_is_none_is_the_first_page(admin_client, functions, position):
     for parameters in ({}, {"state": "failed"}):
-        assert (
-            ids_on(page(admin_client, LIST, before=position, **parameters))
-            == ids_on(page(admin_client, LIST, **parameters))
-            or position == "1.1"
-        )
+        first_page = ids_on(page(admin_client, LIST, **parameters))
+        assert ids_on(page(admin_client, LIST, before=position, **parameters)) == first_page
 
 
 def test_what_no_index_finds_is_looked_for_bit_by_bit(admin_client, monkeypatch):

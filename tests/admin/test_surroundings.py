@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.only_on("sqlite")  # each of them has its own database
-
 
 @pytest.mark.parametrize("surroundings", ["plain", "office", "people", "alias", "unfold"])
 def test_it_works_in(surroundings, tmp_path):

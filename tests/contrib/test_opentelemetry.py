@@ -16,7 +16,7 @@ from django_scheduler.contrib.opentelemetry.tracer import OpenTelemetryTracer
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.telemetry import tracing
 from tests.functions import note, write, write_and_raise, write_then_schedule
-from tests.support.in_process import record
+from tests.support.records import record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,5 +1,6 @@
 """What else happens to executors: two of them, of which one dies; clocks that are wrong; bodies without an end."""
 
+import os
 import random
 import signal
 import threading
@@ -13,15 +14,11 @@ from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.crash import functions
+from tests.support.records import record
 from tests.support.soak import SOAK
-from tests.support.supervised import kill
 from tests.support.waiting import wait_until
 
 HOUR = 3600
-
-
-def row_of(function_id):
-    return ScheduledFunction.objects.get(pk=function_id)
 
 
 @pytest.mark.timeout(120)
@@ -31,7 +28,7 @@ def test_one_of_two_supervisors_is_killed_with_all_of_its_processes(supervise, l
     processes = victim.process_ids
     survivor = supervise(processes=1, concurrency=4, HEARTBEAT_INTERVAL=0.3)
     for process_id in [victim.supervisor.process_id, *processes]:
-        kill(process_id)
+        os.kill(process_id, signal.SIGKILL)
     victim.end()
     ledger.wait_until_all_is_decided()
     wait_until(lambda: not Executor.objects.filter(process_id__in=processes).exists(), "they were noticed")
@@ -46,7 +43,7 @@ def test_processes_that_are_killed_again_and_again_under_load(supervise, ledger)
     supervised = supervise(processes=2, concurrency=3)
     for number in range(4 * SOAK):
         wait_until(lambda: supervised.process_ids, "one of them executed")
-        kill(random.choice(sorted(supervised.process_ids)), random.choice([signal.SIGKILL, signal.SIGTERM]))
+        os.kill(random.choice(sorted(supervised.process_ids)), random.choice([signal.SIGKILL, signal.SIGTERM]))
         supervised.wait_until_executing(number + 3)
     ledger.wait_until_all_is_decided(60 * SOAK)
     assert supervised.stop() == 0
@@ -66,9 +63,11 @@ def test_host_whose_clock_is_wrong_executes_in_time_and_takes_nobody_for_gone(
     soon_id = ctx.scheduler.run_after(500, functions.tell)
     later_id = ctx.scheduler.run_after(timedelta(minutes=30), functions.tell)
 
-    wait_until(lambda: row_of(soon_id).state == State.SUCCESS, "it ran in its time", timeout=10)
+    wait_until(lambda: record(soon_id).state == State.SUCCESS, "it ran in its time")
 
-    row = row_of(soon_id)
+    row = record(soon_id)
+    assert row.started_time
+    assert row.completed_time
     assert row.started_time >= row.due_time
     assert abs(row.completed_time - timezone.now()) < timedelta(minutes=5)
     beats = set(Executor.objects.values_list("heartbeat_time", flat=True))
@@ -76,7 +75,7 @@ def test_host_whose_clock_is_wrong_executes_in_time_and_takes_nobody_for_gone(
         lambda: beats.isdisjoint(Executor.objects.values_list("heartbeat_time", flat=True)), "both hearts beat again"
     )
     assert Executor.objects.count() == 2
-    assert row_of(later_id).state == State.PENDING
+    assert record(later_id).state == State.PENDING
     assert (right.stop(), wrong.stop()) == (0, 0)
     assert "taken for gone" not in right.log + wrong.log
 
@@ -88,7 +87,7 @@ def test_body_that_comes_to_the_limit_of_memory_fails_and_others_go_on(supervise
     ledger.wait_until_all_is_decided()
     assert supervised.stop() == 0
     ledger.check()
-    assert (row_of(exhausting_id).failure, row_of(exhausting_id).error) == (Failure.ERROR, "MemoryError")
+    assert (record(exhausting_id).failure, record(exhausting_id).error) == (Failure.ERROR, "MemoryError")
     assert ScheduledFunction.objects.filter(pk__in=posts, state=State.SUCCESS).count() == len(posts)
 
 
@@ -101,7 +100,7 @@ def test_bodies_without_an_end_are_cut_off_when_the_grace_is_over(supervise, led
     assert supervised.stop() == 1
     ctx.scheduler.cancel(mutation_id)
     assert executors.launch("--once").end() == 0  # where SQLite's only lock was held, the action is recorded now
-    assert row_of(action_id).failure == Failure.LOST
+    assert record(action_id).failure == Failure.LOST
     ledger.check()
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -26,16 +27,13 @@ from hypothesis.stateful import (
 from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished, UnknownScheduledFunction
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.poller import Until
-from django_scheduler.models import Executor as ExecutorOnRecord
-from django_scheduler.models import ScheduledFunction
-from tests.functions import note, write, write_and_raise
+from django_scheduler.models import Executor, ScheduledFunction
+from tests.functions import note, write, write_and_raise, write_internally
 from tests.models import Entry
 from tests.support.soak import examples
 
-FUNCTIONS = {function.name: function for function in (write, write_and_raise, note)}
-OUTCOMES = {"tests:write": "success", "tests:write_and_raise": "failed", "tests:note": "success"}
+FUNCTIONS = {function.name: function for function in (write, write_internally, write_and_raise, note)}
+OUTCOMES = {name: "failed" if name == "tests:write_and_raise" else "success" for name in FUNCTIONS}
 
 names = st.sampled_from(sorted(FUNCTIONS))
 
@@ -53,10 +51,11 @@ class Schedule(RuleBasedStateMachine):
     """The model is what is on record, and a snapshot of it for each transaction and savepoint that is open."""
 
     clock: ClassVar[datetime] = START
+    execute_due: ClassVar[Callable[[], None]]
 
     def __init__(self) -> None:
         super().__init__()
-        for model in (Entry, ScheduledFunction, ExecutorOnRecord):
+        for model in (Entry, ScheduledFunction, Executor):
             model._default_manager.all().delete()
         Schedule.clock = START
         self.ids: list[int] = []
@@ -72,7 +71,7 @@ class Schedule(RuleBasedStateMachine):
     def time_passes(self, minutes: int) -> None:
         Schedule.clock += timedelta(minutes=minutes)
 
-    @precondition(lambda self: len(self.blocks) < 3)
+    @precondition(lambda self: len(self.blocks) < 4)
     @rule()
     def begin_block(self) -> None:
         self.blocks.append(transaction.atomic())
@@ -104,22 +103,30 @@ class Schedule(RuleBasedStateMachine):
             with pytest.raises(UnknownScheduledFunction):
                 ctx.scheduler.cancel(function_id)
         elif row.state in ("success", "failed"):
-            with pytest.raises(AlreadyFinished):
+            with pytest.raises(AlreadyFinished, match=f"{row.name} {function_id} .*{row.state}"):
                 ctx.scheduler.cancel(function_id)
         else:
             ctx.scheduler.cancel(function_id)
             self.rows[function_id] = replace(row, state="canceled")
 
+    @rule(name=st.none() | names)
+    def cancel_all(self, name: str | None) -> None:
+        unfinished = ("pending", "in_progress")
+        chosen = [i for i, row in self.rows.items() if row.state in unfinished and name in (None, row.name)]
+        assert ctx.scheduler.cancel_all(name) == len(chosen)
+        for function_id in chosen:
+            self.rows[function_id] = replace(self.rows[function_id], state="canceled")
+
     @precondition(lambda self: not self.blocks)
     @rule()
     def execute(self) -> None:
-        execute()
+        Schedule.execute_due()
         for function_id, row in self.rows.items():
             if row.state == "in_progress":  # its executor has crashed
                 self.rows[function_id] = replace(row, state="failed")
             elif row.state == "pending" and row.due <= self.clock:
                 self.rows[function_id] = replace(row, state=OUTCOMES[row.name])
-        assert not ExecutorOnRecord.objects.exists()
+        assert not Executor.objects.exists()
 
     @precondition(lambda self: not self.blocks)
     @rule(name=names, number=st.integers(1, 3), bodies=st.integers(1, 4), before=st.booleans())
@@ -160,12 +167,6 @@ class Schedule(RuleBasedStateMachine):
         assert not written
 
 
-def execute() -> None:
-    executor = Executor(concurrency=1, until=Until.NOTHING_DUE)
-    executor.start()
-    assert executor.wait(timeout=30)
-
-
 def execute_and_crash(bodies: int, *, before: bool) -> None:
     connection.close()  # whose socket the child would share
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # about threads, which have ended
@@ -173,7 +174,7 @@ def execute_and_crash(bodies: int, *, before: bool) -> None:
     if child == 0:
         try:
             die_in_body(bodies, before=before)
-            execute()
+            Schedule.execute_due()
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
@@ -198,12 +199,13 @@ def die_in_body(bodies: int, *, before: bool) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_whatever_happens_is_as_the_model_says(transactional_db, settings, monkeypatch):
+def test_whatever_happens_is_as_the_model_says(execute_due, settings, monkeypatch):
     settings.DJANGO_SCHEDULER = {"CLOCK": "python", "RETENTION": None}
     monkeypatch.setattr(timezone, "now", lambda: Schedule.clock)
+    monkeypatch.setattr(Schedule, "execute_due", staticmethod(execute_due), raising=False)
     run_state_machine_as_test(
         Schedule,
         settings=hypothesis_settings(
-            max_examples=examples(6, 30), stateful_step_count=25, suppress_health_check=list(HealthCheck)
+            max_examples=examples(8, 30), stateful_step_count=25, suppress_health_check=list(HealthCheck)
         ),
     )

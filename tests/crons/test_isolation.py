@@ -9,12 +9,11 @@ from django_scheduler.errors import CronExists, CronUnfinished
 from django_scheduler.models import ScheduledFunction
 from tests.crons.functions import tick
 from tests.models import Entry
-from tests.scheduling.cancellation.conftest import new_session, session  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
 
 
-def open_snapshot(session):  # noqa: F811
+def open_snapshot(session):
     if connection.vendor == "postgresql":
         session.open_transaction()
         session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -24,7 +23,7 @@ def open_snapshot(session):  # noqa: F811
     session.do(Entry.objects.count)
 
 
-def test_run_that_began_meanwhile_is_never_overlapped(session, clock, fire_due):  # noqa: F811
+def test_run_that_began_meanwhile_is_never_overlapped(session, clock, fire_due):
     ctx.crons.register("a cron", crons.Interval(minutes=10), tick)
     open_snapshot(session)
     fire_due()
@@ -35,7 +34,7 @@ def test_run_that_began_meanwhile_is_never_overlapped(session, clock, fire_due):
     assert ScheduledFunction.objects.count() == 1
 
 
-def test_name_that_was_taken_meanwhile_is_refused(session):  # noqa: F811
+def test_name_that_was_taken_meanwhile_is_refused(session):
     open_snapshot(session)
     ctx.crons.register("a cron", crons.Interval(minutes=10), tick)
 

@@ -17,7 +17,7 @@ from django_scheduler.errors import CronExists
 from django_scheduler.executor.session import executor_session
 from tests.crons.conftest import NOON
 from tests.crons.functions import tick, tick_and_fail, tick_for_all
-from tests.scheduling.elsewhere import elsewhere
+from tests.support.elsewhere import elsewhere
 from tests.support.in_process import executing
 from tests.support.waiting import wait_until
 

@@ -1,5 +1,6 @@
 """Which schedules there are, which cannot be, and the arithmetic of their slots."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
@@ -45,38 +46,50 @@ def test_lines_that_cannot_be_are_refused(line):
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "message"),
     [
-        crons.Interval,
-        lambda: crons.Interval(seconds=1, minutes=1),
-        lambda: crons.Interval(seconds=0),
-        lambda: crons.Interval(seconds=-5),
-        lambda: crons.Interval(seconds=0.5),
-        lambda: crons.Interval(seconds=float("nan")),
-        lambda: crons.Interval(hours=1e300),
-        lambda: crons.Interval(seconds=True),
-        lambda: crons.Interval(seconds="10"),  # type: ignore[arg-type]
-        lambda: crons.Interval(every=10),  # type: ignore[arg-type]
-        lambda: crons.Interval(every=timedelta(days=10_000)),
-        lambda: crons.Interval(seconds=1, catch_up="two"),  # type: ignore[arg-type]
-        lambda: crons.Interval(seconds=1, pause_after_failures=0),
-        lambda: crons.CronLine(5),  # type: ignore[arg-type]
-        lambda: crons.CronLine("* * * * *", timezone="Europe/Atlantis"),
-        lambda: crons.CronLine("* * * * *", timezone="../etc/passwd"),
-        lambda: crons.CronLine("* * * * *", timezone=""),
-        lambda: crons.CronLine("* * * * *", timezone=5),  # type: ignore[arg-type]
-        lambda: crons.Hourly(minute=60),
-        lambda: crons.Daily(hour=24),
-        lambda: crons.Daily(hour=1, minute=-1),
-        lambda: crons.Daily(hour=1.5),  # type: ignore[arg-type]
-        lambda: crons.Weekly(day="funday", hour=1),  # type: ignore[arg-type]
-        lambda: crons.Weekly(day="Monday", hour=1),  # type: ignore[arg-type]
-        lambda: crons.Monthly(day=0, hour=1),
-        lambda: crons.Monthly(day=32, hour=1),
+        (crons.Interval, "takes exactly one of seconds, minutes, hours, every; none is given"),
+        (lambda: crons.Interval(seconds=1, minutes=1), "seconds and minutes are given"),
+        (lambda: crons.Interval(seconds=0), "from a second to 1830 days, not 0:00:00."),
+        (lambda: crons.Interval(seconds=-5), "from a second to 1830 days, not -1 day, 23:59:55"),
+        (lambda: crons.Interval(seconds=0.5), "from a second to 1830 days, not 0:00:00.5"),
+        (lambda: crons.Interval(seconds=float("nan")), "seconds=nan is no interval"),
+        (lambda: crons.Interval(hours=1e300), "hours=1e+300 is no interval"),
+        (lambda: crons.Interval(seconds=True), "seconds must be a number, not True"),
+        (lambda: crons.Interval(seconds="10"), "seconds must be a number, not '10'"),  # type: ignore[arg-type]
+        (lambda: crons.Interval(every=10), "every must be a timedelta, not 10"),  # type: ignore[arg-type]
+        (lambda: crons.Interval(every=timedelta(days=10_000)), "from a second to 1830 days, not 10000 days"),
+        (
+            lambda: crons.Interval(seconds=1, catch_up="two"),  # type: ignore[arg-type]
+            'catch_up must be "one", "none" or "all", not \'two\'',
+        ),
+        (
+            lambda: crons.Interval(seconds=1, pause_after_failures=0),
+            "pause_after_failures must be a positive whole number or None, not 0",
+        ),
+        (lambda: crons.CronLine(5), "A cron line is a str, not int"),  # type: ignore[arg-type]
+        (lambda: crons.CronLine("* * * * *", timezone="Europe/Atlantis"), "There is no time zone 'Europe/Atlantis'"),
+        (lambda: crons.CronLine("* * * * *", timezone="../etc/passwd"), "There is no time zone '../etc/passwd'"),
+        (lambda: crons.CronLine("* * * * *", timezone=""), "There is no time zone ''"),
+        (lambda: crons.CronLine("* * * * *", timezone=5), "There is no time zone 5"),  # type: ignore[arg-type]
+        (lambda: crons.Hourly(minute=60), "minute must be a whole number from 0 to 59, not 60"),
+        (lambda: crons.Daily(hour=24), "hour must be a whole number from 0 to 23, not 24"),
+        (lambda: crons.Daily(hour=1, minute=-1), "minute must be a whole number from 0 to 59, not -1"),
+        (lambda: crons.Daily(hour=1.5), "hour must be a whole number from 0 to 23, not 1.5"),  # type: ignore[arg-type]
+        (
+            lambda: crons.Weekly(day="funday", hour=1),  # type: ignore[arg-type]
+            "day must be one of monday, tuesday, wednesday, thursday, friday, saturday, sunday, not 'funday'",
+        ),
+        (
+            lambda: crons.Weekly(day="Monday", hour=1),  # type: ignore[arg-type]
+            "day must be one of monday, tuesday, wednesday, thursday, friday, saturday, sunday, not 'Monday'",
+        ),
+        (lambda: crons.Monthly(day=0, hour=1), "day must be a whole number from 1 to 31, not 0"),
+        (lambda: crons.Monthly(day=32, hour=1), "day must be a whole number from 1 to 31, not 32"),
     ],
 )
-def test_schedules_that_cannot_be_are_refused(make):
-    with pytest.raises(InvalidSchedule):
+def test_schedules_that_cannot_be_are_refused_with_the_reason(make, message):
+    with pytest.raises(InvalidSchedule, match=re.escape(message)):
         make()
 
 

@@ -19,7 +19,7 @@ from django_scheduler.databases import database_for
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.models import Entry
 from tests.support.databases import throwaway_postgresql, version
-from tests.support.executor_processes import ExecutorProcess
+from tests.support.executor_processes import ExecutorProcess, ExecutorProcesses
 from tests.support.forked_processes import run
 from tests.support.pgbouncer import free_port
 from tests.support.waiting import wait_until
@@ -137,26 +137,17 @@ class OwnDatabase:
 
     def __init__(self, server: Server, environment: dict[str, str], directory: Path) -> None:
         self.server = server
-        self._environment = environment
-        self._directory = directory
-        self._executors: list[ExecutorProcess] = []
+        self._environment = dict(environment)
+        self._executors = ExecutorProcesses(self._environment, directory)
         migrate = ["-m", "django", "migrate", "--run-syncdb", "--verbosity=0"]
         run(migrate, {**environment, "DATABASE_URL": server.url}).check_returncode()
 
     def start_executor(
         self, *arguments: str, url: str = "", constants: dict[str, Any] | None = None, **settings: Any
     ) -> ExecutorProcess:
-        environment = {
-            **self._environment,
-            "DATABASE_URL": url or self.server.url,
-            "TEST_DJANGO_SCHEDULER": json.dumps(settings),
-            "TEST_CONSTANTS": json.dumps(constants or {}),
-        }
-        log = self._directory / f"own-executor-{len(self._executors)}.log"
-        executor = ExecutorProcess(("--processes=0", "--concurrency=2", *arguments), environment, log)
-        self._executors.append(executor)
-        executor.wait_until_started()
-        return executor
+        self._environment["DATABASE_URL"] = url or self.server.url
+        self._environment["TEST_CONSTANTS"] = json.dumps(constants or {})
+        return self._executors.start(*arguments, **settings)
 
     def schedule(self, function: Any, **arguments: Any) -> int:
         return ctx.scheduler.using(ALIAS).run_after(0, function, **arguments)
@@ -164,9 +155,9 @@ class OwnDatabase:
     def is_done(self, function_id: int) -> bool:
         return ScheduledFunction.objects.using(ALIAS).get(pk=function_id).state == State.SUCCESS
 
-    def assert_it_works(self, timeout: float = 5.0) -> None:
+    def assert_it_works(self) -> None:
         function_id = self.schedule("tests:write", label="works")
-        wait_until(lambda: self.is_done(function_id), "it worked", timeout=timeout)
+        wait_until(lambda: self.is_done(function_id), "it worked")
         assert Entry.objects.using(ALIAS).filter(function_id=function_id).count() == 1
 
     def sessions(self, application_name: str) -> set[int]:
@@ -176,7 +167,9 @@ class OwnDatabase:
             return {row[0] for row in cursor.fetchall()}
 
     def clear(self) -> None:
-        for executor in self._executors:
-            executor.kill_all()
+        """Leave nothing to the next test. Fail if executors still ran."""
+        left = self._executors.end_all()
         for model in (ScheduledFunction, Executor, Entry):
             model._default_manager.using(ALIAS).all().delete()
+        if left:
+            pytest.fail(f"The test has left behind: {', '.join(left)}.")

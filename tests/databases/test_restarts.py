@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.only_on("postgresql", "mysql"), pytest.mark.timeout(180)]
 
 
-def test_work_resumes_within_seconds_of_the_return_of_the_server(own_database):
+def test_work_resumes_after_the_return_of_the_server(own_database):
     executor = own_database.start_executor(HEARTBEAT_INTERVAL=0.5)
     own_database.assert_it_works()
     for _ in range(2):
@@ -22,7 +22,7 @@ def test_work_resumes_within_seconds_of_the_return_of_the_server(own_database):
         executor.wait_until_logged("could not look for due functions")
         own_database.server.start()
         reconnect()
-        own_database.assert_it_works(timeout=5)
+        own_database.assert_it_works()
     assert executor.stop() == 0
 
 

@@ -25,6 +25,6 @@ def test_work_resumes_when_a_writer_lets_go_of_the_lock(executors):
     assert ScheduledFunction.objects.get(pk=function_id).state == State.PENDING
     writer.execute("ROLLBACK")
     writer.close()
-    wait_until(lambda: ScheduledFunction.objects.get(pk=function_id).state == State.SUCCESS, "it ran", timeout=5)
+    wait_until(lambda: ScheduledFunction.objects.get(pk=function_id).state == State.SUCCESS, "it ran")
     wait_until(lambda: executor.row.heartbeat_time > beat, "its heart beat again")
     assert executor.stop() == 0

@@ -9,8 +9,6 @@ import pytest
 
 from tests.docs.blocks import ROOT
 
-pytestmark = pytest.mark.only_on("sqlite")
-
 PACKAGE = ROOT / "django_scheduler"
 LEFT_OUT = {".pyc", ".po"}
 

@@ -11,7 +11,7 @@ import pytest
 from tests.docs.blocks import ROOT, blocks
 from tests.docs.conftest import Environment
 
-pytestmark = [pytest.mark.only_on("sqlite"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 #: What the tutorial says to do in a shell, but which the fixture has done: from the wheel, and without a registry.
 INSTALL = "python -m pip install path/to/the/checkout"

@@ -1,5 +1,10 @@
 import pytest
 
+from django_scheduler import ctx
+from django_scheduler.executor import grouping
+from django_scheduler.executor.grouping import MutationGroup
+from django_scheduler.models import ScheduledFunctionId
+from tests.executor.grouping import functions
 from tests.support.in_process import execute_with_one_worker
 
 
@@ -10,3 +15,27 @@ def execute_due(transactional_db):
     Without what an executor does beside its work, which would take longer than most of these tests.
     """
     return execute_with_one_worker
+
+
+@pytest.fixture
+def groups(monkeypatch) -> list[list[ScheduledFunctionId]]:
+    """The ids of each group that a worker has formed."""
+    formed: list[list[ScheduledFunctionId]] = []
+    in_transaction = MutationGroup.in_transaction
+
+    def note(formed_group: MutationGroup) -> None:
+        formed.append(list(formed_group.ids))
+        in_transaction(formed_group)
+
+    monkeypatch.setattr(MutationGroup, "in_transaction", note)
+    return formed
+
+
+@pytest.fixture
+def backlog(transactional_db, monkeypatch) -> None:
+    """What lets a worker claim eight at a time: it has executed one, two and four, however busy the machine is."""
+    monkeypatch.setattr(grouping, "GROUP_SECONDS", 20.0)
+    functions.starts.clear()
+    functions.hooks.clear()
+    for _ in range(7):
+        ctx.scheduler.run_after(0, functions.nothing)

@@ -6,14 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.db.backends.signals import connection_created
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import State
 from tests.functions import write
 from tests.models import Entry
-from tests.support.in_process import WORKER, record
+from tests.support.in_process import WORKER
+from tests.support.records import record
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
 
@@ -31,6 +33,22 @@ def lost() -> Any:
     return MySQLdb.OperationalError(2013, "Lost connection to server during query")
 
 
+#: Whether somebody waits for the locks of the session of that number. (MySQL does not say for whose.)
+WAITS = {
+    "postgresql": "SELECT 1 FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))",
+    "mysql": (
+        "SELECT 1 FROM information_schema.processlist WHERE db = DATABASE() AND id NOT IN (CONNECTION_ID(), %s)"
+        " AND state IN ('Updating', 'Statistics', 'Sending data')"
+    ),
+}
+
+
+def is_waited_for(number: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(WAITS[connection.vendor], [number])
+        return cursor.fetchone() is not None
+
+
 def lose_after_commit(driver: Any) -> None:
     driver.commit()
     driver.close()
@@ -43,15 +61,22 @@ def lose_before_commit(driver: Any) -> None:
 def commit_after_losing(driver: Any) -> None:
     """The server is still committing when the connection is already gone for its client."""
     commit, close = driver.commit, driver.close
+    number = driver.info.backend_pid if connection.vendor == "postgresql" else driver.thread_id()
 
     def finish() -> None:
-        commit()
-        close()
+        try:
+            wait_until(lambda: is_waited_for(number), "somebody waited for this session's locks")
+        finally:
+            connections.close_all()
+            commit()
+            close()
 
-    threading.Timer(0.3, finish).start()
-    driver.rollback = driver.close = lambda: None
-    if connection.vendor == "mysql":
-        driver.autocommit = lambda on: None  # which would commit
+    def fail() -> None:
+        raise lost()
+
+    threading.Thread(target=finish).start()
+    driver.rollback = fail
+    driver.close = lambda: None
 
 
 def lose_answer(driver: Any, how: Callable[[Any], None]) -> None:

@@ -14,7 +14,8 @@ from django_scheduler import Context, action, ctx
 from django_scheduler.models import ScheduledFunction, State
 from tests.functions import note, note_async
 from tests.models import Entry
-from tests.support.in_process import executing, record
+from tests.support.in_process import executing
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 loops: list[asyncio.AbstractEventLoop] = []

@@ -8,7 +8,7 @@ from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from tests.functions import note, write
 from tests.models import Entry
-from tests.support.in_process import record
+from tests.support.records import record
 
 
 @mutation

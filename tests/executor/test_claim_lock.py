@@ -1,10 +1,38 @@
 """The claim lock: one worker has it at a time; it is released, or taken from one that keeps it for too long."""
 
+import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from django_scheduler.executor.poller import ClaimLock
+from tests.support.waiting import wait_until
+
+
+class Taker(threading.Thread):
+    """A thread that waits for the lock, and says when it has it."""
+
+    def __init__(self, claim_lock: ClaimLock) -> None:
+        super().__init__()
+        self._claim_lock = claim_lock
+        self._has_it = threading.Event()
+
+    def run(self) -> None:
+        with self._claim_lock.held():
+            self._has_it.set()
+
+    def gets_it(self) -> bool:
+        return self._has_it.wait(10)
+
+    def wait_until_it_waits(self) -> None:
+        """Wait until it waits for the lock, which it does not if it could take it."""
+        wait_until(self._waits, "the thread waited for the lock")
+
+    def _waits(self) -> bool:
+        frame = sys._current_frames().get(self.ident or 0)
+        return frame is not None and frame.f_code is threading.Condition.wait.__code__
 
 
 @pytest.fixture
@@ -14,19 +42,13 @@ def claim_lock():
 
 @pytest.fixture
 def takers(claim_lock):
-    """Starts threads that wait for the lock, and say when they have it."""
-    threads: list[threading.Thread] = []
+    """Starts threads that take the lock."""
+    threads: list[Taker] = []
 
-    def start() -> threading.Event:
-        has_it = threading.Event()
-
-        def take() -> None:
-            with claim_lock.held():
-                has_it.set()
-
-        threads.append(threading.Thread(target=take))
+    def start() -> Taker:
+        threads.append(Taker(claim_lock))
         threads[-1].start()
-        return has_it
+        return threads[-1]
 
     yield start
     for thread in threads:
@@ -37,28 +59,29 @@ def takers(claim_lock):
 def test_the_next_one_has_it_when_it_is_released(claim_lock, takers):
     with claim_lock.held() as holding:
         next_one = takers()
-        assert not next_one.wait(0.05)
+        next_one.wait_until_it_waits()
         holding.release()
-        assert next_one.wait(10)
+        assert next_one.gets_it()
 
 
 def test_the_next_one_has_it_at_the_end(claim_lock, takers):
     with claim_lock.held():
         next_one = takers()
-    assert next_one.wait(10)
+    assert next_one.gets_it()
 
 
 def test_one_that_waits_already_takes_it_when_the_time_is_up(claim_lock, takers):
     with claim_lock.held() as holding:
         next_one = takers()
+        next_one.wait_until_it_waits()
         holding.release(after=0.01)
-        assert next_one.wait(10)
+        assert next_one.gets_it()
 
 
 def test_one_that_comes_later_takes_it_when_the_time_is_up(claim_lock, takers):
     with claim_lock.held() as holding:
         holding.release(after=0.01)
-        assert takers().wait(10)
+        assert takers().gets_it()
 
 
 def test_it_can_be_released_before_the_time_is_up(claim_lock, takers):
@@ -66,7 +89,7 @@ def test_it_can_be_released_before_the_time_is_up(claim_lock, takers):
         holding.release(after=1_000)
         next_one = takers()
         holding.release()
-        assert next_one.wait(10)
+        assert next_one.gets_it()
 
 
 def test_who_has_lost_it_does_not_take_it_from_the_next_one(claim_lock, takers):
@@ -76,11 +99,24 @@ def test_who_has_lost_it_does_not_take_it_from_the_next_one(claim_lock, takers):
             lost.release()
             lost.release(after=0.001)
             third = takers()
-            assert not third.wait(0.05)
-        assert third.wait(10)
+            third.wait_until_it_waits()
+        assert third.gets_it()
 
 
-def test_all_of_many_have_it_one_after_the_other(claim_lock, takers):
-    with claim_lock.held():
-        waiting = [takers() for _ in range(8)]
-    assert all(each.wait(10) for each in waiting)
+def test_all_of_many_have_it_one_after_the_other(claim_lock):
+    inside: list[int] = []
+    most: list[int] = []
+
+    def take(number: int) -> None:
+        with claim_lock.held():
+            inside.append(number)
+            time.sleep(0.001)  # so that another thread runs
+            most.append(len(inside))
+            inside.remove(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        with claim_lock.held():
+            ends = [pool.submit(take, number) for number in range(8)]
+        for end in ends:
+            end.result(20)
+    assert most == [1] * 8

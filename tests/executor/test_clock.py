@@ -10,14 +10,9 @@ from freezegun import freeze_time
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import State
 from tests.functions import write
-from tests.support.in_process import record
+from tests.support.records import record
 
 NEW_YEAR = datetime(2031, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def python_clock(settings):
-    settings.DJANGO_SCHEDULER = {"CLOCK": "python"}
 
 
 @pytest.mark.parametrize("year", [2001, 2031])

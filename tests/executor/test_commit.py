@@ -11,7 +11,7 @@ from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import Failure, State
 from tests.functions import note, write, write_and_raise
 from tests.models import Entry, Line
-from tests.support.in_process import record
+from tests.support.records import record
 
 hooks: list[str] = []
 

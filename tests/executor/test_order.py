@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.functions import Function
-from tests.support.in_process import executing, record
+from tests.support.in_process import executing
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 QUEUES = "abcde"

@@ -1,7 +1,7 @@
 """A paused queue: nothing begins in it, what runs ends, scheduling goes on, and it is served again once resumed."""
 
 import logging
-from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -10,6 +10,7 @@ from django_scheduler import ctx, pausing
 from django_scheduler.models import Pause, ScheduledFunction, State
 from tests.functions import write, write_with_priority
 from tests.models import Entry
+from tests.support.in_process import executing
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,42 +52,30 @@ def test_a_queue_stays_paused_when_everything_is_resumed(execute_due):
     assert labels() == ["a"]
 
 
-def test_an_executor_that_is_busy_begins_nothing_more(start_busy_executor):
+def test_an_executor_that_is_busy_begins_nothing_more(caplog):
     """Not even in the lane that it serves all the time, of which it takes the next one without looking."""
-    executor = start_busy_executor()
-    wait_until(lambda: Entry.objects.count() > 20, "the executor is busy")
-    pausing.pause("default", "default")
-    quiet = timedelta(seconds=1)
-
-    def has_stopped():
-        last = ScheduledFunction.objects.filter(state=State.SUCCESS).latest("completed_time").completed_time
-        present = ScheduledFunction.objects.annotate(present=executor._database.now()).latest("pk").present
-        return present - last > quiet
-
-    wait_until(has_stopped, "nothing has begun for a second")
-    pause = Pause.objects.get()
-    late = ScheduledFunction.objects.filter(started_time__gt=pause.paused_time + timedelta(seconds=1))
-    assert not late.exists()
-    assert ScheduledFunction.objects.filter(state=State.PENDING).exists()
-    before = Entry.objects.count()
-    pausing.resume("default", "default")
-    wait_until(lambda: Entry.objects.count() > before, "it goes on")
+    ctx.scheduler.run_after_many(0, write, [{"label": "default"}] * 20_000)
+    executed = ScheduledFunction.objects.filter(queue="default", state=State.SUCCESS)
+    caplog.set_level(logging.INFO, "django_scheduler.executor")
+    with executing(concurrency=1):
+        wait_until(lambda: executed.count() > 20, "the executor is busy")
+        pausing.pause("default", "default")
+        wait_until(lambda: messages_of_a_pause(caplog), "the executor has looked again")
+        before = executed.count()
+        for number in (1, 2):  # so that it looks again
+            ctx.scheduler.run_after(0, write_with_priority, label="email")
+            wait_until(partial(have_run, number, "email"), "another queue is served")
+        assert executed.count() == before < 20_000
+        pausing.resume("default", "default")
+        wait_until(lambda: executed.count() > before, "it goes on")
 
 
-@pytest.fixture
-def start_busy_executor(transactional_db):
-    from django_scheduler.executor.executor import Executor
+def have_run(number, label):
+    return Entry.objects.filter(label=label).count() == number
 
-    executor = Executor(concurrency=2)
 
-    def start():
-        ctx.scheduler.run_after_many(0, write, [{"label": str(number)} for number in range(20_000)])
-        executor.start()
-        return executor
-
-    yield start
-    executor.stop()
-    assert executor.wait(timeout=20)
+def messages_of_a_pause(caplog):
+    return [record.getMessage() for record in caplog.records if "paused" in record.getMessage()]
 
 
 def test_it_is_logged_once(execute_due, caplog):
@@ -95,8 +84,7 @@ def test_it_is_logged_once(execute_due, caplog):
     ctx.scheduler.run_after(0, write, label="a")
     ctx.scheduler.run_after(0, write_with_priority, label="b")
     execute_due()
-    lines = [record.getMessage() for record in caplog.records if "paused" in record.getMessage()]
-    assert lines == ["The queue 'default' is paused: what is due in it waits until it is resumed"]
+    assert messages_of_a_pause(caplog) == ["The queue 'default' is paused: what is due in it waits until it is resumed"]
 
 
 def test_a_pause_is_part_of_the_transaction(execute_due):

@@ -7,7 +7,7 @@ import pytest
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import State
 from tests.models import Entry
-from tests.support.in_process import record
+from tests.support.records import record
 
 
 class Unprintable:

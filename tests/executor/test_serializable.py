@@ -10,8 +10,9 @@ from django_scheduler.executor.poller import Until
 from django_scheduler.models import State
 from tests.functions import write
 from tests.models import Account, Entry
-from tests.support.in_process import executing, record
-from tests.support.rivals import in_a_connection_of_its_own
+from tests.support.elsewhere import elsewhere
+from tests.support.in_process import executing
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql")
@@ -34,7 +35,7 @@ def read_then_write(ctx: Context, *, account_id: int) -> None:
     attempts.append("read")
     account = Account.objects.get(pk=account_id)
     if len(attempts) == 1:
-        in_a_connection_of_its_own(lambda: Account.objects.filter(pk=account.pk).update(balance=5))
+        elsewhere(lambda: Account.objects.filter(pk=account.pk).update(balance=5))
     account.balance += 1
     account.save()
 

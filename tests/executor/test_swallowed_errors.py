@@ -9,7 +9,7 @@ from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.functions import write
 from tests.models import Entry
-from tests.support.in_process import record
+from tests.support.records import record
 
 hooks: list[str] = []
 

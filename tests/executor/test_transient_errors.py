@@ -12,8 +12,9 @@ from django_scheduler.executor.poller import Until
 from django_scheduler.models import State
 from tests.functions import write
 from tests.models import Account, Entry
-from tests.support.in_process import record
+from tests.support.records import record
 from tests.support.rivals import Deadlock, holding
+from tests.support.sessions import lose_this_session
 
 attempts: list[str] = []
 deadlocks: list[Deadlock] = []
@@ -82,21 +83,13 @@ def meet_a_lock() -> None:
         Account.objects.select_for_update(nowait=True).get(pk=accounts[0].pk)
 
 
-def lose_the_connection() -> None:
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        else:
-            cursor.execute("KILL CONNECTION_ID()")
-
-
 def lose_the_connection_and_go_on() -> None:
-    swallow(lose_the_connection)
+    swallow(lose_this_session)
     Entry.objects.create(label="after")
 
 
 def swallow_the_loss_of_the_connection() -> None:
-    swallow(lose_the_connection)
+    swallow(lose_this_session)
 
 
 EVERYWHERE = [ask_for_a_retry]
@@ -108,7 +101,7 @@ ON_SERVERS = [
     swallow_deadlock_within_a_savepoint,
     raise_another_error_because_of_deadlock,
     meet_a_lock,
-    lose_the_connection,
+    lose_this_session,
     lose_the_connection_and_go_on,
     swallow_the_loss_of_the_connection,
 ]

@@ -12,8 +12,8 @@ from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import ScheduledFunction, State
 from tests.executor.test_order import FUNCTIONS, started
 from tests.functions import write
+from tests.support.elsewhere import elsewhere
 from tests.support.in_process import executing
-from tests.support.rivals import in_a_connection_of_its_own
 from tests.support.waiting import wait_until
 
 starts: list[int | None] = []
@@ -80,31 +80,6 @@ def test_idle_executor_executes_hardly_a_statement_but_its_heartbeats(settings, 
     assert "worker 1" in tasks
 
 
-@pytest.mark.only_on("postgresql")
-@pytest.mark.usefixtures("_no_polls")
-def test_idle_executor_is_woken_by_the_commit_that_schedules_a_function(transactional_db):
-    with executing(concurrency=2):
-        start_and_settle()
-        for _ in range(7):
-            function_id = ctx.scheduler.run_after(0, note_start)
-            wait_until(lambda: starts, "it started")
-            assert starts.pop() == function_id
-
-
-@pytest.mark.only_on("postgresql")
-@pytest.mark.usefixtures("_no_polls")
-def test_idle_executor_starts_a_future_function_at_its_time(transactional_db):
-    with executing(concurrency=2):
-        start_and_settle()
-        for _ in range(7):
-            function_id = ctx.scheduler.run_after(200, note_start)
-            succeeded = ScheduledFunction.objects.filter(pk=function_id, state=State.SUCCESS)
-            row = wait_until(succeeded.first, "it succeeded")
-            assert row
-            assert row.started_time
-            assert row.started_time >= row.due_time
-
-
 is_held = threading.Event()
 let_go = threading.Event()
 
@@ -144,7 +119,7 @@ def test_functions_are_executed_while_somebody_else_holds_others(transactional_d
                 done = ScheduledFunction.objects.filter(pk__in=others, state=State.SUCCESS)
                 wait_until(lambda: done.count() == 3, "the others were executed")
 
-        in_a_connection_of_its_own(execute)
+        elsewhere(execute)
 
     assert ScheduledFunction.objects.get(pk=first).state == State.PENDING
 

@@ -2,7 +2,7 @@ import django
 import pytest
 
 from django_scheduler.executor import by_id
-from tests.support.executor_processes import nothing_left_in_this_process
+from tests.support.executor_processes import no_executor_left_on_record
 
 if django.VERSION < (6, 0):
     collect_ignore = ["test_hand_over.py", "test_killed_workers.py"]
@@ -10,6 +10,6 @@ if django.VERSION < (6, 0):
 
 @pytest.fixture(autouse=True)
 def _leaves_nothing(transactional_db):
-    with nothing_left_in_this_process():
+    with no_executor_left_on_record():
         yield
         by_id.leave()

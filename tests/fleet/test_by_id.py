@@ -14,7 +14,7 @@ from django_scheduler.executor.by_id import execute
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.functions import note, note_and_raise, note_async, write, write_and_raise, write_then_schedule
 from tests.models import Entry
-from tests.support.in_process import record
+from tests.support.records import record
 from tests.support.statements import failing
 
 
@@ -83,6 +83,7 @@ def test_mutation_that_takes_too_long_is_recorded_and_its_session_is_closed():
 
     with session.execute_wrapper(lambda execute, *arguments: execute(*arguments)):
         assert execute(function_id)
+    assert session.connection is None
 
     row = record(function_id)
     assert (row.state, row.failure) == (State.FAILED, Failure.TIMEOUT)

@@ -16,7 +16,8 @@ from django_scheduler.scheduling.interventions import reschedule
 from tests.fleet.backends import Memory
 from tests.functions import note, write, write_then_schedule, write_with_priority
 from tests.models import Entry
-from tests.support.in_process import record
+from tests.support.records import record
+from tests.support.waiting import wait_until
 from tests.tasks import jobs
 
 
@@ -167,11 +168,13 @@ def test_mutation_that_is_retried_is_handed_over_again(messages, execute_due, se
     settings.DJANGO_SCHEDULER = {"EXECUTOR": "tasks:fleet", "BACKOFF_INITIAL": timedelta(microseconds=1)}
     result = jobs.try_three_times.enqueue()
 
-    for _ in range(50):
+    def has_ended():
         deliver()
         execute_due()
+        result.refresh()
+        return result.is_finished
 
-    result.refresh()
+    wait_until(has_ended, "it succeeded in the end")
     assert result.return_value == 3
 
 
@@ -215,6 +218,6 @@ def test_without_a_fleet_nothing_is_handed_over(messages, settings, execute_due)
 
 
 @pytest.mark.parametrize(("alias", "reason"), [("nowhere", "no such backend in TASKS"), ("default", "to itself")])
-def test_fleet_that_cannot_be_is_refused_when_django_starts(settings, alias, reason):
+def test_fleet_that_cannot_be_is_refused_with_the_reason(settings, alias, reason):
     with pytest.raises(ImproperlyConfigured, match=reason):
         task_for(alias)

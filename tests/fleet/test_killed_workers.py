@@ -7,21 +7,18 @@ import signal
 import pytest
 
 from django_scheduler import ctx
-from django_scheduler.models import Executor, Failure, ScheduledFunction, State
+from django_scheduler.models import Executor, Failure, State
 from tests.fleet.workers import FLEETS, SETTINGS
 from tests.functions import note, write
 from tests.models import Entry
 from tests.processes import functions
 from tests.support.executor_processes import ExecutorProcesses, nothing_left_behind
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 
-def state(function_id):
-    return ScheduledFunction.objects.get(pk=function_id).state
-
-
 def wait_for(function_id, wanted, fleet):
-    wait_until(lambda: state(function_id) == wanted, f"{function_id} became {wanted}: {fleet.logs}", timeout=40)
+    wait_until(lambda: record(function_id).state == wanted, f"{function_id} became {wanted}: {fleet.logs}", timeout=40)
 
 
 @pytest.fixture(params=list(FLEETS))
@@ -56,7 +53,7 @@ def test_mutation_takes_effect_once_although_its_worker_is_killed(fleet, gate):
 
     os.kill(gate.process_ids[0], signal.SIGKILL)
     gate.open()
-    assert state(function_id) == State.PENDING
+    assert record(function_id).state == State.PENDING
     fleet.start_worker()
 
     wait_for(function_id, State.SUCCESS, fleet)
@@ -74,7 +71,7 @@ def test_action_starts_once_and_is_lost_when_its_worker_is_killed(fleet, gate):
     fleet.start_worker()
 
     wait_for(function_id, State.FAILED, fleet)
-    assert ScheduledFunction.objects.get(pk=function_id).failure == Failure.LOST
+    assert record(function_id).failure == Failure.LOST
     other_id = ctx.scheduler.run_after(0, note, label="other")
     wait_for(other_id, State.SUCCESS, fleet)
     assert gate.arrivals == 1

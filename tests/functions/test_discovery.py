@@ -1,63 +1,28 @@
 """The module ``functions`` of every installed app is found when Django starts, as ``admin`` is."""
 
-import subprocess
-import sys
-
 import pytest
 
-START = """
-import django; django.setup()
-from django_scheduler.functions import registry; print(*sorted(function.name for function in registry))
-"""
 
-
-@pytest.fixture
-def start(tmp_path):
-    """Start Django with an app whose module ``functions`` has this source."""
-    app = tmp_path / "bakery"
-    (app / "recipes").mkdir(parents=True)
-    (app / "__init__.py").touch()
-    (app / "recipes" / "__init__.py").touch()
-    (app / "recipes" / "bread.py").write_text("from django_scheduler import action\n@action\ndef bake(ctx): ...\n")
-
-    def start(source, program=START):
-        (app / "functions.py").write_text("from django_scheduler import action, mutation\n" + source)
-        (tmp_path / "bakery_settings.py").write_text(
-            "INSTALLED_APPS = ['bakery', 'django_scheduler']\n"
-            "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}}\n"
-        )
-        return subprocess.run(
-            [sys.executable, "-W", "error", "-c", program],
-            env={"PYTHONPATH": f"{tmp_path}:{':'.join(sys.path)}", "DJANGO_SETTINGS_MODULE": "bakery_settings"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return start
-
-
-def test_its_functions_are_known_without_an_import(start):
-    process = start("from bakery.recipes import bread\n@mutation(name='sell')\ndef sell_bread(ctx): ...")
+def test_its_functions_are_known_without_an_import(start_django):
+    process = start_django("from bakery.recipes import bread\n@mutation(name='sell')\ndef sell_bread(ctx): ...")
     assert process.stdout.split() == ["bakery:bake", "bakery:sell"], process.stderr
 
 
-def test_two_functions_of_one_name_are_an_error_at_start_up(start):
-    process = start("from bakery.recipes import bread\n@mutation\ndef bake(ctx): ...")
+def test_two_functions_of_one_name_are_an_error_at_start_up(start_django):
+    process = start_django("from bakery.recipes import bread\n@mutation\ndef bake(ctx): ...")
     assert process.returncode != 0
     assert "ImproperlyConfigured: Two functions are named 'bakery:bake'" in process.stderr
     assert "bread.py:2" in process.stderr
     assert "functions.py:3" in process.stderr
 
 
-def test_an_error_in_the_module_is_not_hidden(start):
-    process = start("import no_such_module")
+def test_an_error_in_the_module_is_not_hidden(start_django):
+    process = start_django("import no_such_module")
     assert "No module named 'no_such_module'" in process.stderr
 
 
-def test_a_module_that_is_loaded_again_replaces_its_functions(start):
-    process = start(
+def test_a_module_that_is_loaded_again_replaces_its_functions(start_django):
+    process = start_django(
         "@mutation\ndef sell(ctx): ...",
         "import django; django.setup(); import importlib; from bakery import functions; before = functions.sell\n"
         "importlib.reload(functions); from django_scheduler.functions import registry\n"
@@ -66,8 +31,8 @@ def test_a_module_that_is_loaded_again_replaces_its_functions(start):
     assert process.stdout.split() == ["True", "True"], process.stderr
 
 
-def test_the_package_can_be_imported_before_django_has_started(start):
-    process = start(
+def test_the_package_can_be_imported_before_django_has_started(start_django):
+    process = start_django(
         "", "import django_scheduler; print(django_scheduler.__version__, 'ctx' in django_scheduler.__all__)"
     )
     assert process.stdout.split()[1:] == ["True"], process.stderr

@@ -10,15 +10,12 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 
-def row_of(function_id):
-    return ScheduledFunction.objects.get(pk=function_id)
-
-
 def is_lost(function_id):
-    row = row_of(function_id)
+    row = record(function_id)
     return (row.state, row.failure) == (State.FAILED, Failure.LOST)
 
 
@@ -41,16 +38,16 @@ def execute_and_kill(executors, gate, schedule=schedule_in_body, **settings):
     executor = executors.start(**settings)
     function_id = schedule(gate)
     wait_until(lambda: gate.arrivals == 1, "the action came to the gate")
-    assert row_of(function_id).state == State.IN_PROGRESS
+    assert record(function_id).state == State.IN_PROGRESS
     executor.kill()
     gate.open()
     return executor, function_id
 
 
-def run_something_else(executor):
+def run_something_else():
     """Once it has run, the executor has had every opportunity to run what was due before."""
     other_id = ctx.scheduler.run_after(0, "tests:write", label="other")
-    wait_until(lambda: row_of(other_id).state == State.SUCCESS, "another function ran")
+    wait_until(lambda: record(other_id).state == State.SUCCESS, "another function ran")
 
 
 @pytest.mark.parametrize(
@@ -64,11 +61,11 @@ def run_something_else(executor):
 def test_action_of_a_killed_executor_is_lost_at_once_and_never_run_again(executors, gate, schedule, traces):
     killed, function_id = execute_and_kill(executors, gate, schedule)
 
-    successor = executors.start()
-    wait_until(lambda: is_lost(function_id), "the action was recorded as lost", timeout=5)
-    run_something_else(successor)
+    successor = executors.start(HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
+    wait_until(lambda: is_lost(function_id), "the action was recorded as lost")
+    run_something_else()
 
-    row = row_of(function_id)
+    row = record(function_id)
     assert is_lost(function_id)
     assert (row.attempts, row.executor) == (1, killed.name)
     assert row.completed_time is not None
@@ -85,15 +82,15 @@ def test_action_of_an_executor_on_another_host_is_lost_when_its_heartbeat_has_be
     Executor.objects.filter(pk=killed.name).update(process_space="another host")
 
     successor = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=3600)
-    run_something_else(successor)
+    run_something_else()
     beat = successor.row.heartbeat_time
     wait_until(lambda: successor.row.heartbeat_time > beat, "the successor looked again")
-    assert row_of(function_id).state == State.IN_PROGRESS
+    assert record(function_id).state == State.IN_PROGRESS
     long_ago = F("heartbeat_time") - timedelta(seconds=3600)
     Executor.objects.filter(pk=killed.name).update(heartbeat_time=long_ago)
 
     wait_until(lambda: is_lost(function_id), "the action was recorded as lost")
-    assert "silent for over 3600 seconds" in row_of(function_id).error
+    assert "silent for over 3600 seconds" in record(function_id).error
     assert gate.arrivals == 1
     assert successor.stop() == 0
 
@@ -103,13 +100,13 @@ def test_action_whose_executor_is_not_on_record_is_lost_after_the_same_time(exec
     killed.row.delete()
 
     successor = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=3600)
-    run_something_else(successor)
-    assert row_of(function_id).state == State.IN_PROGRESS
+    run_something_else()
+    assert record(function_id).state == State.IN_PROGRESS
     long_ago = F("started_time") - timedelta(seconds=3600)
     ScheduledFunction.objects.filter(pk=function_id).update(started_time=long_ago)
 
     wait_until(lambda: is_lost(function_id), "the action was recorded as lost")
-    assert "not on record" in row_of(function_id).error
+    assert "not on record" in record(function_id).error
     assert successor.stop() == 0
 
 
@@ -122,8 +119,8 @@ def test_action_that_was_canceled_stays_canceled_when_its_executor_is_killed(exe
 
     successor = executors.start()
     wait_until(lambda: not Executor.objects.filter(pk=executor.name).exists(), "the killed one was noticed")
-    run_something_else(successor)
-    assert row_of(function_id).state == State.CANCELED
+    run_something_else()
+    assert record(function_id).state == State.CANCELED
     assert successor.stop() == 0
 
 

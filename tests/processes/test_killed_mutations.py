@@ -5,24 +5,21 @@ from pathlib import Path
 import pytest
 
 from django_scheduler import ctx
-from django_scheduler.models import Executor, ScheduledFunction, State
+from django_scheduler.models import Executor, State
 from tests.models import Entry
 from tests.processes import functions
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 #: In seconds. A mutation is free when the database notices that its executor is gone; nobody's heartbeat matters.
 NO_HEARTBEATS = {"HEARTBEAT_INTERVAL": 3600, "HEARTBEAT_TIMEOUT": 7200}
 
 
-def state_of(function_id):
-    return ScheduledFunction.objects.get(pk=function_id).state
-
-
 def assert_next_executor_runs_it(executors, function_id):
     successor = executors.start(**NO_HEARTBEATS)
-    wait_until(lambda: state_of(function_id) == State.SUCCESS, "the next executor ran it")
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "the next executor ran it")
     assert Entry.objects.filter(function_id=function_id).count() == 1
-    assert ScheduledFunction.objects.get(pk=function_id).executor == successor.name
+    assert record(function_id).executor == successor.name
     assert successor.stop() == 0
 
 
@@ -43,7 +40,7 @@ def test_killed_executor_leaves_nothing_of_a_mutation_and_the_next_one_runs_it(e
     gate.open()
 
     assert not Entry.objects.exists()
-    row = ScheduledFunction.objects.get(pk=function_id)
+    row = record(function_id)
     assert (row.state, row.attempts, row.executor, row.started_time) == (State.PENDING, 0, "", None)
     assert_next_executor_runs_it(executors, function_id)
 
@@ -83,9 +80,9 @@ def test_living_executor_takes_over_what_a_killed_one_was_executing(executors, g
     killed.kill()
     gate.open()
 
-    wait_until(lambda: state_of(function_id) == State.SUCCESS, "the other executor ran it")
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "the other executor ran it")
     assert Entry.objects.count() == 1
-    assert ScheduledFunction.objects.get(pk=function_id).executor == survivor.name
+    assert record(function_id).executor == survivor.name
     assert survivor.stop() == 0
     Executor.objects.filter(pk=killed.name).delete()  # the survivor had no heartbeat in which to do it
 
@@ -111,8 +108,8 @@ def test_killed_executor_leaves_nothing_of_a_group_and_the_next_one_runs_each_me
     gate.open()
 
     assert set(Entry.objects.values_list("function_id", flat=True)) == set(before)
-    assert [state_of(function_id) for function_id in group] == [State.PENDING] * 3
+    assert [record(function_id).state for function_id in group] == [State.PENDING] * 3
     successor = executors.start()
-    wait_until(lambda: all(state_of(each) == State.SUCCESS for each in group), "the next executor ran them")
+    wait_until(lambda: all(record(each).state == State.SUCCESS for each in group), "the next executor ran them")
     assert list(Entry.objects.order_by("function_id").values_list("function_id", flat=True)) == [*before, *group]
     assert successor.stop() == 0

@@ -8,7 +8,7 @@ from django.db import connection
 
 from django_scheduler import __version__, ctx
 from django_scheduler.models import ScheduledFunction
-from tests.support.executor_processes import nothing_left_in_this_process
+from tests.support.executor_processes import no_executor_left_on_record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,7 +18,7 @@ def run_and_log(caplog):
     """Runs what is due, and returns what was logged."""
 
     def run():
-        with nothing_left_in_this_process(), caplog.at_level(logging.INFO, logger="django_scheduler"):
+        with no_executor_left_on_record(), caplog.at_level(logging.INFO, logger="django_scheduler"):
             call_command("runscheduler", "--once", "--concurrency=1", "--queue=default")
         return [record for record in caplog.records if record.name == "django_scheduler.executor"]
 
@@ -45,8 +45,8 @@ def test_success_is_one_line_with_all_keys(run_and_log):
     assert (record.function, record.function_id, record.attempt) == ("tests:write", function_id, 1)
     assert (record.state, record.failure) == ("success", "")
     assert record.executor == row.executor == start.executor
-    assert 0 < record.duration < 10
-    assert 0 <= record.lag < 60
+    assert record.duration > 0
+    assert record.lag >= 0
 
 
 def test_failure_is_one_line_with_all_keys_and_the_traceback(run_and_log):

@@ -104,6 +104,13 @@ def test_functions_run_at_the_same_time_as_many_as_concurrency_says(executors, g
         ("--grace=nan", "nan is not greater than 0"),
         ("--grace=soon", "'soon' is not a number"),
         ("--once --drain", "not allowed with argument"),
+        ("--processes=-1", "-1 is less than 0"),
+        ("--processes=two", "'two' is not a whole number"),
+        ("--max-functions=0", "0 is not greater than 0"),
+        ("--max-memory=lots", "'lots' is not a size of memory"),
+        ("--max-memory=0M", "'0M' is not a size of memory"),
+        ("--processes=0 --max-functions=5", "need a process that can be replaced"),
+        ("--reload --processes=2", "everything is executed in one process"),
         ("--database=nowhere", "There is no database 'nowhere' in DATABASES. There are: default."),
     ],
 )

@@ -7,20 +7,14 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
+from tests.support.records import record
 from tests.support.sessions import database_gone, end_sessions
 from tests.support.waiting import wait_until
 
-#: Work resumes within so many seconds.
-RESUMED = 5.0
 
-
-def has_run(function_id):
-    return ScheduledFunction.objects.get(pk=function_id).state == State.SUCCESS
-
-
-def assert_it_works(timeout=RESUMED):
+def assert_it_works():
     function_id = ctx.scheduler.run_after(0, "tests:write", label="after")
-    wait_until(lambda: has_run(function_id), "work was resumed", timeout=timeout)
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "work was resumed")
 
 
 @pytest.mark.only_on("postgresql", "mysql")
@@ -43,7 +37,9 @@ def test_functions_whose_session_is_ended_are_run_again_if_they_are_mutations_an
     wait_until(lambda: gate.arrivals == 2, "both came to the gate")
     end_sessions()
     gate.open()
-    wait_until(lambda: has_run(mutation_id) and has_run(action_id), "both ended")
+    wait_until(
+        lambda: record(mutation_id).state == State.SUCCESS and record(action_id).state == State.SUCCESS, "both ended"
+    )
     assert sorted(Entry.objects.values_list("label", flat=True)) == ["action", "mutation"]
     attempts = ScheduledFunction.objects.in_bulk()
     assert (attempts[mutation_id].attempts, attempts[action_id].attempts) == (2, 1)
@@ -57,7 +53,7 @@ def test_executor_survives_a_database_that_is_gone_for_seconds(executors):
     with database_gone():
         executor.wait_until_logged(r"(?s)could not look for due functions.*could not look for .* again in 0\.[48] s")
         executor.wait_until_logged("The side task 'heartbeat' of an executor failed")
-    wait_until(lambda: has_run(function_id), "what was due meanwhile ran", timeout=RESUMED + 2)
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "what was due meanwhile ran")
     assert_it_works()
     assert executor.stop() == 0
 
@@ -75,7 +71,7 @@ def test_executor_that_is_stopped_while_the_database_is_gone_ends_promptly(execu
 def test_listener_whose_session_is_ended_listens_again(executors):
     executor = executors.start(POLL_INTERVAL=3600)
     wait_until(lambda: end_sessions("django_scheduler listener"), "it had a listener to end")
-    executor.wait_until_logged("The side task 'listener' of an executor failed")
+    executor.wait_until_logged("The executor's listener failed")
     assert_it_works()
     assert_it_works()
     assert executor.stop() == 0
@@ -87,8 +83,8 @@ def test_failing_heartbeat_and_recovery_do_not_stop_the_work_and_are_repeated(ex
     with connection.schema_editor() as schema_editor:
         schema_editor.alter_db_table(Executor, table, elsewhere)
     try:
-        executor.wait_until_logged("The side task 'heartbeat' of an executor failed")
-        executor.wait_until_logged("The side task 'recovery' of an executor failed")
+        executor.wait_until_logged("The executor's heartbeat failed")
+        executor.wait_until_logged("The executor's recovery failed")
         assert_it_works()
     finally:
         with connection.schema_editor() as schema_editor:

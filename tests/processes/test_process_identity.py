@@ -7,7 +7,11 @@ import sys
 import pytest
 
 from django_scheduler.executor.heartbeat import is_alive, process_space, process_start
+from tests.support.forked_processes import ENVIRONMENT
 from tests.support.waiting import wait_until
+
+#: The id of a user who owns nothing.
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -44,7 +48,14 @@ def test_later_process_with_the_same_id_is_another_one(child):
 
 
 def test_process_of_another_user_is_alive():
-    assert is_alive(1, process_start(1))
+    """Also for somebody who may not send it a signal, as root may."""
+    source = (
+        "import os, django; django.setup();"
+        "from django_scheduler.executor.heartbeat import is_alive, process_start;"
+        f"os.geteuid() or os.setuid({NOBODY});"
+        "assert is_alive(1, process_start(1))"
+    )
+    subprocess.run([sys.executable, "-c", source], env={**os.environ, **ENVIRONMENT}, check=True)
 
 
 def test_processes_of_one_host_share_a_process_space(child_environment):

@@ -11,10 +11,11 @@ from django_scheduler import ctx, models
 from django_scheduler.databases import database_for
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Poller, Until
-from django_scheduler.models import Failure, ScheduledFunction, State
+from django_scheduler.models import Failure, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.support.executor_processes import nothing_left_in_this_process
+from tests.support.executor_processes import no_executor_left_on_record
+from tests.support.records import record
 from tests.support.statements import failing
 from tests.support.waiting import wait_until
 
@@ -23,12 +24,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _nothing_left(transactional_db):
-    with nothing_left_in_this_process():
+    with no_executor_left_on_record():
         yield
-
-
-def row_of(function_id):
-    return ScheduledFunction.objects.get(pk=function_id)
 
 
 @pytest.mark.parametrize("function", [functions.end_the_process, functions.end_the_process_from_an_action])
@@ -39,34 +36,29 @@ def test_body_that_asks_to_end_the_process_fails_and_the_executor_goes_on(functi
 
     call_command("runscheduler", "--once", "--concurrency=1")
 
-    row = row_of(failing_id)
+    row = record(failing_id)
     assert (row.state, row.failure) == (State.FAILED, Failure.ERROR)
     assert row.error == how
-    assert row_of(next_id).state == State.SUCCESS
+    assert record(next_id).state == State.SUCCESS
     assert Entry.objects.count() == 1
 
 
-def test_async_body_that_asks_to_end_the_process_fails_and_later_async_actions_run():
+def test_async_body_that_asks_to_end_the_process_fails_and_later_async_actions_run(execute_due):
     failing_id = ctx.scheduler.run_after(0, functions.end_the_process_from_a_coroutine)
     next_id = ctx.scheduler.run_after(0, "tests:note_async", label="next")
 
-    executor = Executor(concurrency=1, until=Until.NOTHING_DUE)
-    executor.start()
-    ended = executor.wait(timeout=20)
-    assert ended
+    execute_due()
 
-    assert row_of(failing_id).state == State.FAILED
-    assert row_of(next_id).state == State.SUCCESS
+    assert record(failing_id).state == State.FAILED
+    assert record(next_id).state == State.SUCCESS
 
 
-def test_worker_that_breaks_down_works_again():
+def test_worker_that_breaks_down_works_again(execute_due):
     function_id = ctx.scheduler.run_after(0, "tests:write", label="after all")
-    executor = Executor(concurrency=1, until=Until.NOTHING_DUE)
     with failing(lambda *statement: is_worker(), SystemExit(), times=1) as failed:
-        executor.start()
-        assert executor.wait(timeout=20)
+        execute_due()
     assert failed
-    assert row_of(function_id).state == State.SUCCESS
+    assert record(function_id).state == State.SUCCESS
 
 
 def test_command_can_be_called_in_a_thread_where_there_are_no_signals():
@@ -75,7 +67,7 @@ def test_command_can_be_called_in_a_thread_where_there_are_no_signals():
     thread.start()
     thread.join(timeout=20)
     assert not thread.is_alive()
-    assert row_of(function_id).state == State.SUCCESS
+    assert record(function_id).state == State.SUCCESS
 
 
 def test_waiting_returns_when_its_time_has_passed_and_says_whether_everything_has_ended(gate):
@@ -90,7 +82,7 @@ def test_waiting_returns_when_its_time_has_passed_and_says_whether_everything_ha
     gate.open()
     assert executor.wait(timeout=20)
     assert executor.wait(timeout=0)
-    assert row_of(function_id).state == State.SUCCESS
+    assert record(function_id).state == State.SUCCESS
 
 
 def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_first(settings):

@@ -3,13 +3,10 @@
 from functools import partial
 
 from django_scheduler import ctx
-from django_scheduler.models import Executor, Failure, ScheduledFunction, State
+from django_scheduler.models import Executor, Failure, State
 from tests.processes import functions
+from tests.support.records import record
 from tests.support.waiting import wait_until
-
-
-def state_of(function_id):
-    return ScheduledFunction.objects.get(pk=function_id).state
 
 
 def start_action(executors, gate, **settings):
@@ -34,11 +31,11 @@ def test_silent_executor_on_the_same_host_is_not_taken_for_gone(executors, gate)
 
     observer = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=0.4)
     wait_for_heartbeats(observer, 4)  # with each of them it looks for executors that are gone
-    assert state_of(function_id) == State.IN_PROGRESS
+    assert record(function_id).state == State.IN_PROGRESS
     assert Executor.objects.filter(pk=silent.name).exists()
 
     gate.open()
-    wait_until(lambda: state_of(function_id) == State.SUCCESS, "the action ended")
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "the action ended")
     assert silent.stop() == 0
     assert observer.stop() == 0
 
@@ -48,7 +45,7 @@ def test_executor_that_was_taken_for_gone_registers_again_and_its_late_end_is_dr
     Executor.objects.filter(pk=silent.name).update(process_space="another host")
 
     observer = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=0.5)
-    wait_until(lambda: state_of(function_id) == State.FAILED, "the action was recorded as lost")
+    wait_until(lambda: record(function_id).state == State.FAILED, "the action was recorded as lost")
     assert not Executor.objects.filter(pk=silent.name).exists()
 
     silent.wait_until_logged("was taken for gone")
@@ -56,9 +53,9 @@ def test_executor_that_was_taken_for_gone_registers_again_and_its_late_end_is_dr
     gate.open()
     silent.wait_until_logged(rf"{function_id}: its end \(success\) is dropped, because .*; it is now failed")
 
-    row = ScheduledFunction.objects.get(pk=function_id)
+    row = record(function_id)
     assert (row.state, row.failure, row.result) == (State.FAILED, Failure.LOST, None)
     assert observer.stop() == 0
     later_id = ctx.scheduler.run_after(0, "tests:note", label="later")
-    wait_until(lambda: state_of(later_id) == State.SUCCESS, "the one that was taken for gone goes on")
+    wait_until(lambda: record(later_id).state == State.SUCCESS, "the one that was taken for gone goes on")
     assert silent.stop() == 0

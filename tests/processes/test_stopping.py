@@ -5,17 +5,14 @@ import signal
 import pytest
 
 from django_scheduler import ctx
-from django_scheduler.models import Executor, Failure, ScheduledFunction, State
+from django_scheduler.models import Executor, Failure, State
 from tests.models import Entry
 from tests.processes import functions
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 #: What an idle executor would sleep through if nobody woke it, in seconds.
 LONG = {"POLL_INTERVAL": 3600, "HEARTBEAT_INTERVAL": 3600, "HEARTBEAT_TIMEOUT": 7200}
-
-
-def row_of(function_id):
-    return ScheduledFunction.objects.get(pk=function_id)
 
 
 def start(executors, gate, function, *arguments, **settings):
@@ -34,7 +31,7 @@ def end_by(executor, *signals):
 def wait_until_idle(executor):
     """Wait until its start has ended, and it says that it executes nothing. (It is on record before.)"""
     function_id = ctx.scheduler.run_after(0, "tests:write", label="first")
-    wait_until(lambda: row_of(function_id).state == State.SUCCESS, "it executed")
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "it executed")
     executed = executor.row.heartbeat_time
     wait_until(lambda: executor.row.heartbeat_time > executed and not executor.row.running, "it was idle")
 
@@ -60,10 +57,10 @@ def test_first_signal_begins_nothing_new_and_lets_running_functions_end(executor
     gate.open()
 
     assert executor.end() == 0
-    assert row_of(function_id).state == State.SUCCESS
+    assert record(function_id).state == State.SUCCESS
     assert not Executor.objects.exists()
     if function is functions.note_and_wait:
-        assert row_of(later_id).state == State.PENDING
+        assert record(later_id).state == State.PENDING
         assert list(Entry.objects.values_list("label", flat=True)) == ["once"]
 
 
@@ -80,7 +77,7 @@ def test_heart_goes_on_beating_while_running_functions_end(executors, gate):
 def assert_cut_off(executor, function_id, executors, gate):
     """A mutation leaves nothing, and runs later; an action is lost."""
     assert gate.departures == 0
-    row = row_of(function_id)
+    row = record(function_id)
     if row.kind == "action":
         assert (row.state, row.failure, row.executor) == (State.FAILED, Failure.LOST, executor.name)
         assert "was stopped before it ended" in row.error
@@ -90,7 +87,7 @@ def assert_cut_off(executor, function_id, executors, gate):
         assert not Entry.objects.exists()
         gate.open()
         assert executors.launch("--once").end() == 0
-        assert row_of(function_id).state == State.SUCCESS
+        assert record(function_id).state == State.SUCCESS
         assert Entry.objects.count() == 1
 
 
@@ -119,11 +116,11 @@ def test_action_beside_a_mutation_is_cut_off_too(executors, gate):
 
     assert end_by(executor, signal.SIGTERM) == 1
 
-    assert row_of(mutation_id).state == State.PENDING
+    assert record(mutation_id).state == State.PENDING
     gate.open()
     assert executors.launch("--once").end() == 0
-    assert row_of(mutation_id).state == State.SUCCESS
-    assert row_of(action_id).failure == Failure.LOST  # on SQLite the mutation was in the way of recording it before
+    assert record(mutation_id).state == State.SUCCESS
+    assert record(action_id).failure == Failure.LOST  # on SQLite the mutation was in the way of recording it before
     assert Entry.objects.count() == 2
 
 

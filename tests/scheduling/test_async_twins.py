@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 from django.utils import timezone
 
 from django_scheduler import Context, action, ctx
-from django_scheduler.errors import AlreadyFinished, InvalidArguments, InvalidSchedule, UnknownScheduledFunction
+from django_scheduler.errors import InvalidArguments, InvalidSchedule
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.scheduling.scheduler import Scheduler
 from tests.functions import note, note_async, write
@@ -66,18 +66,9 @@ def test_they_raise_what_the_others_raise():
             await unchecked.scheduler.arun_at(timezone.now(), write)
         with pytest.raises(InvalidArguments):
             await ctx.scheduler.arun_after_many(0, write, [{}])
-        with pytest.raises(UnknownScheduledFunction):
-            await unchecked.scheduler.acancel(123456789)
 
     async_to_sync(each)()
     assert not rows().exists()
-
-
-def test_a_finished_function_cannot_be_canceled_either(execute_due):
-    function_id = ctx.scheduler.run_after(0, write, label="a")
-    execute_due()
-    with pytest.raises(AlreadyFinished):
-        async_to_sync(ctx.scheduler.acancel)(function_id)
 
 
 @pytest.mark.django_db

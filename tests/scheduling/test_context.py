@@ -1,18 +1,21 @@
 """What ``ctx`` knows of what runs now, wherever it is asked."""
 
+import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connections
 
 from django_scheduler import Context, ScheduledFunctionId, action, ctx, mutation
 from django_scheduler.models import ScheduledFunction, State
 from tests.functions import schedule_through_import, write, write_and_raise
 from tests.models import Entry
-from tests.scheduling.elsewhere import elsewhere
+from tests.support.elsewhere import elsewhere
+from tests.support.in_process import executing
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -119,22 +122,25 @@ def test_in_a_thread_the_given_ctx_schedules_as_the_functions_child(execute_due)
     assert ScheduledFunction.objects.get(pk=child).parent_id == function_id
 
 
-@pytest.mark.parametrize("label", ["a"])
-def test_what_a_service_schedules_through_the_import_is_the_functions_child(execute_due, label):
-    function_id, _ = result_of(schedule_through_import, execute_due, label=label)
+def test_what_a_service_schedules_through_the_import_is_the_functions_child(execute_due):
+    function_id, _ = result_of(schedule_through_import, execute_due, label="a")
     child = ScheduledFunction.objects.exclude(pk=function_id).get()
     assert child.parent_id == function_id
     assert Entry.objects.get().function_id == child.pk
 
 
-def test_two_functions_at_a_time_do_not_mix(execute_due):
+def test_functions_that_run_at_the_same_time_do_not_mix(transactional_db):
+    together = threading.Barrier(5, timeout=20)
+
     @action
     async def ask(context: Context) -> list[object]:
-        await sync_to_async(connections.close_all)()
+        await asyncio.to_thread(together.wait)
         return [context.function_id, ctx.function_id]
 
     ids = ctx.scheduler.run_after_many(0, ask, [{}] * 5)
-    execute_due()
+    succeeded = ScheduledFunction.objects.filter(pk__in=ids, state=State.SUCCESS)
+    with executing(concurrency=5):
+        wait_until(lambda: succeeded.count() == 5, "all of them succeeded")
     rows = ScheduledFunction.objects.in_bulk(ids)
     assert [rows[function_id].decoded_result() for function_id in ids] == [[function_id] * 2 for function_id in ids]
 

@@ -8,21 +8,9 @@ from django.db import DatabaseError, OperationalError, connection
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.databases import database_for
 from tests.models import Entry
+from tests.support.sessions import lose_this_session
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _retry_at_once(monkeypatch):
-    monkeypatch.setattr("django_scheduler.scheduling.calls.FIRST_WAIT", 0.01)
-
-
-def kill_this_connection():
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        else:
-            cursor.execute("KILL CONNECTION_ID()")
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("retry_at_once")]
 
 
 @pytest.mark.only_on("postgresql", "mysql")
@@ -36,7 +24,7 @@ def test_a_mutation_that_loses_its_connection_before_the_commit_is_repeated_on_a
         Entry.objects.create(label="a")
         if len(attempts) == 1:
             with suppress(DatabaseError):
-                kill_this_connection()
+                lose_this_session()
             if not swallowed:
                 Entry.objects.create(label="b")
 

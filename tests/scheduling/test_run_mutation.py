@@ -8,14 +8,9 @@ from django_scheduler.errors import BrokenTransaction, SchedulerError, Transient
 from django_scheduler.models import ScheduledFunction
 from tests.functions import write, write_and_raise
 from tests.models import Entry
-from tests.scheduling.elsewhere import elsewhere
+from tests.support.elsewhere import elsewhere
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _retry_at_once(monkeypatch):
-    monkeypatch.setattr("django_scheduler.scheduling.calls.FIRST_WAIT", 0.001)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("retry_at_once")]
 
 
 def labels():

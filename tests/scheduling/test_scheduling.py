@@ -23,11 +23,6 @@ unchecked: Any = ctx
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture
-def python_clock(settings):
-    settings.DJANGO_SCHEDULER = {"CLOCK": "python"}
-
-
 def test_the_id_is_that_of_the_record():
     function_id = ctx.scheduler.run_after(0, write, label="a")
     row = ScheduledFunction.objects.get()

@@ -10,7 +10,7 @@ from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import ScheduledFunction, State
 from tests.functions import note, note_and_raise, write
 from tests.models import Entry
-from tests.scheduling.elsewhere import elsewhere
+from tests.support.elsewhere import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

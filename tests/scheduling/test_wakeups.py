@@ -12,7 +12,7 @@ from django_scheduler import ctx
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.scheduling import wakeup
 from tests.functions import note, write
-from tests.scheduling.elsewhere import elsewhere
+from tests.support.elsewhere import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,7 +18,7 @@ from django_scheduler.signals import function_finished, function_scheduled, func
 from django_scheduler.supervisor.death import record_death
 from tests.functions import note, note_and_raise, write, write_and_raise, write_then_schedule
 from tests.models import Entry
-from tests.support.in_process import record
+from tests.support.records import record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,15 +9,12 @@ from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes.functions import write_and_wait
 from tests.supervisor import functions
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 
-def row_of(function_id):
-    return ScheduledFunction.objects.get(pk=function_id)
-
-
 def wait_for(function_id, state):
-    wait_until(lambda: row_of(function_id).state == state, f"it was {state}", timeout=40)
+    wait_until(lambda: record(function_id).state == state, f"it was {state}", timeout=40)
 
 
 @pytest.mark.parametrize("how", functions.WAYS)
@@ -29,7 +26,7 @@ def test_mutation_that_kills_its_process_three_times_fails_and_others_go_on(exec
     wait_for(crashing_id, State.FAILED)
     wait_for(other_id, State.SUCCESS)
 
-    row = row_of(crashing_id)
+    row = record(crashing_id)
     assert (row.kind, row.failure, row.crashes, row.attempts) == ("mutation", Failure.CRASHED, 3, 3)
     assert row.completed_time is not None
     assert f"({functions.WAYS[how][1]})" in row.error
@@ -50,7 +47,7 @@ def test_action_that_kills_its_process_is_lost_and_not_run_again(supervise, func
     other_id = ctx.scheduler.run_after(0, "tests:write", label="other")
     wait_for(other_id, State.SUCCESS)
 
-    row = row_of(function_id)
+    row = record(function_id)
     assert (row.failure, row.attempts, row.crashes) == (Failure.LOST, 1, 0)
     assert Entry.objects.filter(function_id=function_id).count() == 1
     assert supervised.stop() == 0
@@ -60,7 +57,7 @@ def test_mutation_that_kills_its_process_twice_and_then_does_not_succeeds(superv
     function_id = ctx.scheduler.run_after(0, functions.crash_twice, gate=gate.path)
     supervised = supervise()
     wait_for(function_id, State.SUCCESS)
-    row = row_of(function_id)
+    row = record(function_id)
     assert (row.crashes, row.attempts, row.error) == (2, 3, "")
     assert gate.arrivals == 3
     assert Entry.objects.count() == 1
@@ -72,7 +69,7 @@ def test_crashes_are_counted_beyond_the_life_of_a_supervisor(supervise):
     ScheduledFunction.objects.update(crashes=2)
     supervised = supervise(is_forked=False)
     wait_for(function_id, State.FAILED)
-    assert (row_of(function_id).crashes, row_of(function_id).attempts) == (3, 1)
+    assert (record(function_id).crashes, record(function_id).attempts) == (3, 1)
     supervised.wait_until_executing(2)
     assert supervised.stop() == 0
 
@@ -88,7 +85,7 @@ def test_of_those_that_share_its_transaction_none_is_blamed_and_all_succeed(supe
     supervised = supervise(concurrency=1, BACKOFF_INITIAL=0.1)
     wait_for(crashing_id, State.FAILED)
     wait_until(lambda: Entry.objects.count() == 60, "the neighbours ran")
-    assert row_of(crashing_id).failure == Failure.CRASHED
+    assert record(crashing_id).failure == Failure.CRASHED
     rows = ScheduledFunction.objects.filter(pk__in=neighbours)
     assert rows.filter(state=State.SUCCESS, crashes=0).count() == 60
     assert gate.arrivals > 60
@@ -101,12 +98,12 @@ def test_innocent_that_is_always_in_its_body_at_the_same_time_is_not_blamed(supe
     innocent_ids = ctx.scheduler.run_after_many(0, write_and_wait, [innocent] * 3)
     crashing_id = ctx.scheduler.run_after(0, functions.crash_beside, gate=gate.path, number=3)
     supervised = supervise(concurrency=4, BACKOFF_INITIAL=1)
-    wait_until(lambda: row_of(crashing_id).crashes == 2, "it crashed twice")
+    wait_until(lambda: record(crashing_id).crashes == 2, "it crashed twice")
     gate.open()
     wait_for(crashing_id, State.FAILED)
-    assert row_of(crashing_id).failure == Failure.CRASHED
+    assert record(crashing_id).failure == Failure.CRASHED
     for innocent_id in innocent_ids:
         wait_for(innocent_id, State.SUCCESS)
-        assert row_of(innocent_id).crashes >= 2
+        assert record(innocent_id).crashes >= 2
     assert Entry.objects.count() == 3
     assert supervised.stop() == 0

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -162,8 +161,8 @@ class ExecutorProcesses:
 
 @contextmanager
 def nothing_left_behind(processes: ExecutorProcesses) -> Iterator[None]:
-    """Fail a test that leaves a process, a thread or an executor's row."""
-    with nothing_left_in_this_process():
+    """Fail a test that leaves a process or an executor's row."""
+    with no_executor_left_on_record():
         try:
             yield
         finally:
@@ -173,20 +172,9 @@ def nothing_left_behind(processes: ExecutorProcesses) -> Iterator[None]:
 
 
 @contextmanager
-def nothing_left_in_this_process() -> Iterator[None]:
-    """Fail a test that leaves a thread or an executor's row."""
-    threads = _executor_threads()
+def no_executor_left_on_record() -> Iterator[None]:
+    """Fail a test that leaves an executor's row."""
     yield
     left = [f"the executor on record {name}" for name in Executor.objects.values_list("pk", flat=True)]
-    left += [f"the thread {thread.name}" for thread in _executor_threads() - threads]
     if left:
         pytest.fail(f"The test has left behind: {', '.join(left)}.")
-
-
-def _executor_threads() -> set[threading.Thread]:
-    # The event loop and the watchdog are the process's, and stay.
-    return {
-        thread
-        for thread in threading.enumerate()
-        if thread.name.startswith("django_scheduler ") and not thread.name.endswith(("event loop", "watchdog"))
-    }

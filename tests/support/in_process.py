@@ -9,7 +9,6 @@ from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.worker import Worker
-from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 from django_scheduler.scheduling import wakeup
 
 WORKER = "django_scheduler worker"
@@ -64,8 +63,3 @@ def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
         thread.start()
         thread.join(20)
         assert not thread.is_alive(), "What was due has not come to an end."
-
-
-def record(function_id: ScheduledFunctionId) -> ScheduledFunction:
-    """The function's row, as it is now."""
-    return ScheduledFunction.objects.get(pk=function_id)

@@ -10,14 +10,6 @@ from tests.models import Account, Entry
 from tests.support.waiting import wait_until
 
 
-def in_a_connection_of_its_own(work: Callable[[], object]) -> None:
-    """Do the work in another thread, and wait for its end."""
-    thread = threading.Thread(target=_working(work))
-    thread.start()
-    thread.join(20)
-    assert not thread.is_alive()
-
-
 def _working(work: Callable[[], object]) -> Callable[[], object]:
     def run() -> None:
         try:

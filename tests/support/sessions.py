@@ -115,6 +115,15 @@ def session_number() -> int:
         return int(cursor.fetchone()[0])
 
 
+def lose_this_session() -> None:
+    """Have the server end this thread's session, which raises the database's error. (Not with SQLite.)"""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        else:
+            cursor.execute("KILL CONNECTION_ID()")
+
+
 def end_sessions(application_name: str | None = None) -> int:
     """End all sessions of others in the test database, or on PostgreSQL those of that name; how many there were."""
     with connection.cursor() as cursor:

@@ -1,11 +1,7 @@
 """A supervisor and the processes under it."""
 
-import os
-import re
-import signal
-
 from django_scheduler.models import Executor
-from tests.support.executor_processes import ExecutorProcess, running_processes
+from tests.support.executor_processes import STARTED, ExecutorProcess, running_processes
 from tests.support.waiting import wait_until
 
 
@@ -34,7 +30,7 @@ class Supervised:
     @property
     def started(self) -> int:
         """How many processes have begun to execute, in all."""
-        return len(re.findall(r"Executor \S+: django_scheduler", self.log))
+        return len(STARTED.findall(self.log))
 
     def wait_until_executing(self, processes: int) -> None:
         wait_until(lambda: self.started >= processes or not self.supervisor.is_running, "its processes executed")
@@ -44,7 +40,3 @@ class Supervised:
         """Whether others execute, and those do no more."""
         now = self.process_ids
         return bool(now) and now.isdisjoint(before)
-
-
-def kill(process_id: int, number: signal.Signals = signal.SIGKILL) -> None:
-    os.kill(process_id, number)

@@ -6,7 +6,6 @@ They were written for the dummy and the immediate backend, so each class is run 
 
 import functools
 import subprocess
-import sys
 from inspect import iscoroutinefunction
 
 import pytest
@@ -15,8 +14,6 @@ from django.test import TransactionTestCase, override_settings
 
 from django_scheduler.executor import by_id
 from tests.tasks.django_source import find_tests_of_this_django
-
-pytestmark = pytest.mark.timeout(200)  # for the download
 
 #: Test -> why it cannot hold for a backend whose results are in the database.
 DIFFERENT = {
@@ -31,12 +28,12 @@ DIFFERENT = {
 }
 
 try:
-    sys.path.insert(0, str(find_tests_of_this_django()))
-    from tasks import test_dummy_backend, test_immediate_backend, test_tasks  # type: ignore[import-not-found]
+    directory = find_tests_of_this_django()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(directory)
+        from tasks import test_dummy_backend, test_immediate_backend, test_tasks  # type: ignore[import-not-found]
 except (OSError, subprocess.SubprocessError, ImportError) as error:
     pytest.skip(f"the source distribution of this Django cannot be had: {error!r}", allow_module_level=True)
-finally:
-    sys.path.pop(0)
 
 DUMMY = {"BACKEND": "tests.tasks.stand_ins.LikeDummy"}
 IMMEDIATE = {"BACKEND": "tests.tasks.stand_ins.LikeImmediate"}

@@ -6,12 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.mark.only_on("sqlite")
 def test_the_recipes_of_the_documentation_work(tmp_path):
     recipes = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/testing.md").read_text(), re.DOTALL | re.MULTILINE)
     for number, recipe in enumerate(recipes):
@@ -35,7 +32,6 @@ def test_the_recipes_of_the_documentation_work(tmp_path):
     assert int(passed[1]) >= len(recipes)
 
 
-@pytest.mark.only_on("sqlite")
 def test_the_plugin_does_no_harm_where_django_is_not_set_up(tmp_path):
     (tmp_path / "test_other.py").write_text("def test_other():\n    pass\n")
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}

@@ -24,10 +24,10 @@ class Isolation(SchedulerTestMixin):
         self.scheduler.advance(days=500)
         assert labels() == ["executed"]
 
-    def test_one(self):
+    def test_nothing_is_left_by_the_other_test(self):
         self._find_nothing_and_leave_much()
 
-    def test_another(self):
+    def test_nothing_is_left_by_the_other_test_either(self):
         self._find_nothing_and_leave_much()
 
     started = timezone.now()
@@ -50,7 +50,7 @@ class WithTestData(SchedulerTestMixin, TestCase):
         self.scheduler.run_all()
         assert labels() == ["test data"]
 
-    def test_and_again(self):
+    def test_what_another_test_has_executed_of_it_is_pending_again(self):
         self.scheduler.run_all()
         assert labels() == ["test data"]
 

@@ -10,14 +10,9 @@ from django.db.models import F
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.databases import database_for
 from tests.models import Account, Entry
-from tests.scheduling.elsewhere import LONG_ENOUGH, elsewhere, meanwhile
+from tests.support.elsewhere import LONG_ENOUGH, elsewhere, meanwhile
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _retry_at_once(monkeypatch):
-    monkeypatch.setattr("django_scheduler.scheduling.calls.FIRST_WAIT", 0.01)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("retry_at_once")]
 
 
 @pytest.fixture
@@ -58,7 +53,7 @@ def test_of_two_mutations_in_a_deadlock_one_is_repeated(accounts):
     with meanwhile(lambda: ctx.run_mutation(transfer, *accounts)) as other:
         ctx.run_mutation(transfer, *reversed(accounts))
     other.result()
-    assert len(meeting.attempts) == 3
+    assert len(meeting.attempts) >= 3  # it may be repeated before the other one has got what it waits for
     assert [account.balance for account in Account.objects.all()] == [110, 110]
     assert Entry.objects.count() == 2
 
@@ -127,7 +122,7 @@ def test_a_mutation_that_swallows_a_deadlock_is_repeated_all_the_same(accounts, 
     with meanwhile(lambda: ctx.run_mutation(transfer, *accounts)) as other:
         ctx.run_mutation(transfer, *reversed(accounts))
     other.result()
-    assert len(meeting.attempts) == 3
+    assert len(meeting.attempts) >= 3  # it may be repeated before the other one has got what it waits for
     assert [account.balance for account in Account.objects.all()] == [102, 102]
     assert Entry.objects.count() == (2 if goes_on else 0)
 

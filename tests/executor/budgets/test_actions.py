@@ -13,7 +13,8 @@ from django_scheduler.models import Failure, State
 from tests.functions import note, note_async
 from tests.models import Entry
 from tests.support.gates import Gate
-from tests.support.in_process import executing, record
+from tests.support.in_process import executing
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,10 +5,10 @@ import pytest
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import Failure, State
 from tests.executor.budgets.test_mutations import hang_at_gate, loop_in_python
-from tests.executor.grouping.conftest import backlog, groups  # noqa: F401
 from tests.functions import write
 from tests.models import Entry
-from tests.support.in_process import execute_with_one_worker, executing, record
+from tests.support.in_process import execute_with_one_worker, executing
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 attempts: list[str] = []
@@ -25,7 +25,7 @@ def labels() -> list[str]:
     return sorted(Entry.objects.values_list("label", flat=True))
 
 
-def test_member_whose_time_is_up_fails_alone_and_does_not_run_again(backlog, groups):  # noqa: F811
+def test_member_whose_time_is_up_fails_alone_and_does_not_run_again(backlog, groups):
     attempts.clear()
     first = ctx.scheduler.run_after(0, write, label="first")
     late = ctx.scheduler.run_after(0, loop_in_a_group)
@@ -42,7 +42,7 @@ def test_member_whose_time_is_up_fails_alone_and_does_not_run_again(backlog, gro
 
 
 @pytest.mark.usefixtures("short_grace")
-def test_neighbours_of_a_member_that_hangs_are_executed_by_another_worker(backlog, groups, gate):  # noqa: F811
+def test_neighbours_of_a_member_that_hangs_are_executed_by_another_worker(backlog, groups, gate):
     first = ctx.scheduler.run_after(0, write, label="first")
     late = ctx.scheduler.run_after(0, hang_at_gate, gate=gate.path)
     last = ctx.scheduler.run_after(0, write, label="last")

@@ -17,8 +17,8 @@ from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.functions import write
 from tests.models import Entry
 from tests.support.gates import Gate
-from tests.support.in_process import executing, record
-from tests.support.sessions import Session
+from tests.support.in_process import executing
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -217,7 +217,7 @@ def hang_and_swallow(ctx: Context, *, gate: str) -> str:
 
 
 @pytest.mark.parametrize("function", [hang_at_gate, hang_and_swallow])
-def test_mutation_that_hangs_loses_its_locks_and_its_late_end_is_dropped(short_grace, gate, caplog, function):
+def test_mutation_that_hangs_loses_its_locks_and_its_late_end_is_dropped(short_grace, gate, session, caplog, function):
     function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     with executing(concurrency=2):
         gate.wait_for_arrivals()
@@ -225,9 +225,7 @@ def test_mutation_that_hangs_loses_its_locks_and_its_late_end_is_dropped(short_g
 
         wait_until(lambda: record(function_id).state == State.FAILED, "its timeout was recorded")
         wait_until(lambda: record(next_id).state == State.SUCCESS, "another one succeeded meanwhile")
-        session = Session()
         session.execute("UPDATE django_scheduler_scheduledfunction SET queue = 'touched' WHERE id = %s", function_id)
-        session.close()
         gate.open()
         wait_until(lambda: "is dropped" in caplog.text, "its late end was dropped")
 
@@ -275,15 +273,13 @@ def wait_for_a_lock(ctx: Context, *, function_id: int) -> None:
 
 
 @pytest.mark.only_on("postgresql", "mysql")
-def test_waiting_for_somebody_elses_lock_counts_and_ends(execute_due):
+def test_waiting_for_somebody_elses_lock_counts_and_ends(execute_due, session):
     held_id = ctx.scheduler.run_after(timedelta(hours=1), write, label="held")
-    session = Session()
     session.open_transaction()
     session.execute("UPDATE django_scheduler_scheduledfunction SET queue = 'mine' WHERE id = %s", held_id)
     function_id = ctx.scheduler.run_after(0, wait_for_a_lock, function_id=held_id)
 
     execute_due()
-    session.close()
 
     assert record(function_id).failure == Failure.TIMEOUT
     assert not Entry.objects.exists()

@@ -1,7 +1,6 @@
 """What the members of a group do: something ordinary, or something that ends the group."""
 
 import contextlib
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -151,11 +150,6 @@ def leave_open(ctx: Context) -> None:
     transaction.atomic().__enter__()
 
 
-@mutation
-def sleep(ctx: Context, *, seconds: float) -> None:
-    time.sleep(seconds)
-
-
 @mutation(alone=True)
 def enter_alone(ctx: Context, *, label: str) -> None:
     Entry.objects.create(label=label, function_id=ctx.function_id)
@@ -189,7 +183,6 @@ def call_alone(ctx: Context, *, label: str) -> None:
 
 
 @mutation
-def enter_slowly_with_a_hook(ctx: Context, *, label: str, seconds: float) -> None:
-    Entry.objects.create(label=label, function_id=ctx.function_id)
-    time.sleep(seconds)
-    transaction.on_commit(interludes[label])
+def enter_with_a_hook(ctx: Context, *, label: str) -> None:
+    enter.body(ctx, label=label)
+    transaction.on_commit(interludes[f"{label}, after its commit"])

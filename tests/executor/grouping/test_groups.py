@@ -9,14 +9,17 @@ import pytest
 from django.db import connection, transaction
 
 from django_scheduler import ctx
-from django_scheduler.executor import grouping, worker
-from django_scheduler.executor.grouping import GroupSize
+from django_scheduler.databases import Lane
+from django_scheduler.executor import grouping, poller, worker
+from django_scheduler.executor.grouping import GroupSize, MutationGroup
+from django_scheduler.executor.poller import Poller
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.grouping import functions
 from tests.executor.grouping.functions import hooks, starts
 from tests.models import Entry, Line
-from tests.support.in_process import execute_with_one_worker, executing, record
-from tests.support.rivals import in_a_connection_of_its_own
+from tests.support.elsewhere import elsewhere
+from tests.support.in_process import execute_with_one_worker, executing
+from tests.support.records import record
 from tests.support.statements import statements_through
 from tests.support.waiting import wait_until
 
@@ -319,18 +322,16 @@ def test_member_that_leaves_a_block_open_fails_alone(execute_as_group):
 
 
 def test_a_group_lets_go_of_what_it_has_no_time_for(execute_as_group, groups, monkeypatch):
-    monkeypatch.setattr(grouping, "GROUP_SECONDS", 1.0)
-    slow = ctx.scheduler.run_after(0, functions.sleep, seconds=1.1)
-    ids = enter("a", "b")
+    slow, *ids = enter("slow", "a", "b")
+    states_seen: list[str] = []
+    functions.interludes["slow"] = lambda: monkeypatch.setattr(grouping, "GROUP_SECONDS", 0.0)
+    functions.interludes["a"] = lambda: states_seen.append(record(slow).state)
 
     execute_as_group([slow, *ids])
 
     assert states([slow, *ids]) == [State.SUCCESS] * 3
     assert groups[groups.index([slow, *ids]) + 1 :] == []  # the next is claimed alone, as there was time for one
-    ended, began = record(slow).completed_time, record(ids[0]).started_time
-    assert ended
-    assert began
-    assert ended < began
+    assert states_seen == [State.SUCCESS]  # the group had committed
 
 
 @pytest.mark.only_on("postgresql", "mysql")
@@ -344,7 +345,7 @@ def test_function_that_asks_to_be_alone_holds_nobody_else_up(groups):
             free = ScheduledFunction.objects.select_for_update(skip_locked=True).filter(pk__in=[alone, *ids])
             not_locked.extend(free.order_by("pk").values_list("pk", flat=True))
 
-    functions.interludes["looks"] = lambda: in_a_connection_of_its_own(look_who_is_locked)
+    functions.interludes["looks"] = lambda: elsewhere(look_who_is_locked)
     execute_with_one_worker()
 
     assert not_locked == ids
@@ -354,7 +355,6 @@ def test_function_that_asks_to_be_alone_holds_nobody_else_up(groups):
 @pytest.mark.only_on("postgresql", "mysql")
 def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))  # whichever worker is first
-    monkeypatch.setattr(grouping, "GROUP_SECONDS", 1.0)
     others_have_succeeded: list[bool] = []
     ids: list[ScheduledFunctionId] = []
 
@@ -362,8 +362,9 @@ def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatc
         wait_until(lambda: states(ids) == [State.SUCCESS] * 2, "the others have succeeded meanwhile")
         others_have_succeeded.append(True)
 
-    functions.interludes["waits"] = hook
-    slow = ctx.scheduler.run_after(0, functions.enter_slowly_with_a_hook, label="waits", seconds=1.1)
+    functions.interludes["slow"] = lambda: monkeypatch.setattr(grouping, "GROUP_SECONDS", 0.0)
+    functions.interludes["slow, after its commit"] = hook
+    slow = ctx.scheduler.run_after(0, functions.enter_with_a_hook, label="slow")
     ids += enter("a", "b")
 
     with executing(concurrency=2):
@@ -396,29 +397,34 @@ def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups
 
 
 @pytest.mark.only_on("postgresql", "mysql")
-def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(groups, monkeypatch):
+def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
     monkeypatch.setattr(grouping, "LARGE", 2)
     monkeypatch.setattr(grouping, "LARGEST", 16)
+    monkeypatch.setattr(grouping, "FOR_A_WHILE", 3600.0)
     monkeypatch.setattr(worker, "GROUP_SECONDS", 3600.0)  # so that only what was learned releases the claim lock
-    waiting: list[int] = []
-    meetings: list[int] = []
-    enough = threading.Event()
+    has_claim_lock = threading.local()
+    together = threading.Barrier(2, timeout=20)
+    have_met = threading.Event()
+    in_transaction = MutationGroup.in_transaction
+
+    def note_claim_lock(group: MutationGroup) -> None:
+        has_claim_lock.now = group.keeps_claim_lock_for > 0
+        in_transaction(group)
 
     def wait_for_another() -> None:
-        waiting.append(threading.get_ident())
-        if len(waiting) == 2:
-            meetings.append(len(meetings))
-        if len(meetings) > 20:  # more than by chance, when a group ends
-            enough.set()
-        enough.wait(0.02)
-        waiting.remove(threading.get_ident())
+        if has_claim_lock.now:  # nobody else can claim: the body only shows that it waits
+            have_met.wait(0.02)
+        elif not have_met.is_set():
+            together.wait()
+            have_met.set()
 
+    monkeypatch.setattr(MutationGroup, "in_transaction", note_claim_lock)
     functions.interludes["waits"] = wait_for_another
     enter(*["waits"] * 400)
 
     with executing(concurrency=2):
-        wait_until(enough.is_set, "bodies of two groups waited at the same time", timeout=40)
+        wait_until(have_met.is_set, "bodies of two groups waited at the same time")
 
 
 def test_function_that_took_long_runs_alone_from_then_on(execute_as_group, groups, monkeypatch):
@@ -448,12 +454,30 @@ def test_function_that_asks_to_be_alone_is_alone_and_so_is_an_action(transaction
     assert ids in groups
 
 
-def test_what_a_group_lets_go_is_executed_at_once(transactional_db, settings, monkeypatch):
-    monkeypatch.setattr(grouping, "GROUP_SECONDS", 0.05)
-    settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(minutes=5)}
-    ids = [ctx.scheduler.run_after(0, functions.sleep, seconds=0.02) for _ in range(30)]
-    ids += [ctx.scheduler.run_after(0, functions.act) for _ in range(5)]
+def test_what_a_group_lets_go_is_executed_at_once(groups, settings, monkeypatch):
+    """Workers that have found it locked do not go on sleeping."""
+    monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
+    monkeypatch.setattr(poller, "LOCKED_INTERVAL", 3600.0)
+    settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(hours=1)}
+    others_have_looked = threading.Event()
+    found_all_locked = Poller.found_all_locked
+
+    def note_look(poller: Poller, due: list[Lane]) -> None:
+        others_have_looked.set()
+        found_all_locked(poller, due)
+
+    def take_all_the_time() -> None:
+        monkeypatch.setattr(grouping, "GROUP_SECONDS", 0.0)
+        if connection.vendor != "sqlite":  # there nobody looks before the group has ended
+            assert others_have_looked.wait(20)
+
+    monkeypatch.setattr(Poller, "found_all_locked", note_look)
+    functions.interludes["slow"] = take_all_the_time
+    mutations = enter("slow", "a", "b", "c")
+    actions = [ctx.scheduler.run_after(0, functions.act) for _ in range(5)]
 
     with executing(concurrency=4):
-        left = ScheduledFunction.objects.filter(pk__in=ids, completed_time=None)
+        left = ScheduledFunction.objects.filter(pk__in=mutations + actions, completed_time=None)
         wait_until(lambda: not left.exists(), "all were executed")
+
+    assert groups[0][-4:] == mutations

@@ -17,8 +17,11 @@ from tests.executor.test_ambiguous_commits import (
     lose_before_commit,
 )
 from tests.models import Account, Entry
-from tests.support.in_process import execute_with_one_worker, executing, record
-from tests.support.rivals import Deadlock, in_a_connection_of_its_own
+from tests.support.elsewhere import elsewhere
+from tests.support.in_process import execute_with_one_worker, executing
+from tests.support.records import record
+from tests.support.rivals import Deadlock
+from tests.support.sessions import lose_this_session
 from tests.support.waiting import wait_until
 
 
@@ -77,7 +80,7 @@ def test_cancel_of_a_member_wins_or_comes_too_late(backlog, target):
 
     with executing(concurrency=1):
         assert is_running.wait(20)
-        in_a_connection_of_its_own(cancel)
+        elsewhere(cancel)
         others = [function_id for function_id in ids if function_id != ids[target]]
         wait_until(lambda: all_succeeded(others), "the others succeeded")
 
@@ -193,14 +196,9 @@ def test_lost_answer_to_the_commit_of_a_group_is_found_out_under_repeatable_read
     assert functions.hooks == ["b", "b again"]
 
 
-@pytest.mark.only_on("postgresql")
+@pytest.mark.only_on("postgresql", "mysql")
 def test_killed_session_of_a_group_makes_its_members_run_alone(backlog, groups):
-    def kill_once() -> None:
-        if starts.count("b") == 1:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-
-    functions.interludes["b"] = kill_once
+    functions.interludes["b"] = lambda: lose_this_session() if starts.count("b") == 1 else None
     ids = enter("a", "b", "c")
 
     execute_with_one_worker()
@@ -222,3 +220,4 @@ def test_many_members_of_which_a_third_fail_all_end_as_if_alone(backlog, groups)
     assert {record(each).state for each in good} == {State.SUCCESS}
     assert {(record(each).state, record(each).attempts) for each in bad} == {(State.FAILED, 1)}
     assert entries() == sorted(f"good {number}" for number in range(70))
+    assert max(map(len, groups)) > 1

@@ -1,12 +1,10 @@
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import pytest
 from django.db import connection
 
 from django_scheduler.executor.executor import Executor
-from django_scheduler.models import ScheduledFunction
-from tests.support.sessions import Session
+from tests.support.sessions import end_sessions
 
 
 @pytest.fixture
@@ -26,53 +24,9 @@ def start_executor(transactional_db, gate) -> Iterator[Callable[..., Executor]]:
         executor.stop()
     for executor in executors:
         if not executor.wait(timeout=5):
-            _end_executing_sessions()
+            if connection.vendor != "sqlite":
+                end_sessions()
             assert executor.wait(timeout=20), "An executor has not stopped."
-
-
-def _end_executing_sessions() -> None:
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-
-
-@pytest.fixture
-def new_session(transactional_db) -> Iterator[Callable[[], Session]]:
-    """Opens sessions beside the test's own."""
-    with ExitStack() as sessions:
-
-        def new() -> Session:
-            session = Session()
-            sessions.callback(session.close)
-            return session
-
-        yield new
-
-
-@pytest.fixture
-def session(new_session):
-    return new_session()
-
-
-@pytest.fixture
-def another_session(new_session):
-    return new_session()
-
-
-@pytest.fixture
-def state_of(transactional_db) -> Callable[[int], str]:
-    def state_of(function_id: int) -> str:
-        return ScheduledFunction.objects.values_list("state", flat=True).get(pk=function_id)
-
-    return state_of
-
-
-@pytest.fixture
-def row(transactional_db) -> Callable[[int], ScheduledFunction]:
-    return lambda function_id: ScheduledFunction.objects.get(pk=function_id)
 
 
 @pytest.fixture

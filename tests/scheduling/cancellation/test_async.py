@@ -6,6 +6,7 @@ from django_scheduler import ctx
 from django_scheduler.errors import AlreadyFinished, UnknownScheduledFunction
 from django_scheduler.models import State
 from tests.functions import note, write
+from tests.support.records import record
 
 
 def from_async_code(body):
@@ -13,13 +14,13 @@ def from_async_code(body):
     return async_to_sync(body)()
 
 
-def test_acancel_is_cancel(transactional_db, state_of):
+def test_acancel_is_cancel(transactional_db):
     async def body():
         function_id = await ctx.scheduler.arun_after(60_000, write, label="never")
         await ctx.scheduler.acancel(function_id)
         return function_id
 
-    assert state_of(from_async_code(body)) == State.CANCELED
+    assert record(from_async_code(body)).state == State.CANCELED
 
 
 def test_acancel_raises_what_cancel_raises(execute_due):

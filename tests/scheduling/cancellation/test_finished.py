@@ -8,29 +8,30 @@ from django_scheduler.errors import AlreadyFinished, SchedulerError, UnknownSche
 from django_scheduler.models import ScheduledFunction, State
 from tests.functions import note, note_and_raise, write, write_and_raise
 from tests.models import Entry
+from tests.support.records import record
 
 
 @pytest.mark.parametrize(
     ("function", "state"),
     [(write, State.SUCCESS), (write_and_raise, State.FAILED), (note, State.SUCCESS), (note_and_raise, State.FAILED)],
 )
-def test_what_has_finished_cannot_be_canceled(function, state, execute_due, row):
+def test_what_has_finished_cannot_be_canceled(function, state, execute_due):
     function_id = ctx.scheduler.run_after(0, function, label="done")
     execute_due()
-    before = row(function_id)
+    before = record(function_id)
     with pytest.raises(AlreadyFinished) as error:
         ctx.scheduler.cancel(function_id)
     for part in (function.name, str(function_id), state.value):
         assert part in str(error.value)
-    after = row(function_id)
+    after = record(function_id)
     assert (after.state, after.completed_time) == (state, before.completed_time)
 
 
-def test_a_function_that_no_longer_exists_is_canceled_like_any_other(transactional_db, state_of):
+def test_a_function_that_no_longer_exists_is_canceled_like_any_other(transactional_db):
     function_id = ctx.scheduler.run_after(60_000, write, label="later")
     ScheduledFunction.objects.update(name="tests:gone")
     ctx.scheduler.cancel(function_id)
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED
 
 
 def test_an_id_that_never_existed_is_unknown(transactional_db):

@@ -10,6 +10,7 @@ from django_scheduler.models import State
 from tests.functions import write
 from tests.models import Entry
 from tests.scheduling.cancellation import functions
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.only_on("postgresql", "mysql")
 LOCK = "SELECT 1 FROM django_scheduler_scheduledfunction WHERE id = %s FOR UPDATE"
 
 
-def test_a_second_cancel_waits_for_the_first_and_finds_it_canceled(session, another_session, state_of):
+def test_a_second_cancel_waits_for_the_first_and_finds_it_canceled(session, another_session):
     function_id = ctx.scheduler.run_after(0, write, label="never")
     session.open_transaction()
     session.do(ctx.scheduler.cancel, function_id)
@@ -26,11 +27,11 @@ def test_a_second_cancel_waits_for_the_first_and_finds_it_canceled(session, anot
     session.do(Entry.objects.create, label="went on")
     session.commit()
     assert cancel.result(timeout=20) is None
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED
     assert Entry.objects.get().label == "went on"
 
 
-def test_a_second_cancel_cancels_when_the_first_is_rolled_back(session, another_session, state_of):
+def test_a_second_cancel_cancels_when_the_first_is_rolled_back(session, another_session):
     function_id = ctx.scheduler.run_after(0, write, label="never")
     session.open_transaction()
     session.do(ctx.scheduler.cancel, function_id)
@@ -38,10 +39,10 @@ def test_a_second_cancel_cancels_when_the_first_is_rolled_back(session, another_
     another_session.wait_until_it_waits()
     session.roll_back()
     assert cancel.result(timeout=20) is None
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED
 
 
-def test_a_transaction_that_has_locked_the_row_otherwise_goes_on(session, another_session, state_of):
+def test_a_transaction_that_has_locked_the_row_otherwise_goes_on(session, another_session):
     function_id = ctx.scheduler.run_after(0, write, label="never")
     session.open_transaction()
     session.execute(LOCK, function_id)
@@ -50,10 +51,10 @@ def test_a_transaction_that_has_locked_the_row_otherwise_goes_on(session, anothe
     session.do(Entry.objects.create, label="went on")
     session.commit()
     cancel.result(timeout=20)
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED
 
 
-def test_an_action_that_has_locked_its_own_row_goes_on(gate, start_executor, session, state_of):
+def test_an_action_that_has_locked_its_own_row_goes_on(gate, start_executor, session):
     start_executor()
     function_id = ctx.scheduler.run_after(0, functions.lock_own_row, gate=gate.path)
     gate.wait_for_arrivals()
@@ -64,12 +65,10 @@ def test_an_action_that_has_locked_its_own_row_goes_on(gate, start_executor, ses
     # Whichever of them ends first: the action has done its work.
     cancel.exception(timeout=20)
     wait_until(Entry.objects.exists, "the action, which was not interrupted, wrote its entry")
-    assert state_of(function_id) in (State.CANCELED, State.SUCCESS)
+    assert record(function_id).state in (State.CANCELED, State.SUCCESS)
 
 
-def test_two_transactions_that_cancel_in_opposite_order_are_a_deadlock_that_is_noticed(
-    session, another_session, state_of
-):
+def test_two_transactions_that_cancel_in_opposite_order_are_a_deadlock_that_is_noticed(session, another_session):
     first, second = ctx.scheduler.run_after_many(0, write, [{"label": "never"}] * 2)
     session.open_transaction()
     another_session.open_transaction()
@@ -87,7 +86,7 @@ def test_two_transactions_that_cancel_in_opposite_order_are_a_deadlock_that_is_n
     ((other, its_session),) = sessions.items()
     assert other.result(timeout=30) is None
     its_session.commit()
-    assert (state_of(first), state_of(second)) == (State.CANCELED, State.CANCELED)
+    assert (record(first).state, record(second).state) == (State.CANCELED, State.CANCELED)
 
 
 @pytest.mark.only_on("postgresql")
@@ -110,7 +109,7 @@ def test_a_cancel_waits_for_others_no_longer_than_its_session_is_to_wait(setting
 
 @pytest.mark.only_on("postgresql")
 def test_an_executor_is_interrupted_that_claims_the_function_while_a_cancel_waits_for_somebody_else(
-    gate, start_executor, session, another_session, state_of
+    gate, start_executor, session, another_session
 ):
     function_id = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=gate.path)
     session.open_transaction()
@@ -120,4 +119,4 @@ def test_an_executor_is_interrupted_that_claims_the_function_while_a_cancel_wait
     start_executor()
     session.roll_back()
     cancel.result(timeout=10)
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED

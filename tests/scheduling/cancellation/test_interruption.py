@@ -7,6 +7,7 @@ from django_scheduler.models import State
 from tests.functions import write
 from tests.models import Entry
 from tests.scheduling.cancellation import functions
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql")
@@ -23,13 +24,13 @@ IN_A_STATEMENT_OR_BETWEEN_TWO = pytest.mark.parametrize(
 
 
 @IN_A_STATEMENT_OR_BETWEEN_TWO
-def test_cancel_stops_a_mutation_that_would_not_end(function, gate, start_executor, row):
+def test_cancel_stops_a_mutation_that_would_not_end(function, gate, start_executor):
     start_executor()
     function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     gate.wait_for_arrivals()
     ctx.scheduler.cancel(function_id)
     gate.open()
-    canceled = row(function_id)
+    canceled = record(function_id)
     assert (canceled.state, canceled.started_time, canceled.executor) == (State.CANCELED, None, "")
     assert canceled.completed_time is not None
     assert canceled.attempts <= 1  # the executor may have recorded the interruption before the cancel came
@@ -37,55 +38,51 @@ def test_cancel_stops_a_mutation_that_would_not_end(function, gate, start_execut
 
 
 @IN_A_STATEMENT_OR_BETWEEN_TWO
-def test_cancel_stops_it_as_part_of_the_callers_transaction(function, gate, start_executor, session, state_of):
+def test_cancel_stops_it_as_part_of_the_callers_transaction(function, gate, start_executor, session):
     start_executor()
     function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     gate.wait_for_arrivals()
     with transaction.atomic():
         Entry.objects.create(label="the caller's")
         ctx.scheduler.cancel(function_id)
-        assert session.do(state_of, function_id) == State.PENDING
+        assert session.do(record, function_id).state == State.PENDING
     gate.open()
-    assert session.do(state_of, function_id) == State.CANCELED
+    assert session.do(record, function_id).state == State.CANCELED
     assert Entry.objects.get().label == "the caller's"
 
 
 @IN_A_STATEMENT_OR_BETWEEN_TWO
-def test_a_mutation_that_was_interrupted_for_nothing_runs_again_and_succeeds(
-    function, gate, start_executor, row, state_of
-):
+def test_a_mutation_that_was_interrupted_for_nothing_runs_again_and_succeeds(function, gate, start_executor):
     start_executor()
     arguments = {"times": 1} if function is functions.sleep_in_statement else {}
     function_id = ctx.scheduler.run_after(0, function, gate=gate.path, **arguments)
-    asked = row(function_id).scheduled_time
+    asked = record(function_id).scheduled_time
     gate.wait_for_arrivals()
     with transaction.atomic():
         ctx.scheduler.cancel(function_id)
         transaction.set_rollback(True)
     gate.open()
-    wait_until(lambda: state_of(function_id) == State.SUCCESS, "the mutation succeeded")
-    ended = row(function_id)
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "the mutation succeeded")
+    ended = record(function_id)
     assert ended.attempts in (1, 2)
     assert ended.scheduled_time == asked
     assert ended.error == ""
     assert Entry.objects.filter(label="written").count() == 1
 
 
-def test_a_mutation_that_makes_its_own_error_of_the_interruption_runs_again_too(gate, start_executor, state_of):
+def test_a_mutation_that_makes_its_own_error_of_the_interruption_runs_again_too(gate, start_executor):
     start_executor()
     function_id = ctx.scheduler.run_after(0, functions.sleep_and_translate_errors, gate=gate.path)
     gate.wait_for_arrivals()
     with transaction.atomic():
         ctx.scheduler.cancel(function_id)
         transaction.set_rollback(True)
-    wait_until(lambda: state_of(function_id) != State.PENDING, "the mutation ended")
-    assert state_of(function_id) == State.SUCCESS
+    wait_until(lambda: record(function_id).state != State.PENDING, "the mutation ended")
+    assert record(function_id).state == State.SUCCESS
 
 
 @IN_A_STATEMENT_OR_BETWEEN_TWO
-def test_the_executor_goes_on_while_the_canceling_transaction_is_open(
-    function, gate, start_executor, session, state_of
-):
+def test_the_executor_goes_on_while_the_canceling_transaction_is_open(function, gate, start_executor, session):
     start_executor(concurrency=1)
     function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     gate.wait_for_arrivals()
@@ -93,23 +90,23 @@ def test_the_executor_goes_on_while_the_canceling_transaction_is_open(
     session.do(ctx.scheduler.cancel, function_id)
     gate.open()
     other = ctx.scheduler.run_after(0, write, label="other")
-    wait_until(lambda: state_of(other) == State.SUCCESS, "the executor did other work", timeout=10)
+    wait_until(lambda: record(other).state == State.SUCCESS, "the executor did other work")
     session.commit()
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED
 
 
-def test_a_session_that_was_ended_is_replaced(gate, start_executor, state_of):
+def test_a_session_that_was_ended_is_replaced(gate, start_executor):
     start_executor(concurrency=1)
     function_id = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
     ctx.scheduler.cancel(function_id)
     other = ctx.scheduler.run_after(0, write, label="other")
     gate.open()
-    wait_until(lambda: state_of(other) == State.SUCCESS, "the executor did other work")
+    wait_until(lambda: record(other).state == State.SUCCESS, "the executor did other work")
     assert Entry.objects.get().label == "other"
 
 
-def test_one_transaction_cancels_again_and_again(gate, new_gate, start_executor, session, state_of):
+def test_one_transaction_cancels_again_and_again(gate, new_gate, start_executor, session):
     first_executor, second_gate = start_executor(concurrency=1), new_gate()
     first = ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
@@ -121,22 +118,22 @@ def test_one_transaction_cancels_again_and_again(gate, new_gate, start_executor,
     second_gate.wait_for_arrivals()
     session.do(ctx.scheduler.cancel, second)
     session.commit()
-    assert (state_of(first), state_of(second)) == (State.CANCELED, State.CANCELED)
+    assert (record(first).state, record(second).state) == (State.CANCELED, State.CANCELED)
 
 
-def test_it_makes_no_difference_that_somebody_refers_to_the_function(refer, gate, start_executor, session, state_of):
+def test_it_makes_no_difference_that_somebody_refers_to_the_function(refer, gate, start_executor, session):
     start_executor()
     function_id = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=gate.path)
     gate.wait_for_arrivals()
     session.open_transaction()
     session.do(refer, function_id)
     ctx.scheduler.cancel(function_id)
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED
     session.commit()
 
 
 def test_it_makes_no_difference_that_somebody_referred_to_the_function_before(
-    refer, gate, start_executor, session, another_session, state_of
+    refer, gate, start_executor, session, another_session
 ):
     function_id = ctx.scheduler.run_after(0, functions.sleep_in_statement, gate=gate.path)
     session.open_transaction()
@@ -146,7 +143,7 @@ def test_it_makes_no_difference_that_somebody_referred_to_the_function_before(
     start_executor()
     gate.wait_for_arrivals()
     ctx.scheduler.cancel(function_id)
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED
     session.commit()
     another_session.roll_back()
 

@@ -9,6 +9,7 @@ from django_scheduler.models import ScheduledFunction, State
 from tests.functions import write
 from tests.models import Entry
 from tests.scheduling.cancellation import functions
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
@@ -34,12 +35,12 @@ def isolated(session):
 
 
 @LEVELS
-def test_what_is_pending_is_canceled(level, isolated, state_of):
+def test_what_is_pending_is_canceled(level, isolated):
     function_id = ctx.scheduler.run_after(0, write, label="never")
     session = isolated(level)
     session.do(ctx.scheduler.cancel, function_id)
     session.commit()
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED
 
 
 @LEVELS
@@ -53,7 +54,7 @@ def test_what_had_finished_before_is_refused(level, isolated, execute_due):
 
 
 @LEVELS
-def test_what_finished_meanwhile_is_never_taken_for_canceled(level, isolated, execute_due, state_of):
+def test_what_finished_meanwhile_is_never_taken_for_canceled(level, isolated, execute_due):
     function_id = ctx.scheduler.run_after(0, write, label="done")
     session = isolated(level)
     session.do(ScheduledFunction.objects.count)
@@ -63,13 +64,13 @@ def test_what_finished_meanwhile_is_never_taken_for_canceled(level, isolated, ex
     # PostgreSQL says that the transaction must be repeated, as it does of every row that is newer.
     with pytest.raises((AlreadyFinished, OperationalError)):
         session.do(ctx.scheduler.cancel, function_id)
-    assert state_of(function_id) == State.SUCCESS
+    assert record(function_id).state == State.SUCCESS
 
 
 @pytest.mark.only_on("postgresql")
 @LEVELS
 @pytest.mark.parametrize("function", [functions.sleep_in_statement, functions.write_at_gate])
-def test_what_is_executing_is_interrupted(function, level, isolated, gate, start_executor, state_of):
+def test_what_is_executing_is_interrupted(function, level, isolated, gate, start_executor):
     start_executor()
     function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     gate.wait_for_arrivals()
@@ -81,14 +82,12 @@ def test_what_is_executing_is_interrupted(function, level, isolated, gate, start
         assert "could not serialize" in str(error)
         session.roll_back()
         session.do(ctx.scheduler.cancel, function_id)
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED
     assert not Entry.objects.exists()
 
 
 @pytest.mark.only_on("postgresql")
-def test_without_a_mark_on_its_session_an_executor_is_waited_for(
-    gate, start_executor, session, another_session, state_of
-):
+def test_without_a_mark_on_its_session_an_executor_is_waited_for(gate, start_executor, session, another_session):
     function_id = ctx.scheduler.run_after(0, write, label="never")
     session.open_transaction()
     session.execute("SELECT 1 FROM django_scheduler_scheduledfunction WHERE id = %s FOR NO KEY UPDATE", function_id)

@@ -8,18 +8,19 @@ from django_scheduler.models import ScheduledFunction, State
 from tests.functions import write_then_schedule
 from tests.models import Entry
 from tests.scheduling.cancellation import functions
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def start_action(gate, start_executor, state_of):
+def start_action(gate, start_executor):
     """Starts an action that waits at the gate; its id."""
 
     def start(function, **arguments):
         start_executor()
         function_id = ctx.scheduler.run_after(0, function, gate=gate.path, **arguments)
         gate.wait_for_arrivals()
-        assert state_of(function_id) == State.IN_PROGRESS
+        assert record(function_id).state == State.IN_PROGRESS
         return function_id
 
     return start
@@ -33,27 +34,27 @@ def states_of_children(parent_id: int) -> dict[str, set[str]]:
 
 
 def test_a_running_action_is_canceled_at_once_and_its_end_is_dropped_and_logged(
-    start_action, gate, start_executor, row, caplog
+    start_action, gate, start_executor, caplog
 ):
     function_id = start_action(functions.schedule_around_gate)
     ctx.scheduler.cancel(function_id)
-    canceled = row(function_id)
+    canceled = record(function_id)
     assert canceled.state == State.CANCELED
     with caplog.at_level(logging.INFO, "django_scheduler"):
         gate.open()
         wait_until(lambda: "is dropped" in caplog.text, "the end was dropped")
     assert f"schedule_around_gate {function_id}" in caplog.text
-    ended = row(function_id)
+    ended = record(function_id)
     assert (ended.state, ended.result, ended.completed_time) == (State.CANCELED, None, canceled.completed_time)
 
 
-def test_the_failure_of_an_action_that_was_canceled_is_dropped_too(start_action, gate, row, caplog):
+def test_the_failure_of_an_action_that_was_canceled_is_dropped_too(start_action, gate, caplog):
     function_id = start_action(functions.wait_at_gate_and_fail)
     ctx.scheduler.cancel(function_id)
     with caplog.at_level(logging.INFO, "django_scheduler"):
         gate.open()
         wait_until(lambda: "is dropped" in caplog.text, "the end was dropped")
-    ended = row(function_id)
+    ended = record(function_id)
     assert (ended.state, ended.failure, ended.error) == (State.CANCELED, "", "")
 
 
@@ -74,7 +75,7 @@ def test_what_a_canceled_action_schedules_from_then_on_is_born_canceled(way, sta
     assert set(Entry.objects.values_list("label", flat=True)) == {"before"}
 
 
-def test_that_holds_for_an_async_action_too(start_action, gate, caplog):
+def test_what_a_canceled_async_action_schedules_from_then_on_is_born_canceled(start_action, gate, caplog):
     function_id = start_action(functions.schedule_around_gate_async)
     wait_until(lambda: states_of_children(function_id) == {"before": {State.SUCCESS}}, "the earlier child ran")
     ctx.scheduler.cancel(function_id)
@@ -88,33 +89,33 @@ def test_that_holds_for_an_async_action_too(start_action, gate, caplog):
     }
 
 
-def test_what_it_had_scheduled_for_later_stays(start_executor, gate, state_of):
+def test_what_it_had_scheduled_for_later_stays(start_executor, gate):
     start_executor()
     function_id = ctx.scheduler.run_after(0, functions.schedule_around_gate, gate=gate.path, way="later")
     gate.wait_for_arrivals()
     (child,) = ScheduledFunction.objects.filter(parent=function_id)
     ctx.scheduler.cancel(function_id)
-    assert state_of(child.pk) == State.PENDING
+    assert record(child.pk).state == State.PENDING
 
 
-def test_a_rolled_back_cancel_of_a_running_action_leaves_it_and_its_children_alone(start_action, gate, row, state_of):
+def test_a_rolled_back_cancel_of_a_running_action_leaves_it_and_its_children_alone(start_action, gate):
     function_id = start_action(functions.schedule_around_gate)
     with transaction.atomic():
         ctx.scheduler.cancel(function_id)
         transaction.set_rollback(True)
     gate.open()
-    wait_until(lambda: state_of(function_id) == State.SUCCESS, "the action succeeded")
-    assert row(function_id).decoded_result() == "ended"
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "the action succeeded")
+    assert record(function_id).decoded_result() == "ended"
     expected = {"before": {State.SUCCESS}, "after": {State.SUCCESS}}
     wait_until(lambda: states_of_children(function_id) == expected, "both children ran")
 
 
-def test_canceling_a_running_action_again_changes_nothing(start_action, row):
+def test_canceling_a_running_action_again_changes_nothing(start_action):
     function_id = start_action(functions.schedule_around_gate)
     ctx.scheduler.cancel(function_id)
-    before = row(function_id)
+    before = record(function_id)
     ctx.scheduler.cancel(function_id)
-    assert row(function_id).completed_time == before.completed_time
+    assert record(function_id).completed_time == before.completed_time
 
 
 def test_the_children_of_a_finished_parent_run(execute_due):
@@ -123,7 +124,7 @@ def test_the_children_of_a_finished_parent_run(execute_due):
     assert set(ScheduledFunction.objects.values_list("state", flat=True)) == {State.SUCCESS}
 
 
-def test_the_children_of_a_child_that_is_canceled_as_pending_do_not_come_to_be(execute_due, state_of):
+def test_the_children_of_a_child_that_is_canceled_as_pending_do_not_come_to_be(execute_due):
     function_id = ctx.scheduler.run_after(0, write_then_schedule, label="parent")
     ctx.scheduler.cancel(function_id)
     execute_due()

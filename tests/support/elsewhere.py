@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import connections
 
@@ -31,8 +31,3 @@ def meanwhile(work: Callable[[], T]) -> Iterator[Future[T]]:
 
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(work_and_disconnect)
-
-
-def statements(context: Any) -> list[str]:
-    """The statements that ``django_assert_num_queries`` or ``CaptureQueriesContext`` saw."""
-    return [query["sql"] for query in context.captured_queries]
