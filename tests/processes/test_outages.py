@@ -71,7 +71,7 @@ def test_executor_that_is_stopped_while_the_database_is_gone_ends_promptly(execu
 def test_listener_whose_session_is_ended_listens_again(executors):
     executor = executors.start(POLL_INTERVAL=3600)
     wait_until(lambda: end_sessions("django_scheduler listener"), "it had a listener to end")
-    executor.wait_until_logged("The executor's listener failed")
+    executor.wait_until_logged("The side task 'listener' of an executor failed")
     assert_it_works()
     assert_it_works()
     assert executor.stop() == 0
@@ -83,8 +83,8 @@ def test_failing_heartbeat_and_recovery_do_not_stop_the_work_and_are_repeated(ex
     with connection.schema_editor() as schema_editor:
         schema_editor.alter_db_table(Executor, table, elsewhere)
     try:
-        executor.wait_until_logged("The executor's heartbeat failed")
-        executor.wait_until_logged("The executor's recovery failed")
+        executor.wait_until_logged("The side task 'heartbeat' of an executor failed")
+        executor.wait_until_logged("The side task 'recovery' of an executor failed")
         assert_it_works()
     finally:
         with connection.schema_editor() as schema_editor:
