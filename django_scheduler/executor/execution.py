@@ -288,13 +288,14 @@ class ShouldEndEarly:
 
 
 class MissingExecution(SingleExecution):
-    """Fails a function that is gone, because it was renamed or its app removed."""
+    """Fails a function that this process does not know: it is gone, or in a module that nothing here imports."""
 
     def in_transaction(self) -> None:
         changes = {
             "error": (
-                f"FunctionNotFound: there is no function {self.name!r} in any installed app. It was there when this"
-                " was scheduled: restore it (name= keeps an old name), and schedule this again."
+                f"FunctionNotFound: there is no function {self.name!r} in any installed app. Restore it (name= keeps an"
+                " old name); or, if another module defines it, import that in its app's functions.py, because executors"
+                " import no others. Then schedule this again."
             ),
             **self.attempt_on_record,
         }

@@ -97,6 +97,7 @@ class Worker:
     def _execute(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
         """Claim in a transaction, execute in it or after it, and return whether there was anything to claim."""
         execution = None
+        error: BaseException | None = None
         wrappers: list[django_internals.StatementWrapper] = []
         try:
             with transaction.atomic(using=self.database.using, durable=True):
@@ -107,21 +108,25 @@ class Worker:
                     if not self.database.has_one_writer:
                         holding.release(after=execution.keeps_claim_lock_for)
                     execution.in_transaction()
-        except BaseException as error:
+        except BaseException as raised:
             if execution is None:
                 raise
-            holding.release()
+            error = raised
+        if execution is None:
+            return False
+        holding.release()
+        try:
+            # Not within the except block: the members of a group that run again would see the error as being handled.
             with self._ending(wrappers):
-                self._note_failure(execution)
-                execution.after_rollback(error)
-            self.poller.wake_up()  # for the time of the retry
-        else:
-            if execution is None:
-                return False
-            holding.release()
-            with self._ending(wrappers):
-                self._note_success(execution)
-                execution.after_commit()
+                if error is None:
+                    self._note_success(execution)
+                    execution.after_commit()
+                else:
+                    self._note_failure(execution)
+                    execution.after_rollback(error)
+                    self.poller.wake_up()  # for the time of the retry
+        finally:
+            error = None  # its frames refer to this one, and may hold cursors
         return True
 
     @contextmanager

@@ -1,6 +1,7 @@
 """Mutations that share a transaction: each does exactly what it would have done alone."""
 
 import itertools
+import sys
 import threading
 from datetime import timedelta
 from typing import Any
@@ -74,6 +75,20 @@ def test_failing_member_fails_alone_once_and_its_neighbours_succeed_once(execute
     row = record(bad)
     assert (row.failure, row.attempts, row.error) == (Failure.ERROR, 1, "ValueError: bad is not to be")
     assert [record(function_id).attempts for function_id in before + after] == [1, 1]
+
+
+def test_error_of_a_member_is_no_part_of_another_one_nor_of_its_own_repetition(execute_as_group):
+    handled: list[BaseException | None] = []
+    functions.interludes["before"] = lambda: handled.append(sys.exc_info()[1])
+    (before,) = enter("before")
+    bad = ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad")
+
+    execute_as_group([before, bad])
+
+    assert handled == [None, None]
+    traceback = record(bad).traceback
+    assert traceback.count("Traceback (most recent call last)") == 1
+    assert "executor/worker.py" not in traceback
 
 
 def test_function_that_has_failed_runs_alone_from_then_on(execute_as_group, groups):
