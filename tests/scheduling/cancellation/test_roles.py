@@ -8,6 +8,7 @@ from django_scheduler import ctx
 from django_scheduler.databases.postgresql.interruption import EXECUTING
 from django_scheduler.models import State
 from tests.functions import write
+from tests.support.records import record
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -62,9 +63,7 @@ def executing(transactional_db):
 
 @pytest.mark.parametrize("executors", ["a superuser", "another role"])
 @pytest.mark.parametrize("members", [(), ("pg_signal_backend",)])
-def test_a_cancel_interrupts_whom_its_role_may_and_waits_for_others(
-    executors, members, new_role, executing, session, state_of
-):
+def test_a_cancel_interrupts_whom_its_role_may_and_waits_for_others(executors, members, new_role, executing, session):
     function_id = ctx.scheduler.run_after(0, write, label="never")
     session.execute(f"SET ROLE {new_role(*members)}")
     executor = executing(function_id, None if executors == "a superuser" else new_role())
@@ -74,4 +73,4 @@ def test_a_cancel_interrupts_whom_its_role_may_and_waits_for_others(
         executor.rollback()
     cancel.result(timeout=20)
     session.execute("RESET ROLE")
-    assert state_of(function_id) == State.CANCELED
+    assert record(function_id).state == State.CANCELED
