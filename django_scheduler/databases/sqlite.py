@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from math import inf
 from threading import Event
@@ -80,7 +80,8 @@ class SQLite(Database):
             cursor.execute("PRAGMA busy_timeout = 30000")
 
     def interrupt_statement(self, session: Any) -> None:
-        session.interrupt()
+        with suppress(sqlite3.ProgrammingError):  # it has been closed, so nothing is executing
+            session.interrupt()
 
     def end_session(self, session: Any) -> None:
         if sqlite3.threadsafety == 3:  # any thread may use any connection

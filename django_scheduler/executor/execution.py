@@ -166,9 +166,9 @@ class SingleExecution(Execution):
         }
 
     def log_dropped(self, what: str) -> None:
-        """Log that an outcome is not recorded, because another process has decided: a cancel, or another executor."""
+        """Log that an outcome is not recorded: a cancel, another executor or the end of the time decided before."""
         state = self.current_row().get("state", "deleted")
-        message = "%s is dropped, because another process has decided about the function meanwhile; it is now %s"
+        message = "%s is dropped, because the function was decided meanwhile; it is now %s"
         self.log(logging.WARNING, message, what, state)
 
     def log(

@@ -59,15 +59,8 @@ def side_task(name: str, task: Callable[[], None], *, interval: float, stopping:
                 waits_after_failure.reset()
             except BaseException as error:
                 wait = waits_after_failure.next()
-                log(
-                    logging.WARNING,
-                    "The side task %r of an executor failed. It is repeated in %.1f s, and functions are executed all"
-                    " the same: %s",
-                    name,
-                    wait,
-                    error,
-                    error=error,
-                )
+                message = "The side task %r of an executor failed, and is repeated in %.1f s: %s"
+                log(logging.WARNING, message, name, wait, error, error=error)
             if stopping.wait(wait):
                 return
 

@@ -16,7 +16,7 @@ from django.core.files import File
 from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
-from django.utils.functional import Promise
+from django.utils.functional import LazyObject, Promise, empty
 
 from django_scheduler.errors import InvalidArguments
 
@@ -26,8 +26,8 @@ LONGEST = 1000
 def short_repr(value: object) -> str:
     """Return a ``repr`` of at most 1,000 characters; never raise.
 
-    QuerySets and model instances, also within lists and dicts, are named without a query. One that fails would break
-    the function's transaction, and undo everything that the function did.
+    QuerySets and model instances, also lazy ones and those within lists and dicts, are named without a query. One that
+    fails would break the function's transaction, and undo everything that the function did.
     """
     try:
         text = _ShortRepr().repr(value)
@@ -45,9 +45,12 @@ class _ShortRepr(reprlib.Repr):
         self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 50
 
     def repr_instance(self, x: Any, level: int) -> str:
-        if issubclass(type(x), Model):  # isinstance would have a lazy object, as request.user is, ask the database
+        if issubclass(type(x), LazyObject):  # as request.user is, whose own repr would ask the database
+            wrapped = x.__dict__["_wrapped"]
+            return f"<{type(x).__name__}>" if wrapped is empty else self.repr1(wrapped, level)
+        if isinstance(x, Model):
             return f"<{x._meta.label} {x.pk}>"
-        if issubclass(type(x), QuerySet):
+        if isinstance(x, QuerySet):
             return f"<QuerySet of {x.model._meta.label}>"
         return super().repr_instance(x, level)
 

@@ -497,10 +497,16 @@ class TestModelInstance:
             assert load_result(dump_result(Parcel.objects.all())) == "<QuerySet of tests.Parcel>"
             assert load_result(dump_result([parcel, object])) == f"[<tests.Parcel {parcel.pk}>, <class 'object'>]"
 
-    def test_a_result_is_not_asked_for_that_nobody_has_looked_at_yet(self, django_assert_num_queries):
-        lazy = SimpleLazyObject(Parcel.objects.get)  # as request.user is
+    def test_a_lazy_result_is_shown_without_asking_the_database(self, django_assert_num_queries):
+        parcel = Parcel.objects.create()
+        unknown = SimpleLazyObject(Parcel.objects.get)  # as request.user is
+        known = SimpleLazyObject(lambda: parcel)
+        assert known.pk == parcel.pk  # so it is looked at
+        queryset = SimpleLazyObject(Parcel.objects.all)
+        assert queryset.model is Parcel
         with django_assert_num_queries(0):
-            assert short_repr(lazy).startswith("<SimpleLazyObject: ")
+            shown = short_repr([unknown, known, queryset])
+        assert shown == f"[<SimpleLazyObject>, <tests.Parcel {parcel.pk}>, <QuerySet of tests.Parcel>]"
 
 
 def connection_is_lost(execute, sql, params, many, context):
