@@ -1,5 +1,6 @@
 """The demo keeps its word, and says so when it does not: as whoever runs it sees it."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, ScheduledFunction, State
 from testproject.orders.functions import reserve_stock, send_confirmation
 from testproject.orders.models import Order
+from tests.support import forked_processes
 
 COMMAND = [sys.executable, "-m", "testproject.demo"]
 
@@ -22,6 +24,13 @@ COMMAND = [sys.executable, "-m", "testproject.demo"]
 @pytest.fixture
 def environment(child_environment, transactional_db) -> dict[str, str]:
     return {**child_environment, "PYTHONUTF8": "1", "SHOP_DAY_SECONDS": "0.5"}
+
+
+@pytest.fixture
+def environment_of_its_own(tmp_path) -> dict[str, str]:
+    """That of a demo whose database nobody looks at: what it tells is the same beside every database."""
+    database = {"DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}"}
+    return {**os.environ, **forked_processes.ENVIRONMENT, **database, "PYTHONUTF8": "1", "SHOP_DAY_SECONDS": "0.5"}
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -72,9 +81,9 @@ def test_every_promise_is_held_also_after_a_demo_that_was_interrupted(environmen
     assert [states[function_id].state for function_id in left] == [State.CANCELED, State.SUCCESS]
 
 
-def test_a_broken_promise_is_told(environment):
+def test_a_broken_promise_is_told(environment_of_its_own):
     with courier() as address:
-        demo = run({**environment, "COURIER": address, "SHOP_DAY_SECONDS": "0.1"})
+        demo = run({**environment_of_its_own, "COURIER": address, "SHOP_DAY_SECONDS": "0.1"})
     assert demo.returncode == 1, demo.stdout + demo.stderr
     assert "✗ An action that fails is on record, and is not started again" in demo.stdout
     assert " of 9 broken." in demo.stdout
@@ -90,9 +99,8 @@ def test_stopping_the_demo_stops_its_processes(environment):
     assert not Executor.objects.exists()
 
 
-@pytest.mark.only_on("sqlite")
-def test_a_database_that_cannot_be_used_is_one_line(environment):
-    demo = run({**environment, "DATABASE_URL": "sqlite:////nowhere/shop.sqlite3"})
+def test_a_database_that_cannot_be_used_is_one_line(environment_of_its_own):
+    demo = run({**environment_of_its_own, "DATABASE_URL": "sqlite:////nowhere/shop.sqlite3"})
     assert demo.returncode == 1
     assert demo.stderr == (
         "The demo cannot go on. The sqlite database '/nowhere/shop.sqlite3' cannot be used: unable to open database"
@@ -100,9 +108,8 @@ def test_a_database_that_cannot_be_used_is_one_line(environment):
     )
 
 
-@pytest.mark.only_on("sqlite")
-def test_a_port_that_is_taken_is_told(environment):
+def test_a_port_that_is_taken_is_told(environment_of_its_own):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        demo = run(environment, "--port", str(taken.getsockname()[1]))
+        demo = run(environment_of_its_own, "--port", str(taken.getsockname()[1]))
     assert demo.returncode == 1
     assert "That port is already in use" in demo.stderr

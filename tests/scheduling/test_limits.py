@@ -6,6 +6,7 @@ import pytest
 from django.db import transaction
 
 from django_scheduler import Context, ctx, mutation
+from django_scheduler.conf import get_settings
 from django_scheduler.errors import ArgumentsTooLarge, SchedulerError, TooManyScheduled
 from django_scheduler.models import ScheduledFunction
 from tests.functions import write
@@ -208,14 +209,20 @@ def test_a_log_handler_that_raises_changes_nothing(capsys):
 
 
 def test_the_limits_are_those_of_the_design():
+    settings = get_settings()
+    assert settings.MAX_SCHEDULED_PER_TRANSACTION == 1_000
+    assert settings.MAX_ARGUMENT_BYTES_PER_TRANSACTION == 16 * 1024 * 1024
+    assert settings.MAX_BULK_SCHEDULED_PER_TRANSACTION == 100_000
+    assert settings.MAX_BULK_ARGUMENT_BYTES_PER_TRANSACTION == 256 * 1024 * 1024
+
+
+def test_they_hold_without_any_setting():
     with transaction.atomic():
         schedule(1_000)
         with pytest.raises(TooManyScheduled):
             schedule(1)
     with pytest.raises(ArgumentsTooLarge):
         schedule(1, "x" * 16 * 1024 * 1024)
-    with pytest.raises(TooManyScheduled):
-        schedule_in_bulk(100_001)
     assert issubclass(TooManyScheduled, SchedulerError)
     assert issubclass(ArgumentsTooLarge, SchedulerError)
     assert ScheduledFunction.objects.count() == 1_000

@@ -3,8 +3,6 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.errors import InvalidArguments, SchedulerError
@@ -80,28 +78,6 @@ def test_positional_only_ctx_leaves_its_name_to_the_arguments():
 
     ctx.scheduler.run_after(0, with_free_names, context=1, ctx=2)
     assert ScheduledFunction.objects.get().args == {"context": 1, "ctx": 2}
-
-
-names = st.sampled_from(["label", "color", "size", "shape", "more", "kwargs", "args", "self"])
-
-
-@given(st.lists(st.text(max_size=3), max_size=4), st.dictionaries(names, st.integers()))
-def test_it_is_bound_as_python_would(args, kwargs):
-    def as_python(label, color="red", *, size=1, **more):
-        return {"label": label, "color": color, "size": size, **more}
-
-    bound = mutation_for_python.bind
-    try:
-        expected = as_python(*args, **kwargs)
-    except TypeError:
-        with pytest.raises(InvalidArguments):
-            bound(tuple(args), kwargs)
-    else:
-        assert {"color": "red", "size": 1, **bound(tuple(args), kwargs)} == expected
-
-
-@decorate
-def mutation_for_python(ctx, label, color="red", *, size=1, **more): ...
 
 
 @pytest.mark.django_db(transaction=True)
