@@ -114,9 +114,12 @@ class Database(Contract):
     def insert(self, rows: Sequence[NewRow]) -> list[ScheduledFunctionId]:
         """Write the rows, in one statement, and return their ids in the same order."""
         placeholders, params = [], []
+        now = self._now()
+        written: dict[timedelta | datetime, tuple[Sql, Sql]] = {}  # rows that are scheduled in bulk have the same time
         for row in rows:
-            now = self._now()
-            scheduled, due = self._scheduled_and_due(row.time)
+            if row.time not in written:
+                written[row.time] = self._scheduled_and_due(row.time)
+            scheduled, due = written[row.time]
             if row.hand_over is not None:
                 due = self._scheduled_and_due(row.hand_over)[1]
             completed = now if row.state == State.CANCELED else Sql("NULL")
