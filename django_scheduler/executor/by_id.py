@@ -10,7 +10,6 @@ that was forked from one on record is another one, and registers by itself.
 """
 
 import atexit
-import logging
 import os
 import threading
 from contextvars import Context
@@ -21,19 +20,15 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.execution import SingleExecution
-from django_scheduler.executor.heartbeat import Registration
+from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.recovery import recover_lost_actions
 from django_scheduler.executor.session import executor_session
-from django_scheduler.executor.threads import run_in_background, side_task
+from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.telemetry import log_of_executors as log
 
 #: A function that was handed over is left to its fleet for so many times ``HAND_OVER_TIMEOUT`` at most.
 LONGEST_HAND_OVER = 10
-
-#: For how long the end of a process waits for the database, in seconds.
-PATIENCE = 2.0
 
 
 def execute(function_id: int, *, using: str | None = None) -> bool:
@@ -105,11 +100,7 @@ class _OnRecord:
         self._stopping.set()
         for thread in self._side_tasks:
             thread.join(PATIENCE)
-        try:
-            run_in_background(self.registration.unregister, timeout=PATIENCE)
-        except Exception as error:
-            name, message = self.registration.name, "Executor %s could not %s, which the next executor will do: %r"
-            log(logging.WARNING, message, name, "remove its row", error, executor=name)
+        self.registration.make_last_record(self.registration.unregister, "remove its row")
 
 
 _lock = threading.Lock()

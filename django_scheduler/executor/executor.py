@@ -12,7 +12,7 @@ sees that this process has ended.
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import django
@@ -24,11 +24,11 @@ from django_scheduler.databases import database_for
 from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import process_is_ending
 from django_scheduler.executor.grouping import Experience
-from django_scheduler.executor.heartbeat import Registration
+from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
 from django_scheduler.executor.running_bodies import RunningBodies
-from django_scheduler.executor.threads import run_in_background, side_task
+from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import Worker
 from django_scheduler.record import delete_expired
 from django_scheduler.scheduling import wakeup
@@ -39,9 +39,6 @@ RETENTION_INTERVAL = 60.0
 
 #: How soon the listener and the crons begin again should they end, in seconds.
 RESTART_INTERVAL = 60.0
-
-#: For how long an end waits for the side tasks, and for how long for the database, in seconds.
-PATIENCE = 2.0
 
 
 class Executor:
@@ -162,7 +159,7 @@ class Executor:
             record_lost(self._database, self.name, "its executor was stopped before it ended")
             self._registration.unregister()
 
-        self._make_last_record(record, "record its actions as lost and remove its row")
+        self._registration.make_last_record(record, "record its actions as lost and remove its row")
         self._log(logging.INFO, "Executor %s is cut off: its process ends now")
 
     def _work(self, number: int, worker: Worker) -> None:
@@ -178,15 +175,8 @@ class Executor:
             deadline = time.monotonic() + PATIENCE
             for thread in self._side_tasks:
                 thread.join(max(0.0, deadline - time.monotonic()))
-            self._make_last_record(self._registration.unregister, "remove its row")
+            self._registration.make_last_record(self._registration.unregister, "remove its row")
             self._log(logging.INFO, "Executor %s has stopped")
-
-    def _make_last_record(self, record: Callable[[], None], what: str) -> None:
-        """Record what is left to record, if the database answers in time."""
-        try:
-            run_in_background(record, timeout=PATIENCE)
-        except Exception as error:
-            self._log(logging.WARNING, "Executor %s could not %s, which the next executor will do: %r", what, error)
 
     def _wake_up(self) -> None:
         """Look again: something may be due, or it is time to stop."""

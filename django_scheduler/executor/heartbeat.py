@@ -21,8 +21,12 @@ from django.db.models import QuerySet
 
 from django_scheduler import __version__
 from django_scheduler.databases import Database
+from django_scheduler.executor.threads import run_in_background
 from django_scheduler.models import Executor
 from django_scheduler.telemetry import log_of_executors as log
+
+#: How long the end of an executor waits for its side tasks, and for the database, in seconds.
+PATIENCE = 2.0
 
 
 @dataclass(eq=False)
@@ -71,6 +75,14 @@ class Registration:
                 executor=self.name,
             )
             self.register()
+
+    def make_last_record(self, record: Callable[[], None], what: str) -> None:
+        """Record what is left, if the database answers in time. Otherwise log that ``what`` could not be done."""
+        try:
+            run_in_background(record, timeout=PATIENCE)
+        except Exception as error:
+            message = "Executor %s could not %s, which the next executor will do: %r"
+            log(logging.WARNING, message, self.name, what, error, executor=self.name)
 
     def unregister(self) -> None:
         """Delete the row."""
