@@ -120,6 +120,8 @@ class Suite:
         self._command += ["-o", f"cache_dir=.pytest_cache/{name}"]  # what has failed there
         self._prefix = "" if is_alone else f"{name:<10} | "
         self._process: subprocess.Popen[str] | None = None
+        #: The lines about tests that did not pass, as pytest's summary has them.
+        self.failures: list[str] = []
 
     def verdict(self) -> str:
         """Whether it passes."""
@@ -138,12 +140,12 @@ class Suite:
             self._command, env=self._environment, stdout=output, stderr=subprocess.STDOUT, text=True
         )
         with self._process as process:
-            for line in process.stdout or ():
-                self._say(line.rstrip("\n"))
+            for output_line in process.stdout or ():
+                line = self._prefix + output_line.rstrip("\n")
+                say(line)
+                if line.startswith((f"{self._prefix}FAILED ", f"{self._prefix}ERROR ")):
+                    self.failures.append(line)
         return process.returncode
-
-    def _say(self, line: str) -> None:
-        say(self._prefix + line)
 
 
 def terminate(*_: object) -> NoReturn:
@@ -187,6 +189,9 @@ def run(names: list[str], pytest_arguments: list[str]) -> bool:
                     suite.interrupt()
                 raise
     say("")
+    for suite in suites.values():
+        for failure in suite.failures:  # again: the output of the others may have come after them
+            say(failure)
     for name in names:
         say(f"{name}: {verdicts[name]}")
     return not any(verdict.startswith("FAILED") for verdict in verdicts.values())
