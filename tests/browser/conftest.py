@@ -3,6 +3,8 @@
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -25,6 +27,19 @@ ARGUMENTS = [
 ]
 
 TIMEOUT = 20_000  # milliseconds
+
+PAGES = pytest.StashKey[list[Any]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Show what the pages of a test showed when it failed."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for page in item.stash.get(PAGES, []):
+            with suppress(Exception):
+                report.sections.append((page.url, page.inner_text("body")))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +65,10 @@ def live_server(django_db_setup, live_server):
 
 
 @pytest.fixture
-def new_page(browser, live_server, transactional_db) -> Iterator[Callable]:
+def new_page(request, browser, live_server, transactional_db) -> Iterator[Callable]:
     """Opens a page as a user who is signed in."""
     contexts, errors = [], []
+    pages = request.node.stash[PAGES] = []
 
     def new(user, **options):
         context = browser.new_context(base_url=live_server.url, viewport={"width": 1400, "height": 900}, **options)
@@ -64,6 +80,7 @@ def new_page(browser, live_server, transactional_db) -> Iterator[Callable]:
         context.add_cookies([{"name": "sessionid", "value": cookie.value, "url": live_server.url}])
         context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         page = context.new_page()
+        pages.append(page)
         # Also what the Content-Security-Policy forbids is told there.
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
