@@ -1,5 +1,6 @@
 """What every test may ask for: the test database, and the way to it from another process. And what none may leave."""
 
+import json
 import os
 import subprocess
 import sys
@@ -69,6 +70,13 @@ def child_environment(transactional_db) -> dict[str, str]:
     else:
         url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
     return {**os.environ, **forked_processes.ENVIRONMENT, "DATABASE_URL": url}
+
+
+@pytest.fixture
+def growing_groups(child_environment) -> None:
+    """Have the executors of the test form groups of one, two, four and so on, however busy the machine is."""
+    constants = {f"django_scheduler.executor.grouping.{name}": 20.0 for name in ("GROUP_SECONDS", "LONG")}
+    child_environment["TEST_CONSTANTS"] = json.dumps(constants)
 
 
 @pytest.fixture(autouse=True)

@@ -35,6 +35,7 @@ def groups(monkeypatch) -> list[list[ScheduledFunctionId]]:
 def backlog(transactional_db, monkeypatch) -> None:
     """What lets a worker claim eight at a time: it has executed one, two and four, however busy the machine is."""
     monkeypatch.setattr(grouping, "GROUP_SECONDS", 20.0)
+    monkeypatch.setattr(grouping, "LONG", 20.0)
     functions.starts.clear()
     functions.hooks.clear()
     for _ in range(7):

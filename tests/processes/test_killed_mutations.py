@@ -94,7 +94,9 @@ def test_living_executor_takes_over_what_a_killed_one_was_executing(executors, g
         pytest.param(functions.write_and_wait_before_commit, id="between the members' success and COMMIT"),
     ],
 )
-def test_killed_executor_leaves_nothing_of_a_group_and_the_next_one_runs_each_member_once(executors, gate, function):
+def test_killed_executor_leaves_nothing_of_a_group_and_the_next_one_runs_each_member_once(
+    executors, gate, growing_groups, function
+):
     before = [ctx.scheduler.run_after(0, "tests:write", label=str(number)) for number in range(7)]
     group = [
         ctx.scheduler.run_after(0, "tests:write", label="first"),

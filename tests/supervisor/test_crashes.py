@@ -1,7 +1,5 @@
 """A body that kills its process: a mutation is given up after three times, an action after the first."""
 
-import json
-
 import pytest
 
 from django_scheduler import ctx
@@ -74,15 +72,13 @@ def test_crashes_are_counted_beyond_the_life_of_a_supervisor(supervise):
     assert supervised.stop() == 0
 
 
-def test_of_those_that_share_its_transaction_none_is_blamed_and_all_succeed(supervise, gate, child_environment):
+def test_of_those_that_share_its_transaction_none_is_blamed_and_all_succeed(supervise, gate, growing_groups):
     gate.open()  # there their runs are counted, also those that are rolled back
     neighbour = {"label": "neighbour", "gate": gate.path}
     neighbours = ctx.scheduler.run_after_many(0, write_and_wait, [neighbour] * 30)
     crashing_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
     neighbours += ctx.scheduler.run_after_many(0, write_and_wait, [neighbour] * 30)
-    # Groups of 1, 2, 4, 8 and 16, however busy the machine is: it is the last one of the fifth.
-    child_environment["TEST_CONSTANTS"] = json.dumps({"django_scheduler.executor.grouping.GROUP_SECONDS": 20.0})
-    supervised = supervise(concurrency=1, BACKOFF_INITIAL=0.1)
+    supervised = supervise(concurrency=1, BACKOFF_INITIAL=0.1)  # it is the last one of the fifth group, of 16
     wait_for(crashing_id, State.FAILED)
     wait_until(lambda: Entry.objects.count() == 60, "the neighbours ran")
     assert record(crashing_id).failure == Failure.CRASHED
