@@ -32,10 +32,15 @@ def groups(monkeypatch) -> list[list[ScheduledFunctionId]]:
 
 
 @pytest.fixture
-def backlog(transactional_db, monkeypatch) -> None:
-    """What lets a worker claim eight at a time: it has executed one, two and four, however busy the machine is."""
-    monkeypatch.setattr(grouping, "GROUP_SECONDS", 20.0)
-    monkeypatch.setattr(grouping, "LONG", 20.0)
+def growing_groups(monkeypatch) -> None:
+    """Have the executors of this process form groups of one, two, four and so on, however busy the machine is."""
+    for name in ("GROUP_SECONDS", "LONG"):
+        monkeypatch.setattr(grouping, name, 20.0)
+
+
+@pytest.fixture
+def backlog(transactional_db, growing_groups) -> None:
+    """What lets a worker claim eight at a time: it has executed one, two and four."""
     functions.starts.clear()
     functions.hooks.clear()
     for _ in range(7):

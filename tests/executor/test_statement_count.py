@@ -3,7 +3,6 @@
 import pytest
 
 from django_scheduler import Context, action, ctx, mutation
-from django_scheduler.executor import grouping
 from django_scheduler.models import ScheduledFunction, State
 from tests.executor.protocol import protocol_of_worker
 from tests.support.in_process import executing
@@ -36,8 +35,7 @@ def test_lone_mutation_costs_one_commit_and_four_statements_besides_its_body(tra
     assert protocol.statements.count("COMMIT") == 1
 
 
-def test_mutations_of_a_backlog_share_what_they_cost(transactional_db, tmp_path, monkeypatch):
-    monkeypatch.setattr(grouping, "GROUP_SECONDS", 20.0)  # however busy the machine is
+def test_mutations_of_a_backlog_share_what_they_cost(transactional_db, tmp_path, growing_groups):
     ids = ctx.scheduler.run_after_many(0, do_nothing_in_a_mutation, [{}] * 50)
 
     with protocol_of_worker(tmp_path / "protocol") as protocol, executing(concurrency=1):
