@@ -48,7 +48,7 @@ def parse_delay(delay: timedelta | float) -> timedelta:
 
 
 def parse_time(when: datetime | float) -> datetime:
-    """Return a time as an aware ``datetime``.
+    """Return a time as a ``datetime`` in UTC, where different times are never equal.
 
     Raises ``TypeError`` if it is neither a ``datetime`` nor a number of milliseconds since the epoch, and
     ``InvalidSchedule`` if it is naive, not finite or too far away.
@@ -66,7 +66,7 @@ def parse_time(when: datetime | float) -> datetime:
     if abs(distance) > FURTHEST:
         hint = "" if isinstance(when, datetime) else " A number is taken as milliseconds since 1970."
         raise InvalidSchedule(f"A time cannot be more than {FURTHEST.days} days away: {short_repr(when)}.{hint}")
-    return when if isinstance(when, datetime) else EPOCH + timedelta(milliseconds=when)
+    return when.astimezone(UTC) if isinstance(when, datetime) else EPOCH + timedelta(milliseconds=when)
 
 
 def _is_number(value: object) -> bool:

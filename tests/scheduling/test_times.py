@@ -34,6 +34,13 @@ def test_an_aware_datetime_is_taken_as_it_is_past_or_future(when):
     assert parsed_in_summer_2030(when) == when
 
 
+def test_the_hour_that_comes_twice_in_autumn_is_two_times():
+    first = datetime(2030, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    again = first.replace(fold=1)
+    assert first == again  # Python's own comparison within a zone ignores which of the two is meant
+    assert parsed_in_summer_2030(again) - parsed_in_summer_2030(first) == timedelta(hours=1)
+
+
 @given(st.datetimes(datetime(2026, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)))
 def test_a_number_is_milliseconds_since_1970(when):
     when = when.replace(microsecond=when.microsecond // 1000 * 1000)
