@@ -16,7 +16,7 @@ from django_scheduler.executor.execution import MissingExecution, SingleExecutio
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
-from django_scheduler.executor.recovery import recover_lost_actions
+from django_scheduler.executor.recovery import recover_from_ended_processes
 from django_scheduler.executor.run import CUT_OFF, run_or_end_process, run_until_ended, start_executor
 from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.threads import run_in_background, start_in_background
@@ -35,7 +35,7 @@ __all__ = [
     "Until",
     "execute",
     "execute_with",
-    "recover_lost_actions",
+    "recover_from_ended_processes",
     "run_in_background",
     "run_or_end_process",
     "run_until_ended",

@@ -21,7 +21,7 @@ from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.heartbeat import PATIENCE, Registration
-from django_scheduler.executor.recovery import recover_lost_actions
+from django_scheduler.executor.recovery import Recovery
 from django_scheduler.executor.session import executor_session
 from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import execution_of
@@ -88,9 +88,10 @@ class _OnRecord:
         self.registration.register()
         self._stopping = threading.Event()
         interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
+        recovery = Recovery(database, self.registration)
         self._side_tasks = [
             side_task("heartbeat", self.registration.beat, interval=interval, stopping=self._stopping),
-            side_task("recovery", lambda: recover_lost_actions(database), interval=interval, stopping=self._stopping),
+            side_task("recovery", recovery.look, interval=interval, stopping=self._stopping),
         ]
         for thread in self._side_tasks:
             thread.start()

@@ -76,6 +76,10 @@ class Registration:
             )
             self.register()
 
+    def is_heard(self) -> bool:
+        """Write the heartbeat alone, and return whether the executor is on record. What is committed was heard."""
+        return bool(self._rows().update(heartbeat_time=self.database.now()))
+
     def make_last_record(self, record: Callable[[], None], what: str) -> None:
         """Record what is left, if the database answers in time. Otherwise log that ``what`` could not be done."""
         try:

@@ -23,7 +23,7 @@ from datetime import timedelta
 from django.db import DatabaseError, InterfaceError, connections
 
 from django_scheduler.databases import Database
-from django_scheduler.executor import recover_lost_actions
+from django_scheduler.executor import recover_from_ended_processes
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from django_scheduler.record import End, announce_failure_of_another, transitions
 from django_scheduler.telemetry import log_of_executors as log
@@ -43,7 +43,7 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
     waits = DoublingWait(first=0.2, longest=2.0)
     while True:
         try:
-            recover_lost_actions(database)
+            recover_from_ended_processes(database)
             for function_id in sorted(uncounted):
                 if count := _count_crash(database, function_id, executor_name, end):
                     crashes[function_id] = count
