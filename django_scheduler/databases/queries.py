@@ -54,9 +54,6 @@ class Database(Contract):
     #: A condition that a row does not meet while a mutation is executing that has locked it, where that can be seen.
     not_executing: ClassVar[str] = "TRUE"
 
-    def __init__(self, using: str) -> None:
-        self.using = using
-
     @property
     def connection(self) -> BaseDatabaseWrapper:
         return connections[self.using]

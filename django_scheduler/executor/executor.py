@@ -28,6 +28,7 @@ from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.executor.running_bodies import RunningBodies
+from django_scheduler.executor.session import in_session
 from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import Worker
 from django_scheduler.record import delete_expired
@@ -195,11 +196,14 @@ class Executor:
 
     def _make_side_tasks(self) -> list[threading.Thread]:
         database, stopped = self._database, self._stopped
+        beat = in_session(database, self._registration.beat, patience=self._registration.patience)
+        look = in_session(database, self._recovery.look, patience=self._registration.patience)
+        delete = in_session(database, lambda: delete_expired(database, stopped))
         often, seldom, restart = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL, RESTART_INTERVAL
         return [
-            side_task("heartbeat", self._registration.beat, interval=often, stopping=stopped),
-            side_task("recovery", self._recovery.look, interval=often, stopping=stopped),
-            side_task("retention", lambda: delete_expired(database, stopped), interval=seldom, stopping=stopped),
+            side_task("heartbeat", beat, interval=often, stopping=stopped),
+            side_task("recovery", look, interval=often, stopping=stopped),
+            side_task("retention", delete, interval=seldom, stopping=stopped),
             side_task("listener", lambda: database.listen(self._wake_up, stopped), interval=restart, stopping=stopped),
             side_task("crons", self._crons.run, interval=restart, stopping=self._stopping),
         ]

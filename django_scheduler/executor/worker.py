@@ -21,6 +21,7 @@ from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
 from django_scheduler.executor.grouping import GROUP_SECONDS, Experience, GroupSize, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
+from django_scheduler.executor.patience import awaiting_answer
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.functions import registry
@@ -100,7 +101,7 @@ class Worker:
         error: BaseException | None = None
         wrappers: list[django_internals.StatementWrapper] = []
         try:
-            with transaction.atomic(using=self.database.using, durable=True):
+            with awaiting_answer(), transaction.atomic(using=self.database.using, durable=True):
                 execution = self.execution = claim()
                 if execution is not None:
                     wrappers = list(django_internals.statement_wrappers(self.database.connection))
