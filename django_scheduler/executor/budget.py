@@ -239,7 +239,7 @@ class Watchdog:
                 try:
                     watched.alarm()
                 except Exception as error:
-                    message = "could not be stopped although its time is up. It is tried again in 1 s: %s"
+                    message = "its time budget could not be enforced. It is tried again in 1 s: %s"
                     watched.log(logging.ERROR, message, error, error=error)
                     watched.alarm_time = time.monotonic() + 1.0
             with self._change:

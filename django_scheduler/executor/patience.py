@@ -64,13 +64,23 @@ class Patience:
         self.alarm_time = now + REPEAT
         session = self.session
         if session is not None:
-            message = "has waited for an answer of the database %r for %.0f s. Its connection is cut, and it asks again"
-            self.log(logging.ERROR, message, self._database.using, now - since)
-            start_in_background(lambda: self._database.cut(session))
+            log_of_executors(
+                logging.ERROR,
+                "The thread %r has waited for an answer of the database %r for %.0f s. Its connection is cut, and it"
+                " asks again",
+                self._thread_name,
+                self._database.using,
+                now - since,
+            )
+            start_in_background(lambda: self._give_up(session, since))
+
+    def _give_up(self, session: Any, since: float) -> None:
+        if self.waits_since == since:  # the answer has not come at the last moment
+            self._database.cut(session)
 
     def log(self, level: int, message: str, *arguments: object, error: BaseException | None = None) -> None:
         """Log a message about the thread."""
-        log_of_executors(level, f"The thread %r {message}", self._thread_name, *arguments, error=error)
+        log_of_executors(level, f"The thread %r: {message}", self._thread_name, *arguments, error=error)
 
 
 class _ThisThread(threading.local):
