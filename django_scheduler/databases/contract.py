@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import Any, ClassVar
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals
@@ -96,10 +96,17 @@ class Contract(ABC):
     clock: ClassVar[str]
     #: Whether one executing mutation keeps every other writer waiting.
     has_one_writer: ClassVar[bool] = False
+    #: Whether there is a server, which may not answer.
+    has_server: ClassVar[bool] = True
+    #: Those of an executor's connections, where the site has none of its own: how long connecting may take, in seconds.
+    options: ClassVar[dict[str, Any]] = {"connect_timeout": 10}
     #: Whether a transaction can only be rolled back once one of its statements has failed.
     an_error_breaks_the_transaction: ClassVar[bool] = False
     #: How long an idle executor sleeps when nothing wakes it, in seconds.
     poll_interval: float = 1.0
+
+    def __init__(self, using: str) -> None:
+        self.using = using
 
     @property
     @abstractmethod
@@ -181,6 +188,12 @@ class Contract(ABC):
         """Return what ``interrupt_statement`` and ``end_session`` need of this thread's session, without asking."""
         return django_internals.driver_of(self.connection)
 
+    def new_connection(self) -> BaseDatabaseWrapper:
+        """Return another connection than this thread's, which is made in time, or fails. The caller closes it."""
+        connection = connections.create_connection(self.using)
+        django_internals.add_options(connection, self.options)
+        return connection
+
     @abstractmethod
     def interrupt_statement(self, session: Any) -> None:
         """Stop the statement that another thread's session is executing, if it is."""
@@ -188,6 +201,9 @@ class Contract(ABC):
     @abstractmethod
     def end_session(self, session: Any) -> None:
         """End another thread's session, so that its transaction vanishes, wherever that thread is."""
+
+    def cut(self, session: Any) -> None:
+        """Cut the connection of another thread, which waits for an answer: its driver then says that it is lost."""
 
     def listen(self, wake: Callable[[], None], stopping: Event) -> None:
         """Call ``wake`` for each wake-up of another process until ``stopping``. Where there are none, return."""

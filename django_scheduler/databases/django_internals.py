@@ -7,7 +7,7 @@ has is in that vendor's file.)
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Protocol
@@ -107,6 +107,23 @@ def has_seen_errors(connection: BaseDatabaseWrapper) -> bool:
 def keep_open(connection: BaseDatabaseWrapper) -> None:
     """Keep a connection for as long as it works, whatever ``CONN_MAX_AGE`` says to web requests."""
     connection.close_at = None
+
+
+def add_options(connection: BaseDatabaseWrapper, options: Mapping[str, Any]) -> None:
+    """Have this connection, and no other one of its alias, made with options that the site has not set itself."""
+    settings = connection.settings_dict
+    connection.settings_dict = {**settings, "OPTIONS": {**options, **settings["OPTIONS"]}}
+
+
+@contextmanager
+def made_with(connection: BaseDatabaseWrapper, options: Mapping[str, Any]) -> Iterator[None]:
+    """Have this connection made with such options within the block."""
+    settings = connection.settings_dict
+    add_options(connection, options)
+    try:
+        yield
+    finally:
+        connection.settings_dict = settings
 
 
 def discard(connection: BaseDatabaseWrapper) -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError
 
 from django_scheduler.databases import django_internals
 from django_scheduler.databases.contract import TABLE
 from django_scheduler.databases.queries import Database, Sql, is_paused
-from django_scheduler.databases.silence import keep_alive
+from django_scheduler.databases.silence import answering_within, cut, keep_alive
 from django_scheduler.models import ScheduledFunctionId
 
 #: Record changed since it was read, deadlock.
@@ -31,6 +31,20 @@ MARK = "django_scheduler_mark"
 NO_SUCH_SAVEPOINT = 1305
 
 NO_SUCH_THREAD = 1094
+
+#: How long the server may take to end a session, in seconds. It is only told to.
+KILL_TIMEOUT = 5.0
+
+
+class Session(NamedTuple):
+    """Is a session as others see it: the driver, and the server's number of it."""
+
+    driver: Any
+    number: int
+
+    def descriptor(self) -> int:
+        """Return the descriptor of its socket, of mysqlclient or PyMySQL; raise if it has been closed."""
+        return int((self.driver if hasattr(self.driver, "fileno") else self.driver._sock).fileno())
 
 
 class MySQL(Database):
@@ -114,21 +128,28 @@ class MySQL(Database):
         if hasattr(driver, "fileno"):
             keep_alive(driver.fileno())
 
-    def session(self) -> Any:
+    def session(self) -> Session:
         # The driver lets no other thread ask, as long as this one executes a statement.
-        return super().session().thread_id()
+        driver = super().session()
+        return Session(driver, driver.thread_id())
 
-    def interrupt_statement(self, session: Any) -> None:
+    def interrupt_statement(self, session: Session) -> None:
         self._kill("QUERY", session)
 
-    def end_session(self, session: Any) -> None:
+    def end_session(self, session: Session) -> None:
         self._kill("CONNECTION", session)
 
-    def _kill(self, what: str, session: int) -> None:
-        own_connection = connections.create_connection(self.using)
+    def cut(self, session: Session) -> None:
+        cut(session.descriptor)
+        self.end_session(session)  # the server does not notice, as long as a statement waits for a lock
+
+    def _kill(self, what: str, session: Session) -> None:
+        own_connection = self.new_connection()
         try:
-            with own_connection.cursor() as cursor:
-                cursor.execute(f"KILL {what} {session:d}")
+            own_connection.ensure_connection()
+            descriptor = Session(django_internals.driver_of(own_connection), 0).descriptor()
+            with answering_within(KILL_TIMEOUT, descriptor), own_connection.cursor() as cursor:
+                cursor.execute(f"KILL {what} {session.number:d}")
         except DatabaseError as error:
             if _code(error) != NO_SUCH_THREAD:
                 raise

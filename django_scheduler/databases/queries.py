@@ -73,7 +73,7 @@ class Database(Contract):
     special_relations_sql: ClassVar[str]
 
     def __init__(self, using: str) -> None:
-        self.using = using
+        super().__init__(using)
         self._catalog = Catalog()
 
     @property

@@ -7,12 +7,12 @@ it has lost, so on a connection on which only wake-ups arrive a statement is exe
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Timer
 
 #: A peer that has said nothing for so long is asked, so often, so many times; in seconds. What was sent may stay
-#: unacknowledged for so long; in milliseconds.
+#: unacknowledged for so long; in milliseconds. The server is asked to do the same, where a session can ask it.
 KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 
 
@@ -28,7 +28,7 @@ def keep_alive(descriptor: int) -> None:
 @contextmanager
 def answering_within(seconds: float, descriptor: int) -> Iterator[None]:
     """Cut the connection if what is asked within takes longer; the driver then raises that it is lost."""
-    timer = Timer(seconds, _cut, [descriptor])
+    timer = Timer(seconds, cut, [lambda: descriptor])
     timer.name, timer.daemon = "django_scheduler patience", True
     timer.start()
     try:
@@ -38,9 +38,13 @@ def answering_within(seconds: float, descriptor: int) -> Iterator[None]:
         timer.join()  # so that it does not cut what the descriptor means next
 
 
-def _cut(descriptor: int) -> None:
-    with suppress(OSError), _socket(descriptor) as connection:
-        connection.shutdown(socket.SHUT_RDWR)
+def cut(descriptor: Callable[[], int]) -> None:
+    """Cut the connection of another thread, whose driver says which one it is, or raises if it has been closed."""
+    with suppress(Exception):
+        number = descriptor()
+        with _socket(number) as connection:
+            if descriptor() == number:  # it has not been closed since, so its number is not that of something else
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def _socket(descriptor: int) -> socket.socket:

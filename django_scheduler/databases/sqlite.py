@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from math import inf
 from threading import Event
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import connections
 from django.utils import timezone
@@ -25,6 +25,8 @@ INSTRUCTIONS_PER_LOOK = 10_000
 
 class SQLite(Database):
     has_one_writer = True
+    has_server = False
+    options: ClassVar[dict[str, Any]] = {}
     skip_locked = ""
     special_relations_sql = "SELECT LOWER(tbl_name) FROM sqlite_master WHERE type IN ('trigger', 'view')"
 

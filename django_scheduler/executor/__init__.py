@@ -4,7 +4,8 @@
 * ``poller.py`` waits until something is due, ``worker.py`` claims it and executes it, ``session.py`` is the
   connection of such a thread.
 * ``execution.py`` is what all executions have in common; ``mutation.py``, ``grouping.py`` and ``action.py`` are the
-  kinds. ``budget.py`` limits the time of a body; ``running_bodies.py`` notes which bodies run.
+  kinds. ``budget.py`` limits the time of a body, ``patience.py`` that of an
+  answer of the database; ``running_bodies.py`` notes which bodies run.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
 * ``by_id.py`` executes one function in a process of another system.
 """
@@ -16,9 +17,10 @@ from django_scheduler.executor.execution import MissingExecution, SingleExecutio
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
-from django_scheduler.executor.recovery import recover_lost_actions
+from django_scheduler.executor.recovery import recover_from_ended_processes
 from django_scheduler.executor.run import CUT_OFF, run_or_end_process, run_until_ended, start_executor
 from django_scheduler.executor.running_bodies import RunningBodies
+from django_scheduler.executor.session import session_of_side_task
 from django_scheduler.executor.threads import run_in_background, start_in_background
 from django_scheduler.executor.worker import execute_with
 
@@ -35,10 +37,11 @@ __all__ = [
     "Until",
     "execute",
     "execute_with",
-    "recover_lost_actions",
+    "recover_from_ended_processes",
     "run_in_background",
     "run_or_end_process",
     "run_until_ended",
+    "session_of_side_task",
     "start_executor",
     "start_in_background",
 ]

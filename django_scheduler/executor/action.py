@@ -25,26 +25,23 @@ the ORM's async methods among it, gets a thread of its own per action, as a requ
 import asyncio
 import logging
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db import connections, transaction
 
 from django_scheduler import values
 from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.session import tidy_connections
+from django_scheduler.executor.session import in_session, tidy_connections
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, describe, transitions
 from django_scheduler.scheduling import calls
-from django_scheduler.transactions import DoublingWait
 
 
 class ActionExecution(FunctionExecution):
@@ -59,7 +56,7 @@ class ActionExecution(FunctionExecution):
 
     def after_rollback(self, error: BaseException) -> None:
         django_internals.discard(self.database.connection)
-        if not self._until_answered(self._was_claimed, "whether it was claimed is not known yet"):
+        if not self.until_answered(self._was_claimed, "whether it was claimed is not known yet"):
             raise error
         self.after_commit()
 
@@ -76,7 +73,7 @@ class ActionExecution(FunctionExecution):
             self.function.timeout,
             self.log,
             interrupt=self._async_body.cancel if self.function.is_async else lambda: None,
-            give_up=lambda: start_in_background(self._give_up),
+            give_up=lambda: start_in_background(in_session(self.database, self._give_up)),
         )
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
@@ -109,7 +106,7 @@ class ActionExecution(FunctionExecution):
             # Perhaps an earlier try has taken effect, and only its answer was lost.
             return is_recorded or (tries > 1 and self.has_recorded(transition.target))
 
-        if self._until_answered(record, f"{what} could not be recorded yet"):
+        if self.until_answered(record, f"{what} could not be recorded yet"):
             self.announce(transition.target, changes.get("failure"), error)
         else:
             self.log_dropped(what)
@@ -120,18 +117,6 @@ class ActionExecution(FunctionExecution):
         with transaction.atomic(using=self.database.using):
             row = rows.filter(pk=self.id).values(*claimed).first()
         return bool(row == claimed)
-
-    def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
-        """Ask the database until it answers, on a new connection after each failure."""
-        waits = DoublingWait(first=0.1, longest=2.0)
-        while True:
-            try:
-                return ask()
-            except (DatabaseError, InterfaceError) as error:
-                wait = waits.next()
-                self.log(logging.WARNING, "%s, trying again in %.1f s: %s", problem, wait, error)
-                django_internals.discard(self.database.connection)
-            time.sleep(wait)
 
 
 class AsyncBody:

@@ -23,7 +23,8 @@ in C code, as ``time.sleep`` does, cannot be stopped. So its session is ended, a
 first of all that of its own row. It can write nothing more then, because its transaction is gone and Django opens no
 other one inside of ``atomic``.
 
-The watchdog is one thread of the process that calls each budget when its time has come. It costs next to nothing while
+The watchdog is one thread of the process that calls each budget when its time has come. (It also watches the patience
+of threads that wait for the database: ``patience.py``.) It costs next to nothing while
 everything is in time, which is nearly always. To begin to be watched and to cease is an entry in a set. The thread is
 woken only for an alarm that is earlier than all it knew of. Otherwise it wakes when the earliest of those has come,
 mostly to find that its body has long ended: at a steady load that is once per time budget, however many functions run.
@@ -40,7 +41,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from threading import Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from django.utils import timezone
 
@@ -201,44 +202,55 @@ def _raise_in(thread_id: int, error: type[BaseException] | None) -> None:
     )
 
 
+class Watched(Protocol):
+    """Is what the watchdog watches: a budget, or the ``Patience`` of a thread. ``alarm`` sets its next time."""
+
+    alarm_time: float
+
+    def alarm(self) -> None: ...
+
+    @property
+    def log(self) -> Log: ...
+
+
 class Watchdog:
-    """Calls ``alarm`` of each budget that it watches when its ``alarm_time`` has come."""
+    """Calls ``alarm`` of each that it watches when its ``alarm_time`` has come."""
 
     def __init__(self) -> None:
         self._change = threading.Condition()
-        self._watched: set[Budget] = set()
+        self._watched: set[Watched] = set()
         self._wakes_at = float("inf")
         threading.Thread(target=self._run, name="django_scheduler watchdog", daemon=True).start()
 
-    def watch(self, budget: Budget) -> None:
+    def watch(self, watched: Watched) -> None:
         with self._change:
-            self._watched.add(budget)
-            if budget.alarm_time < self._wakes_at:
-                self._wakes_at = budget.alarm_time
+            self._watched.add(watched)
+            if watched.alarm_time < self._wakes_at:
+                self._wakes_at = watched.alarm_time
                 self._change.notify()
 
-    def forget(self, budget: Budget) -> None:
+    def forget(self, watched: Watched) -> None:
         with self._change:
-            self._watched.discard(budget)
+            self._watched.discard(watched)
 
     def _run(self) -> None:
         while True:
-            for budget in self._due():
+            for watched in self._due():
                 try:
-                    budget.alarm()
+                    watched.alarm()
                 except Exception as error:
                     message = "its time budget could not be enforced. It is tried again in 1 s: %s"
-                    budget.log(logging.ERROR, message, error, error=error)
-                    budget.alarm_time = time.monotonic() + 1.0
+                    watched.log(logging.ERROR, message, error, error=error)
+                    watched.alarm_time = time.monotonic() + 1.0
             with self._change:
-                self._wakes_at = min((budget.alarm_time for budget in self._watched), default=float("inf"))
+                self._wakes_at = min((watched.alarm_time for watched in self._watched), default=float("inf"))
                 if (wait := self._wakes_at - time.monotonic()) > 0:
                     self._change.wait(min(wait, threading.TIMEOUT_MAX))
 
-    def _due(self) -> list[Budget]:
+    def _due(self) -> list[Watched]:
         now = time.monotonic()
         with self._change:
-            return [budget for budget in self._watched if budget.alarm_time <= now]
+            return [watched for watched in self._watched if watched.alarm_time <= now]
 
 
 @cache

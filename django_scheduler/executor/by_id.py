@@ -21,8 +21,9 @@ from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.heartbeat import PATIENCE, Registration
-from django_scheduler.executor.recovery import recover_lost_actions
-from django_scheduler.executor.session import executor_session
+from django_scheduler.executor.patience import awaiting_answer
+from django_scheduler.executor.recovery import Recovery
+from django_scheduler.executor.session import executor_session, in_session
 from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import ScheduledFunction
@@ -63,7 +64,7 @@ def _execute(function_id: int, database: Database, executor_name: str) -> bool:
     execution: SingleExecution | None = None
     timeout = get_settings().HAND_OVER_TIMEOUT
     try:
-        with transaction.atomic(using=database.using, durable=True):
+        with awaiting_answer(), transaction.atomic(using=database.using, durable=True):
             claimed = database.claim_id(function_id, handed_over_within=timeout, at_most=LONGEST_HAND_OVER * timeout)
             if claimed is not None:
                 execution = execution_of(claimed, database, executor_name)
@@ -88,9 +89,15 @@ class _OnRecord:
         self.registration.register()
         self._stopping = threading.Event()
         interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
+        recovery = Recovery(database, self.registration)
         self._side_tasks = [
-            side_task("heartbeat", self.registration.beat, interval=interval, stopping=self._stopping),
-            side_task("recovery", lambda: recover_lost_actions(database), interval=interval, stopping=self._stopping),
+            side_task(
+                name,
+                in_session(database, task, patience=self.registration.patience),
+                interval=interval,
+                stopping=self._stopping,
+            )
+            for name, task in [("heartbeat", self.registration.beat), ("recovery", recovery.look)]
         ]
         for thread in self._side_tasks:
             thread.start()

@@ -17,6 +17,7 @@ from threading import Event
 from django_scheduler.conf import get_settings
 from django_scheduler.crons import Cron, firing, history, reconcile
 from django_scheduler.databases import Database
+from django_scheduler.executor.patience import awaiting_each_answer, awaiting_nothing
 from django_scheduler.executor.session import executor_session
 from django_scheduler.telemetry import log_of_crons as log
 
@@ -69,7 +70,7 @@ class CronPoller:
         if not get_settings().CRONS or (self._started.is_set() and not self.keeps_firing):
             self._started.set()
             return
-        with executor_session(self.database):
+        with executor_session(self.database), awaiting_each_answer(self.database):
             try:
                 _log_changes(reconcile.adopt(self.database))
                 self._keep_in_order()
@@ -131,8 +132,9 @@ class CronPoller:
         """Sleep for so long, or until woken; return whether to go on."""
         now = time.monotonic()
         earliest = now + min(seconds, WAKEUP_INTERVAL)
-        if self._woken.wait(seconds):
-            self.stopping.wait(max(0.0, earliest - time.monotonic()))
+        with awaiting_nothing():
+            if self._woken.wait(seconds):
+                self.stopping.wait(max(0.0, earliest - time.monotonic()))
         return not self.stopping.is_set()
 
 

@@ -15,13 +15,14 @@ from contextlib import AbstractContextManager
 from contextvars import copy_context
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
 from django_scheduler import signals, values
 from django_scheduler.context import Context
-from django_scheduler.databases import Claimable, Database
+from django_scheduler.databases import Claimable, Database, django_internals
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.budget import Budget
+from django_scheduler.executor.patience import awaiting_answer, awaiting_nothing
 from django_scheduler.executor.running_bodies import in_body
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
@@ -30,6 +31,7 @@ from django_scheduler.record import End, Transition, announce, in_ascii, transit
 from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import tracing
+from django_scheduler.transactions import DoublingWait
 
 #: Set when this process is about to end, whatever is executing.
 process_is_ending = threading.Event()
@@ -124,7 +126,8 @@ class SingleExecution(Execution):
         """Record the end of the attempt, outside of a transaction, and return whether nobody else has decided since."""
         while True:
             try:
-                return transition.apply(self.database, self.id, changes, seen=seen, unless_held=unless_held)
+                with awaiting_answer():
+                    return transition.apply(self.database, self.id, changes, seen=seen, unless_held=unless_held)
             except DatabaseError as error:
                 if self.database.is_conflict(error):
                     continue  # somebody else has changed the row meanwhile: look again
@@ -132,6 +135,7 @@ class SingleExecution(Execution):
                     raise
                 changes = in_ascii(changes)
 
+    @awaiting_answer()
     def current_row(self) -> dict[str, Any]:
         """Return what the record says now, or an empty dict if it is gone."""
         rows = ScheduledFunction.objects.using(self.database.using).filter(pk=self.id)
@@ -142,6 +146,19 @@ class SingleExecution(Execution):
         """Return whether the record says this state now, and that it is of this executor."""
         row = self.current_row()
         return row.get("state") == state and row.get("executor") == self.executor_name
+
+    def until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
+        """Ask the database until it answers, on a new connection after each failure."""
+        waits = DoublingWait(first=0.1, longest=2.0)
+        while True:
+            try:
+                with awaiting_answer():
+                    return ask()
+            except (DatabaseError, InterfaceError) as error:
+                wait = waits.next()
+                self.log(logging.WARNING, "%s, trying again in %.1f s: %s", problem, wait, error)
+                django_internals.discard(self.database.connection)
+            time.sleep(wait)
 
     def announce(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
         """Announce how the function has ended, which is on record."""
@@ -226,7 +243,7 @@ class FunctionExecution(SingleExecution):
         It runs within its time budget, and in a context of its own, so that a language or time zone that it activates
         does not outlive it. Raises what it raises, ``TimedOut``, and what ``load_arguments`` raises.
         """
-        with in_body(self.id, self.name):
+        with in_body(self.id, self.name), awaiting_nothing():
             arguments = self.load_arguments()
             if signals.function_started.receivers:
                 self.send_started()

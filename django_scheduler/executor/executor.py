@@ -26,8 +26,9 @@ from django_scheduler.executor.execution import process_is_ending
 from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
-from django_scheduler.executor.recovery import record_lost, recover_lost_actions
+from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.executor.running_bodies import RunningBodies
+from django_scheduler.executor.session import in_session
 from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import Worker
 from django_scheduler.record import delete_expired
@@ -71,6 +72,7 @@ class Executor:
             concurrency=concurrency,
             running=lambda: self._running_bodies.functions,
         )
+        self._recovery = Recovery(self._database, self._registration)
         self._poller = Poller(
             self._database,
             queues=self._queues,
@@ -126,6 +128,7 @@ class Executor:
 
     def stop(self) -> None:
         """Begin nothing new. What is being executed goes on; ``wait`` for it."""
+        self._recovery.settle()
         if not self._stopping.is_set():
             self._stopping.set()
             self._wake_up()
@@ -146,6 +149,8 @@ class Executor:
             thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 return False
+        if not self._recovery.wait_until_settled(None if deadline is None else max(0.0, deadline - time.monotonic())):
+            return False
         self._end()
         return True
 
@@ -191,11 +196,14 @@ class Executor:
 
     def _make_side_tasks(self) -> list[threading.Thread]:
         database, stopped = self._database, self._stopped
+        beat = in_session(database, self._registration.beat, patience=self._registration.patience)
+        look = in_session(database, self._recovery.look, patience=self._registration.patience)
+        delete = in_session(database, lambda: delete_expired(database, stopped))
         often, seldom, restart = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL, RESTART_INTERVAL
         return [
-            side_task("heartbeat", self._registration.beat, interval=often, stopping=stopped),
-            side_task("recovery", lambda: recover_lost_actions(database), interval=often, stopping=stopped),
-            side_task("retention", lambda: delete_expired(database, stopped), interval=seldom, stopping=stopped),
+            side_task("heartbeat", beat, interval=often, stopping=stopped),
+            side_task("recovery", look, interval=often, stopping=stopped),
+            side_task("retention", delete, interval=seldom, stopping=stopped),
             side_task("listener", lambda: database.listen(self._wake_up, stopped), interval=restart, stopping=stopped),
             side_task("crons", self._crons.run, interval=restart, stopping=self._stopping),
         ]

@@ -52,10 +52,10 @@ from django_scheduler.errors import BrokenTransaction
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import tidy_connections, tidy_other_connections
-from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.record import transitions
 from django_scheduler.scheduling import share_wake_up
-from django_scheduler.transactions import TransactionWatch, in_transaction
+from django_scheduler.transactions import TransactionWatch
 
 #: For how long a group begins further bodies, and keeps the claim lock if it does, in seconds.
 GROUP_SECONDS = 0.05
@@ -157,7 +157,7 @@ class MutationGroup(Execution):
             for member in self.begun:
                 member.fail(error)
             return
-        if self._is_committing and self._has_committed():
+        if self._is_committing and self.begun[0].has_committed():
             self.after_commit()
             return
         for member in self.begun:
@@ -201,14 +201,6 @@ class MutationGroup(Execution):
 
     def _time(self, seconds: float, member: MutationExecution) -> Any:
         return self._database.later(member.claimed.claim_time, seconds)
-
-    def _has_committed(self) -> bool:
-        # Locked, so that a server that is still committing is waited for; which is a conflict where a transaction
-        # sees nothing that is committed after its beginning.
-        rows = ScheduledFunction.objects.using(self._database.using).select_for_update()
-        first = rows.filter(pk=self.begun[0].id).values("state", "executor")
-        row = in_transaction(self._database.using, first.first)
-        return row == {"state": State.SUCCESS, "executor": self._executor_name}
 
 
 class GroupSize:

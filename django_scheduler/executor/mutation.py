@@ -21,9 +21,9 @@ How it can end, and why that holds in each case:
   ended for it, so the transaction vanishes, and the record is made by another thread, on the same conditions; the
   end of the body then finds the function decided. See ``budget.py``.
 * COMMIT reports an error, as a deferred constraint does: the same as an error of the body.
-* The connection is lost during COMMIT: it is not known whether it took effect. The retry that is then recorded on a
-  new connection asks for ``pending``. If the server is still committing, it waits for the lock. If it finds the row,
-  the transaction had vanished; if not, the row says ``success``, with this executor's name.
+* The connection is lost during COMMIT: it is not known whether it took effect. So the row is locked and read on a new
+  connection. If the server is still committing, that waits for the lock; and it is asked again until there is an
+  answer. If the row says ``success``, with this executor's name, it took effect. If not, the transaction had vanished.
 
 Django runs the hooks of ``on_commit`` while it leaves ``atomic``, where an exception of theirs looks like one of
 COMMIT. So they are taken out before, and run afterwards, where they can change nothing.
@@ -39,10 +39,10 @@ from django_scheduler.databases import django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.session import close_connection, tidy_connections
-from django_scheduler.models import Failure, State
+from django_scheduler.executor.session import close_connection, in_session, tidy_connections
+from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, clear_frames, describe, transitions
-from django_scheduler.transactions import TransactionWatch, backoff
+from django_scheduler.transactions import TransactionWatch, backoff, in_transaction
 
 
 class MutationExecution(FunctionExecution):
@@ -50,6 +50,9 @@ class MutationExecution(FunctionExecution):
 
     #: What the body raised. If the rollback fails as well, that is not what has to be recorded.
     _error: BaseException | None = None
+
+    #: Whether all that is left of its transaction is COMMIT.
+    _is_committing = False
 
     #: The hooks of ``on_commit`` that the body has registered.
     commit_hooks: Sequence[Callable[[], object]] = ()
@@ -67,6 +70,7 @@ class MutationExecution(FunctionExecution):
         changes = {"result": result, "completed_time": completed_time, **self.attempt_on_record}
         if not transitions.SUCCEED.apply(self.database, self.id, changes):
             raise BrokenTransaction(f"{self.name}: the body has changed or deleted the record of its own function.")
+        self._is_committing = True
 
     def run(self) -> str | None:
         """Run the body in the open transaction, and return what it has returned as it is recorded."""
@@ -94,11 +98,27 @@ class MutationExecution(FunctionExecution):
             self.fail(self.timed_out, Failure.TIMEOUT)
             return
         tidy_connections(self.database.using)  # a broken connection is replaced
+        if self._is_committing and self.database.is_lost(error) and self.has_committed():
+            self.after_commit()  # only its answer was lost
+            return
         error = self._error or error
         if self._watch.is_transient(error):
             self._retry(error)
         else:
             self.fail(error)
+
+    def has_committed(self) -> bool:
+        """Return whether a COMMIT that got no answer took effect, as soon as the database says so."""
+
+        def ask() -> bool:
+            # Locked, so that a server that is still committing is waited for; which is a conflict where a transaction
+            # sees nothing that is committed after its beginning.
+            rows = ScheduledFunction.objects.using(self.database.using).select_for_update()
+            first = rows.filter(pk=self.id).values("state", "executor")
+            row = in_transaction(self.database.using, first.first)
+            return bool(row == {"state": State.SUCCESS, "executor": self.executor_name})
+
+        return self.until_answered(ask, "whether it has committed is not known yet")
 
     def _retry(self, error: BaseException) -> None:
         delay = backoff(self.attempt)
@@ -132,7 +152,10 @@ class MutationExecution(FunctionExecution):
         )
 
     def make_budget(self) -> Budget:
-        return MutationBudget(self.function.timeout, self.log, self.database, self._give_up)
+        def record(error: TimedOut) -> None:
+            in_session(self.database, lambda: self._give_up(error))()
+
+        return MutationBudget(self.function.timeout, self.log, self.database, record)
 
     def _give_up(self, error: TimedOut) -> None:
         """Record the timeout of a body that does not end, in another thread and on that one's connection."""

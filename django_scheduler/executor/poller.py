@@ -34,6 +34,7 @@ from typing import Any
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, Lane
+from django_scheduler.executor.patience import awaiting_answer
 from django_scheduler.telemetry import log_of_executors as log
 
 #: A lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so for so many seconds,
@@ -128,7 +129,8 @@ class Poller:
         if self.until is Until.NOTHING_DUE and not self.executing_ids():
             self.stopping.set()
             return
-        later = [self.database.next_due_in(lane) for lane in due]
+        with awaiting_answer():
+            later = [self.database.next_due_in(lane) for lane in due]
         self._sleep(LOCKED_INTERVAL, *(seconds for seconds in later if seconds is not None))
 
     def claimed_up_to(self, lane: Lane, due_time: Any) -> None:
@@ -136,6 +138,7 @@ class Poller:
         if self._only_lane is not None and _is_same(self._only_lane, lane):
             self._only_lane = replace(self._only_lane, due_time=due_time)
 
+    @awaiting_answer()
     def _look(self, executing_ids: Collection[int]) -> list[Lane]:
         self.database.connection.ensure_connection()  # which is not what makes a look long
         began = time.monotonic()

@@ -4,35 +4,120 @@ The invariant: an action is recorded as lost only once its executor is known to 
 wrong, still only one of the two ends is recorded, because each of them asks for ``in_progress``.
 
 An executor is gone when its process is, which an executor in the same process space sees at its next look (every
-``HEARTBEAT_INTERVAL``), or when its heartbeat has been silent for longer than ``HEARTBEAT_TIMEOUT``, by the database's
-clock. A process that can be seen
-alive, and not only another one with its id, is never gone, however silent: its body may hold SQLite's only lock, or
-the processor.
+``HEARTBEAT_INTERVAL``). A process that can be seen alive, and not only another one with its id, is never gone, however
+silent: its body may hold SQLite's only lock, or the processor.
 
-Its row is locked, judged and deleted in one transaction with the record of its actions: of several executors that
+Any other executor is gone when its heartbeat has been silent for ``HEARTBEAT_TIMEOUT``. But nobody is judged by a
+silence in which nobody could be heard: the database was away, somebody had locked the table of executors, or the
+judge's own host was suspended. So who judges writes its own heartbeat at every look, and then looks at those of others.
+It judges by what it has seen unchanged for the whole timeout, in which its own heartbeats were written without a gap.
+After a gap, as at its start, all have the whole timeout again. It measures that time by its own monotonic clock: the
+clocks of other hosts, and whether the database's clock has been set, have no part in it.
+
+Its row is locked, compared and deleted in one transaction with the record of its actions: of several executors that
 notice, one does it. An executor that was thought to be gone and is not registers again with its
 next heartbeat. What it claims in between belongs to no executor on record, so such actions are given the same time.
 
 Mutations need none of this: their lock went with their executor's connection.
 """
 
+import threading
+import time
+from collections.abc import Hashable, Iterable
+
 from django.db import connections, transaction
 from django.db.models import QuerySet
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
-from django_scheduler.executor.heartbeat import is_alive, process_space
+from django_scheduler.executor.heartbeat import Registration, is_alive, process_space
 from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, State
 from django_scheduler.record import End, announce_failure_of_another, transitions
 
+NEVER = float("-inf")
 
-def recover_lost_actions(database: Database) -> None:
-    """Record as lost what executors that are gone were executing."""
-    for name in list(_executors(database).values_list("pk", flat=True)):
-        _remove_if_gone(database, name)
-    without_executor = _in_progress(database).exclude(executor__in=_executors(database).values("pk"))
-    long_ago = database.now() - get_settings().HEARTBEAT_TIMEOUT
-    _record_lost(database, without_executor.filter(started_time__lt=long_ago), "its executor is not on record")
+
+class Recovery:
+    """Records what executors that are gone have left behind; it judges for the executor of this ``registration``."""
+
+    def __init__(self, database: Database, registration: Registration) -> None:
+        self._database = database
+        self._registration = registration
+        #: When this executor's own heartbeat was written, if the last try has succeeded; and since when something has
+        #: been seen as it is. By ``time.monotonic()``.
+        self._heard_at = NEVER
+        self._seen_since: dict[Hashable, float] = {}
+        self._last_heard_at = time.monotonic()
+        self._settled = threading.Event()
+
+    def look(self) -> None:
+        """Look at all executors, and record the actions of those that are known by now to be gone."""
+        try:
+            is_heard = self._is_heard()
+            executors = recover_from_ended_processes(self._database)
+            if is_heard:
+                self._judge([each for each in executors if not _can_be_seen_alive(each)])
+        finally:
+            if time.monotonic() - self._last_heard_at > _timeout():
+                self.settle()  # it may never be heard
+
+    def settle(self) -> None:
+        """Do not keep an executor that ends by itself any longer."""
+        self._settled.set()
+
+    def wait_until_settled(self, timeout: float | None) -> bool:
+        """Wait until no action is in progress of which it takes more time to tell whether it is lost.
+
+        Return whether that is so. An executor that is not to end by itself is settled once it is told to stop.
+        """
+        return self._settled.wait(timeout)
+
+    def _is_heard(self) -> bool:
+        before, self._heard_at = self._heard_at, NEVER
+        if not self._registration.is_heard():
+            return False  # this one has been judged itself; it registers again with its next heartbeat
+        self._heard_at = self._last_heard_at = time.monotonic()
+        if self._heard_at - before > _interval() + (_timeout() - _interval()) / 4:
+            self._seen_since = {}
+        return True
+
+    def _judge(self, executors: list[Executor]) -> None:
+        ids = list(self._without_executor().values_list("pk", flat=True))
+        silent = self._that_stay_as_they_are([*map(_heartbeat, executors), *ids])
+        for executor in executors:
+            if _heartbeat(executor) in silent:
+                _remove(self._database, executor, f"its executor was silent for over {_timeout():g} seconds")
+        lost = self._without_executor().filter(pk__in=[each for each in ids if each in silent])
+        _record_lost(self._database, lost, "its executor is not on record")
+        if not self._settled.is_set() and not self._has_suspects():
+            self.settle()
+
+    def _that_stay_as_they_are(self, seen: Iterable[Hashable]) -> set[Hashable]:
+        """Return what has been seen for the whole timeout, in which this executor was heard."""
+        now = time.monotonic()
+        self._seen_since = {each: self._seen_since.get(each, now) for each in seen}
+        return {each for each, since in self._seen_since.items() if self._heard_at - since >= _timeout()}
+
+    def _has_suspects(self) -> bool:
+        """Return whether there are actions whose executor is not on record, or has been silent by the clock."""
+        long_ago = self._database.now() - get_settings().HEARTBEAT_TIMEOUT
+        silent = _executors(self._database).filter(heartbeat_time__lt=long_ago)
+        names = [each.name for each in silent if not _can_be_seen_alive(each)]
+        return _in_progress(self._database).filter(executor__in=names).exists() or self._without_executor().exists()
+
+    def _without_executor(self) -> QuerySet[ScheduledFunction]:
+        return _in_progress(self._database).exclude(executor__in=_executors(self._database).values("pk"))
+
+
+def recover_from_ended_processes(database: Database) -> list[Executor]:
+    """Record as lost what executors were executing whose processes are seen to have ended, and return all others."""
+    others = []
+    for executor in _executors(database):
+        if executor.process_space != process_space() or is_alive(executor.process_id, executor.process_start):
+            others.append(executor)
+        else:
+            _remove(database, executor, f"its process {executor.process_id} on {executor.host} has ended")
+    return others
 
 
 def record_lost(database: Database, executor_name: str, reason: str) -> None:
@@ -40,26 +125,36 @@ def record_lost(database: Database, executor_name: str, reason: str) -> None:
     _record_lost(database, _in_progress(database).filter(executor=executor_name), reason)
 
 
-def _remove_if_gone(database: Database, name: str) -> None:
+def _remove(database: Database, executor: Executor, reason: str) -> None:
+    """Delete the row of an executor, and record its actions as lost, unless its heart has beaten since it was read."""
     skip_locked = connections[database.using].features.has_select_for_update_skip_locked
     with transaction.atomic(using=database.using):
-        rows = _executors(database).filter(pk=name).select_for_update(skip_locked=skip_locked)
-        executor = rows.first()
-        if executor is not None and (reason := _why_gone(database, executor)):
-            record_lost(database, name, reason)
-            executor.delete()
+        rows = _executors(database).filter(pk=executor.pk).select_for_update(skip_locked=skip_locked)
+        locked = rows.first()
+        if locked is not None and locked.heartbeat_time == executor.heartbeat_time:
+            record_lost(database, executor.name, reason)
+            locked.delete()
 
 
-def _why_gone(database: Database, executor: Executor) -> str | None:
-    if executor.process_space == process_space():
-        if not is_alive(executor.process_id, executor.process_start):
-            return f"its process {executor.process_id} on {executor.host} has ended"
-        if executor.process_start:
-            return None
-        # Where the start of a process cannot be known, this one may have been given an old id.
-    timeout = get_settings().HEARTBEAT_TIMEOUT
-    silent = _executors(database).filter(pk=executor.pk, heartbeat_time__lt=database.now() - timeout)
-    return f"its executor was silent for over {timeout.total_seconds():g} seconds" if silent.exists() else None
+def _can_be_seen_alive(executor: Executor) -> bool:
+    # Where the start of a process cannot be known, this one may have been given an old id.
+    return bool(
+        executor.process_space == process_space()
+        and executor.process_start
+        and is_alive(executor.process_id, executor.process_start)
+    )
+
+
+def _heartbeat(executor: Executor) -> Hashable:
+    return executor.name, executor.heartbeat_time
+
+
+def _timeout() -> float:
+    return get_settings().HEARTBEAT_TIMEOUT.total_seconds()
+
+
+def _interval() -> float:
+    return get_settings().HEARTBEAT_INTERVAL.total_seconds()
 
 
 def _record_lost(database: Database, actions: QuerySet[ScheduledFunction], reason: str) -> None:

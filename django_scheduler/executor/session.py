@@ -3,7 +3,7 @@ kept open between functions; one function leaves nothing in them to the next.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from django.db import connections, reset_queries
@@ -12,6 +12,7 @@ from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
 from django_scheduler.databases import Database, django_internals
+from django_scheduler.executor.patience import awaiting_answer, awaiting_each_answer, has_connected, patience_with
 
 
 class _ThisThread(threading.local):
@@ -23,11 +24,11 @@ _this_thread = _ThisThread()
 
 
 @contextmanager
-def executor_session(database: Database) -> Iterator[None]:
+def executor_session(database: Database, *, patience: float | None = None) -> Iterator[None]:
     """Make this thread's connection to the database an executor's within the block, and close all at its end.
 
     One session may lie within another: an action may execute a function by its id, as a fleet does that executes at
-    once.
+    once. ``patience``: for how long to wait for an answer, in seconds, instead of ``ANSWER_TIMEOUT``.
     """
     outer = _this_thread.database
     connection = connections[database.using]
@@ -35,15 +36,34 @@ def executor_session(database: Database) -> Iterator[None]:
     connection.close()
     _this_thread.database = database
     django_internals.guard_session(connection)
-    try:
+    with patience_with(database, patience), django_internals.made_with(connection, database.options):
+        try:
+            yield
+        finally:
+            _this_thread.database = outer
+            with awaiting_answer():
+                connections.close_all()
+            django_internals.set_statement_wrappers(connection, wrappers)
+            if outer is None:
+                for each in connections.all(initialized_only=True):
+                    django_internals.end_guard(each)
+
+
+@contextmanager
+def session_of_side_task(database: Database, *, patience: float | None = None) -> Iterator[None]:
+    """Make an executor's session, in which each statement has to be answered in time."""
+    with executor_session(database, patience=patience), awaiting_each_answer(database):
         yield
-    finally:
-        _this_thread.database = outer
-        connections.close_all()
-        django_internals.set_statement_wrappers(connection, wrappers)
-        if outer is None:
-            for each in connections.all(initialized_only=True):
-                django_internals.end_guard(each)
+
+
+def in_session(database: Database, call: Callable[[], None], *, patience: float | None = None) -> Callable[[], None]:
+    """Return a call that does the same in such a session."""
+
+    def run() -> None:
+        with session_of_side_task(database, patience=patience):
+            call()
+
+    return run
 
 
 @receiver(connection_created)
@@ -53,12 +73,14 @@ def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     if database is None or connection is not connections[connection.alias]:
         return
     if connection.alias == database.using:
+        has_connected(database.session())
         django_internals.keep_open(connection)
         database.prepare_session()
     else:
         django_internals.guard_session(connection)
 
 
+@awaiting_answer()
 def tidy_connections(using: str) -> None:
     """Leave nothing of one function to the next one, if this thread is in an executor's session."""
     database = _this_thread.database
@@ -89,6 +111,7 @@ def _tidy(connection: BaseDatabaseWrapper, *, is_in_transaction: bool = False) -
         django_internals.set_statement_wrappers(connection, list(guard.wrappers))
 
 
+@awaiting_answer()
 def close_connection(alias: str) -> None:
     """Close a connection for good, also one that a pool would keep; the next use makes a new one."""
     driver = django_internals.driver_of(connections[alias])

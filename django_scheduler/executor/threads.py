@@ -48,7 +48,8 @@ def side_task(name: str, task: Callable[[], None], *, interval: float, stopping:
     """Return a thread that runs ``task`` every ``interval`` seconds until ``stopping`` is set, at least once."""
 
     def run() -> None:
-        waits_after_failure = DoublingWait(first=0.5, longest=5.0)
+        # No longer than its interval, so that a heartbeat is heard in time once the database is back.
+        waits_after_failure = DoublingWait(first=min(0.5, interval), longest=min(5.0, interval))
         while True:
             try:
                 try:

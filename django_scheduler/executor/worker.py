@@ -22,6 +22,7 @@ from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
 from django_scheduler.executor.grouping import FOR_A_WHILE, GROUP_SECONDS, Experience, GroupSize, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
+from django_scheduler.executor.patience import awaiting_answer
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.functions import registry
@@ -100,7 +101,7 @@ class Worker:
         execution = None
         error: BaseException | None = None
         try:
-            with transaction.atomic(using=self.database.using, durable=True):
+            with awaiting_answer(), transaction.atomic(using=self.database.using, durable=True):
                 execution = self.execution = claim()
                 if execution is not None:
                     execution.release_claim_lock = holding.release

@@ -20,10 +20,10 @@ import time
 from collections.abc import Collection
 from datetime import timedelta
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError
 
 from django_scheduler.databases import Database
-from django_scheduler.executor import recover_lost_actions
+from django_scheduler.executor import recover_from_ended_processes, session_of_side_task
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from django_scheduler.record import End, announce_failure_of_another, transitions
 from django_scheduler.telemetry import log_of_executors as log
@@ -43,20 +43,19 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
     waits = DoublingWait(first=0.2, longest=2.0)
     while True:
         try:
-            recover_lost_actions(database)
-            for function_id in sorted(uncounted):
-                if count := _count_crash(database, function_id, executor_name, end):
-                    crashes[function_id] = count
-                uncounted.discard(function_id)
-            if culprit := _culprit(crashes):
-                _fail(database, culprit, crashes[culprit], executor_name, end)
-            return
+            with session_of_side_task(database):
+                recover_from_ended_processes(database)
+                for function_id in sorted(uncounted):
+                    if count := _count_crash(database, function_id, executor_name, end):
+                        crashes[function_id] = count
+                    uncounted.discard(function_id)
+                if culprit := _culprit(crashes):
+                    _fail(database, culprit, crashes[culprit], executor_name, end)
+                return
         except (DatabaseError, InterfaceError) as error:
             wait = waits.next()
             message = "What the ended executor %s has left behind could not be recorded yet, trying again in %.1f s: %s"
             log(logging.WARNING, message, executor_name, wait, error, executor=executor_name)
-        finally:
-            connections.close_all()
         time.sleep(wait)
 
 

@@ -10,15 +10,34 @@ from urllib.parse import parse_qs, urlsplit
 CHUNK = 65536
 
 
+class Swallowing:
+    """Of the first connection whose client says something, after something else, swallows that and all that follows.
+
+    ``answer_only``: it still passes that on, and swallows the answer. When the client gives up, so does the proxy.
+    """
+
+    def __init__(self, said: bytes, *, after: bytes, answer_only: bool) -> None:
+        self._said, self._after = said, after
+        self.answer_only = answer_only
+        self.connection: Connection | None = None
+
+    def begins(self, connection: "Connection", data: bytes) -> bool:
+        if self.connection is None and self._said in data and self._after in connection.said:
+            self.connection = connection
+            return True
+        return False
+
+
 class Connection:
     """Passes on, in both directions, in a thread."""
 
-    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+    def __init__(self, client: socket.socket, server: socket.socket, proxy: "Proxy") -> None:
+        self._proxy = proxy
         self._peers = {client: server, server: client}
         self._client = client
         self._ended = threading.Event()
         self.said = b""
-        self.is_silent = False
+        self.is_silent = self._swallows = False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -39,9 +58,13 @@ class Connection:
 
     def _pass_on(self, source: socket.socket) -> bytes:
         data = source.recv(CHUNK)
+        begins = False
         if source is self._client:
             self.said += data
-        self._peers[source].sendall(data)
+            begins = self._proxy.swallowing.begins(self, data)
+        if not (self._swallows or (begins and not self._proxy.swallowing.answer_only)):
+            self._peers[source].sendall(data)
+        self._swallows |= begins
         return data
 
 
@@ -50,6 +73,7 @@ class Proxy:
         self._listener = listener
         self._url = url
         self._connections: list[Connection] = []
+        self.swallowing = Swallowing(b"nothing yet", after=b"", answer_only=False)
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -68,6 +92,14 @@ class Proxy:
             connection.is_silent = True
         return len(silenced)
 
+    def swallow(self, said: bytes, *, after: bytes = b"", answer_only: bool = False) -> None:
+        """Swallow that, and all that follows on the same connection, once."""
+        self.swallowing = Swallowing(said, after=after, answer_only=answer_only)
+
+    @property
+    def has_swallowed(self) -> bool:
+        return self.swallowing.connection is not None
+
     def close(self) -> None:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -79,7 +111,7 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                self._connections.append(Connection(client, _connect(self._url)))
+                self._connections.append(Connection(client, _connect(self._url), self))
 
 
 def _connect(url: str) -> socket.socket:

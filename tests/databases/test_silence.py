@@ -1,12 +1,20 @@
 """Connections on which nothing arrives any more, and nothing is an error."""
 
 import socket
+from collections import Counter
+from functools import partial
 
 import pytest
 
+from django_scheduler import ctx
 from django_scheduler.databases.silence import answering_within, keep_alive
+from django_scheduler.models import Executor
+from tests.databases.servers import ALIAS
+from tests.models import Entry
 from tests.support.waiting import wait_until
 
+EXECUTORS_TIMEOUT = "django_scheduler.executor.patience.ANSWER_TIMEOUT"
+SHORTEST_PATIENCE = "django_scheduler.executor.heartbeat.SHORTEST_PATIENCE"
 CHECK_INTERVAL = "django_scheduler.databases.postgresql.listening.CHECK_INTERVAL"
 ANSWER_TIMEOUT = "django_scheduler.databases.postgresql.listening.ANSWER_TIMEOUT"
 
@@ -24,6 +32,90 @@ def test_listener_on_a_silent_connection_gives_it_up_and_listens_again(own_datab
     executor.wait_until_logged("The side task 'listener' of an executor failed")
     wait_until(lambda: own_database.sessions("django_scheduler listener") - listener, "it listened again")
     own_database.assert_it_works()
+    assert executor.stop() == 0
+
+
+LOOK, CLAIM, COMMIT, HEARTBEAT = b"head.queue", b"SKIP LOCKED", b"COMMIT", b"heartbeat_time"
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+@pytest.mark.parametrize(
+    ("function", "swallowed"),
+    [
+        pytest.param("tests:write", {"said": LOOK}, id="a look"),
+        pytest.param("tests:write", {"said": CLAIM}, id="a claim"),
+        pytest.param("tests:write", {"said": COMMIT, "after": b"silenced"}, id="COMMIT of a mutation"),
+        pytest.param(
+            "tests:write",
+            {"said": COMMIT, "after": b"silenced", "answer_only": True},
+            id="the answer to COMMIT of a mutation",
+        ),
+        pytest.param(
+            "tests:note", {"said": COMMIT, "after": b"SET state = 'in_progress'"}, id="COMMIT of the claim of an action"
+        ),
+        pytest.param("tests:note", {"said": b"SET state", "after": b"tests_entry"}, id="the end of an action"),
+    ],
+)
+def test_executor_gives_up_a_session_that_is_not_answered_and_goes_on(own_database, proxy, function, swallowed):
+    executor = own_database.start_executor(url=proxy.url, constants={EXECUTORS_TIMEOUT: 0.7}, BACKOFF_INITIAL=0.1)
+    own_database.assert_it_works()
+
+    proxy.swallow(**swallowed)
+    function_id = own_database.schedule(function, label="silenced")
+    wait_until(lambda: proxy.has_swallowed, "the connection went silent")
+    own_database.assert_it_works()
+    executor.wait_until_logged("Its connection is cut")
+    executor.wait_until_logged(f" {function_id}: success")
+
+    assert own_database.is_done(function_id)
+    assert Entry.objects.using(ALIAS).filter(function_id=function_id).count() == 1
+    assert executor.stop() == 0
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+@pytest.mark.parametrize("answer_only", [False, True])
+def test_group_whose_commit_is_not_answered_takes_effect_once(own_database, proxy, answer_only):
+    arguments = [{"label": f"silenced {number:02}"} for number in range(30)]
+    ids = ctx.scheduler.using(ALIAS).run_after_many(0, "tests:write", arguments)
+    proxy.swallow(COMMIT, after=b"silenced 13", answer_only=answer_only)  # that of a group of eight
+    executor = own_database.start_executor(
+        "--concurrency=1",
+        url=proxy.url,
+        constants={EXECUTORS_TIMEOUT: 0.7, "django_scheduler.executor.grouping.GROUP_SECONDS": 20.0},
+    )
+    executor.wait_until_logged("Its connection is cut")
+    wait_until(lambda: all(map(own_database.is_done, ids)), "all were executed")
+
+    assert Counter(Entry.objects.using(ALIAS).values_list("function_id", flat=True)) == Counter(ids)
+    assert executor.log.count(": success") == 30
+    assert executor.stop() == 0
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_heart_goes_on_beating_after_a_heartbeat_that_is_not_answered(own_database, proxy):
+    executor = own_database.start_executor(url=proxy.url, constants={SHORTEST_PATIENCE: 0.5}, HEARTBEAT_INTERVAL=0.1)
+    proxy.swallow(HEARTBEAT)
+    wait_until(lambda: proxy.has_swallowed, "the connection went silent")
+    rows = Executor.objects.using(ALIAS)
+    before = rows.get().heartbeat_time
+    executor.wait_until_logged("The side task '(heartbeat|recovery)' of an executor failed")
+    wait_until(lambda: rows.get().heartbeat_time > before, "its heart beat again")
+    assert executor.stop() == 0
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_body_that_waits_for_long_keeps_its_session(own_database, gate):
+    executor = own_database.start_executor(constants={EXECUTORS_TIMEOUT: 0.3}, HEARTBEAT_INTERVAL=0.3)
+    slow_id = own_database.schedule("tests:write_and_wait", label="slow", gate=gate.path)
+    gate.wait_for_arrivals()
+    executors = Executor.objects.using(ALIAS)
+    for _ in range(3):
+        before = executors.get().heartbeat_time
+        wait_until(partial(executors.filter(heartbeat_time__gt=before).exists), "its heart beat")
+    gate.open()
+    wait_until(lambda: own_database.is_done(slow_id), "the slow one was executed")
+    assert gate.arrivals == 1
+    assert "Its connection is cut" not in executor.log
     assert executor.stop() == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.db.models import F
 
 from django_scheduler import ctx
-from django_scheduler.models import Executor, Failure, ScheduledFunction, State
+from django_scheduler.models import Executor, Failure, State
 from tests.models import Entry
 from tests.processes import functions
 from tests.support.records import record
@@ -81,17 +81,11 @@ def test_action_of_an_executor_on_another_host_is_lost_when_its_heartbeat_has_be
     killed, function_id = execute_and_kill(executors, gate)
     Executor.objects.filter(pk=killed.name).update(process_space="another host")
 
-    successor = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=3600)
-    run_something_else()
-    beat = successor.row.heartbeat_time
-    wait_until(lambda: successor.row.heartbeat_time > beat, "the successor looked again")
-    assert record(function_id).state == State.IN_PROGRESS
-    long_ago = F("heartbeat_time") - timedelta(seconds=3600)
-    Executor.objects.filter(pk=killed.name).update(heartbeat_time=long_ago)
-
+    successor = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=0.6)
     wait_until(lambda: is_lost(function_id), "the action was recorded as lost")
-    assert "silent for over 3600 seconds" in record(function_id).error
+    assert "silent for over 0.6 seconds" in record(function_id).error
     assert gate.arrivals == 1
+    assert not Executor.objects.filter(pk=killed.name).exists()
     assert successor.stop() == 0
 
 
@@ -99,15 +93,34 @@ def test_action_whose_executor_is_not_on_record_is_lost_after_the_same_time(exec
     killed, function_id = execute_and_kill(executors, gate)
     killed.row.delete()
 
-    successor = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=3600)
-    run_something_else()
-    assert record(function_id).state == State.IN_PROGRESS
-    long_ago = F("started_time") - timedelta(seconds=3600)
-    ScheduledFunction.objects.filter(pk=function_id).update(started_time=long_ago)
-
+    successor = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=0.6)
     wait_until(lambda: is_lost(function_id), "the action was recorded as lost")
     assert "not on record" in record(function_id).error
     assert successor.stop() == 0
+
+
+@pytest.mark.parametrize("is_on_record", [True, False])
+def test_executor_that_ends_by_itself_stays_until_it_knows_that_an_action_is_lost(executors, gate, is_on_record):
+    killed, function_id = execute_and_kill(executors, gate)
+    long_ago = F("heartbeat_time") - timedelta(seconds=1)
+    Executor.objects.filter(pk=killed.name).update(process_space="another host", heartbeat_time=long_ago)
+    if not is_on_record:
+        killed.row.delete()
+
+    assert executors.launch("--once", HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=0.6).end() == 0
+    assert is_lost(function_id)
+
+
+def test_executor_that_ends_by_itself_does_not_wait_for_actions_of_living_executors(executors, gate):
+    living = executors.start(HEARTBEAT_INTERVAL=0.2)
+    function_id = schedule_in_body(gate)
+    wait_until(lambda: gate.arrivals == 1, "the action came to the gate")
+    Executor.objects.filter(pk=living.name).update(process_space="another host")
+
+    assert executors.launch("--once").end() == 0
+    gate.open()
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "the action ended")
+    assert living.stop() == 0
 
 
 def test_action_that_was_canceled_stays_canceled_when_its_executor_is_killed(executors, gate):

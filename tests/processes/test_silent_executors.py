@@ -1,6 +1,11 @@
 """Executors that are thought to be gone, and those that must not be."""
 
+from datetime import timedelta
 from functools import partial
+
+import pytest
+from django.db.models import F
+from django.db.models.functions import Now
 
 from django_scheduler import ctx
 from django_scheduler.models import Executor, Failure, State
@@ -59,3 +64,47 @@ def test_executor_that_was_taken_for_gone_registers_again_and_its_late_end_is_dr
     later_id = ctx.scheduler.run_after(0, "tests:note", label="later")
     wait_until(lambda: record(later_id).state == State.SUCCESS, "the one that was taken for gone goes on")
     assert silent.stop() == 0
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_living_executor_is_not_taken_for_gone_when_the_databases_clock_is_set(executors, gate, hours):
+    living, function_id = start_action(executors, gate, HEARTBEAT_INTERVAL=1)
+    Executor.objects.filter(pk=living.name).update(process_space="another host")
+    observer = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=3)
+    wait_for_heartbeats(observer, 3)
+
+    step = F("heartbeat_time") - timedelta(hours=hours)
+    Executor.objects.filter(pk=living.name).update(heartbeat_time=step)
+    wait_for_heartbeats(observer, 6)  # also after the next heartbeat of the living one
+    assert record(function_id).state == State.IN_PROGRESS
+
+    gate.open()
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "the action ended")
+    assert living.stop() == 0
+    assert observer.stop() == 0
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_living_executors_are_not_taken_for_gone_because_nobody_could_write_a_heartbeat(executors, gate, session):
+    living, function_id = start_action(executors, gate, HEARTBEAT_INTERVAL=1)
+    Executor.objects.filter(pk=living.name).update(process_space="another host")
+    observer = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=2)
+    wait_for_heartbeats(observer, 3)
+
+    session.open_transaction()
+    session.do(lambda: list(Executor.objects.select_for_update()))
+    seen = Executor.objects.annotate(now=Now())
+    wait_until(
+        lambda: all(each.now - each.heartbeat_time > timedelta(seconds=2.5) for each in seen.all()),
+        "all executors were silent for longer than the timeout",
+    )
+    session.commit()
+    wait_for_heartbeats(observer, 2)
+    wait_for_heartbeats(living, 1)
+    assert record(function_id).state == State.IN_PROGRESS
+
+    gate.open()
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "the action ended")
+    assert "taken for gone" not in living.log + observer.log
+    assert living.stop() == 0
+    assert observer.stop() == 0

@@ -1,7 +1,5 @@
 """PostgreSQL skips locked rows, notifies executors, and can interrupt an executing mutation."""
 
-import os
-import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +7,8 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals, silence
 from django_scheduler.databases.contract import TABLE, Lane
@@ -32,6 +31,20 @@ IN_TRANSACTION, IN_BROKEN_TRANSACTION = 2, 3
 #: How executors' sessions call themselves.
 APPLICATION_NAME = "django_scheduler"
 
+
+#: What executors' sessions set.
+SETTINGS = {
+    "application_name": APPLICATION_NAME,
+    # Without it the server notices only at the end of a statement that its client has died, and the
+    # function that it was executing stays locked until then. (PostgreSQL 14 on Linux and macOS.)
+    "client_connection_check_interval": "500",
+    # Without these a function stays locked for hours if the host of its executor has vanished. A socket of Unix has
+    # none of them, and a pooler has them for its own connection to the server.
+    "tcp_keepalives_idle": str(silence.KEEP_ALIVE["TCP_KEEPIDLE"]),
+    "tcp_keepalives_interval": str(silence.KEEP_ALIVE["TCP_KEEPINTVL"]),
+    "tcp_keepalives_count": str(silence.KEEP_ALIVE["TCP_KEEPCNT"]),
+    "tcp_user_timeout": str(silence.KEEP_ALIVE["TCP_USER_TIMEOUT"]),
+}
 
 #: Of the values that ``change_each`` gives to each row, as arrays.
 COLUMN_TYPES = {
@@ -193,14 +206,17 @@ class PostgreSQL(Database):
     # Executing
 
     def prepare_session(self) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('application_name', %s, false)", [APPLICATION_NAME])
-            # Without it the server notices only at the end of a statement that its client has died, and the
-            # function that it was executing stays locked until then. (PostgreSQL 14 on Linux and macOS.)
-            cursor.execute(
-                "SELECT set_config(name, '500', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
-            )
+        self._set(self.connection, SETTINGS)
         silence.keep_alive(self._driver.fileno())
+
+    def _set(self, connection: BaseDatabaseWrapper, settings: Mapping[str, str]) -> None:
+        """Set those of the settings that the server has, for the whole session."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config(name, value, false) FROM pg_settings"
+                " JOIN unnest(%s::text[], %s::text[]) AS own (name, value) USING (name)",
+                [list(settings), list(settings.values())],
+            )
 
     def interrupt_statement(self, session: Any) -> None:
         if hasattr(session, "cancel_safe"):  # psycopg 3
@@ -210,20 +226,21 @@ class PostgreSQL(Database):
 
     def end_session(self, session: Any) -> None:
         # Not pg_terminate_backend: behind a connection pool the number of the session is not the server's.
-        with socket.socket(fileno=os.dup(session.fileno())) as wire:
-            wire.shutdown(socket.SHUT_RDWR)
+        silence.cut(session.fileno)
+
+    cut = end_session
 
     def listen(self, wake: Callable[[], None], stopping: Event) -> None:
         if self._cannot_listen:
             return
-        connection = connections.create_connection(self.using)
+        connection = self.new_connection()
         try:
             with connection.cursor() as cursor:
                 if listening.shares_sessions(self.using, connection):
                     self._poll_instead()
                     wake()  # workers that sleep now would sleep for too long
                     return
-                cursor.execute("SELECT set_config('application_name', %s, false)", [f"{APPLICATION_NAME} listener"])
+                self._set(connection, {**SETTINGS, "application_name": f"{APPLICATION_NAME} listener"})
                 cursor.execute(f"LISTEN {CHANNEL}")
             wake()  # for what was committed before
             listening.wake_until(stopping, connection, wake)

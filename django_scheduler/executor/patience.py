@@ -1,0 +1,155 @@
+"""What an executor asks its database for itself is answered in time, or the session is given up.
+
+The budget of a function (``budget.py``) limits its body. Around it are the executor's own statements: looks, claims,
+the records of ends, COMMIT, heartbeats. A host that is gone is noticed by the kernel (``databases/silence.py``). But a
+proxy or a balancer that hangs takes what it is sent and never answers, and the thread would wait for ever: with the
+claim lock, so that all workers of the executor wait, or in a COMMIT, so that the row stays locked.
+
+So a thread notes since when it has been waiting for an answer, and the watchdog looks at that note once
+``ANSWER_TIMEOUT`` has passed. If it is that old, the session's connection is cut. The driver then reports a lost
+connection, and what follows is what follows any lost connection: a look is repeated, a transaction has vanished, and
+where a COMMIT got no answer the record is read. The note is an attribute of an object of the thread. It costs no
+statement, no thread and no lock, and the watchdog wakes for each thread once per ``ANSWER_TIMEOUT``.
+
+The database may have been alive and only slow: it waited for a lock, or COMMIT waited for a standby. Then nothing is
+doubled and nothing is lost, because what was asked is asked again on a new connection, in a way that waits for who
+holds the row: the old session itself, if its server has not ended it yet. That is why the time need not be longer than
+every wait that may end well.
+
+No note is made while the code of a project runs. How long it may take to make a connection is the driver's business
+(``Database.options``). SQLite has no server, and waits for its lock only as long as it is told to.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django_scheduler.databases import Database
+from django_scheduler.executor.budget import watchdog
+from django_scheduler.executor.threads import start_in_background
+from django_scheduler.telemetry import log_of_executors
+
+#: How long the database may take to answer, in seconds.
+ANSWER_TIMEOUT = 30.0
+
+#: How soon a session is given up once more if that has had no effect, in seconds.
+REPEAT = 1.0
+
+NEVER = float("inf")
+
+
+class Patience:
+    """Gives up the session of one thread if the database takes longer than ``seconds`` to answer it."""
+
+    def __init__(self, database: Database, seconds: float) -> None:
+        self._database = database
+        self._seconds = seconds
+        self._thread_name = threading.current_thread().name
+        #: The one that the thread has now, as ``Database.session`` returns it. ``None``: none yet.
+        self.session: Any = None
+        #: By ``time.monotonic()``; ``NEVER``: it waits for no answer.
+        self.waits_since = NEVER
+        #: When the watchdog calls ``alarm`` next, by ``time.monotonic()``.
+        self.alarm_time = time.monotonic() + seconds
+
+    def alarm(self) -> None:
+        """Give the session up if it has been waiting for too long. Called in the watchdog's thread."""
+        now, since = time.monotonic(), self.waits_since
+        if now < since + self._seconds:
+            self.alarm_time = min(now, since) + self._seconds
+            return
+        self.alarm_time = now + REPEAT
+        session = self.session
+        if session is not None:
+            log_of_executors(
+                logging.ERROR,
+                "The thread %r has waited for an answer of the database %r for %.0f s. Its connection is cut, and it"
+                " asks again",
+                self._thread_name,
+                self._database.using,
+                now - since,
+            )
+            start_in_background(lambda: self._give_up(session, since))
+
+    def _give_up(self, session: Any, since: float) -> None:
+        if self.waits_since == since:  # the answer has not come at the last moment
+            self._database.cut(session)
+
+    def log(self, level: int, message: str, *arguments: object, error: BaseException | None = None) -> None:
+        """Log a message about the thread."""
+        log_of_executors(level, f"The thread %r: {message}", self._thread_name, *arguments, error=error)
+
+
+class _ThisThread(threading.local):
+    patience: Patience | None = None
+
+
+_this_thread = _ThisThread()
+
+
+@contextmanager
+def patience_with(database: Database, seconds: float | None = None) -> Iterator[None]:
+    """Have the notes of this thread watched within the block, for its session with this database."""
+    if not database.has_server:
+        yield
+        return
+    outer = _this_thread.patience
+    patience = _this_thread.patience = Patience(database, ANSWER_TIMEOUT if seconds is None else seconds)
+    watchdog().watch(patience)
+    try:
+        yield
+    finally:
+        watchdog().forget(patience)
+        _this_thread.patience = outer
+
+
+def has_connected(session: Any) -> None:
+    """Note the session that this thread has from now on."""
+    if _this_thread.patience is not None:
+        _this_thread.patience.session = session
+
+
+@contextmanager
+def awaiting_answer() -> Iterator[None]:
+    """Note that this thread waits for the database within the block."""
+    patience = _this_thread.patience
+    if patience is None:
+        yield
+        return
+    before, patience.waits_since = patience.waits_since, time.monotonic()
+    try:
+        yield
+    finally:
+        patience.waits_since = NEVER if before == NEVER else time.monotonic()
+
+
+@contextmanager
+def awaiting_nothing() -> Iterator[None]:
+    """Note that within the block this thread does something else, for as long as that takes."""
+    patience = _this_thread.patience
+    if patience is None:
+        yield
+        return
+    before, patience.waits_since = patience.waits_since, NEVER
+    try:
+        yield
+    finally:
+        patience.waits_since = NEVER if before == NEVER else time.monotonic()
+
+
+@contextmanager
+def awaiting_each_answer(database: Database) -> Iterator[None]:
+    """Note before and after each statement within the block that this thread waits from then on.
+
+    For what may execute many of them.
+    """
+    with awaiting_answer(), database.connection.execute_wrapper(_note_statement):
+        yield
+
+
+def _note_statement(execute: Callable[..., Any], *statement: Any) -> Any:
+    with awaiting_answer():
+        return execute(*statement)

@@ -1,0 +1,119 @@
+"""Who has been silent while nobody could be heard is not taken for gone: one look after the other, at any time."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from django.db import OperationalError
+
+from django_scheduler import Context, action, ctx
+from django_scheduler.databases import database_for
+from django_scheduler.executor import recovery
+from django_scheduler.executor.heartbeat import Registration
+from django_scheduler.executor.recovery import Recovery
+from django_scheduler.models import Executor, ScheduledFunction, State
+from tests.support.records import record
+
+
+@action
+def work_elsewhere(ctx: Context) -> None: ...
+
+
+class Judge:
+    """An executor that looks when the test says so."""
+
+    def __init__(self, now: SimpleNamespace) -> None:
+        self._now = now
+        self.registration = Registration(database_for("default"), queues=[], concurrency=1, running=list)
+        self.registration.register()
+        self.recovery = Recovery(self.registration.database, self.registration)
+
+    def look_at(self, *seconds: float) -> None:
+        for each in seconds:
+            self._now.seconds = each
+            self.recovery.look()
+
+
+@pytest.fixture
+def judge(transactional_db, monkeypatch) -> Judge:
+    """With a heartbeat every 10 seconds, and a timeout of 30."""
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(recovery, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    return Judge(now)
+
+
+@pytest.fixture
+def elsewhere(transactional_db) -> Registration:
+    """An executor on another host, which is executing an action."""
+    registration = Registration(database_for("default"), queues=[], concurrency=1, running=list)
+    registration.register()
+    Executor.objects.filter(pk=registration.name).update(process_space="another host")
+    return registration
+
+
+@pytest.fixture
+def is_lost(elsewhere) -> Callable[[], bool]:
+    """Whether its action is recorded as lost."""
+    function_id = ctx.scheduler.run_after(0, work_elsewhere)
+    row = ScheduledFunction.objects.filter(pk=function_id)
+    row.update(state=State.IN_PROGRESS, executor=elsewhere.name)
+    return lambda: record(function_id).state == State.FAILED
+
+
+def test_silent_executor_is_gone_once_it_has_been_seen_silent_for_the_timeout(judge, elsewhere, is_lost):
+    judge.look_at(0, 10, 20, 29)
+    assert not is_lost()
+    judge.look_at(30)
+    assert is_lost()
+
+
+def test_each_heartbeat_begins_the_time_anew(judge, elsewhere, is_lost):
+    judge.look_at(0, 10, 20)
+    elsewhere.beat()
+    judge.look_at(30, 40, 50)
+    assert not is_lost()
+    judge.look_at(60)
+    assert is_lost()
+
+
+def test_silence_in_which_the_judge_was_not_heard_does_not_count(judge, elsewhere, is_lost):
+    judge.look_at(0, 10, 20)  # then the database is away
+    judge.look_at(80, 90, 100)
+    assert not is_lost()
+    judge.look_at(110)
+    assert is_lost()
+
+
+def test_silence_in_which_the_judge_met_an_error_does_not_count(judge, elsewhere, is_lost, monkeypatch):
+    def fail() -> bool:
+        raise OperationalError("the database is starting up")
+
+    judge.look_at(0, 10, 20)
+    with monkeypatch.context() as context:
+        context.setattr(judge.registration, "is_heard", fail)
+        with pytest.raises(OperationalError):
+            judge.look_at(25)
+    judge.look_at(30, 40, 50)
+    assert not is_lost()
+    judge.look_at(60)
+    assert is_lost()
+
+
+def test_executor_that_is_not_on_record_judges_nobody(judge, elsewhere, is_lost):
+    judge.look_at(0, 10, 20)
+    judge.registration.unregister()
+    judge.look_at(30, 40)
+    assert not is_lost()
+    judge.registration.register()
+    judge.look_at(50, 60, 70)
+    assert not is_lost()
+    judge.look_at(80)
+    assert is_lost()
+
+
+def test_heartbeat_that_is_written_just_before_the_judgment_counts(judge, elsewhere, is_lost, monkeypatch):
+    judge.look_at(0, 10, 20)
+    remove = recovery._remove
+    monkeypatch.setattr(recovery, "_remove", lambda *arguments: (elsewhere.beat(), remove(*arguments)))
+    judge.look_at(30)
+    assert not is_lost()
