@@ -15,7 +15,8 @@ have started it, because nobody else has this name. As long as the row cannot be
 Its time is up: that is recorded when the body ends, or by another thread when it does not. Either way the end of the
 body after that is dropped: see ``budget.py``.
 
-The end of a body that has run must not get lost: it is recorded again and again until the database takes it.
+The end of a body that has run must not get lost: it is recorded again and again until the database takes it. Where it
+is away, the worker waits for it; where it refuses, another thread goes on trying.
 
 One event loop runs all async actions of the process, so that what belongs to a loop can be shared. The worker waits for
 its action, so the concurrency is that of the workers. Synchronous code that an action calls through ``sync_to_async``,
@@ -66,10 +67,11 @@ class ActionExecution(FunctionExecution):
     def after_commit(self) -> None:
         try:
             result = self.call()
+            recorded_result = None if result is None else values.dump_result(result)
         except BaseException as error:
             self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
         else:
-            self._end(transitions.END, {"result": None if result is None else values.dump_result(result)})
+            self._end(transitions.END, {"result": recorded_result})
 
     def make_budget(self) -> Budget:
         return Budget(
@@ -99,20 +101,34 @@ class ActionExecution(FunctionExecution):
 
     def _end(self, transition: Transition, changes: dict[str, Any], error: BaseException | None = None) -> None:
         what = f"its end ({transition.target.value})"
-        tries = 0
+        yet = f"{what} could not be recorded yet"
 
         def record() -> bool:
-            nonlocal tries
-            tries += 1
             tidy_connections(self.database.using)
-            is_recorded = self.record(transition, changes, seen={"executor": self.executor_name})
-            # Perhaps an earlier try has taken effect, and only its answer was lost.
-            return is_recorded or (tries > 1 and self.has_recorded(transition.target))
+            return self.record(transition, changes, seen={"executor": self.executor_name})
 
-        if self._until_answered(record, f"{what} could not be recorded yet"):
-            self.announce(transition.target, changes.get("failure"), error)
+        def conclude(is_recorded: bool) -> None:
+            if is_recorded:
+                self.announce(transition.target, changes.get("failure"), error)
+            else:
+                self.log_dropped(what)
+
+        try:
+            is_recorded = self._until_answered(record, yet, gives_up_on=self._is_refusal)
+        except BaseException as problem:
+            self.note_stop_request(problem)
+            self._go_on(problem, what, lambda: conclude(self._until_answered(record, yet, longest=60.0)))
         else:
-            self.log_dropped(what)
+            conclude(is_recorded)
+
+    def _is_refusal(self, error: BaseException) -> bool:
+        return not self.database.is_transient(error)
+
+    def _go_on(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
+        """Try without end in another thread what the database refuses: the worker has other functions to execute."""
+        message = f"{what} could not be recorded. It is tried again and again as long as this process lives: %s"
+        self.log(logging.ERROR, message, problem, error=problem)
+        start_in_background(end)
 
     def _was_claimed(self) -> bool:
         rows = ScheduledFunction.objects.using(self.database.using).select_for_update()
@@ -121,13 +137,26 @@ class ActionExecution(FunctionExecution):
             row = rows.filter(pk=self.id).values(*claimed).first()
         return bool(row == claimed)
 
-    def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
-        """Ask the database until it answers, on a new connection after each failure."""
-        waits = DoublingWait(first=0.1, longest=2.0)
+    def _until_answered(
+        self,
+        ask: Callable[[], bool],
+        problem: str,
+        *,
+        gives_up_on: Callable[[BaseException], bool] = lambda error: False,
+        longest: float = 2.0,
+    ) -> bool:
+        """Ask the database until it answers, on a new connection after each failure.
+
+        It waits for ``longest`` seconds at most in between. Raises an error that it ``gives_up_on``, and all that are
+        not the database's.
+        """
+        waits = DoublingWait(first=0.1, longest=longest)
         while True:
             try:
                 return ask()
             except (DatabaseError, InterfaceError) as error:
+                if gives_up_on(error):
+                    raise
                 wait = waits.next()
                 self.log(logging.WARNING, "%s, trying again in %.1f s: %s", problem, wait, error)
                 django_internals.discard(self.database.connection)

@@ -15,18 +15,16 @@ from contextlib import AbstractContextManager
 from contextvars import copy_context
 from typing import Any
 
-from django.db import DatabaseError
-
 from django_scheduler import signals, values
 from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.running_bodies import in_body
-from django_scheduler.executor.session import tidy_connections
+from django_scheduler.executor.session import replace_session, tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.record import End, Transition, announce, in_ascii, transitions
+from django_scheduler.record import End, Transition, announce, in_ascii, in_plain_words, transitions
 from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import tracing
@@ -36,6 +34,9 @@ process_is_ending = threading.Event()
 
 #: How often ``ctx.canceled`` reads the record at most, in seconds.
 INTERVAL = 1.0
+
+#: How often the record of an end is tried again at once because somebody else was changing the row.
+MOST_CONFLICTS = 10
 
 
 class Execution(ABC):
@@ -70,6 +71,12 @@ class SingleExecution(Execution):
 
     #: The function's kind, or ``None`` if there is no such function.
     kind: Kind | None = None
+
+    #: What is to end this process, as the handler of a signal raises it, if it has come outside of the body.
+    stop_request: BaseException | None = None
+
+    #: Whether a try to record the end has failed, so that it is not known whether it has taken effect.
+    _may_be_recorded = False
 
     def __init__(self, claimed: Claimable, database: Database, executor_name: str) -> None:
         self.claimed = claimed
@@ -121,16 +128,41 @@ class SingleExecution(Execution):
         seen: dict[str, Any],
         unless_held: bool = False,
     ) -> bool:
-        """Record the end of the attempt, outside of a transaction, and return whether nobody else has decided since."""
+        """Record the end of the attempt, outside of a transaction, and return whether nobody else has decided since.
+
+        What this session cannot record is recorded on a new one, whatever the body has made of this one; and what the
+        database refuses there too, in plain words. Raises the last error.
+        """
+        tries = [changes, changes, in_ascii(changes), in_plain_words(changes)]
+        number = conflicts = 0
         while True:
             try:
-                return transition.apply(self.database, self.id, changes, seen=seen, unless_held=unless_held)
-            except DatabaseError as error:
-                if self.database.is_conflict(error):
-                    continue  # somebody else has changed the row meanwhile: look again
-                if self.database.is_transient(error) or changes == in_ascii(changes):
+                is_recorded = transition.apply(
+                    self.database, self.id, tries[number], seen=seen, unless_held=unless_held
+                )
+                # Perhaps an earlier try has taken effect, and only its answer was lost.
+                return is_recorded or (self._may_be_recorded and self._is_on_record(transition, {**seen, **changes}))
+            except BaseException as error:
+                self.note_stop_request(error)
+                if self.database.is_conflict(error) and conflicts < MOST_CONFLICTS:
+                    conflicts += 1  # somebody else has changed the row meanwhile: look again
+                    continue
+                self._may_be_recorded = True
+                if number == len(tries) - 1 or (number > 0 and self.database.is_transient(error)):
                     raise
-                changes = in_ascii(changes)
+                number += 1
+                self.log(logging.WARNING, "its end could not be recorded, and a new session tries it: %s", error)
+                replace_session(self.database.using)
+
+    def note_stop_request(self, error: BaseException) -> None:
+        """Remember that a signal has come, if this is how its handler has said so."""
+        if not isinstance(error, Exception):
+            self.stop_request = error
+
+    def _is_on_record(self, transition: Transition, columns: dict[str, Any]) -> bool:
+        row = self.current_row()
+        is_ours = all(row[each] == columns[each] for each in row.keys() & columns.keys())
+        return is_ours and row.get("state") == transition.target
 
     def current_row(self) -> dict[str, Any]:
         """Return what the record says now, or an empty dict if it is gone."""

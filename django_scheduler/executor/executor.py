@@ -26,6 +26,7 @@ from django_scheduler.executor.execution import process_is_ending
 from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
+from django_scheduler.executor.put_off import PutOff
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
 from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.threads import side_task
@@ -71,15 +72,16 @@ class Executor:
             concurrency=concurrency,
             running=lambda: self._running_bodies.functions,
         )
+        claim_lock, experience, put_off = ClaimLock(), Experience(), PutOff()
         self._poller = Poller(
             self._database,
             queues=self._queues,
             until=until,
             stopping=self._stopping,
             executing_ids=self._executing_ids,
+            put_off=put_off,
         )
         self._crons = CronPoller(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
-        claim_lock, experience = ClaimLock(), Experience()
         self._workers = [
             Worker(
                 database=self._database,
@@ -89,6 +91,7 @@ class Executor:
                 executor_name=self.name,
                 executing_ids=self._executing_ids,
                 experience=experience,
+                put_off=put_off,
             )
             for _ in range(concurrency)
         ]

@@ -20,6 +20,11 @@ How it can end, and why that holds in each case:
 * Its time is up: the same as an error of the body, ``failed``, ``timeout``. If the body does not end, its session is
   ended for it, so the transaction vanishes, and the record is made by another thread, on the same conditions; the
   end of the body then finds the function decided. See ``budget.py``.
+* Its session cannot record the success, because of what the body has set there: ``failed``, recorded on a new session.
+* The end itself cannot be recorded, not even on a new session and in plain words: it runs again later. See ``record``
+  in ``execution.py``, and for a database that takes nothing at all ``put_off.py``.
+* A signal's exception arrives, in the main thread of a fleet's worker. In the body, it is an error of the body. After
+  it, the mutation is to run again; in the end the signal's exception goes on.
 * COMMIT reports an error, as a deferred constraint does: the same as an error of the body.
 * The connection is lost during COMMIT: it is not known whether it took effect. The retry that is then recorded on a
   new connection asks for ``pending``. If the server is still committing, it waits for the lock. If it finds the row,
@@ -34,12 +39,14 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
+
 from django_scheduler import signals, values
 from django_scheduler.databases import NOW, django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.session import close_connection, tidy_connections
+from django_scheduler.executor.session import close_connection, replace_session, tidy_connections
 from django_scheduler.models import Failure, State
 from django_scheduler.record import Transition, clear_frames, describe, transitions
 from django_scheduler.transactions import TransactionWatch, backoff
@@ -63,7 +70,17 @@ class MutationExecution(FunctionExecution):
             self._error = error
             raise
         changes = {"result": result, "completed_time": NOW, **self.attempt_on_record}
-        if not transitions.SUCCEED.apply(self.database, self.id, changes):
+        try:
+            is_recorded = transitions.SUCCEED.apply(self.database, self.id, changes)
+        except Exception as error:
+            if self.database.is_transient(error):
+                raise
+            raise BrokenTransaction(
+                f"{self.name}: the body returned, but its session cannot record the success, so nothing that it wrote"
+                f" remains. What it has set there is in the way: a role, a search path, another database, read only."
+                f" The database says: {error}"
+            ) from error
+        if not is_recorded:
             raise BrokenTransaction(f"{self.name}: the body has changed or deleted the record of its own function.")
 
     def run(self) -> str | None:
@@ -90,12 +107,22 @@ class MutationExecution(FunctionExecution):
             close_connection(self.database.using)  # a late command to stop must not meet what comes next
             self._fail(self.timed_out, Failure.TIMEOUT)
             return
+        if self._error is None:
+            self.note_stop_request(error)
+            if not isinstance(error, DatabaseError | InterfaceError):
+                replace_session(self.database.using)  # the body, or a signal, has left it so that it cannot record
         tidy_connections(self.database.using)  # a broken connection is replaced
         error = self._error or error
-        if self._watch.is_transient(error):
+        if self.stop_request or self._is_transient(error):
             self._retry(error)
         else:
             self._fail(error)
+
+    def _is_transient(self, error: BaseException) -> bool:
+        try:
+            return self._watch.is_transient(error)
+        except BaseException:  # an exception of the body's may raise when it is asked for its class
+            return False
 
     def _retry(self, error: BaseException) -> None:
         delay = backoff(self.attempt)
@@ -145,11 +172,28 @@ class MutationExecution(FunctionExecution):
         if self._record(transitions.FAIL, {"failure": failure, **self.attempt_on_record, **describe(error)}):
             self.announce(State.FAILED, failure, error)
 
+    def _put_off(self, refusal: Exception) -> None:
+        """Have it run again later: the database takes its row, but not that it has failed."""
+        delay = backoff(self.attempt)
+        error = (
+            f"It has failed, but the database refused to record that, so it runs again: {describe(refusal)['error']}"
+        )
+        changes = {"due_time": delay, "attempts": self.attempt, "error": error, "traceback": ""}
+        if self.record(transitions.RETRY, changes, seen={"attempts": self.claimed.attempts}):
+            message = "it has failed, but the database refused to record that. It runs again in %.3f s: %s"
+            self.log(logging.ERROR, message, delay.total_seconds(), refusal, error=refusal, state=State.PENDING.value)
+
     def _record(self, transition: Transition, changes: dict[str, Any], *, unless_held: bool = False) -> bool:
         """Record how the attempt ended, and return whether nobody else has decided since."""
         seen = {"attempts": self.claimed.attempts}
-        if self.record(transition, changes, seen=seen, unless_held=unless_held):
-            return True
+        try:
+            if self.record(transition, changes, seen=seen, unless_held=unless_held):
+                return True
+        except Exception as refusal:
+            if transition is transitions.RETRY or self.database.is_transient(refusal):
+                raise
+            self._put_off(refusal)
+            return False
         if self.has_recorded(State.SUCCESS):
             self.after_commit()  # COMMIT had taken effect; only its answer was lost
         else:

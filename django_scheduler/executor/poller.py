@@ -34,6 +34,7 @@ from typing import Any
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, Lane
+from django_scheduler.executor.put_off import PutOff
 from django_scheduler.telemetry import log_of_executors as log
 
 #: A lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so for so many seconds,
@@ -63,7 +64,8 @@ class Until(Enum):
 class Poller:
     """Finds the lanes that have due functions. Only the thread that has the claim lock uses it.
 
-    ``queues``: serve only these; empty: every queue. ``executing_ids`` returns what the executor is executing.
+    ``queues``: serve only these; empty: every queue. ``executing_ids`` returns what the executor is executing, and
+    ``put_off`` knows what else it passes over.
     """
 
     database: Database
@@ -71,6 +73,7 @@ class Poller:
     until: Until
     stopping: Event
     executing_ids: Callable[[], Collection[int]]
+    put_off: PutOff
 
     def __post_init__(self) -> None:
         self._paused_queues: set[str] = set()
@@ -107,7 +110,7 @@ class Poller:
             self._woken.clear()
             # Likewise: what is executed now may schedule more and end while we look.
             executing_ids = self.executing_ids()
-            lanes = self._look(executing_ids)
+            lanes = self._look([*executing_ids, *self.put_off.ids])
             due = _due(lanes)
             self._not_due = [lane for lane in lanes if lane.due_in > 0]
             self._has_looked = True
@@ -136,14 +139,14 @@ class Poller:
         if self._only_lane is not None and _is_same(self._only_lane, lane):
             self._only_lane = replace(self._only_lane, due_time=due_time)
 
-    def _look(self, executing_ids: Collection[int]) -> list[Lane]:
+    def _look(self, besides: Collection[int]) -> list[Lane]:
         self.database.connection.ensure_connection()  # which is not what makes a look long
         began = time.monotonic()
         if began < self._only_known_until:
-            lanes = self._served(self.database.look_again(self._known_lanes, besides=executing_ids))
+            lanes = self._served(self.database.look_again(self._known_lanes, besides=besides))
             if _due(lanes):
                 return lanes
-        self._known_lanes = self._served(self.database.lanes(besides=executing_ids))
+        self._known_lanes = self._served(self.database.lanes(besides=besides))
         ended = time.monotonic()
         if ended - began > LONG_LOOK:
             self._only_known_until = ended + min(10 * (ended - began), LONGEST_REST)
@@ -177,12 +180,12 @@ class Poller:
     def _is_finished(self, lanes: list[Lane]) -> bool:
         if self.until is Until.STOPPED:
             return False
-        return self.until is Until.NOTHING_DUE or not lanes
+        return self.until is Until.NOTHING_DUE or not (lanes or self.put_off.ids)
 
     def _sleep(self, *at_most: float) -> None:
         due_in = [lane.due_in for lane in self._not_due]
         if not self.stopping.is_set():  # whose wake-up may have been cleared
-            self._woken.wait(min([self._poll_interval(), *at_most, *due_in]))
+            self._woken.wait(min([self._poll_interval(), self.put_off.seconds, *at_most, *due_in]))
 
     def _poll_interval(self) -> float:
         configured = get_settings().POLL_INTERVAL

@@ -75,6 +75,12 @@ def tidy_other_connections(using: str) -> None:
             connection.close_if_unusable_or_obsolete()
 
 
+def replace_session(using: str) -> None:
+    """Have the next statement begin a new session, if this thread is in an executor's session."""
+    if _this_thread.database is not None:  # a test's own would take its transaction along
+        close_connection(using)
+
+
 def close_connection(alias: str) -> None:
     """Close a connection for good, also one that a pool would keep; the next use makes a new one."""
     driver = django_internals.driver_of(connections[alias])

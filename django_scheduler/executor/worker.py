@@ -7,7 +7,7 @@ commit.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from django_scheduler.executor.execution import Execution, MissingExecution, Sin
 from django_scheduler.executor.grouping import GROUP_SECONDS, Experience, GroupSize, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
+from django_scheduler.executor.put_off import PutOff
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId
@@ -35,7 +36,10 @@ class ClaimedTooMany(Exception):
 
 @dataclass(kw_only=True, eq=False)
 class Worker:
-    """Claims and executes, in the thread that calls ``run``. ``experience`` is that of all workers of the executor."""
+    """Claims and executes, in the thread that calls ``run``.
+
+    ``experience`` and ``put_off`` are those of all workers of the executor.
+    """
 
     database: Database
     poller: Poller
@@ -44,6 +48,7 @@ class Worker:
     executor_name: str
     executing_ids: Callable[[], list[int]]
     experience: Experience
+    put_off: PutOff
 
     def __post_init__(self) -> None:
         #: What it executes now.
@@ -123,11 +128,23 @@ class Worker:
                     execution.after_commit()
                 else:
                     self._note_failure(execution)
-                    execution.after_rollback(error)
+                    self._record_failure(execution, error)
                     self.poller.wake_up()  # for the time of the retry
         finally:
             error = None  # its frames refer to this one, and may hold cursors
         return True
+
+    def _record_failure(self, execution: Execution, error: BaseException) -> None:
+        try:
+            execution.after_rollback(error)
+            self.put_off.forget(execution.ids)
+        except BaseException as problem:
+            wait = self.put_off.add(execution.ids)
+            message = "how it ended could not be recorded. This executor passes over it for %.1f s: %s"
+            for each in _executed(execution):
+                each.log(logging.ERROR, message, wait, problem, error=problem)
+            if self.database.is_lost(problem):
+                raise
 
     @contextmanager
     def _ending(self, wrappers: list[django_internals.StatementWrapper]) -> Iterator[None]:
@@ -142,7 +159,7 @@ class Worker:
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
         """Claim one function, or several mutations for a group, in the first lane that has any."""
-        executing = self.executing_ids()
+        executing = [*self.executing_ids(), *self.put_off.ids]
         for lane, next_lane in zip_longest(lanes, lanes[1:]):
             self._size = self.experience.size_in(lane)
             self._asked_for = self._size.next
@@ -180,7 +197,8 @@ class Worker:
         )
 
     def _note_success(self, execution: Execution) -> None:
-        executed = execution.begun if isinstance(execution, MutationGroup) else [execution]
+        executed = _executed(execution)
+        self.put_off.forget(each.id for each in executed)
         if isinstance(execution, MutationGroup) and execution.keeps_claim_lock_for:
             self._size.kept_claim_lock(execution.computing_share)
         if isinstance(execution, MutationGroup) or self._may_be_grouped(execution):
@@ -208,6 +226,14 @@ class Worker:
         log(logging.ERROR, message, self.executor_name, wait, error, error=error, executor=self.executor_name)
         django_internals.discard(self.database.connection)
         self.stopping.wait(wait)
+
+
+def _executed(execution: Execution) -> Sequence[SingleExecution]:
+    """Return the functions that have begun."""
+    if isinstance(execution, MutationGroup):
+        return execution.begun
+    assert isinstance(execution, SingleExecution)
+    return [execution]
 
 
 def execution_of(claimed: Claimable, database: Database, executor_name: str) -> SingleExecution:
