@@ -253,14 +253,13 @@ class Database(Contract):
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, name, kind, {self._text('args')}, attempts, {now.text}, {due_in.text},"
-                f" {self.mark_executing}, due_time, trace_context FROM {TABLE} WHERE {chosen} {self.skip_locked}",
+                f" {self.mark_executing}, due_time, trace_context, error, same_errors FROM {TABLE}"
+                f" WHERE {chosen} {self.skip_locked}",
                 [*now.params, *due_in.params, *params],
             )
             return [
-                Claimable(
-                    function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), due_time, trace
-                )
-                for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, trace in cursor.fetchall()
+                Claimable(function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), *others)
+                for function_id, name, kind, args, attempts, at, due_in_seconds, _, *others in cursor.fetchall()
             ]
 
     # Changing

@@ -13,7 +13,8 @@ How it can end, and why that holds in each case:
   may claim the row and run the body once more. Then the record waits for that one's lock and finds either
   that it has succeeded, or the row as it was.
 * A transient error (deadlock, serialization failure, lost connection, lock timeout, ``TransientError``):
-  likewise, but what is recorded is one attempt more and a later due time.
+  likewise, but what is recorded is one attempt more and a later due time. It is ``failed``, ``transient``, once so many
+  attempts in a row have met the same error that it does not look as if it would pass.
 * The body catches a database error and goes on, or ends the transaction in another way: ``success`` would lie.
   ``transactions/watch.py`` notices, and what is left is rolled back: retried if what broke it was transient, else
   ``failed``.
@@ -42,13 +43,14 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 
 from django_scheduler import signals, values
+from django_scheduler.conf import get_settings
 from django_scheduler.databases import NOW, django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import close_connection, replace_session, tidy_connections
 from django_scheduler.models import Failure, State
-from django_scheduler.record import Transition, clear_frames, describe, transitions
+from django_scheduler.record import Transition, clear_frames, describe, is_same, transitions
 from django_scheduler.transactions import TransactionWatch, backoff
 
 
@@ -125,11 +127,21 @@ class MutationExecution(FunctionExecution):
             return False
 
     def _retry(self, error: BaseException) -> None:
-        delay = backoff(self.attempt)
         description = describe(error)
+        was_interrupted = self._watch.was_interrupted(error)
+        same_errors = 1 + (self.claimed.same_errors if is_same(description["error"], self.claimed.error) else 0)
+        limit = get_settings().MAX_SAME_ERRORS
+        if limit is not None and same_errors >= limit and not was_interrupted:
+            description["error"] += (
+                f"\n\nThat was the same error in {same_errors:,} attempts in a row, so it is not repeated any more"
+                " (DJANGO_SCHEDULER['MAX_SAME_ERRORS']). Remove the cause, and run it again."
+            )
+            self._fail(error, Failure.TRANSIENT, description)
+            return
+        delay = backoff(self.attempt)
+        changes = {"due_time": delay, "attempts": self.attempt, "same_errors": same_errors, **description}
         # Who has interrupted it decides what becomes of it, and may take as long as a transaction takes.
-        changes = {"due_time": delay, "attempts": self.attempt, **description}
-        if self._record(transitions.RETRY, changes, unless_held=self._watch.was_interrupted(error)):
+        if self._record(transitions.RETRY, changes, unless_held=was_interrupted):
             self.log(
                 logging.WARNING,
                 "attempt %d met a transient error and is repeated in %.3f s: %s",
@@ -168,8 +180,11 @@ class MutationExecution(FunctionExecution):
         )
         self._fail(error, Failure.TIMEOUT)
 
-    def _fail(self, error: BaseException, failure: Failure = Failure.ERROR) -> None:
-        if self._record(transitions.FAIL, {"failure": failure, **self.attempt_on_record, **describe(error)}):
+    def _fail(
+        self, error: BaseException, failure: Failure = Failure.ERROR, description: dict[str, str] | None = None
+    ) -> None:
+        changes = {"failure": failure, **self.attempt_on_record, **(description or describe(error))}
+        if self._record(transitions.FAIL, changes):
             self.announce(State.FAILED, failure, error)
 
     def _put_off(self, refusal: Exception) -> None:
@@ -178,7 +193,13 @@ class MutationExecution(FunctionExecution):
         error = (
             f"It has failed, but the database refused to record that, so it runs again: {describe(refusal)['error']}"
         )
-        changes = {"due_time": delay, "attempts": self.attempt, "error": error, "traceback": ""}
+        changes = {
+            "due_time": delay,
+            "attempts": self.attempt,
+            "same_errors": self.claimed.same_errors,
+            "error": error,
+            "traceback": "",
+        }
         if self.record(transitions.RETRY, changes, seen={"attempts": self.claimed.attempts}):
             message = "it has failed, but the database refused to record that. It runs again in %.3f s: %s"
             self.log(logging.ERROR, message, delay.total_seconds(), refusal, error=refusal, state=State.PENDING.value)

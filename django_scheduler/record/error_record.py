@@ -1,5 +1,6 @@
 """The record of an exception: its type, message and traceback, in a form that can be stored, of bounded size."""
 
+import re
 import traceback
 from collections.abc import Iterator
 from types import CodeType, TracebackType
@@ -15,6 +16,8 @@ CALLING_MODULES = ("django_scheduler.", "asgiref.", "asyncio.", "concurrent.futu
 
 #: Of an end whose description the database has refused, in whatever form.
 NOT_DESCRIBED = "It is not described here, because the database refused that. The log of the executor says more."
+
+WORDS_WITH_DIGITS = re.compile(r"\w*\d\w*")
 
 # An exception may be of a class that answers in its own way to all that is asked of it; these ask nothing of it.
 _qualname = vars(type)["__qualname__"].__get__
@@ -49,6 +52,11 @@ def in_ascii(changes: dict[str, Any]) -> dict[str, Any]:
         column: value.encode("ascii", "backslashreplace").decode() if column in ("error", "traceback") else value
         for column, value in changes.items()
     }
+
+
+def is_same(error: str, other: str) -> bool:
+    """Return whether two descriptions are of the same error, whatever the numbers in them (ids, addresses, times)."""
+    return WORDS_WITH_DIGITS.sub("", error) == WORDS_WITH_DIGITS.sub("", other)
 
 
 def in_plain_words(changes: dict[str, Any]) -> dict[str, Any]:
