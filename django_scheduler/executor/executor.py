@@ -26,7 +26,7 @@ from django_scheduler.executor.execution import process_is_ending
 from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
-from django_scheduler.executor.put_off import PutOff
+from django_scheduler.executor.put_off import PutOff, Storm
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
 from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.threads import side_task
@@ -72,7 +72,7 @@ class Executor:
             concurrency=concurrency,
             running=lambda: self._running_bodies.functions,
         )
-        claim_lock, experience, put_off = ClaimLock(), Experience(), PutOff()
+        claim_lock, experience, put_off, storm = ClaimLock(), Experience(), PutOff(), Storm()
         self._poller = Poller(
             self._database,
             queues=self._queues,
@@ -92,6 +92,7 @@ class Executor:
                 executing_ids=self._executing_ids,
                 experience=experience,
                 put_off=put_off,
+                storm=storm,
             )
             for _ in range(concurrency)
         ]

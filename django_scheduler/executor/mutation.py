@@ -63,6 +63,9 @@ class MutationExecution(FunctionExecution):
     #: The hooks of ``on_commit`` that the body has registered.
     commit_hooks: Sequence[Callable[[], object]] = ()
 
+    #: Whether the attempt has met a transient error.
+    is_to_be_repeated = False
+
     def in_transaction(self) -> None:
         self._watch = TransactionWatch(self.database, self.name)
         try:
@@ -138,6 +141,7 @@ class MutationExecution(FunctionExecution):
             )
             self._fail(error, Failure.TRANSIENT, description)
             return
+        self.is_to_be_repeated = True
         delay = backoff(self.attempt)
         changes = {"due_time": delay, "attempts": self.attempt, "same_errors": same_errors, **description}
         # Who has interrupted it decides what becomes of it, and may take as long as a transaction takes.

@@ -49,6 +49,10 @@ LONG_LOOK, LONGEST_REST = 0.02, 0.5
 LOCKED_INTERVAL = 0.5
 
 
+#: How often it is looked whether there is something else to do than what another worker does, in seconds.
+BUSY_INTERVAL = 0.05
+
+
 class Until(Enum):
     """Says when an executor stops by itself."""
 
@@ -133,6 +137,11 @@ class Poller:
             return
         later = [self.database.next_due_in(lane) for lane in due]
         self._sleep(LOCKED_INTERVAL, *(seconds for seconds in later if seconds is not None))
+
+    def wait_for_news(self) -> None:
+        """Sleep until something is scheduled or has failed, but not for long."""
+        self._only_lane = None
+        self._sleep(BUSY_INTERVAL)
 
     def claimed_up_to(self, lane: Lane, due_time: Any) -> None:
         """Begin here in this lane until the next look: what was due before is claimed."""

@@ -22,7 +22,7 @@ from django_scheduler.executor.execution import Execution, MissingExecution, Sin
 from django_scheduler.executor.grouping import GROUP_SECONDS, Experience, GroupSize, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
-from django_scheduler.executor.put_off import PutOff
+from django_scheduler.executor.put_off import PutOff, Storm
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId
@@ -38,7 +38,7 @@ class ClaimedTooMany(Exception):
 class Worker:
     """Claims and executes, in the thread that calls ``run``.
 
-    ``experience`` and ``put_off`` are those of all workers of the executor.
+    ``experience``, ``put_off`` and ``storm`` are those of all workers of the executor.
     """
 
     database: Database
@@ -49,6 +49,7 @@ class Worker:
     executing_ids: Callable[[], list[int]]
     experience: Experience
     put_off: PutOff
+    storm: Storm
 
     def __post_init__(self) -> None:
         #: What it executes now.
@@ -57,6 +58,8 @@ class Worker:
         self._size = GroupSize()
         #: How many functions it has asked for last, and how many it has locked.
         self._asked_for = self._claimed = 0
+        #: Whether it has the place of the one that executes what is not healthy, and whether another one has it.
+        self._has_place = self._place_is_taken = False
         self._waits_after_failure = DoublingWait(first=0.1, longest=2.0)
 
     def run(self) -> None:
@@ -85,7 +88,9 @@ class Worker:
         except ClaimedTooMany:
             self._size.went_wrong()
             has_found_one = self._execute(claim, holding)
-        if not has_found_one:
+        if self._place_is_taken:
+            self.poller.wait_for_news()
+        elif not has_found_one:
             self.poller.found_all_locked(lanes)
 
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
@@ -118,6 +123,7 @@ class Worker:
                 raise
             error = raised
         if execution is None:
+            self._leave_place()
             return False
         holding.release()
         try:
@@ -138,6 +144,8 @@ class Worker:
         try:
             execution.after_rollback(error)
             self.put_off.forget(execution.ids)
+            if isinstance(execution, MutationExecution):
+                self.storm.note(execution.name, is_transient=execution.is_to_be_repeated)
         except BaseException as problem:
             wait = self.put_off.add(execution.ids)
             message = "how it ended could not be recorded. This executor passes over it for %.1f s: %s"
@@ -153,24 +161,45 @@ class Worker:
             yield
         finally:
             self.execution = None
+            self._leave_place()
             self.poller.function_ended()
             tidy_connections(self.database.using)
             django_internals.set_statement_wrappers(self.database.connection, wrappers)
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
-        """Claim one function, or several mutations for a group, in the first lane that has any."""
+        """Claim one function, or several mutations for a group; in a storm, what is healthy first."""
+        self._place_is_taken = False
+        if not self.storm.is_on:
+            return self._claim_first(lanes)
+        if not self.storm.is_turn() and (execution := self._claim_first(lanes, only_healthy=True)):
+            return execution
+        self._has_place = self._has_place or self.storm.take_place()
+        self._place_is_taken = not self._has_place
+        return self._claim_first(lanes) if self._has_place else None
+
+    def _leave_place(self) -> None:
+        if self._has_place:
+            self._has_place = False
+            self.storm.leave_place()
+
+    def _claim_first(self, lanes: list[Lane], *, only_healthy: bool = False) -> Execution | None:
+        """Claim in the first lane that has any; ``only_healthy``: of what a storm does not concern."""
         executing = [*self.executing_ids(), *self.put_off.ids]
+        unhealthy = self.storm.names if only_healthy else None
         for lane, next_lane in zip_longest(lanes, lanes[1:]):
             self._size = self.experience.size_in(lane)
             self._asked_for = self._size.next
             before = next_lane if next_lane and next_lane.priority == lane.priority else None
-            claimed = self.database.claim(lane, most=self._asked_for, before=before, besides=executing)
+            claimed = self.database.claim(
+                lane, most=self._asked_for, before=before, besides=executing, unhealthy=unhealthy
+            )
             if claimed:
                 execution = self._group_of(claimed)
                 if len(claimed) > 1 and isinstance(execution, MutationExecution):
                     raise ClaimedTooMany
                 self._claimed = len(claimed)
-                self.poller.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
+                if not only_healthy:
+                    self.poller.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
                 return execution
         return None
 
@@ -208,6 +237,7 @@ class Worker:
         for each in executed:
             if isinstance(each, MutationExecution):
                 self.experience.note_duration(each.name, each.duration)
+                self.storm.note(each.name, is_transient=False)
         if len(executed) < self._claimed:
             self.poller.wake_up()  # the others were locked, so a worker that looked meanwhile sleeps
 

@@ -8,7 +8,7 @@ from django_scheduler.databases import database_for
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
-from django_scheduler.executor.put_off import PutOff
+from django_scheduler.executor.put_off import PutOff, Storm
 from django_scheduler.executor.worker import Worker
 from django_scheduler.scheduling import wakeup
 
@@ -49,6 +49,7 @@ def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
         executing_ids=executing_ids,
         experience=Experience(),
         put_off=put_off,
+        storm=Storm(),
     )
     wakeup.subscribe("default", poller.wake_up)
     try:
