@@ -52,6 +52,9 @@ class Settings:
     BACKOFF_INITIAL: timedelta = timedelta(seconds=0.5)
     #: The longest wait before a retry.
     BACKOFF_MAXIMUM: timedelta = timedelta(hours=2)
+    #: How many attempts in a row may meet the same transient error before the mutation is ``failed``. With the default
+    #: backoff that takes more than three days. ``None``: any number.
+    MAX_SAME_ERRORS: int | None = 100
     #: Whether executors of this environment run crons.
     CRONS: bool = True
     #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or its

@@ -50,6 +50,7 @@ class Failure(models.TextChoices):
     TIMEOUT = "timeout", _("it ran longer than it may")
     MISSING = "missing", _("its function no longer exists")
     CRASHED = "crashed", _("it killed its process again and again")
+    TRANSIENT = "transient", _("the same error came again and again, although it should have passed")
 
 
 class PartialIndex(models.Index):
@@ -100,6 +101,8 @@ class ScheduledFunction(models.Model):
     attempts = models.PositiveIntegerField(_("attempts"))
     # How many times its process ended unexpectedly while its body was running.
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0, db_default=0)
+    # How many attempts in a row have met the transient error that is on record.
+    same_errors = models.PositiveSmallIntegerField(_("same errors"), default=0, db_default=0)
     result = models.JSONField(_("result"), null=True)
     failure = models.CharField(_("failure"), max_length=16, choices=Failure.choices, blank=True)
     error = models.TextField(_("error"), blank=True)

@@ -72,6 +72,9 @@ class Claimable:
     #: When it was due, as the driver gives it.
     due_time: Any
     trace_context: str | None
+    #: The transient error that the last attempts have met, and how many of them did in a row.
+    error: str
+    same_errors: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,13 @@ class Contract(ABC):
         """Return whether somebody has stopped the statement or the session, as a cancel does."""
         return False
 
+    def recurs(self, error: BaseException, statement_bytes: int) -> bool:
+        """Return whether an error that looks like that of a lost connection would be met again, each time.
+
+        It is asked before anything else happens on the connection. ``statement_bytes``: the size of what was sent.
+        """
+        return False
+
     @abstractmethod
     def is_conflict(self, error: BaseException) -> bool:
         """Return whether a statement failed because the transaction conflicted with another one.
@@ -150,6 +160,10 @@ class Contract(ABC):
     def _is_passing(self, error: BaseException) -> bool:
         """Return whether another error will have passed after a while: a lock timeout, a full disk."""
         return False
+
+    def largest_statement(self, connection: BaseDatabaseWrapper) -> int | None:
+        """Return how many bytes a statement may have, or ``None`` where there is no such limit."""
+        return None
 
     # The transaction in which mutations execute
 

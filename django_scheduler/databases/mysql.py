@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, InterfaceError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals
 from django_scheduler.databases.contract import TABLE
@@ -19,8 +20,17 @@ CONFLICTS = {1020, 1213}
 #: Server shutting down, connection refused, gone away, lost, killed, disconnected while idle.
 LOST = {1053, 1927, 2002, 2003, 2006, 2013, 2055, 3169, 4031}
 
-#: Disk full, too many connections, lock wait timeout, query killed, lock not available.
-PASSING = {1021, 1040, 1205, 1317, 3572}
+#: What the loss of a connection looks like by which the server answers a statement that is too large.
+LOST_IN_A_STATEMENT = {2006, 2013, 2055}
+
+#: Disk full, too many connections, table full (which is what a full disk looks like), lock wait timeout, query killed,
+#: lock not available.
+PASSING = {1021, 1040, 1114, 1205, 1317, 3572}
+
+PACKET_TOO_LARGE = 1153
+
+#: The least that a server takes in one statement by default (MySQL 5.7: 4 MiB; since then 16 and more), in bytes.
+ALWAYS_TAKEN = 1024 * 1024
 
 #: max_statement_time of MariaDB, max_execution_time of MySQL.
 TIME_IS_UP = {1969, 3024}
@@ -175,14 +185,34 @@ class MySQL(Database):
         return True
 
     def ends_transaction(self, error: BaseException) -> bool:
-        # After a deadlock the transaction is gone without a sign, and the next statement begins another one.
-        return self.is_conflict(error) or self.is_lost(error)
+        # After a deadlock the transaction is gone without a sign, and the next statement begins another one. After a
+        # packet that is too large the server closes the connection.
+        return self.is_conflict(error) or self.is_lost(error) or _code(error) == PACKET_TOO_LARGE
 
     def is_conflict(self, error: BaseException) -> bool:
         return _code(error) in CONFLICTS
 
     def is_lost(self, error: BaseException) -> bool:
         return isinstance(error, InterfaceError) or _code(error) in LOST
+
+    def recurs(self, error: BaseException, statement_bytes: int) -> bool:
+        if isinstance(error, InterfaceError):
+            driver: Any = django_internals.driver_of(self.connection)
+            return driver is not None and bool(driver.open)
+        if _code(error) not in LOST_IN_A_STATEMENT or statement_bytes <= ALWAYS_TAKEN:
+            return False
+        own_connection = self.new_connection()
+        try:
+            return statement_bytes > self.largest_statement(own_connection)
+        except (DatabaseError, InterfaceError):
+            return False  # it is gone indeed
+        finally:
+            own_connection.close()
+
+    def largest_statement(self, connection: BaseDatabaseWrapper) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            return int(cursor.fetchone()[0])
 
     def _is_passing(self, error: BaseException) -> bool:
         return _code(error) in PASSING

@@ -219,20 +219,36 @@ class Database(Contract):
     # Claiming
 
     def claim(
-        self, lane: Lane, *, most: int = 1, before: Lane | None = None, besides: Collection[int] = ()
+        self,
+        lane: Lane,
+        *,
+        most: int = 1,
+        before: Lane | None = None,
+        besides: Collection[int] = (),
+        unhealthy: Collection[str] | None = None,
     ) -> list[Claimable]:
         """Lock the first functions of a lane that are due and that nobody else has locked.
 
         ``most``: how many. ``before``: only what comes before the first function of that lane. ``besides``: ids to
-        pass over. The locks last as long as the transaction, in which this must be called.
+        pass over. ``unhealthy``: only first attempts, and none of functions of these names. The locks last as long as
+        the transaction, in which this must be called.
         """
         now = self._now()
         passed_over = passing_over(besides)
         earlier = _earlier_than(before)
+        healthy = _healthy(unhealthy)
         return self._claim(
             f"state = 'pending' AND queue = %s AND priority = %s AND due_time >= %s AND due_time <= {now.text}"
-            f"{earlier.text}{passed_over.text} ORDER BY due_time, id LIMIT {most:d}",
-            [lane.queue, lane.priority, lane.due_time, *now.params, *earlier.params, *passed_over.params],
+            f"{earlier.text}{passed_over.text}{healthy.text} ORDER BY due_time, id LIMIT {most:d}",
+            [
+                lane.queue,
+                lane.priority,
+                lane.due_time,
+                *now.params,
+                *earlier.params,
+                *passed_over.params,
+                *healthy.params,
+            ],
         )
 
     def claim_again(self, function_id: int) -> Claimable | None:
@@ -272,14 +288,13 @@ class Database(Contract):
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, name, kind, {self._text('args')}, attempts, {now.text}, {due_in.text},"
-                f" {self.mark_executing}, due_time, trace_context FROM {TABLE} WHERE {chosen} {self.skip_locked}",
+                f" {self.mark_executing}, due_time, trace_context, error, same_errors FROM {TABLE}"
+                f" WHERE {chosen} {self.skip_locked}",
                 [*now.params, *due_in.params, *params],
             )
             return [
-                Claimable(
-                    function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), due_time, trace
-                )
-                for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, trace in cursor.fetchall()
+                Claimable(function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), *others)
+                for function_id, name, kind, args, attempts, at, due_in_seconds, _, *others in cursor.fetchall()
             ]
 
     # Grouping
@@ -355,6 +370,13 @@ class Database(Contract):
         if column == "due_time":
             return self._scheduled_and_due(value)[1]
         return Sql(self._json("%s") if column == "result" else "%s", value)
+
+
+def _healthy(unhealthy: Collection[str] | None) -> Sql:
+    if unhealthy is None:
+        return Sql("")
+    names = f" AND name NOT IN ({', '.join(['%s'] * len(unhealthy))})" if unhealthy else ""
+    return Sql(f" AND attempts = 0{names}", *unhealthy)
 
 
 def _earlier_than(lane: Lane | None) -> Sql:

@@ -117,10 +117,17 @@ class SQLite(Database):
         return not self.is_transaction_open()
 
     def is_conflict(self, error: BaseException) -> bool:
-        cause = error.__cause__
-        # Without a code: errors of the driver itself.
-        code = getattr(cause, "sqlite_errorcode", None) if isinstance(cause, sqlite3.Error) else None
-        return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
     def is_lost(self, error: BaseException) -> bool:
         return False
+
+    def _is_passing(self, error: BaseException) -> bool:
+        return _code(error) == sqlite3.SQLITE_FULL
+
+
+def _code(error: BaseException) -> int | None:
+    """Return the primary code of SQLite's own error, or ``None`` for those of the driver."""
+    cause = error.__cause__
+    code = getattr(cause, "sqlite_errorcode", None) if isinstance(cause, sqlite3.Error) else None
+    return None if code is None else code & 0xFF

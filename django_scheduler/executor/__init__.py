@@ -4,8 +4,9 @@
 * ``poller.py`` waits until something is due, ``worker.py`` claims it and executes it, ``session.py`` is the
   connection of such a thread.
 * ``execution.py`` is what all executions have in common; ``mutation.py``, ``grouping.py`` and ``action.py`` are the
-  kinds. ``budget.py`` limits the time of a body, ``patience.py`` that of an
-  answer of the database; ``running_bodies.py`` notes which bodies run.
+  kinds. ``budget.py`` limits the time of a body, ``patience.py`` that of an answer of the database;
+  ``running_bodies.py`` notes which bodies run; ``put_off.py`` knows whose end the database did not take, and keeps
+  many retries from holding up others.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
 * ``by_id.py`` executes one function in a process of another system.
 """

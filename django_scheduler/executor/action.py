@@ -15,7 +15,8 @@ have started it, because nobody else has this name. As long as the row cannot be
 Its time is up: that is recorded when the body ends, or by another thread when it does not. Either way the end of the
 body after that is dropped: see ``budget.py``.
 
-The end of a body that has run must not get lost: it is recorded again and again until the database takes it.
+The end of a body that has run must not get lost: it is recorded again and again until the database takes it. Where it
+is away, the worker waits for it; where it refuses, another thread goes on trying.
 
 One event loop runs all async actions of the process, so that what belongs to a loop can be shared. The worker waits for
 its action, so the concurrency is that of the workers. Synchronous code that an action calls through ``sync_to_async``,
@@ -25,6 +26,7 @@ the ORM's async methods among it, gets a thread of its own per action, as a requ
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -63,10 +65,11 @@ class ActionExecution(FunctionExecution):
     def after_commit(self) -> None:
         try:
             result = self.call()
+            recorded_result = None if result is None else values.dump_result(result)
         except BaseException as error:
             self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
         else:
-            self._end(transitions.END, {"result": None if result is None else values.dump_result(result)})
+            self._end(transitions.END, {"result": recorded_result})
 
     def make_budget(self) -> Budget:
         return Budget(
@@ -96,20 +99,34 @@ class ActionExecution(FunctionExecution):
 
     def _end(self, transition: Transition, changes: dict[str, Any], error: BaseException | None = None) -> None:
         what = f"its end ({transition.target.value})"
-        tries = 0
+        yet = f"{what} could not be recorded yet"
 
         def record() -> bool:
-            nonlocal tries
-            tries += 1
             tidy_connections(self.database.using)
-            is_recorded = self.record(transition, changes, seen={"executor": self.executor_name})
-            # Perhaps an earlier try has taken effect, and only its answer was lost.
-            return is_recorded or (tries > 1 and self.has_recorded(transition.target))
+            return self.record(transition, changes, seen={"executor": self.executor_name})
 
-        if self.until_answered(record, f"{what} could not be recorded yet"):
-            self.announce(transition.target, changes.get("failure"), error)
+        def conclude(is_recorded: bool) -> None:
+            if is_recorded:
+                self.announce(transition.target, changes.get("failure"), error)
+            else:
+                self.log_dropped(what)
+
+        try:
+            is_recorded = self.until_answered(record, yet, gives_up_on=self._is_refusal)
+        except BaseException as problem:
+            self.note_stop_request(problem)
+            self._go_on(problem, what, lambda: conclude(self.until_answered(record, yet, longest=60.0)))
         else:
-            self.log_dropped(what)
+            conclude(is_recorded)
+
+    def _is_refusal(self, error: BaseException) -> bool:
+        return not self.database.is_transient(error)
+
+    def _go_on(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
+        """Try without end in another thread what the database refuses: the worker has other functions to execute."""
+        message = f"{what} could not be recorded. It is tried again and again as long as this process lives: %s"
+        self.log(logging.ERROR, message, problem, error=problem)
+        start_in_background(in_session(self.database, end))
 
     def _was_claimed(self) -> bool:
         rows = ScheduledFunction.objects.using(self.database.using).select_for_update()

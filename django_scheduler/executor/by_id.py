@@ -77,6 +77,8 @@ def _execute(function_id: int, database: Database, executor_name: str) -> bool:
         if execution is None:
             return False
         execution.after_commit()
+    if execution.stop_request is not None:
+        raise execution.stop_request  # the caller's own, who is to be stopped, and not the function's
     return True
 
 

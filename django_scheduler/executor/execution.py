@@ -24,10 +24,10 @@ from django_scheduler.errors import TimedOut
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.patience import awaiting_answer, awaiting_nothing
 from django_scheduler.executor.running_bodies import in_body
-from django_scheduler.executor.session import tidy_connections
+from django_scheduler.executor.session import replace_session, tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.record import End, Transition, announce, in_ascii, transitions
+from django_scheduler.record import End, Transition, announce, in_ascii, in_plain_words, transitions
 from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import tracing
@@ -38,6 +38,9 @@ process_is_ending = threading.Event()
 
 #: How often ``ctx.canceled`` reads the record at most, in seconds.
 INTERVAL = 1.0
+
+#: How often the record of an end is tried again at once because somebody else was changing the row.
+MOST_CONFLICTS = 10
 
 
 class Execution(ABC):
@@ -72,6 +75,12 @@ class SingleExecution(Execution):
 
     #: The function's kind, or ``None`` if there is no such function.
     kind: Kind | None = None
+
+    #: What is to end this process, as the handler of a signal raises it, if it has come outside of the body.
+    stop_request: BaseException | None = None
+
+    #: Whether a try to record the end has failed, so that it is not known whether it has taken effect.
+    _may_be_recorded = False
 
     def __init__(self, claimed: Claimable, database: Database, executor_name: str) -> None:
         self.claimed = claimed
@@ -123,17 +132,42 @@ class SingleExecution(Execution):
         seen: dict[str, Any],
         unless_held: bool = False,
     ) -> bool:
-        """Record the end of the attempt, outside of a transaction, and return whether nobody else has decided since."""
+        """Record the end of the attempt, outside of a transaction, and return whether nobody else has decided since.
+
+        What this session cannot record is recorded on a new one, whatever the body has made of this one; and what the
+        database refuses there too, in plain words. Raises the last error.
+        """
+        tries = [changes, changes, in_ascii(changes), in_plain_words(changes)]
+        number = conflicts = 0
         while True:
             try:
                 with awaiting_answer():
-                    return transition.apply(self.database, self.id, changes, seen=seen, unless_held=unless_held)
-            except DatabaseError as error:
-                if self.database.is_conflict(error):
-                    continue  # somebody else has changed the row meanwhile: look again
-                if self.database.is_transient(error) or changes == in_ascii(changes):
+                    is_recorded = transition.apply(
+                        self.database, self.id, tries[number], seen=seen, unless_held=unless_held
+                    )
+                # Perhaps an earlier try has taken effect, and only its answer was lost.
+                return is_recorded or (self._may_be_recorded and self._is_on_record(transition, {**seen, **changes}))
+            except BaseException as error:
+                self.note_stop_request(error)
+                if self.database.is_conflict(error) and conflicts < MOST_CONFLICTS:
+                    conflicts += 1  # somebody else has changed the row meanwhile: look again
+                    continue
+                self._may_be_recorded = True
+                if number == len(tries) - 1 or (number > 0 and self.database.is_transient(error)):
                     raise
-                changes = in_ascii(changes)
+                number += 1
+                self.log(logging.WARNING, "its end could not be recorded, and a new session tries it: %s", error)
+                replace_session(self.database.using)
+
+    def note_stop_request(self, error: BaseException) -> None:
+        """Remember that a signal has come, if this is how its handler has said so."""
+        if not isinstance(error, Exception):
+            self.stop_request = error
+
+    def _is_on_record(self, transition: Transition, columns: dict[str, Any]) -> bool:
+        row = self.current_row()
+        is_ours = all(row[each] == columns[each] for each in row.keys() & columns.keys())
+        return is_ours and row.get("state") == transition.target
 
     @awaiting_answer()
     def current_row(self) -> dict[str, Any]:
@@ -147,14 +181,27 @@ class SingleExecution(Execution):
         row = self.current_row()
         return row.get("state") == state and row.get("executor") == self.executor_name
 
-    def until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
-        """Ask the database until it answers, on a new connection after each failure."""
-        waits = DoublingWait(first=0.1, longest=2.0)
+    def until_answered(
+        self,
+        ask: Callable[[], bool],
+        problem: str,
+        *,
+        gives_up_on: Callable[[BaseException], bool] = lambda error: False,
+        longest: float = 2.0,
+    ) -> bool:
+        """Ask the database until it answers, on a new connection after each failure.
+
+        It waits for ``longest`` seconds at most in between. Raises an error that it ``gives_up_on``, and all that are
+        not the database's.
+        """
+        waits = DoublingWait(first=0.1, longest=longest)
         while True:
             try:
                 with awaiting_answer():
                     return ask()
             except (DatabaseError, InterfaceError) as error:
+                if gives_up_on(error):
+                    raise
                 wait = waits.next()
                 self.log(logging.WARNING, "%s, trying again in %.1f s: %s", problem, wait, error)
                 django_internals.discard(self.database.connection)

@@ -26,6 +26,7 @@ from django_scheduler.executor.execution import process_is_ending
 from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
+from django_scheduler.executor.put_off import PutOff, Storm
 from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.session import in_session
@@ -72,6 +73,7 @@ class Executor:
             concurrency=concurrency,
             running=lambda: self._running_bodies.functions,
         )
+        claim_lock, experience, put_off, storm = ClaimLock(), Experience(), PutOff(), Storm()
         self._recovery = Recovery(self._database, self._registration)
         self._poller = Poller(
             self._database,
@@ -79,9 +81,9 @@ class Executor:
             until=until,
             stopping=self._stopping,
             executing_ids=self._executing_ids,
+            put_off=put_off,
         )
         self._crons = CronPoller(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
-        claim_lock, experience = ClaimLock(), Experience()
         self._workers = [
             Worker(
                 database=self._database,
@@ -91,6 +93,8 @@ class Executor:
                 executor_name=self.name,
                 executing_ids=self._executing_ids,
                 experience=experience,
+                put_off=put_off,
+                storm=storm,
             )
             for _ in range(concurrency)
         ]

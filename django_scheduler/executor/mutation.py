@@ -13,13 +13,19 @@ How it can end, and why that holds in each case:
   may claim the row and run the body once more. Then the record waits for that one's lock and finds either
   that it has succeeded, or the row as it was.
 * A transient error (deadlock, serialization failure, lost connection, lock timeout, ``TransientError``):
-  likewise, but what is recorded is one attempt more and a later due time.
+  likewise, but what is recorded is one attempt more and a later due time. It is ``failed``, ``transient``, once so many
+  attempts in a row have met the same error that it does not look as if it would pass.
 * The body catches a database error and goes on, or ends the transaction in another way: ``success`` would lie.
   ``transactions/watch.py`` notices, and what is left is rolled back: retried if what broke it was transient, else
   ``failed``.
 * Its time is up: the same as an error of the body, ``failed``, ``timeout``. If the body does not end, its session is
   ended for it, so the transaction vanishes, and the record is made by another thread, on the same conditions; the
   end of the body then finds the function decided. See ``budget.py``.
+* Its session cannot record the success, because of what the body has set there: ``failed``, recorded on a new session.
+* The end itself cannot be recorded, not even on a new session and in plain words: it runs again later. See ``record``
+  in ``execution.py``, and for a database that takes nothing at all ``put_off.py``.
+* A signal's exception arrives, in the main thread of a fleet's worker. In the body, it is an error of the body. After
+  it, the mutation is to run again; in the end the signal's exception goes on.
 * COMMIT reports an error, as a deferred constraint does: the same as an error of the body.
 * The connection is lost during COMMIT: it is not known whether it took effect. So the row is locked and read on a new
   connection. If the server is still committing, that waits for the lock; and it is asked again until there is an
@@ -34,14 +40,17 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
+
 from django_scheduler import signals, values
+from django_scheduler.conf import get_settings
 from django_scheduler.databases import django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.session import close_connection, in_session, tidy_connections
+from django_scheduler.executor.session import close_connection, in_session, replace_session, tidy_connections
 from django_scheduler.models import Failure, ScheduledFunction, State
-from django_scheduler.record import Transition, clear_frames, describe, transitions
+from django_scheduler.record import Transition, clear_frames, describe, is_same, transitions
 from django_scheduler.transactions import TransactionWatch, backoff, in_transaction
 
 
@@ -57,6 +66,9 @@ class MutationExecution(FunctionExecution):
     #: The hooks of ``on_commit`` that the body has registered.
     commit_hooks: Sequence[Callable[[], object]] = ()
 
+    #: Whether the attempt has met a transient error.
+    is_to_be_repeated = False
+
     def in_transaction(self) -> None:
         self._watch = TransactionWatch(self.database, self.name)
         try:
@@ -68,7 +80,17 @@ class MutationExecution(FunctionExecution):
         # Not the clock as this session sees it: the body may have set that.
         completed_time = self.database.later(self.claimed.claim_time, self.duration)
         changes = {"result": result, "completed_time": completed_time, **self.attempt_on_record}
-        if not transitions.SUCCEED.apply(self.database, self.id, changes):
+        try:
+            is_recorded = transitions.SUCCEED.apply(self.database, self.id, changes)
+        except Exception as error:
+            if self.database.is_transient(error):
+                raise
+            raise BrokenTransaction(
+                f"{self.name}: the body returned, but its session cannot record the success, so nothing that it wrote"
+                f" remains. What it has set there is in the way: a role, a search path, another database, read only."
+                f" The database says: {error}"
+            ) from error
+        if not is_recorded:
             raise BrokenTransaction(f"{self.name}: the body has changed or deleted the record of its own function.")
         self._is_committing = True
 
@@ -97,12 +119,16 @@ class MutationExecution(FunctionExecution):
             close_connection(self.database.using)  # a late command to stop must not meet what comes next
             self.fail(self.timed_out, Failure.TIMEOUT)
             return
+        if self._error is None:
+            self.note_stop_request(error)
+            if not isinstance(error, DatabaseError | InterfaceError):
+                replace_session(self.database.using)  # the body, or a signal, has left it so that it cannot record
         tidy_connections(self.database.using)  # a broken connection is replaced
         if self._is_committing and self.database.is_lost(error) and self.has_committed():
             self.after_commit()  # only its answer was lost
             return
         error = self._error or error
-        if self._watch.is_transient(error):
+        if self.stop_request or self._is_transient(error):
             self._retry(error)
         else:
             self.fail(error)
@@ -120,12 +146,29 @@ class MutationExecution(FunctionExecution):
 
         return self.until_answered(ask, "whether it has committed is not known yet")
 
+    def _is_transient(self, error: BaseException) -> bool:
+        try:
+            return self._watch.is_transient(error)
+        except BaseException:  # an exception of the body's may raise when it is asked for its class
+            return False
+
     def _retry(self, error: BaseException) -> None:
-        delay = backoff(self.attempt)
         description = describe(error)
+        was_interrupted = self._watch.was_interrupted(error)
+        same_errors = 1 + (self.claimed.same_errors if is_same(description["error"], self.claimed.error) else 0)
+        limit = get_settings().MAX_SAME_ERRORS
+        if limit is not None and same_errors >= limit and not was_interrupted:
+            description["error"] += (
+                f"\n\nThat was the same error in {same_errors:,} attempts in a row, so it is not repeated any more"
+                " (DJANGO_SCHEDULER['MAX_SAME_ERRORS']). Remove the cause, and run it again."
+            )
+            self.fail(error, Failure.TRANSIENT, description)
+            return
+        self.is_to_be_repeated = True
+        delay = backoff(self.attempt)
+        changes = {"due_time": delay, "attempts": self.attempt, "same_errors": same_errors, **description}
         # Who has interrupted it decides what becomes of it, and may take as long as a transaction takes.
-        changes = {"due_time": delay, "attempts": self.attempt, **description}
-        if self._record(transitions.RETRY, changes, unless_held=self._watch.was_interrupted(error)):
+        if self._record(transitions.RETRY, changes, unless_held=was_interrupted):
             self.log(
                 logging.WARNING,
                 "attempt %d met a transient error and is repeated in %.3f s: %s",
@@ -167,16 +210,42 @@ class MutationExecution(FunctionExecution):
         )
         self.fail(error, Failure.TIMEOUT)
 
-    def fail(self, error: BaseException, failure: Failure = Failure.ERROR) -> None:
+    def fail(
+        self, error: BaseException, failure: Failure = Failure.ERROR, description: dict[str, str] | None = None
+    ) -> None:
         """Record that the attempt has failed, outside of a transaction."""
-        if self._record(transitions.FAIL, {"failure": failure, **self.attempt_on_record, **describe(error)}):
+        changes = {"failure": failure, **self.attempt_on_record, **(description or describe(error))}
+        if self._record(transitions.FAIL, changes):
             self.announce(State.FAILED, failure, error)
+
+    def _put_off(self, refusal: Exception) -> None:
+        """Have it run again later: the database takes its row, but not that it has failed."""
+        delay = backoff(self.attempt)
+        error = (
+            f"It has failed, but the database refused to record that, so it runs again: {describe(refusal)['error']}"
+        )
+        changes = {
+            "due_time": delay,
+            "attempts": self.attempt,
+            "same_errors": self.claimed.same_errors,
+            "error": error,
+            "traceback": "",
+        }
+        if self.record(transitions.RETRY, changes, seen={"attempts": self.claimed.attempts}):
+            message = "it has failed, but the database refused to record that. It runs again in %.3f s: %s"
+            self.log(logging.ERROR, message, delay.total_seconds(), refusal, error=refusal, state=State.PENDING.value)
 
     def _record(self, transition: Transition, changes: dict[str, Any], *, unless_held: bool = False) -> bool:
         """Record how the attempt ended, and return whether nobody else has decided since."""
         seen = {"attempts": self.claimed.attempts}
-        if self.record(transition, changes, seen=seen, unless_held=unless_held):
-            return True
+        try:
+            if self.record(transition, changes, seen=seen, unless_held=unless_held):
+                return True
+        except Exception as refusal:
+            if transition is transitions.RETRY or self.database.is_transient(refusal):
+                raise
+            self._put_off(refusal)
+            return False
         if self.has_recorded(State.SUCCESS):
             self.after_commit()  # COMMIT had taken effect; only its answer was lost
         else:

@@ -35,6 +35,7 @@ from typing import Any
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, Lane
 from django_scheduler.executor.patience import awaiting_answer
+from django_scheduler.executor.put_off import PutOff
 from django_scheduler.telemetry import log_of_executors as log
 
 #: A lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so for so many seconds,
@@ -47,6 +48,10 @@ LONG_LOOK, LONGEST_REST = 0.02, 0.5
 #: How often due functions that others have locked are looked at again, in seconds. There is no wake-up when
 #: an executor elsewhere dies and its locks go.
 LOCKED_INTERVAL = 0.5
+
+
+#: How often it is looked whether there is something else to do than what another worker does, in seconds.
+BUSY_INTERVAL = 0.05
 
 
 class Until(Enum):
@@ -64,7 +69,8 @@ class Until(Enum):
 class Poller:
     """Finds the lanes that have due functions. Only the thread that has the claim lock uses it.
 
-    ``queues``: serve only these; empty: every queue. ``executing_ids`` returns what the executor is executing.
+    ``queues``: serve only these; empty: every queue. ``executing_ids`` returns what the executor is executing, and
+    ``put_off`` knows what else it passes over.
     """
 
     database: Database
@@ -72,6 +78,7 @@ class Poller:
     until: Until
     stopping: Event
     executing_ids: Callable[[], Collection[int]]
+    put_off: PutOff
 
     def __post_init__(self) -> None:
         self._paused_queues: set[str] = set()
@@ -108,7 +115,7 @@ class Poller:
             self._woken.clear()
             # Likewise: what is executed now may schedule more and end while we look.
             executing_ids = self.executing_ids()
-            lanes = self._look(executing_ids)
+            lanes = self._look([*executing_ids, *self.put_off.ids])
             due = _due(lanes)
             self._not_due = [lane for lane in lanes if lane.due_in > 0]
             self._has_looked = True
@@ -133,20 +140,25 @@ class Poller:
             later = [self.database.next_due_in(lane) for lane in due]
         self._sleep(LOCKED_INTERVAL, *(seconds for seconds in later if seconds is not None))
 
+    def wait_for_news(self) -> None:
+        """Sleep until something is scheduled or has failed, but not for long."""
+        self._only_lane = None
+        self._sleep(BUSY_INTERVAL)
+
     def claimed_up_to(self, lane: Lane, due_time: Any) -> None:
         """Begin here in this lane until the next look: what was due before is claimed."""
         if self._only_lane is not None and _is_same(self._only_lane, lane):
             self._only_lane = replace(self._only_lane, due_time=due_time)
 
     @awaiting_answer()
-    def _look(self, executing_ids: Collection[int]) -> list[Lane]:
+    def _look(self, besides: Collection[int]) -> list[Lane]:
         self.database.connection.ensure_connection()  # which is not what makes a look long
         began = time.monotonic()
         if began < self._only_known_until:
-            lanes = self._served(self.database.look_again(self._known_lanes, besides=executing_ids))
+            lanes = self._served(self.database.look_again(self._known_lanes, besides=besides))
             if _due(lanes):
                 return lanes
-        self._known_lanes = self._served(self.database.lanes(besides=executing_ids))
+        self._known_lanes = self._served(self.database.lanes(besides=besides))
         ended = time.monotonic()
         if ended - began > LONG_LOOK:
             self._only_known_until = ended + min(10 * (ended - began), LONGEST_REST)
@@ -180,12 +192,12 @@ class Poller:
     def _is_finished(self, lanes: list[Lane]) -> bool:
         if self.until is Until.STOPPED:
             return False
-        return self.until is Until.NOTHING_DUE or not lanes
+        return self.until is Until.NOTHING_DUE or not (lanes or self.put_off.ids)
 
     def _sleep(self, *at_most: float) -> None:
         due_in = [lane.due_in for lane in self._not_due]
         if not self.stopping.is_set():  # whose wake-up may have been cleared
-            self._woken.wait(min([self._poll_interval(), *at_most, *due_in]))
+            self._woken.wait(min([self._poll_interval(), self.put_off.seconds, *at_most, *due_in]))
 
     def _poll_interval(self) -> float:
         configured = get_settings().POLL_INTERVAL

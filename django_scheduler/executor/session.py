@@ -111,6 +111,12 @@ def _tidy(connection: BaseDatabaseWrapper, *, is_in_transaction: bool = False) -
         django_internals.set_statement_wrappers(connection, list(guard.wrappers))
 
 
+def replace_session(using: str) -> None:
+    """Have the next statement begin a new session, if this thread is in an executor's session."""
+    if _this_thread.database is not None:  # a test's own would take its transaction along
+        close_connection(using)
+
+
 @awaiting_answer()
 def close_connection(alias: str) -> None:
     """Close a connection for good, also one that a pool would keep; the next use makes a new one."""

@@ -7,7 +7,7 @@ commit.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from django_scheduler.executor.grouping import FOR_A_WHILE, GROUP_SECONDS, Exper
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.patience import awaiting_answer
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
+from django_scheduler.executor.put_off import PutOff, Storm
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId
@@ -37,7 +38,10 @@ class ClaimedTooMany(Exception):
 
 @dataclass(kw_only=True, eq=False)
 class Worker:
-    """Claims and executes, in the thread that calls ``run``. ``experience`` is that of all workers of the executor."""
+    """Claims and executes, in the thread that calls ``run``.
+
+    ``experience``, ``put_off`` and ``storm`` are those of all workers of the executor.
+    """
 
     database: Database
     poller: Poller
@@ -46,6 +50,8 @@ class Worker:
     executor_name: str
     executing_ids: Callable[[], list[int]]
     experience: Experience
+    put_off: PutOff
+    storm: Storm
 
     def __post_init__(self) -> None:
         #: What it executes now.
@@ -54,6 +60,8 @@ class Worker:
         self._size = GroupSize()
         #: How many functions it has asked for last, and how many it has locked.
         self._asked_for = self._claimed = 0
+        #: Whether it has the place of the one that executes what is not healthy, and whether another one has it.
+        self._has_place = self._place_is_taken = False
         self._waits_after_failure = DoublingWait(first=0.1, longest=2.0)
 
     def run(self) -> None:
@@ -82,7 +90,9 @@ class Worker:
         except ClaimedTooMany:
             self._size.went_wrong()
             has_found_one = self._execute(claim, holding)
-        if not has_found_one:
+        if self._place_is_taken:
+            self.poller.wait_for_news()
+        elif not has_found_one:
             self.poller.found_all_locked(lanes)
 
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
@@ -113,6 +123,7 @@ class Worker:
                 raise
             error = raised
         if execution is None:
+            self._leave_place()
             return False
         holding.release()
         try:
@@ -123,11 +134,25 @@ class Worker:
                     execution.after_commit()
                 else:
                     self._note_failure(execution)
-                    execution.after_rollback(error)
+                    self._record_failure(execution, error)
                     self.poller.wake_up()  # for the time of the retry
         finally:
             error = None  # its frames refer to this one, and may hold cursors
         return True
+
+    def _record_failure(self, execution: Execution, error: BaseException) -> None:
+        try:
+            execution.after_rollback(error)
+            self.put_off.forget(execution.ids)
+            if isinstance(execution, MutationExecution):
+                self.storm.note(execution.name, is_transient=execution.is_to_be_repeated)
+        except BaseException as problem:
+            wait = self.put_off.add(execution.ids)
+            message = "how it ended could not be recorded. This executor passes over it for %.1f s: %s"
+            for each in _executed(execution):
+                each.log(logging.ERROR, message, wait, problem, error=problem)
+            if self.database.is_lost(problem):
+                raise
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
@@ -136,23 +161,44 @@ class Worker:
             yield
         finally:
             self.execution = None
+            self._leave_place()
             self.poller.function_ended()
             tidy_connections(self.database.using)
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
-        """Claim one function, or several mutations for a group, in the first lane that has any."""
-        executing = self.executing_ids()
+        """Claim one function, or several mutations for a group; in a storm, what is healthy first."""
+        self._place_is_taken = False
+        if not self.storm.is_on:
+            return self._claim_first(lanes)
+        if not self.storm.is_turn() and (execution := self._claim_first(lanes, only_healthy=True)):
+            return execution
+        self._has_place = self._has_place or self.storm.take_place()
+        self._place_is_taken = not self._has_place
+        return self._claim_first(lanes) if self._has_place else None
+
+    def _leave_place(self) -> None:
+        if self._has_place:
+            self._has_place = False
+            self.storm.leave_place()
+
+    def _claim_first(self, lanes: list[Lane], *, only_healthy: bool = False) -> Execution | None:
+        """Claim in the first lane that has any; ``only_healthy``: of what a storm does not concern."""
+        executing = [*self.executing_ids(), *self.put_off.ids]
+        unhealthy = self.storm.names if only_healthy else None
         for lane, next_lane in zip_longest(lanes, lanes[1:]):
             self._size = self.experience.size_in(lane)
             self._asked_for = self._size.next
             before = next_lane if next_lane and next_lane.priority == lane.priority else None
-            claimed = self.database.claim(lane, most=self._asked_for, before=before, besides=executing)
+            claimed = self.database.claim(
+                lane, most=self._asked_for, before=before, besides=executing, unhealthy=unhealthy
+            )
             if claimed:
                 execution = self._group_of(claimed)
                 if len(claimed) > 1 and isinstance(execution, MutationExecution):
                     raise ClaimedTooMany
                 self._claimed = len(claimed)
-                self.poller.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
+                if not only_healthy:
+                    self.poller.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
                 return execution
         return None
 
@@ -180,7 +226,8 @@ class Worker:
         )
 
     def _note_success(self, execution: Execution) -> None:
-        executed = execution.begun if isinstance(execution, MutationGroup) else [execution]
+        executed = _executed(execution)
+        self.put_off.forget(each.id for each in executed)
         if isinstance(execution, MutationGroup) and execution.keeps_claim_lock_for:
             self._size.kept_claim_lock(execution.computing_share)
         if isinstance(execution, MutationGroup) or self._may_be_grouped(execution):
@@ -190,6 +237,7 @@ class Worker:
         for each in executed:
             if isinstance(each, MutationExecution):
                 self.experience.note_duration(each.name, each.duration)
+                self.storm.note(each.name, is_transient=False)
         if len(executed) < self._claimed:
             self.poller.wake_up()  # the others were locked, so a worker that looked meanwhile sleeps
 
@@ -209,6 +257,14 @@ class Worker:
         log(logging.ERROR, message, self.executor_name, wait, error, error=error, executor=self.executor_name)
         django_internals.discard(self.database.connection)
         self.stopping.wait(wait)
+
+
+def _executed(execution: Execution) -> Sequence[SingleExecution]:
+    """Return the functions that have begun."""
+    if isinstance(execution, MutationGroup):
+        return execution.begun
+    assert isinstance(execution, SingleExecution)
+    return [execution]
 
 
 def execution_of(claimed: Claimable, database: Database, executor_name: str) -> SingleExecution:

@@ -202,6 +202,7 @@ class Migration(migrations.Migration):
                 ("completed_time", models.DateTimeField(null=True, verbose_name="completed")),
                 ("attempts", models.PositiveIntegerField(verbose_name="attempts")),
                 ("crashes", models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name="crashes")),
+                ("same_errors", models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name="same errors")),
                 ("result", models.JSONField(null=True, verbose_name="result")),
                 (
                     "failure",
@@ -213,6 +214,7 @@ class Migration(migrations.Migration):
                             ("timeout", "it ran longer than it may"),
                             ("missing", "its function no longer exists"),
                             ("crashed", "it killed its process again and again"),
+                            ("transient", "the same error came again and again, although it should have passed"),
                         ],
                         max_length=16,
                         verbose_name="failure",

@@ -7,7 +7,7 @@ tells the log and the receivers of signals of an end, ``error_record.py`` says h
 
 from django_scheduler.record import transitions
 from django_scheduler.record.announcing import End, announce, announce_failure_of_another
-from django_scheduler.record.error_record import clear_frames, describe, in_ascii
+from django_scheduler.record.error_record import clear_frames, describe, in_ascii, in_plain_words, is_same
 from django_scheduler.record.pending_calls import check_pending_calls
 from django_scheduler.record.retention import completed_before, delete_completed_before, delete_expired
 from django_scheduler.record.transitions import Transition
@@ -24,5 +24,7 @@ __all__ = [
     "delete_expired",
     "describe",
     "in_ascii",
+    "in_plain_words",
+    "is_same",
     "transitions",
 ]

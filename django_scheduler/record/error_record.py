@@ -1,8 +1,12 @@
 """The record of an exception: its type, message and traceback, in a form that can be stored, of bounded size."""
 
+import re
 import traceback
-from types import TracebackType
+from collections.abc import Iterator
+from types import CodeType, TracebackType
 from typing import Any
+
+from django_scheduler import values
 
 LONGEST_ERROR = 10_000
 LONGEST_TRACEBACK = 50_000
@@ -10,9 +14,20 @@ LONGEST_TRACEBACK = 50_000
 #: The modules through which every body is called.
 CALLING_MODULES = ("django_scheduler.", "asgiref.", "asyncio.", "concurrent.futures.")
 
+#: Of an end whose description the database has refused, in whatever form.
+NOT_DESCRIBED = "It is not described here, because the database refused that. The log of the executor says more."
+
+WORDS_WITH_DIGITS = re.compile(r"\w*\d\w*")
+
+# An exception may be of a class that answers in its own way to all that is asked of it; these ask nothing of it.
+_qualname = vars(type)["__qualname__"].__get__
+_cause, _context, _traceback = (
+    vars(BaseException)[name].__get__ for name in ("__cause__", "__context__", "__traceback__")
+)
+
 
 def describe(error: BaseException) -> dict[str, str]:
-    """Return the columns ``error`` and ``traceback`` for an exception."""
+    """Return the columns ``error`` and ``traceback`` for an exception; never raise, whatever the exception does."""
     return {
         "error": _storable(_error_text(error), LONGEST_ERROR),
         "traceback": _storable(_traceback_text(error), LONGEST_TRACEBACK),
@@ -27,8 +42,8 @@ def clear_frames(error: BaseException) -> None:
         each = errors.pop()
         if id(each) not in seen:
             seen.add(id(each))
-            traceback.clear_frames(each.__traceback__)
-            errors += [cause for cause in (each.__cause__, each.__context__) if cause is not None]
+            traceback.clear_frames(_traceback(each))
+            errors += [cause for cause in (_cause(each), _context(each)) if cause is not None]
 
 
 def in_ascii(changes: dict[str, Any]) -> dict[str, Any]:
@@ -39,26 +54,46 @@ def in_ascii(changes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def is_same(error: str, other: str) -> bool:
+    """Return whether two descriptions are of the same error, whatever the numbers in them (ids, addresses, times)."""
+    return WORDS_WITH_DIGITS.sub("", error) == WORDS_WITH_DIGITS.sub("", other)
+
+
+def in_plain_words(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the same without anything that a function has brought forth, for a database that has refused that."""
+    plain = {"error": NOT_DESCRIBED, "traceback": "", "result": values.dump_result(NOT_DESCRIBED)}
+    return {column: plain.get(column, value) if value else value for column, value in changes.items()}
+
+
 def _error_text(error: BaseException) -> str:
     try:
-        text = str(error)
+        text = str.__str__(str(error))  # a str, and not a subclass whose methods raise
     except BaseException:  # an exception's own __str__ may raise, anything
         text = "(its message cannot be shown)"
-    name = type(error).__qualname__
+    name = str.__str__(_qualname(type(error)))
     return f"{name}: {text}" if text else name
 
 
 def _traceback_text(error: BaseException) -> str:
+    frames = _traceback(error)
     try:
-        return "".join(traceback.format_exception(type(error), error, _from_the_body_on(error.__traceback__)))
+        return "".join(traceback.format_exception(type(error), error, _from_the_body_on(frames)))
     except BaseException:
-        return "".join(traceback.format_tb(error.__traceback__))
+        # Without the lines of the source, for which a module's own loader may be asked.
+        places = [f"  File {code.co_filename}, line {line}, in {code.co_name}" for code, line in _places(frames)]
+        return "\n".join(["Traceback (most recent call last):", *places])
+
+
+def _places(frames: TracebackType | None) -> Iterator[tuple[CodeType, int]]:
+    while frames is not None:
+        yield frames.tb_frame.f_code, frames.tb_lineno
+        frames = frames.tb_next
 
 
 def _from_the_body_on(frames: TracebackType | None) -> TracebackType | None:
     """Return the frames from the body on, or all of them if there is no body."""
     rest = frames
-    while rest and rest.tb_frame.f_globals.get("__name__", "").startswith(CALLING_MODULES):
+    while rest and str(rest.tb_frame.f_globals.get("__name__")).startswith(CALLING_MODULES):
         rest = rest.tb_next
     return rest or frames
 

@@ -118,7 +118,7 @@ RETRY = Transition(
     sources=_PENDING,
     target=State.PENDING,
     compares=frozenset({"attempts"}),
-    writes=_ERROR | {"attempts", "due_time"},
+    writes=_ERROR | {"attempts", "due_time", "same_errors"},
 )
 FAIL = Transition(
     sources=_PENDING,

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from django_scheduler import values
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import NewRow, database_for
-from django_scheduler.errors import InvalidArguments
+from django_scheduler.databases import Database, NewRow, database_for
+from django_scheduler.errors import ArgumentsTooLarge, InvalidArguments
 from django_scheduler.functions import AnyFunction, AnyReference, Function, resolve
 from django_scheduler.models import ScheduledFunctionId, State
 from django_scheduler.scheduling import cancellation, commit_hook
@@ -27,6 +27,9 @@ SOON = timedelta(minutes=1)
 
 #: MariaDB takes no statement of over 16 MiB, unless it is configured to.
 BYTES_PER_STATEMENT = 4 * 1024 * 1024
+
+#: From so many bytes on the arguments of a function are large: the database is asked how much it takes.
+LARGE = 256 * 1024
 
 
 class Fleet(Protocol):
@@ -129,13 +132,31 @@ def _traced(function: AnyFunction, number: int) -> AbstractContextManager[str | 
 
 
 def insert(using: str, rows: list[NewRow]) -> list[ScheduledFunctionId]:
-    """Write all of the rows or none, of whatever number and size."""
+    """Write all of the rows or none, of whatever number and size.
+
+    Raises ``ArgumentsTooLarge`` if those of one row are more than the database takes in a statement.
+    """
     database = database_for(using)
+    _refuse_too_large(database, max(rows, key=lambda row: len(row.args)))
     first, *others = _in_statements(rows)
     if not others:
         return database.insert(first)
     with transaction.atomic(using=using):
         return [function_id for statement in (first, *others) for function_id in database.insert(statement)]
+
+
+def _refuse_too_large(database: Database, largest: NewRow) -> None:
+    """Refuse what the database would refuse by ending the connection, and with it the transaction."""
+    if len(largest.args) < LARGE:
+        return
+    limit = database.largest_statement(database.connection)
+    escaped = len(largest.args) + sum(map(largest.args.count, "\\\"'"))
+    if limit is not None and escaped + LARGE > limit:
+        raise ArgumentsTooLarge(
+            f"{largest.name} was not scheduled: its arguments are {len(largest.args):,} bytes of JSON, and the database"
+            f" {database.using!r} takes {limit:,} bytes in a statement (max_allowed_packet). Store the data, and pass"
+            " what it can be found by."
+        )
 
 
 def _in_statements(rows: list[NewRow]) -> Iterator[list[NewRow]]:

@@ -5,6 +5,7 @@ in ``docs/logging.md`` and do not change.
 """
 
 import logging
+import threading
 import traceback
 from contextlib import suppress
 from functools import partial
@@ -24,8 +25,11 @@ def log(
     """Log a message, with the traceback of ``error``, and with ``extra`` as attributes; never raise."""
     try:
         logger.log(level, message, *arguments, exc_info=error, extra=extra)
-    except (Exception, SystemExit):
-        with suppress(Exception):  # standard error may be closed
+    except BaseException as raised:
+        # What a handler shows may raise anything. Only the main thread is sent Ctrl-C.
+        if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        with suppress(BaseException):  # standard error may be closed, and what was raised cannot be shown either
             traceback.print_exc()
 
 

@@ -110,8 +110,11 @@ class ActionInTest(ExecutionInTest, ActionExecution):
             return async_to_sync(calls.run_async_body)(self.function, arguments, context)
         return super().run_body(arguments, context)
 
-    def _until_answered(self, ask: Callable[[], bool], problem: str) -> bool:
+    def _until_answered(self, ask: Callable[[], bool], problem: str, **options: Any) -> bool:
         return ask()  # it is not asked again: a database error fails the test
+
+    def _go_on(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
+        raise problem
 
 
 class MissingInTest(ExecutionInTest, MissingExecution):

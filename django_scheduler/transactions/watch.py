@@ -30,6 +30,8 @@ class TransactionWatch:
         #: The error of a statement that may have broken the transaction, and one that only followed from it.
         self._error: BaseException | None = None
         self._consequence: BaseException | None = None
+        #: An error that looks like that of a lost connection, but would be met again.
+        self._recurring: BaseException | None = None
         self._ended = False
         self._broken = False
 
@@ -46,8 +48,11 @@ class TransactionWatch:
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._wrappers.remove(self._notice)  # it need not be the last one, because a body may have left its own
+        # What reading a cursor raises does not pass ``_notice``.
+        if isinstance(error, DatabaseError | InterfaceError):
+            self._note_recurring(error)
         self._broken = not self._would_commit()
-        if django_internals.was_closed_in_transaction(self._database.connection):
+        if django_internals.was_closed_in_transaction(self._database.connection) or self._follows(error):
             self._consequence = error
         if self._broken and error is None:
             raise BrokenTransaction(self._explanation()) from self._error
@@ -83,6 +88,7 @@ class TransactionWatch:
         if self._error is not None and (self._broken or not causes):
             # Whatever the body made of it: what broke the transaction has thrown away what it had done.
             causes.append(self._error)
+        causes = [cause for cause in causes if cause is not self._recurring]
         return self.was_interrupted(error) or any(self._database.is_transient(cause) for cause in causes)
 
     def was_interrupted(self, error: BaseException) -> bool:
@@ -99,11 +105,22 @@ class TransactionWatch:
                 self._error = error
             else:
                 self._consequence = error
+            self._note_recurring(error, sql, params)
             self._ended |= self._database.ends_transaction(error)
             raise
         finally:
             self._begun = True
             self._refuse_more_if_ended()
+
+    def _follows(self, error: BaseException | None) -> bool:
+        """Return whether the error only says that the connection is lost, which an earlier error has said already."""
+        if error is None or self._error is None or error is self._error:
+            return False
+        return self._ended and self._database.is_lost(error)
+
+    def _note_recurring(self, error: BaseException, *sent: Any) -> None:
+        if self._database.is_lost(error) and self._database.recurs(error, _bytes_of(sent)):
+            self._recurring = error
 
     def _refuse_more_if_ended(self) -> None:
         self._ended |= self._begun and not self._database.is_transaction_open()
@@ -131,3 +148,12 @@ class TransactionWatch:
             " error of the database, put the statement into its own `with transaction.atomic():` and catch it outside"
             " of that."
         )
+
+
+def _bytes_of(sent: Any) -> int:
+    """Return about how many bytes text and its parameters have, however they are nested."""
+    if isinstance(sent, str | bytes | bytearray | memoryview):
+        return len(sent)
+    if isinstance(sent, dict):
+        return _bytes_of(list(sent.values()))
+    return sum(map(_bytes_of, sent)) if isinstance(sent, list | tuple) else 0

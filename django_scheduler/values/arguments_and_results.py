@@ -80,7 +80,7 @@ def dump_result(value: object, max_bytes: int = ONE_MEBIBYTE) -> str:
     """
     try:
         text = to_json(_encode_result(value))
-    except Exception:
+    except BaseException:  # a value's own methods may raise anything, such as SystemExit
         return to_json({"$repr": short_repr(value)})
     return text if len(text) <= max_bytes else to_json({"$repr": short_repr(value)})
 

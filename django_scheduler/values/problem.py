@@ -30,9 +30,9 @@ def short_repr(value: object) -> str:
     fails would break the function's transaction, and undo everything that the function did.
     """
     try:
-        text = _ShortRepr().repr(value)
-    except Exception:
-        text = f"<{type(value).__name__} whose repr raises>"
+        text = str.__str__(_ShortRepr().repr(value))  # a str, and not a subclass whose methods raise
+    except BaseException:  # a value's own methods may raise anything, such as SystemExit
+        text = f"<{str.__str__(vars(type)['__name__'].__get__(type(value)))} whose repr raises>"
     # Neither half of a surrogate pair nor NUL: no database would take them.
     text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
     return text[:LONGEST]

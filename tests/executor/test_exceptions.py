@@ -1,6 +1,7 @@
 """Any exception of a body: failed once, with its error and traceback, and nothing written."""
 
 import pytest
+from django.db import DatabaseError
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import Failure, State
@@ -24,6 +25,70 @@ class OfAnotherType(Exception):
         return 7  # type: ignore[return-value]  # noqa: PLE0307  (that is the point)
 
 
+class WithoutName(type):
+    def __getattribute__(cls, name: str) -> object:
+        if name in ("__name__", "__qualname__"):
+            raise SystemExit("no name")
+        return super().__getattribute__(name)
+
+
+class Nameless(Exception, metaclass=WithoutName): ...
+
+
+class Text(str):
+    """Text that raises whatever is done with it."""
+
+    def __format__(self, spec: str) -> str:
+        raise KeyboardInterrupt
+
+    isascii = replace = encode = __len__ = __getitem__ = __format__  # type: ignore[assignment]
+
+
+class SaysText(Exception):
+    def __str__(self) -> str:
+        return Text("text")
+
+
+class DeniesEverything(Exception):
+    """Raises when it is asked for anything, also for its class."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise KeyboardInterrupt(name)
+
+    def __repr__(self) -> str:
+        raise SystemExit
+
+
+class WithoutCause(DatabaseError):
+    @property
+    def __cause__(self) -> BaseException:  # type: ignore[override]
+        raise GeneratorExit
+
+
+class NoSource:
+    """A loader of a module that cannot say what its source is."""
+
+    def get_source(self, name: str) -> str:
+        raise SystemExit(name)
+
+
+def raise_without_source() -> None:
+    module = {"__name__": "of_no_source", "__loader__": NoSource()}
+    exec(compile("raise ValueError('from nowhere')", "<of no source>", "exec"), module)
+
+
+def make_from_nowhere() -> BaseException:
+    try:
+        raise_without_source()
+    except ValueError as error:
+        return error
+    raise AssertionError
+
+
+def make_group_of_the_nameless() -> BaseException:
+    return ExceptionGroup("several", [Nameless(), DeniesEverything()])
+
+
 def make_group() -> BaseException:
     return BaseExceptionGroup("several", [ValueError("one"), KeyboardInterrupt("two")])
 
@@ -43,6 +108,12 @@ EXCEPTIONS = {
     "unspeakable": (Unspeakable, "Unspeakable: (its message cannot be shown)"),
     "exits when asked": (ExitsWhenAsked, "ExitsWhenAsked: (its message cannot be shown)"),
     "of another type": (OfAnotherType, "OfAnotherType: (its message cannot be shown)"),
+    "nameless": (Nameless, "Nameless"),
+    "text that raises": (SaysText, "SaysText: text"),
+    "denies everything": (DeniesEverything, "DeniesEverything"),
+    "without cause": (WithoutCause, "WithoutCause"),
+    "from nowhere": (make_from_nowhere, "ValueError: from nowhere"),
+    "group of the nameless": (make_group_of_the_nameless, "ExceptionGroup: several (2 sub-exceptions)"),
     "nul": (lambda: ValueError("a\0b"), "ValueError: a\\x00b"),
     "lone surrogate": (lambda: ValueError("a\ud800b"), "ValueError: a\\ud800b"),
     "emoji": (lambda: ValueError("fine \N{GRINNING FACE}"), "ValueError: fine \\U0001f600"),
@@ -86,7 +157,7 @@ def assert_failed_once(rows):
         _, error = EXCEPTIONS[which]
         assert (row.state, row.failure, row.attempts) == (State.FAILED, Failure.ERROR, 1)
         assert row.error == error
-        assert "raise make()" in row.traceback or which == "exits when asked"
+        assert "raise make()" in row.traceback or row.traceback.endswith("in " + row.name.partition(":")[2])
         assert row.result is None
         assert row.started_time <= row.completed_time
 

@@ -15,6 +15,18 @@ class Unprintable:
         raise RuntimeError("no")
 
 
+class ExitsWhenShown:
+    def __repr__(self) -> str:
+        raise SystemExit("no")
+
+
+class InterruptsWhenShown(dict):
+    def items(self):
+        raise KeyboardInterrupt
+
+    __repr__ = __iter__ = __len__ = items
+
+
 def nested(depth: int) -> list:
     value: list = []
     for _ in range(depth):
@@ -37,6 +49,8 @@ RESULTS = {
     "infinite": (lambda: math.inf, math.inf),
     "object": (object, "<object object at"),
     "unprintable": (Unprintable, "<Unprintable"),
+    "exits when shown": (ExitsWhenShown, "<ExitsWhenShown whose repr raises>"),
+    "interrupts when shown": (InterruptsWhenShown, "<InterruptsWhenShown whose repr raises>"),
     "function": (lambda: nested, "<function nested"),
     "generator": (lambda: (each for each in "abc"), "<generator object"),
     "huge": (lambda: "x" * 2**21, "'xxx"),
@@ -45,6 +59,7 @@ RESULTS = {
     "query": (Entry.objects.all, "<QuerySet of tests.Entry>"),
 }
 CLOSE = {"object", "unprintable", "function", "generator", "huge", "nested", "circular", "query"}
+CLOSE |= {"exits when shown", "interrupts when shown"}
 
 
 @mutation

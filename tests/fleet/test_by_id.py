@@ -1,8 +1,12 @@
 """Execution by id: whoever is sent the id of a function executes it, if there is anything to do."""
 
 import os
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -15,7 +19,7 @@ from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.functions import note, note_and_raise, note_async, write, write_and_raise, write_then_schedule
 from tests.models import Entry
 from tests.support.records import record
-from tests.support.statements import failing
+from tests.support.statements import failing, statements_through
 
 
 @pytest.mark.parametrize("function", [write, note, note_async])
@@ -178,3 +182,56 @@ def test_error_before_anything_has_begun_is_raised():
         execute(function_id)
 
     assert execute(function_id)
+
+
+class ToldToStop(SystemExit):
+    pass
+
+
+@contextmanager
+def signal_at_record() -> Iterator[list[None]]:
+    """Have the first statement that records an end of this thread's functions be interrupted by a signal."""
+    signals: list[None] = []
+
+    def stop(*_: object) -> None:
+        raise ToldToStop
+
+    def interrupt(execute: Any, sql: str, params: Any, *arguments: Any) -> Any:
+        is_end = any(each in (State.SUCCESS, State.FAILED) for each in params or ())
+        if sql.startswith("UPDATE django_scheduler_scheduledfunction") and is_end and not signals:
+            signals.append(None)
+            signal.raise_signal(signal.SIGTERM)
+        return execute(sql, params, *arguments)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with statements_through(interrupt):
+            yield signals
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    ("function", "state", "attempts"),
+    [
+        (write, State.PENDING, 1),
+        (write_and_raise, State.FAILED, 1),
+        (note, State.SUCCESS, 1),
+        (note_and_raise, State.FAILED, 1),
+    ],
+)
+def test_signal_that_arrives_while_an_end_is_recorded_goes_on_and_loses_no_end(function, state, attempts):
+    function_id = ctx.scheduler.run_after(0, function, label="x")
+
+    with signal_at_record() as signals, pytest.raises(ToldToStop):
+        execute(function_id)
+
+    assert len(signals) == 1
+    row = record(function_id)
+    assert (row.state, row.attempts) == (state, attempts)
+    if function is write:  # it has left nothing, and runs again
+        assert not Entry.objects.exists()
+        ScheduledFunction.objects.filter(pk=function_id).update(due_time=row.scheduled_time)
+        assert execute(function_id)
+        assert record(function_id).state == State.SUCCESS
+        assert Entry.objects.count() == 1

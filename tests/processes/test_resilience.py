@@ -11,6 +11,7 @@ from django_scheduler import ctx, models
 from django_scheduler.databases import database_for
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Poller, Until
+from django_scheduler.executor.put_off import PutOff
 from django_scheduler.models import Failure, State
 from tests.models import Entry
 from tests.processes import functions
@@ -102,6 +103,7 @@ def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_f
         until=Until.STOPPED,
         stopping=StoppedAfterTheFirstLook(),
         executing_ids=lambda: (),
+        put_off=PutOff(),
     )
     assert poller.due_lanes() is None
 

@@ -37,6 +37,7 @@ VALUES = {
     "executor": "x",
     "failure": Failure.ERROR,
     "result": "1",
+    "same_errors": 1,
     "started_time": None,
     "traceback": "t",
 }

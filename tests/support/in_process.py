@@ -8,6 +8,7 @@ from django_scheduler.databases import database_for
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
+from django_scheduler.executor.put_off import PutOff, Storm
 from django_scheduler.executor.worker import Worker
 from django_scheduler.scheduling import wakeup
 
@@ -37,7 +38,8 @@ def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
     def executing_ids() -> list[int]:
         return list(worker.execution.ids) if worker.execution else []
 
-    poller = Poller(database, queues=(), until=until, stopping=stopping, executing_ids=executing_ids)
+    put_off = PutOff()
+    poller = Poller(database, queues=(), until=until, stopping=stopping, executing_ids=executing_ids, put_off=put_off)
     worker = Worker(
         database=database,
         poller=poller,
@@ -46,6 +48,8 @@ def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
         executor_name="the worker of a test",
         executing_ids=executing_ids,
         experience=Experience(),
+        put_off=put_off,
+        storm=Storm(),
     )
     wakeup.subscribe("default", poller.wake_up)
     try:

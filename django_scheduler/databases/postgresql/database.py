@@ -13,7 +13,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django_scheduler.databases import django_internals, silence
 from django_scheduler.databases.contract import TABLE, Lane
 from django_scheduler.databases.postgresql import interruption, listening
-from django_scheduler.databases.postgresql.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
+from django_scheduler.databases.postgresql.interruption import (
+    EXECUTING,
+    INTERRUPTED,
+    LOCK_NOT_AVAILABLE,
+    sqlstate,
+)
 from django_scheduler.databases.queries import CATALOG_SECONDS, Catalog, Database, Sql, is_paused
 from django_scheduler.telemetry import warn
 
@@ -27,6 +32,10 @@ POLL_INTERVAL_WITHOUT_WAKEUPS = 0.5
 
 #: What the transaction status of psycopg 2 and 3 means.
 IN_TRANSACTION, IN_BROKEN_TRANSACTION = 2, 3
+
+#: What meets a limit of the site would meet it again: ``statement_timeout``, ``temp_file_limit``,
+#: ``idle_in_transaction_session_timeout``, ``transaction_timeout``. (A cancel of ours ends the session instead.)
+LIMITS_OF_THE_SITE = {"57014", "53400", "25P03", "25P04"}
 
 #: How executors' sessions call themselves.
 APPLICATION_NAME = "django_scheduler"
@@ -294,20 +303,27 @@ class PostgreSQL(Database):
     def is_conflict(self, error: BaseException) -> bool:
         return sqlstate(error) in ("40001", "40P01")  # serialization failure, deadlock
 
+    def is_transient(self, error: BaseException) -> bool:
+        return sqlstate(error) not in LIMITS_OF_THE_SITE and super().is_transient(error)
+
     def is_lost(self, error: BaseException) -> bool:
         state = sqlstate(error)
         if state is None:
             # The driver's own: the server closed the connection, or it had been closed before.
             return isinstance(error, OperationalError | InterfaceError)
-        # Connection exceptions, a server that shuts down or starts, idle_in_transaction_session_timeout.
-        return state.startswith(("08", "57P")) or state == "25P03"
+        # Connection exceptions, a server that shuts down or starts, idle for too long.
+        return state.startswith(("08", "57P")) or state in ("25P03", "25P04")
+
+    def recurs(self, error: BaseException, statement_bytes: int) -> bool:
+        # The driver's own, such as that of a closed cursor, or of too many parameters.
+        return sqlstate(error) is None and self._driver is not None and not self._driver.closed
+
+    def ends_transaction(self, error: BaseException) -> bool:
+        return self.is_lost(error) and not self.recurs(error, 0)
 
     def is_interruption(self, error: BaseException) -> bool:
-        # The site's own statement_timeout has no state of its own.
-        state = sqlstate(error)
-        return state == "57P01" or (state == "57014" and "statement timeout" not in str(error))
+        return sqlstate(error) == INTERRUPTED
 
     def _is_passing(self, error: BaseException) -> bool:
-        # A cancel may have meant another function of this session. The site's own statement_timeout would be met again.
         state = sqlstate(error) or ""
-        return self.is_interruption(error) or state == "55P03" or state.startswith("53")  # lock, or lack of resources
+        return state == LOCK_NOT_AVAILABLE or state.startswith("53")  # lack of resources

@@ -10,8 +10,9 @@ and runs again.)
 
 * What is held for a moment only, as by the claim of an action, or a mutation that is just about to commit, is not
   worth an interruption: we wait for that moment first.
-* A statement is canceled, which takes milliseconds. If that does not help, the body is between two statements, and
-  its session is ended.
+* Its session is ended, which takes milliseconds, also if the body is between two statements. To cancel its statement
+  would be an error that cannot be told from the site's own ``statement_timeout``: it has the same code, and a text in
+  the language of the server.
 * The interrupted transaction has vanished, and its row is pending again: another executor may claim it before us.
   Then that one is interrupted. Should the first one, recording its retry, come before us, the row is just newer.
 * There is no executor to interrupt: then we wait as for any lock, with the caller's time limits, and each time for long
@@ -39,12 +40,14 @@ MILLISECONDS_BEFORE_INTERRUPTION = 50
 LOCK = "FOR NO KEY UPDATE"
 LOCK_NOT_AVAILABLE = "55P03"
 
+#: What an interrupted session is told.
+INTERRUPTED = "57P01"
+
 # Whether a transaction id may be read as that of a multixact can only be told from the range of those: the two
 # are counted apart, and asking for the members of one that does not exist is an error. So is signaling a session of a
 # role that ours may not signal.
 INTERRUPT = f"""
-    SELECT holder.pid, CASE WHEN holder.pid = ANY(%s::int[])
-        THEN pg_terminate_backend(holder.pid) ELSE pg_cancel_backend(holder.pid) END
+    SELECT pg_terminate_backend(holder.pid)
     FROM (
         SELECT DISTINCT session.pid
         FROM (SELECT xmax FROM {TABLE} WHERE id = %s) held
@@ -108,7 +111,6 @@ class Interruption:
 
     def __init__(self, using: str) -> None:
         self._using = using
-        self._interrupted_before: set[int] = set()
         with connections[using].cursor() as cursor:
             cursor.execute(
                 "SELECT setting FROM pg_settings"
@@ -146,10 +148,8 @@ class Interruption:
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         # The moment between finding a session and signaling it cannot be made to vanish. Were its transaction
         # to end within it, the session's next mutation would be hit, and retried.
-        cursor.execute(INTERRUPT, [list(self._interrupted_before), function_id, EXECUTING])
-        interrupted = {row[0] for row in cursor.fetchall()}
-        self._interrupted_before |= interrupted
-        return bool(interrupted)
+        cursor.execute(INTERRUPT, [function_id, EXECUTING])
+        return bool(cursor.fetchall())
 
     def _lock_timeout_with_others(self) -> int:
         until_deadlocks_are_noticed = self._deadlock_timeout + 1000

@@ -1,0 +1,70 @@
+"""Many that meet transient errors again and again do not hold up the others, and come to their end themselves."""
+
+from datetime import timedelta
+
+import pytest
+
+from django_scheduler import Context, ctx, mutation
+from django_scheduler.errors import TransientError
+from django_scheduler.executor.poller import Until
+from django_scheduler.models import ScheduledFunction, State
+from tests.executor.grouping.functions import nothing
+from tests.support.in_process import executing
+from tests.support.waiting import wait_until
+
+attempts: list[int] = []
+attempts_before: list[int] = []
+seen: list[int] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_has_happened(transactional_db, settings):
+    settings.DJANGO_SCHEDULER = {"BACKOFF_INITIAL": timedelta(milliseconds=1), "BACKOFF_MAXIMUM": timedelta(seconds=1)}
+    attempts.clear()
+    attempts_before.clear()
+    seen.clear()
+
+
+@mutation
+def ask_for_a_retry(ctx: Context, *, times: int) -> None:
+    attempts.append(ctx.function_id or 0)
+    if attempts.count(ctx.function_id or 0) <= times:
+        raise TransientError("not yet")
+
+
+@mutation
+def look_how_many_came_before(ctx: Context, *, number: int) -> None:
+    seen.append(number)
+    if number == 1:
+        attempts_before.append(len(attempts))
+
+
+def test_what_is_healthy_is_executed_before_a_storm_that_was_due_before_it(execute_due):
+    ctx.scheduler.run_after_many(0, ask_for_a_retry, [{"times": 1}] * 60)
+    ctx.scheduler.run_after_many(0, look_how_many_came_before, [{"number": number} for number in range(1, 11)])
+
+    execute_due(Until.NOTHING_PENDING)
+
+    assert attempts_before[0] < 50
+    assert seen == list(range(1, 11))
+    assert len(attempts) == 2 * 60
+    assert set(ScheduledFunction.objects.values_list("state", flat=True)) == {State.SUCCESS}
+
+
+def test_storm_ends_although_something_healthy_is_always_due():
+    ids = ctx.scheduler.run_after_many(0, ask_for_a_retry, [{"times": 1}] * 22)
+    storm = ScheduledFunction.objects.filter(pk__in=ids)
+    with executing(concurrency=2):
+        wait_until(lambda: len(attempts) >= 20, "the storm was noticed")
+        while storm.exclude(state=State.SUCCESS).exists():
+            ctx.scheduler.run_after_many(0, nothing, [{}] * 5)
+
+
+def test_several_workers_end_a_storm():
+    ctx.scheduler.run_after_many(0, ask_for_a_retry, [{"times": 1}] * 30)
+
+    with executing(concurrency=4, until=Until.NOTHING_PENDING) as executor:
+        assert executor.wait(timeout=30)
+
+    assert set(ScheduledFunction.objects.values_list("state", flat=True)) == {State.SUCCESS}
+    assert len(attempts) == 2 * 30
