@@ -18,7 +18,7 @@ completion one wins, and the other finds nothing to change.
 Two cancels of one row: the second waits for the first one's transaction and then sees ``canceled``.
 
 The children of a canceled action: what it schedules from then on is inserted ``canceled`` (``is_canceled`` is asked
-whenever a function schedules). What it had scheduled before stays as it is.
+whenever a function schedules), also once retention has deleted its row. What it had scheduled before stays as it is.
 """
 
 from __future__ import annotations
@@ -129,15 +129,18 @@ def cancel_each(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]
 
 
 def is_canceled(caller: Running) -> bool:
-    """Return whether the scheduled function that is executing has been canceled meanwhile.
+    """Return whether the scheduled function that is executing has been canceled meanwhile, or its row is gone.
 
     Only an action can be: the row of a mutation that executes is locked by it, so a cancel either waits until
     the mutation has committed or interrupts it, and what it had scheduled vanishes with it.
+
+    A row is deleted only after its end is on record. While the body goes on, that is a cancel, or that it was taken for
+    lost or its time was up; which of them it was, nobody knows any more.
     """
     if caller.function_id is None or caller.scheduled_kind is Kind.MUTATION:
         return False
     rows = ScheduledFunction.objects.using(caller.using)
-    return rows.filter(pk=caller.function_id, state=State.CANCELED).exists()
+    return not rows.filter(pk=caller.function_id).exclude(state=State.CANCELED).exists()
 
 
 def _portions(ids: list[int]) -> Iterator[list[int]]:
