@@ -40,6 +40,11 @@ def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or not (connection.connection is None or connection.get_autocommit())
 
 
+def open_blocks(connection: BaseDatabaseWrapper) -> Sequence[object]:
+    """Return the ``atomic`` blocks that are open, from the outside to the inside: each is an object of its own."""
+    return connection.atomic_blocks
+
+
 def savepoints(connection: BaseDatabaseWrapper) -> tuple[str | None, ...]:
     """Return the savepoints of the ``atomic`` blocks that are open, from the outside to the inside."""
     return tuple(connection.savepoint_ids)

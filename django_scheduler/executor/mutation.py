@@ -35,6 +35,7 @@ from contextvars import copy_context
 from typing import Any
 
 from django_scheduler import signals, values
+from django_scheduler.context import Context
 from django_scheduler.databases import NOW, django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
@@ -42,6 +43,7 @@ from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import close_connection, tidy_connections
 from django_scheduler.models import Failure, State
 from django_scheduler.record import Transition, clear_frames, describe, transitions
+from django_scheduler.scheduling import calls
 from django_scheduler.transactions import TransactionWatch, backoff
 
 
@@ -71,6 +73,9 @@ class MutationExecution(FunctionExecution):
         result = self.call()
         self.commit_hooks = django_internals.take_commit_hooks(self.database.connection)
         return None if result is None else values.dump_result(result)
+
+    def run_body(self, arguments: dict[str, object], context: Context) -> Any:
+        return copy_context().run(calls.run_mutation_body, self.function, arguments, context)
 
     def after_commit(self) -> None:
         for hook in self.commit_hooks:

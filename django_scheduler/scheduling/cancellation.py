@@ -73,6 +73,8 @@ def cancel(using: str, function_id: int, caller: Running | None) -> None:
         raise CannotCancelSelf(
             f"The scheduled function {function_id} cannot cancel itself: return to end early, or raise to fail."
         )
+    if caller is not None:
+        caller.require_transaction(using, f"cancel the scheduled function {function_id}")
     if not 0 < function_id <= LARGEST_ID:
         raise _unknown(function_id)
 
@@ -93,6 +95,8 @@ def cancel_all(
     end: datetime | None = None,
 ) -> int:
     """Cancel functions as ``Scheduler.cancel_all`` does, in ascending order, so that two calls do not deadlock."""
+    if caller is not None:
+        caller.require_transaction(using, "cancel functions")
     chosen = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED).order_by("pk")
     if caller is not None and caller.using == using and caller.function_id is not None:
         chosen = chosen.exclude(pk=caller.function_id)
