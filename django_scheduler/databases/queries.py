@@ -125,13 +125,14 @@ class Database(Contract):
             completed = now if row.state == State.CANCELED else Sql("NULL")
             placeholders.append(
                 f"(%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
-                f" {completed.text}, 0, '', '', '', %s, '', %s)"
+                f" {completed.text}, 0, '', '', '', %s, '', %s, {row.hand_over is not None})"
             )
             params += [row.name, row.kind, row.args, row.state, row.queue, row.priority]
             params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id, row.trace_context]
         return self._insert(
             f"INSERT INTO {TABLE} (name, kind, args, state, queue, priority, scheduled_time, due_time, creation_time,"
-            " completed_time, attempts, failure, error, traceback, parent_id, executor, trace_context)"
+            " completed_time, attempts, failure, error, traceback, parent_id, executor, trace_context,"
+            " handed_over)"
             f" VALUES {', '.join(placeholders)}",
             params,
         )
@@ -222,30 +223,11 @@ class Database(Contract):
         chosen = f"state = 'pending' AND id = %s AND due_time <= {now.text}"
         return next(iter(self._claim(chosen, [function_id, *now.params])), None)
 
-    def claim_id(self, function_id: int, *, handed_over_within: timedelta, at_most: timedelta) -> Claimable | None:
-        """Lock this function if it is pending, nobody else has locked it, and it is due or has been handed over.
-
-        A hand-over moves the due time ahead: by ``handed_over_within``, or by the age of the function if that is
-        longer, but by no more than ``at_most``. A due time that is clearly later than that was set by a reschedule or a
-        retry since, and the function is not locked. (Clearly later, because with Python's clock that of another host
-        may have decided.)
-        """
-        due_again = self._scheduled_and_due(handed_over_within)[1]
-        at_last = self._scheduled_and_due(at_most + handed_over_within)[1]
-        due_in, asked_in = self.seconds_until("due_time"), self.seconds_until("scheduled_time")
-        claimed = self._claim(
-            f"state = 'pending' AND id = %s AND (due_time <= {due_again.text}"
-            f" OR due_time <= {at_last.text} AND {due_in.text} + {asked_in.text} <= %s)",
-            [
-                function_id,
-                *due_again.params,
-                *at_last.params,
-                *due_in.params,
-                *asked_in.params,
-                2 * handed_over_within.total_seconds(),
-            ],
-        )
-        return next(iter(claimed), None)
+    def claim_handed_over(self, function_id: int) -> Claimable | None:
+        """Lock this function as ``claim_again`` does, also before it is due again if it has been handed over."""
+        now = self._now()
+        chosen = f"state = 'pending' AND id = %s AND (due_time <= {now.text} OR handed_over)"
+        return next(iter(self._claim(chosen, [function_id, *now.params])), None)
 
     def _claim(self, chosen: str, params: list[Any]) -> list[Claimable]:
         now = self._now()

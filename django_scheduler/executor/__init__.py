@@ -11,7 +11,7 @@
 
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.by_id import LONGEST_HAND_OVER, execute
+from django_scheduler.executor.by_id import execute
 from django_scheduler.executor.execution import MissingExecution, SingleExecution
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.mutation import MutationExecution
@@ -24,7 +24,6 @@ from django_scheduler.executor.worker import execute_with
 
 __all__ = [
     "CUT_OFF",
-    "LONGEST_HAND_OVER",
     "ActionExecution",
     "Budget",
     "Executor",

@@ -1,8 +1,9 @@
 """Execution by id: a process that was sent the id of a scheduled function executes it now, in this thread.
 
 The promises are those of an executor, because the record makes them: the function is claimed under its lock, only
-while it is pending, and it is executed in the same three moments. So it does not matter how often an id is sent, nor
-to how many fleet workers at once: one of them executes it, and for the others there is nothing to do.
+while it is pending, and only when it is due or has been handed over; and it is executed in the same three moments. So
+it does not matter how often an id is sent, nor to how many fleet workers at once: one of them executes it, and for the
+others there is nothing to do.
 
 A process is on record as an executor from the first function that it executes by id until it ends. It has a
 row and a heartbeat, so that its actions are recorded as lost when it dies; and it looks for those of others. A process
@@ -27,12 +28,9 @@ from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import ScheduledFunction
 
-#: A function that was handed over is left to its fleet for so many times ``HAND_OVER_TIMEOUT`` at most.
-LONGEST_HAND_OVER = 10
-
 
 def execute(function_id: int, *, using: str | None = None) -> bool:
-    """Execute a scheduled function if it is pending and due, and return whether there was anything to do.
+    """Execute a scheduled function if it is pending, and due or handed over; return whether there was anything to do.
 
     What becomes of it is on record; nothing that the function raises is raised here. This thread's connection to that
     database is closed before, and all of its connections after.
@@ -61,10 +59,9 @@ def _execute_in_session(function_id: int, database: Database) -> bool:
 
 def _execute(function_id: int, database: Database, executor_name: str) -> bool:
     execution: SingleExecution | None = None
-    timeout = get_settings().HAND_OVER_TIMEOUT
     try:
         with transaction.atomic(using=database.using, durable=True):
-            claimed = database.claim_id(function_id, handed_over_within=timeout, at_most=LONGEST_HAND_OVER * timeout)
+            claimed = database.claim_handed_over(function_id)
             if claimed is not None:
                 execution = execution_of(claimed, database, executor_name)
                 execution.in_transaction()
