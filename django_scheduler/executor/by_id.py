@@ -100,30 +100,34 @@ class _OnRecord:
         self.registration.make_last_record(self.registration.unregister, "remove its row")
 
 
-_lock = threading.Lock()
+#: Held while this process registers, which may take as long as the database likes. So its end does not ask for it.
+_registering = threading.Lock()
 _on_record: dict[str, _OnRecord] = {}
 
 
 def _executor_name(database: Database) -> str:
     """Return the name under which this process is on record, and register it the first time."""
-    with _lock:
-        on_record = _on_record.get(database.using)
-        if on_record is None:
-            on_record = _on_record[database.using] = _OnRecord(database)
-        return on_record.registration.name
+    on_record = _on_record.get(database.using)
+    if on_record is None:
+        with _registering:
+            on_record = _on_record.get(database.using)
+            if on_record is None:
+                on_record = _on_record[database.using] = _OnRecord(database)
+    return on_record.registration.name
 
 
 def leave() -> None:
-    """Remove the rows of this process, as at its end."""
-    with _lock:
-        for each in _on_record.values():
-            each.end()
-        _on_record.clear()
+    """Remove the rows of this process, as at its end, where the database answers in time.
+
+    A row that a thread is just writing stays. An executor that looks for those that are gone removes it.
+    """
+    for using in list(_on_record):
+        _on_record.pop(using).end()
 
 
 def _forget_the_parent() -> None:
-    global _lock
-    _lock = threading.Lock()  # another thread of the parent may have held it
+    global _registering
+    _registering = threading.Lock()  # another thread of the parent may have held it
     _on_record.clear()
 
 
