@@ -118,6 +118,8 @@ class ScheduledFunction(models.Model):
     executor = models.CharField(_("executor"), max_length=255, blank=True)
     # Only written where a tracer is active.
     trace_context = models.TextField(_("trace context"), null=True, blank=True, editable=False)  # noqa: DJ001
+    # Whether a fleet was sent it, and may begin it before its due time, which is when the fleet is sent it again.
+    handed_over = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         verbose_name = _("scheduled function")

@@ -72,6 +72,7 @@ class Crons:
 
             ctx.crons.register("digest of 7", crons.Daily(hour=7), send_digest, shop_id=7)
         """
+        self._require_transaction(name)
         definition = Definition(name, schedule, function, args, kwargs)
         cron = definition.new_cron(Origin.RUN_TIME, self._database.current_time())
         if Cron.objects.using(self._alias).filter(name__iexact=name).exists():  # not every database ignores the case
@@ -157,6 +158,7 @@ class Crons:
 
         Raises ``UnknownCron``, and ``CronDefinedInCode`` as long as the code defines it.
         """
+        self._require_transaction(name)
         with transaction.atomic(using=self._alias):
             cron = self._locked(name)
             if cron.state is not CronState.REMOVED:
@@ -234,10 +236,15 @@ class Crons:
     @contextmanager
     def _changing(self, name: str) -> Iterator[Cron]:
         """Lock a cron, and save it at the end, in one transaction. Raises ``UnknownCron``."""
+        self._require_transaction(name)
         with transaction.atomic(using=self._alias):
             cron = self._locked(name)
             yield cron
             cron.save(using=self._alias)
+
+    def _require_transaction(self, name: str) -> None:
+        if self._caller is not None:
+            self._caller.require_transaction(self._alias, f"change the cron {name!r}")
 
     def _announce(self) -> None:
         """Wake executors once the transaction commits; at once outside of one."""

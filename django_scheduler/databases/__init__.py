@@ -4,7 +4,8 @@ Elsewhere only ``models.PartialIndex`` and ``checks/database.py`` name a vendor.
 
 ``database_for(alias)`` returns the ``Database`` of an alias. ``contract.py`` says what a vendor has to be able to do,
 ``queries.py``, with ``browsing.py`` for the admin, asks by SQL that all understand; ``postgresql/``, ``mysql.py`` and
-``sqlite.py`` answer differently where they must. ``django_internals.py`` is what we know of Django's connections,
+``sqlite.py`` answer differently where they must. ``django_internals.py`` is what we know of Django's connections.
+``statements.py`` says how far a statement reaches, and ``session_guard.py`` sees each one of an executor's session.
 ``silence.py`` notices that the server of one is gone, and ``inspection.py`` looks at a server for system checks.
 A new database is a subclass of ``Database`` with a line here, and a subclass of ``Inspection`` with a line in
 ``inspection.py``.

@@ -116,11 +116,6 @@ class Contract(ABC):
     def connection(self) -> BaseDatabaseWrapper:
         """Return the connection of the current thread."""
 
-    def later(self, time: Any, seconds: float) -> Any:
-        """Return a time that is so many seconds after one that the driver has given, as the driver takes it."""
-        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
-        return moment + timedelta(seconds=seconds)
-
     # What the error of a statement means, and whether the same again may succeed
 
     def ends_transaction(self, error: BaseException) -> bool:
@@ -165,22 +160,23 @@ class Contract(ABC):
         """Return how many bytes a statement may have, or ``None`` where there is no such limit."""
         return None
 
-    # The transaction in which mutations execute
+    # The transaction in which mutations execute, and its session
 
+    @abstractmethod
     def is_transaction_open(self) -> bool:
         """Return whether the transaction that was begun is still open, as far as is known without a statement."""
-        return django_internals.is_in_atomic_block(self.connection)
 
-    def is_transaction_intact(self) -> bool:
-        """Return whether the transaction is open, and no error has broken it."""
-        return self.is_transaction_open() and not django_internals.is_marked_for_rollback(self.connection)
-
+    @abstractmethod
     def mark_transaction(self) -> None:
         """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""
 
+    @abstractmethod
     def is_transaction_marked(self) -> bool:
         """Return whether this is still the transaction that was marked, and remove the mark."""
-        return True
+
+    @abstractmethod
+    def session(self) -> Any:
+        """Return what ``interrupt_statement`` and ``end_session`` need of this thread's session, without asking."""
 
     # Groups, cancels and wake-ups
 
@@ -197,10 +193,6 @@ class Contract(ABC):
 
     def prepare_session(self) -> None:
         """Set up a new connection of an executor."""
-
-    def session(self) -> Any:
-        """Return what ``interrupt_statement`` and ``end_session`` need of this thread's session, without asking."""
-        return django_internals.driver_of(self.connection)
 
     def new_connection(self) -> BaseDatabaseWrapper:
         """Return another connection than this thread's, which is made in time, or fails. The caller closes it."""

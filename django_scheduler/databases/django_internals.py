@@ -47,6 +47,16 @@ def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or not (driver_of(connection) is None or connection.get_autocommit())
 
 
+def open_blocks(connection: BaseDatabaseWrapper) -> Sequence[object]:
+    """Return the ``atomic`` blocks that are open, from the outside to the inside: each is an object of its own."""
+    return connection.atomic_blocks
+
+
+def has_leftovers(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether there is anything of a transaction, also of one that Django no longer knows to be open."""
+    return is_in_transaction(connection) or any(vars(connection)[name] for name in _NEW)
+
+
 def savepoints(connection: BaseDatabaseWrapper) -> tuple[str | None, ...]:
     """Return the savepoints of the ``atomic`` blocks that are open, from the outside to the inside."""
     return tuple(connection.savepoint_ids)

@@ -20,6 +20,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from django_scheduler import times
+from django_scheduler.databases import django_internals
 from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract, Lane, NewRow
 from django_scheduler.models import Pause, ScheduledFunctionId, State
 
@@ -79,6 +80,11 @@ class Database(Contract):
     @property
     def connection(self) -> BaseDatabaseWrapper:
         return connections[self.using]
+
+    def later(self, time: Any, seconds: float) -> Any:
+        """Return a time that is so many seconds after one that the driver has given, as the driver takes it."""
+        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
+        return moment + timedelta(seconds=seconds)
 
     def now(self) -> RawSQL:
         """Return the present for the ORM, by the clock that decides what is due."""
@@ -144,13 +150,14 @@ class Database(Contract):
             completed = now if row.state == State.CANCELED else Sql("NULL")
             placeholders.append(
                 f"(%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
-                f" {completed.text}, 0, '', '', '', %s, '', %s)"
+                f" {completed.text}, 0, '', '', '', %s, '', %s, {row.hand_over is not None})"
             )
             params += [row.name, row.kind, row.args, row.state, row.queue, row.priority]
             params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id, row.trace_context]
         return self._insert(
             f"INSERT INTO {TABLE} (name, kind, args, state, queue, priority, scheduled_time, due_time, creation_time,"
-            " completed_time, attempts, failure, error, traceback, parent_id, executor, trace_context)"
+            " completed_time, attempts, failure, error, traceback, parent_id, executor, trace_context,"
+            " handed_over)"
             f" VALUES {', '.join(placeholders)}",
             params,
         )
@@ -257,30 +264,11 @@ class Database(Contract):
         chosen = f"state = 'pending' AND id = %s AND due_time <= {now.text}"
         return next(iter(self._claim(chosen, [function_id, *now.params])), None)
 
-    def claim_id(self, function_id: int, *, handed_over_within: timedelta, at_most: timedelta) -> Claimable | None:
-        """Lock this function if it is pending, nobody else has locked it, and it is due or has been handed over.
-
-        A hand-over moves the due time ahead: by ``handed_over_within``, or by the age of the function if that is
-        longer, but by no more than ``at_most``. A due time that is clearly later than that was set by a reschedule or a
-        retry since, and the function is not locked. (Clearly later, because with Python's clock that of another host
-        may have decided.)
-        """
-        due_again = self._scheduled_and_due(handed_over_within)[1]
-        at_last = self._scheduled_and_due(at_most + handed_over_within)[1]
-        due_in, asked_in = self.seconds_until("due_time"), self.seconds_until("scheduled_time")
-        claimed = self._claim(
-            f"state = 'pending' AND id = %s AND (due_time <= {due_again.text}"
-            f" OR due_time <= {at_last.text} AND {due_in.text} + {asked_in.text} <= %s)",
-            [
-                function_id,
-                *due_again.params,
-                *at_last.params,
-                *due_in.params,
-                *asked_in.params,
-                2 * handed_over_within.total_seconds(),
-            ],
-        )
-        return next(iter(claimed), None)
+    def claim_handed_over(self, function_id: int) -> Claimable | None:
+        """Lock this function as ``claim_again`` does, also before it is due again if it has been handed over."""
+        now = self._now()
+        chosen = f"state = 'pending' AND id = %s AND (due_time <= {now.text} OR handed_over)"
+        return next(iter(self._claim(chosen, [function_id, *now.params])), None)
 
     def _claim(self, chosen: str, params: list[Any]) -> list[Claimable]:
         now = self._now()
@@ -296,6 +284,24 @@ class Database(Contract):
                 Claimable(function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), *others)
                 for function_id, name, kind, args, attempts, at, due_in_seconds, _, *others in cursor.fetchall()
             ]
+
+    # The transaction in which mutations execute
+
+    def is_transaction_open(self) -> bool:
+        return django_internals.is_in_atomic_block(self.connection)
+
+    def is_transaction_intact(self) -> bool:
+        """Return whether the transaction is open, and no error has broken it."""
+        return self.is_transaction_open() and not django_internals.is_marked_for_rollback(self.connection)
+
+    def mark_transaction(self) -> None:
+        return None
+
+    def is_transaction_marked(self) -> bool:
+        return True
+
+    def session(self) -> Any:
+        return django_internals.driver_of(self.connection)
 
     # Grouping
 

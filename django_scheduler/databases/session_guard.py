@@ -31,7 +31,7 @@ MOST_REMEMBERED = 2_000
 LONGEST_REMEMBERED = 10_000
 
 #: How statements of Django begin that are never the same again.
-NAMED_ANEW = ("SAVEPOINT", "RELEASE", "ROLLBACK TO")
+NAMED_ANEW = ('SAVEPOINT "', "SAVEPOINT `", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
 
 #: Who may use the driver: their names, and how those of their modules begin.
 TRUSTED = ("django", "django_scheduler", "sentry_sdk", "opentelemetry", "debug_toolbar")
@@ -39,6 +39,10 @@ _PREFIXES = tuple(f"{name}." for name in TRUSTED)
 
 #: Modules of Django that get for others what these ask for.
 PASSING_ON = ("django.utils.connection", "django.db.backends.utils")
+
+
+#: What is known of the statements of each vendor, for all threads.
+_known: dict[str, dict[str, Statement]] = {}
 
 
 class SessionGuard:
@@ -53,7 +57,7 @@ class SessionGuard:
         #: The wrappers of statements that the site has put there when the connection was first made.
         self.wrappers: list[Callable[..., Any]] | None = None
         self._cursors: set[ref[GuardedCursor]] = set()
-        self._known: dict[str, Statement] = {}
+        self._known = _known.setdefault(vendor, {})
 
     def begin_session(self, wrappers: list[Callable[..., Any]]) -> None:
         """Note that the connection has got a new session, and that what was done to it until now belongs to it."""
@@ -85,7 +89,7 @@ class SessionGuard:
         # Rows of many parameters are known by one of each.
         statement = examine(sql.replace("%s, ", " ").replace("( %s), ", " "), self._vendor)
         if len(sql) <= LONGEST_REMEMBERED and not sql.startswith(NAMED_ANEW):
-            if len(self._known) == MOST_REMEMBERED:
+            if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
             self._known[sql] = statement
         return statement

@@ -5,29 +5,26 @@
   connection of such a thread.
 * ``execution.py`` is what all executions have in common; ``mutation.py``, ``grouping.py`` and ``action.py`` are the
   kinds. ``budget.py`` limits the time of a body, ``patience.py`` that of an answer of the database;
-  ``running_bodies.py`` notes which bodies run; ``put_off.py`` knows whose end the database did not take, and keeps
-  many retries from holding up others.
+  ``put_off.py`` knows whose end the database did not take, and keeps many retries from holding up others.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
 * ``by_id.py`` executes one function in a process of another system.
 """
 
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.by_id import LONGEST_HAND_OVER, execute
-from django_scheduler.executor.execution import MissingExecution, SingleExecution
+from django_scheduler.executor.by_id import execute
+from django_scheduler.executor.execution import MissingExecution, RunningBodies, SingleExecution
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
 from django_scheduler.executor.recovery import recover_from_ended_processes
 from django_scheduler.executor.run import CUT_OFF, run_or_end_process, run_until_ended, start_executor
-from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.session import session_of_side_task
 from django_scheduler.executor.threads import run_in_background, start_in_background
 from django_scheduler.executor.worker import execute_with
 
 __all__ = [
     "CUT_OFF",
-    "LONGEST_HAND_OVER",
     "ActionExecution",
     "Budget",
     "Executor",

@@ -1,8 +1,9 @@
 """Execution by id: a process that was sent the id of a scheduled function executes it now, in this thread.
 
 The promises are those of an executor, because the record makes them: the function is claimed under its lock, only
-while it is pending, and it is executed in the same three moments. So it does not matter how often an id is sent, nor
-to how many fleet workers at once: one of them executes it, and for the others there is nothing to do.
+while it is pending, and only when it is due or has been handed over; and it is executed in the same three moments. So
+it does not matter how often an id is sent, nor to how many fleet workers at once: one of them executes it, and for the
+others there is nothing to do.
 
 A process is on record as an executor from the first function that it executes by id until it ends. It has a
 row and a heartbeat, so that its actions are recorded as lost when it dies; and it looks for those of others. A process
@@ -28,12 +29,9 @@ from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import ScheduledFunction
 
-#: A function that was handed over is left to its fleet for so many times ``HAND_OVER_TIMEOUT`` at most.
-LONGEST_HAND_OVER = 10
-
 
 def execute(function_id: int, *, using: str | None = None) -> bool:
-    """Execute a scheduled function if it is pending and due, and return whether there was anything to do.
+    """Execute a scheduled function if it is pending, and due or handed over; return whether there was anything to do.
 
     What becomes of it is on record; nothing that the function raises is raised here. This thread's connection to that
     database is closed before, and all of its connections after.
@@ -62,10 +60,9 @@ def _execute_in_session(function_id: int, database: Database) -> bool:
 
 def _execute(function_id: int, database: Database, executor_name: str) -> bool:
     execution: SingleExecution | None = None
-    timeout = get_settings().HAND_OVER_TIMEOUT
     try:
         with awaiting_answer(), transaction.atomic(using=database.using, durable=True):
-            claimed = database.claim_id(function_id, handed_over_within=timeout, at_most=LONGEST_HAND_OVER * timeout)
+            claimed = database.claim_handed_over(function_id)
             if claimed is not None:
                 execution = execution_of(claimed, database, executor_name)
                 execution.in_transaction()
@@ -112,30 +109,34 @@ class _OnRecord:
         self.registration.make_last_record(self.registration.unregister, "remove its row")
 
 
-_lock = threading.Lock()
+#: Held while this process registers, which may take as long as the database likes. So its end does not ask for it.
+_registering = threading.Lock()
 _on_record: dict[str, _OnRecord] = {}
 
 
 def _executor_name(database: Database) -> str:
     """Return the name under which this process is on record, and register it the first time."""
-    with _lock:
-        on_record = _on_record.get(database.using)
-        if on_record is None:
-            on_record = _on_record[database.using] = _OnRecord(database)
-        return on_record.registration.name
+    on_record = _on_record.get(database.using)
+    if on_record is None:
+        with _registering:
+            on_record = _on_record.get(database.using)
+            if on_record is None:
+                on_record = _on_record[database.using] = _OnRecord(database)
+    return on_record.registration.name
 
 
 def leave() -> None:
-    """Remove the rows of this process, as at its end."""
-    with _lock:
-        for each in _on_record.values():
-            each.end()
-        _on_record.clear()
+    """Remove the rows of this process, as at its end, where the database answers in time.
+
+    A row that a thread is just writing stays. An executor that looks for those that are gone removes it.
+    """
+    for using in list(_on_record):
+        _on_record.pop(using).end()
 
 
 def _forget_the_parent() -> None:
-    global _lock
-    _lock = threading.Lock()  # another thread of the parent may have held it
+    global _registering
+    _registering = threading.Lock()  # another thread of the parent may have held it
     _on_record.clear()
 
 

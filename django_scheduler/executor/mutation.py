@@ -44,6 +44,7 @@ from django.db import DatabaseError, InterfaceError
 
 from django_scheduler import signals, values
 from django_scheduler.conf import get_settings
+from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
@@ -51,6 +52,7 @@ from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import close_connection, in_session, replace_session, tidy_connections
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, clear_frames, describe, is_same, transitions
+from django_scheduler.scheduling import calls
 from django_scheduler.transactions import TransactionWatch, backoff, in_transaction
 
 
@@ -62,6 +64,9 @@ class MutationExecution(FunctionExecution):
 
     #: Whether all that is left of its transaction is COMMIT.
     _is_committing = False
+
+    #: Whether it is known that it has committed.
+    _is_committed = False
 
     #: The hooks of ``on_commit`` that the body has registered.
     commit_hooks: Sequence[Callable[[], object]] = ()
@@ -100,7 +105,14 @@ class MutationExecution(FunctionExecution):
         self.commit_hooks = django_internals.take_commit_hooks(self.database.connection)
         return None if result is None else values.dump_result(result)
 
+    def run_body(self, arguments: dict[str, object], context: Context) -> Any:
+        return copy_context().run(calls.run_mutation_body, self.function, arguments, context, self._has_been_committed)
+
+    def _has_been_committed(self) -> bool:
+        return self._is_committed
+
     def after_commit(self) -> None:
+        self._is_committed = True
         for hook in self.commit_hooks:
             try:
                 copy_context().run(hook)  # as the body: what a hook activates does not outlive it

@@ -6,6 +6,8 @@ as one small task with its id. That task may be sent twice, late or never, and n
 * The record decides. A fleet worker claims the function by its id, only while it is pending, and executes it as an
   executor does (``executor/by_id.py``). So of two tasks one finds nothing to do. A mutation whose fleet worker dies is
   pending again; an action whose fleet worker dies is recorded as lost, because its process is on record.
+* A row that was handed over says so (``handed_over``), and only then may a fleet worker begin it although its
+  ``due_time`` is ahead. Whoever moves it since, by a retry or a reschedule, takes that back.
 * A function that was handed over is due again after ``HAND_OVER_TIMEOUT``: its ``due_time`` is set to that much later,
   in the transaction that schedules it or that claims it for the hand-over, before its task is sent. If the task gets
   lost, or a process dies, ``runscheduler`` finds the function due once more and hands it over once more. Each wait is
@@ -29,11 +31,14 @@ from django.db import connections, transaction
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import django_internals
-from django_scheduler.executor import LONGEST_HAND_OVER, SingleExecution
+from django_scheduler.executor import SingleExecution
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import transitions
 from django_scheduler.telemetry import report
+
+#: A function that was handed over is left to its fleet for so many times ``HAND_OVER_TIMEOUT`` at most.
+LONGEST_HAND_OVER = 10
 
 
 class Fleet:

@@ -227,6 +227,7 @@ class Migration(migrations.Migration):
                     "trace_context",
                     models.TextField(blank=True, editable=False, null=True, verbose_name="trace context"),
                 ),
+                ("handed_over", models.BooleanField(db_default=False, default=False, editable=False)),
                 (
                     "parent",
                     models.ForeignKey(

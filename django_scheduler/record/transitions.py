@@ -118,6 +118,7 @@ RETRY = Transition(
     sources=_PENDING,
     target=State.PENDING,
     compares=frozenset({"attempts"}),
+    sets={"handed_over": False},
     writes=_ERROR | {"attempts", "due_time", "same_errors"},
 )
 FAIL = Transition(
@@ -139,6 +140,7 @@ COUNT_CRASH = Transition(
     sources=_PENDING,
     target=State.PENDING,
     compares=frozenset({"crashes"}),
+    sets={"handed_over": False},
     writes=frozenset({"crashes", "attempts", "due_time", "error"}),
 )
 FAIL_CRASHED = Transition(
@@ -149,11 +151,15 @@ FAIL_CRASHED = Transition(
     writes=frozenset({"error", "executor"}),
 )
 
-#: It is due again after a while, for the case that the fleet does not come to it.
-HAND_OVER = Transition(sources=_PENDING, target=State.PENDING, writes=frozenset({"due_time"}))
+#: It is due again after a while, for the case that the fleet does not come to it. Only the fleet may begin it before.
+HAND_OVER = Transition(
+    sources=_PENDING, target=State.PENDING, sets={"handed_over": True}, writes=frozenset({"due_time"})
+)
 
-#: The caller has locked the row, so no body is running.
-RESCHEDULE = Transition(sources=_PENDING, target=State.PENDING, writes=frozenset({"due_time"}))
+#: The caller has locked the row, so no body is running. What was sent to a fleet before means nothing any more.
+RESCHEDULE = Transition(
+    sources=_PENDING, target=State.PENDING, sets={"handed_over": False}, writes=frozenset({"due_time"})
+)
 
 #: Only the executor that has begun it can end it, and only while it has not been taken for gone.
 END = Transition(

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync, sync_to_async
@@ -22,7 +24,7 @@ from django_scheduler.errors import FunctionNotFound, SchedulerError
 from django_scheduler.functions import AnyFunction, AnyReference, resolve
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.scheduling.running import Running, running
-from django_scheduler.transactions import Attempt, DoublingWait
+from django_scheduler.transactions import Attempt, DoublingWait, OwnTransaction
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context
@@ -39,9 +41,13 @@ def run_mutation(caller: Context, function: AnyReference, args: tuple[Any, ...],
     mutation = _resolve(function, Kind.MUTATION)
     arguments = mutation.bind(args, kwargs)
     using, context = _alias_and_context(caller, Kind.MUTATION)
+    if caller.running is not None:
+        caller.running.require_transaction(using, f"run {mutation.name}")
     if django_internals.is_in_atomic_block(connections[using]):
         with transaction.atomic(using=using):
-            return run_body(mutation, arguments, context)
+            commits: list[None] = []
+            transaction.on_commit(lambda: commits.append(None), using=using)
+            return run_mutation_body(mutation, arguments, context, lambda: bool(commits))
     result, hook_error = commit_mutation(caller, mutation, arguments)
     if hook_error is not None:
         raise hook_error
@@ -63,7 +69,7 @@ def commit_mutation(
         result = None
         try:
             with attempt.transaction():
-                result = run_body(mutation, arguments, context)
+                result = run_mutation_body(mutation, arguments, context, partial(getattr, attempt, "has_committed"))
         except Exception as error:
             if attempt.has_committed:
                 return result, error
@@ -93,6 +99,18 @@ async def arun_action(caller: Context, function: AnyReference, args: tuple[Any, 
     if action.is_async:
         return await run_async_body(action, arguments, context)
     return await sync_to_async(run_body)(action, arguments, context)
+
+
+def run_mutation_body(
+    mutation: AnyFunction, arguments: dict[str, object], context: Context, has_committed: Callable[[], bool]
+) -> Any:
+    """Call a mutation; what its ``ctx`` does is part of the transaction that is open now, or is refused."""
+    assert context.running is not None
+    own = OwnTransaction(mutation.name, context.running.using, has_committed)
+    try:
+        return run_body(mutation, arguments, context.bound_to(replace(context.running, transaction=own)))
+    finally:
+        own.end()
 
 
 def run_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:

@@ -18,7 +18,7 @@ completion one wins, and the other finds nothing to change.
 Two cancels of one row: the second waits for the first one's transaction and then sees ``canceled``.
 
 The children of a canceled action: what it schedules from then on is inserted ``canceled`` (``is_canceled`` is asked
-whenever a function schedules). What it had scheduled before stays as it is.
+whenever a function schedules), also once retention has deleted its row. What it had scheduled before stays as it is.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ def cancel(using: str, function_id: int, caller: Running | None) -> None:
         raise CannotCancelSelf(
             f"The scheduled function {function_id} cannot cancel itself: return to end early, or raise to fail."
         )
+    if caller is not None:
+        caller.require_transaction(using, f"cancel the scheduled function {function_id}")
     if not 0 < function_id <= LARGEST_ID:
         raise _unknown(function_id)
 
@@ -93,6 +95,8 @@ def cancel_all(
     end: datetime | None = None,
 ) -> int:
     """Cancel functions as ``Scheduler.cancel_all`` does, in ascending order, so that two calls do not deadlock."""
+    if caller is not None:
+        caller.require_transaction(using, "cancel functions")
     chosen = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED).order_by("pk")
     if caller is not None and caller.using == using and caller.function_id is not None:
         chosen = chosen.exclude(pk=caller.function_id)
@@ -129,15 +133,18 @@ def cancel_each(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]
 
 
 def is_canceled(caller: Running) -> bool:
-    """Return whether the scheduled function that is executing has been canceled meanwhile.
+    """Return whether the scheduled function that is executing has been canceled meanwhile, or its row is gone.
 
     Only an action can be: the row of a mutation that executes is locked by it, so a cancel either waits until
     the mutation has committed or interrupts it, and what it had scheduled vanishes with it.
+
+    A row is deleted only after its end is on record. While the body goes on, that is a cancel, or that it was taken for
+    lost or its time was up; which of them it was, nobody knows any more.
     """
     if caller.function_id is None or caller.scheduled_kind is Kind.MUTATION:
         return False
     rows = ScheduledFunction.objects.using(caller.using)
-    return rows.filter(pk=caller.function_id, state=State.CANCELED).exists()
+    return not rows.filter(pk=caller.function_id).exclude(state=State.CANCELED).exists()
 
 
 def _portions(ids: list[int]) -> Iterator[list[int]]:

@@ -1,23 +1,24 @@
 """Scheduling: a call is checked, bound, encoded and counted first, and only then written."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from django_scheduler import values
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Database, NewRow, database_for
+from django_scheduler.databases import Database, NewRow, database_for, django_internals
 from django_scheduler.errors import ArgumentsTooLarge, InvalidArguments
 from django_scheduler.functions import AnyFunction, AnyReference, Function, resolve
 from django_scheduler.models import ScheduledFunctionId, State
 from django_scheduler.scheduling import cancellation, commit_hook
 from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, Limit
 from django_scheduler.scheduling.running import Running
-from django_scheduler.telemetry import tracing
+from django_scheduler.telemetry import tracing, warn
 
 ROWS_PER_STATEMENT = 1_000
 
@@ -30,6 +31,12 @@ BYTES_PER_STATEMENT = 4 * 1024 * 1024
 
 #: From so many bytes on the arguments of a function are large: the database is asked how much it takes.
 LARGE = 256 * 1024
+
+#: The modules through which a call comes here.
+MODULES_BETWEEN = ("django_scheduler.", "django.tasks.", "asgiref.", "asyncio.", "concurrent.futures.")
+
+#: The places in the code of which it was logged that another database's transaction is open there.
+_warned_of: dict[str, object] = {}
 
 
 class Fleet(Protocol):
@@ -99,6 +106,8 @@ def _enqueue(
     limits: tuple[Limit, Limit],
 ) -> list[ScheduledFunctionId]:
     """Count the calls against the limits of the transaction, insert their rows, and announce them."""
+    if caller is not None:
+        caller.require_transaction(using, f"schedule {function.name}")
     commit_hook.count(using, limits, len(arguments), sum(map(len, arguments)), function.name)
     parent = caller.function_id if caller and caller.using == using else None
     state = State.CANCELED if caller and cancellation.is_canceled(caller) else State.PENDING
@@ -124,6 +133,7 @@ def _enqueue(
     commit_hook.announce(using, rows, ids, wake=fleet is None and _is_soon(time))
     if fleet is not None:
         fleet.hand_over_after_commit(using, ids, function)
+    _warn_of_other_transactions(using, function.name)
     return ids
 
 
@@ -169,6 +179,38 @@ def _in_statements(rows: list[NewRow]) -> Iterator[list[NewRow]]:
         statement.append(row)
         size += len(row.args)
     yield statement
+
+
+def _warn_of_other_transactions(using: str, function_name: str) -> None:
+    """Log a call that has taken effect at once although a transaction is open, if only in other databases.
+
+    It is logged once for each place in the code, because code that does so does it every time.
+    """
+    if django_internals.is_in_transaction(connections[using]):
+        return
+    opened = filter(django_internals.is_in_transaction, connections.all(initialized_only=True))
+    if others := ", ".join(repr(connection.alias) for connection in opened):
+        place = _place_of_call()
+        this_one = object()
+        if _warned_of.setdefault(place, this_one) is this_one:
+            warn(
+                "%s was scheduled at once, by %s, although a transaction is open on %s: it was written to %r, where"
+                " none is, and stays if that one is rolled back. Open one there as well, with atomic(using=%r), or"
+                " schedule where it is open, with ctx.scheduler.using(). This is logged once for each place.",
+                function_name,
+                place,
+                others,
+                using,
+                using,
+            )
+
+
+def _place_of_call() -> str:
+    """Return the file and the line from which this package was called."""
+    frame = sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(MODULES_BETWEEN):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _is_due(time: timedelta | datetime) -> bool:

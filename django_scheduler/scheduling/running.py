@@ -3,6 +3,11 @@
 A ``ContextVar`` carries it, so the imported ``ctx`` knows it in every service that a function calls, in
 async code and across ``sync_to_async``. A thread that a function starts by itself does not inherit it;
 the ``ctx`` that the function was given knows it there too.
+
+A mutation's ``ctx`` may come to where the mutation's transaction is not: into another thread, which has a connection of
+its own (the one of ``sync_to_async`` under ``asyncio.run`` among them), or to code that runs after the body. What it
+wrote there would be committed although the mutation fails, and once more with each retry. So
+``Running.require_transaction`` refuses it.
 """
 
 from collections.abc import Callable
@@ -11,7 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django_scheduler.errors import SchedulerError
 from django_scheduler.models import Kind, ScheduledFunctionId
+from django_scheduler.transactions import OwnTransaction
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -28,6 +35,8 @@ class Running:
     #: The scheduled function that is executing, which may have called this one; ``None`` where a view or a service
     #: called the function itself.
     function_id: ScheduledFunctionId | None = None
+    #: If it is a mutation: the transaction that it is part of.
+    transaction: OwnTransaction | None = None
     #: The kind of that scheduled function.
     scheduled_kind: Kind | None = None
     #: Which executor executes it, and which attempt this is.
@@ -39,6 +48,24 @@ class Running:
     deadline: datetime | None = None
     #: Says whether it should end early.
     should_end_early: Callable[[], bool] = lambda: False
+
+    def require_transaction(self, using: str, what: str) -> None:
+        """Raise ``SchedulerError`` if this is a mutation whose transaction in that database is not open here.
+
+        ``what`` it wants to do: "schedule orders:archive_order".
+        """
+        if self.transaction is None or self.using != using:
+            return
+        if problem := self.transaction.why_not_here():
+            mutation = self.transaction.function_name
+            if self.function_id is not None:
+                mutation = f"{mutation} {self.function_id}"
+            raise SchedulerError(
+                f"Cannot {what}: this ctx belongs to the mutation {mutation}, {problem}. It would take effect although"
+                " the mutation fails, and again with each retry, so nothing was done. Do it within the body, in the"
+                " thread that runs it: from async code with async_to_sync instead of asyncio.run."
+                " What is not part of the mutation imports ctx, or is an action."
+            )
 
 
 running: ContextVar[Running | None] = ContextVar("django_scheduler.running", default=None)

@@ -9,10 +9,12 @@ changes a table. So every error of a statement is noticed as it passes, and at t
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connections
 
 from django_scheduler.databases import Database, django_internals
 from django_scheduler.errors import BrokenTransaction
@@ -157,3 +159,34 @@ def _bytes_of(sent: Any) -> int:
     if isinstance(sent, dict):
         return _bytes_of(list(sent.values()))
     return sum(map(_bytes_of, sent)) if isinstance(sent, list | tuple) else 0
+
+
+class OwnTransaction:
+    """Is the transaction that the body of a mutation runs in, from before one call of the body until that has ended.
+
+    It is known by its ``atomic`` block. We have entered it for this body or, in a group, for those before it as well,
+    so no other transaction has it, whoever begins one.
+    """
+
+    def __init__(self, function_name: str, using: str, has_committed: Callable[[], bool]) -> None:
+        self.function_name = function_name
+        self._using = using
+        self._has_committed = has_committed
+        self._block = django_internals.open_blocks(connections[using])[-1]
+        self._body_has_ended = False
+
+    def end(self) -> None:
+        """Note that the body has ended, which may be before the transaction does."""
+        self._body_has_ended = True
+
+    def why_not_here(self) -> str | None:
+        """Return why what is written now, in this thread, is not part of it; ``None`` if it is."""
+        if self._body_has_ended:
+            # In a hook of on_commit it can neither vanish nor happen twice any more.
+            return None if self._has_committed() else "whose body has ended"
+        connection = connections[self._using]
+        if self._block not in django_internals.open_blocks(connection):
+            return f"whose transaction is not open on the connection of this thread ({threading.current_thread().name})"
+        if django_internals.was_closed_in_transaction(connection):
+            return "which has closed its connection, and so ended its transaction"
+        return None

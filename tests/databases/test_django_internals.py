@@ -71,13 +71,17 @@ def test_driver_is_known_while_there_is_one(own_connection):
 
 def test_savepoints_and_blocks_are_seen(transactional_db):
     assert not django_internals.is_in_atomic_block(connection)
-    with transaction.atomic():
+    outer, inner = transaction.atomic(), transaction.atomic()
+    with outer:
         assert django_internals.is_in_atomic_block(connection)
         assert django_internals.savepoints(connection) == ()
-        with transaction.atomic():
+        with inner:
             assert len(django_internals.savepoints(connection)) == 1
+            assert list(django_internals.open_blocks(connection)) == [outer, inner]
         assert django_internals.savepoints(connection) == ()
+        assert list(django_internals.open_blocks(connection)) == [outer]
     assert not django_internals.is_in_transaction(connection)
+    assert not django_internals.open_blocks(connection)
 
 
 def test_transaction_that_was_begun_by_hand_is_seen(transactional_db):

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -11,11 +11,17 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import DatabaseError, connections, transaction
+from django.utils import timezone
+from freezegun import freeze_time
 
 from django_scheduler import Context, action, ctx, mutation
-from django_scheduler.errors import SchedulerError
+from django_scheduler.databases import database_for
+from django_scheduler.errors import SchedulerError, TransientError
 from django_scheduler.executor.by_id import execute
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
+from django_scheduler.record import transitions
+from django_scheduler.scheduling import enqueue
+from django_scheduler.scheduling.interventions import reschedule, run_now
 from tests.functions import note, note_and_raise, note_async, write, write_and_raise, write_then_schedule
 from tests.models import Entry
 from tests.support.records import record
@@ -62,6 +68,94 @@ def test_function_that_is_not_due_canceled_or_unknown_is_not_executed():
 
     assert record(later).state == State.PENDING
     assert not Entry.objects.exists()
+
+
+@pytest.mark.parametrize("seconds", [1, 30, 59, 61, 700])
+def test_function_that_was_not_handed_over_is_not_executed_before_it_is_due(seconds, python_clock):
+    with freeze_time() as clock:
+        function_id = ctx.scheduler.run_after(timedelta(seconds=seconds), write, label="later")
+        clock.tick(seconds - 0.5)
+        assert not execute(function_id)
+        clock.tick(0.5)
+        assert execute(function_id)
+
+
+class FleetThatForgets:
+    """Is handed over to, and sends nothing."""
+
+    def time_to_begin(self) -> timedelta:
+        return timedelta(minutes=1)
+
+    def hand_over_after_commit(self, *args: object) -> None: ...
+
+
+@pytest.fixture
+def hand_over() -> Iterator[Callable[..., int]]:
+    """Schedules a function and hands it over, when it is scheduled or once it is due."""
+    database = database_for("default")
+
+    def schedule(when: str, function: Any, **arguments: Any) -> int:
+        enqueue.hand_over_to(FleetThatForgets() if when == "scheduled" else None)
+        function_id = ctx.scheduler.run_after(0, function, **arguments)
+        if when == "due":
+            assert transitions.HAND_OVER.apply(database, function_id, {"due_time": timedelta(minutes=10)})
+        assert record(function_id).due_time > timezone.now() + timedelta(seconds=50)
+        return function_id
+
+    yield schedule
+    enqueue.hand_over_to(None)
+
+
+HANDED_OVER = pytest.mark.parametrize("when", ["scheduled", "due"])
+
+
+@HANDED_OVER
+@pytest.mark.parametrize("function", [write, note])
+def test_function_that_was_handed_over_is_executed_although_it_is_due_again_only_later(when, function, hand_over):
+    function_id = hand_over(when, function, label="x")
+    assert execute(function_id)
+    assert record(function_id).state == State.SUCCESS
+
+
+@HANDED_OVER
+@pytest.mark.parametrize("moved_to", [timedelta(seconds=1), timedelta(seconds=30), timedelta(minutes=10)])
+def test_function_that_is_put_off_after_it_was_handed_over_waits_for_its_new_time(
+    when, moved_to, hand_over, python_clock
+):
+    with freeze_time() as clock:
+        function_id = hand_over(when, write, label="x")
+        reschedule("default", [function_id], timezone.now() + moved_to)
+        assert not execute(function_id)
+        clock.tick(moved_to)
+        assert execute(function_id)
+
+
+def test_function_that_was_moved_to_now_is_executed(hand_over):
+    function_id = hand_over("due", write, label="x")
+    run_now("default", [function_id])
+    assert execute(function_id)
+
+
+@mutation
+def try_again_later(ctx: Context) -> None:
+    raise TransientError("not yet")
+
+
+@HANDED_OVER
+def test_function_that_met_a_transient_error_waits_for_its_retry_however_often_its_id_is_sent(
+    when, hand_over, monkeypatch
+):
+    monkeypatch.setattr("django_scheduler.executor.mutation.backoff", lambda attempts: timedelta(seconds=20))
+    function_id = hand_over(when, try_again_later)
+    assert [execute(function_id) for _ in range(3)] == [True, False, False]
+    assert record(function_id).attempts == 1
+
+
+def test_function_whose_process_has_died_waits_for_its_retry(hand_over):
+    function_id = hand_over("due", write, label="x")
+    changes = {"crashes": 1, "attempts": 1, "due_time": timedelta(seconds=20), "error": "it has died"}
+    assert transitions.COUNT_CRASH.apply(database_for("default"), function_id, changes, seen={"crashes": 0})
+    assert not execute(function_id)
 
 
 @pytest.mark.parametrize(("function", "entries"), [(write_and_raise, 0), (note_and_raise, 1)])

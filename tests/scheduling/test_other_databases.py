@@ -1,7 +1,11 @@
 """``using``: a scheduler on another database than the one that runs now."""
 
+import inspect
+
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connections, transaction
+from django.db.utils import ConnectionHandler
 from django.utils.connection import ConnectionDoesNotExist
 
 from django_scheduler import Context, action, ctx
@@ -72,3 +76,55 @@ def test_it_cancels_there(other):
 def test_an_unknown_database_is_djangos_error():
     with pytest.raises(ConnectionDoesNotExist, match="nowhere"):
         ctx.scheduler.using("nowhere").run_after(0, write, label="a")
+
+
+def schedule_within(alias):
+    with transaction.atomic(using=alias):
+        ctx.scheduler.run_after(60_000, write, label="a")
+
+
+def warnings(caplog):
+    return [each.getMessage() for each in caplog.records if "although a transaction is open" in each.getMessage()]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch, transactional_db):
+    """An alias of a database that has nothing to do with the scheduler; nothing was logged before."""
+    monkeypatch.setattr("django_scheduler.scheduling.enqueue._warned_of", {})
+    in_memory = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})["default"]
+    in_memory.alias = "elsewhere"
+    in_memory.connect()  # tests may not connect to what is in the settings
+    connections["elsewhere"] = in_memory
+    monkeypatch.setitem(connections.settings, "elsewhere", in_memory.settings_dict)
+    yield "elsewhere"
+    connections["elsewhere"].close()
+    del connections["elsewhere"]
+
+
+def test_only_in_the_transaction_of_another_database_it_is_scheduled_at_once_and_logged_once_for_each_place(
+    elsewhere, caplog
+):
+    for _ in range(3):
+        schedule_within(elsewhere)
+    (message,) = warnings(caplog)
+    _, line = inspect.getsourcelines(schedule_within)
+    assert message.startswith(f"tests:write was scheduled at once, by {__file__}:{line + 2}, although")
+    assert "a transaction is open on 'elsewhere'" in message
+    assert "atomic(using='default')" in message
+
+    with transaction.atomic(using=elsewhere):
+        ctx.scheduler.run_after_many(60_000, write, [{"label": "b"}] * 2)
+        async_to_sync(ctx.scheduler.arun_after)(60_000, write, label="c")
+    places = [message.split(" by ")[1].split(", although")[0] for message in warnings(caplog)]
+    assert len(set(places)) == 3
+    assert all(place.startswith(f"{__file__}:") for place in places)
+
+
+def test_nothing_is_logged_where_no_transaction_is_missed(elsewhere, caplog):
+    schedule_within("default")
+    with transaction.atomic(using=elsewhere):
+        pass
+    ctx.scheduler.run_after(60_000, write, label="outside")
+    with transaction.atomic(using=elsewhere), transaction.atomic():
+        ctx.scheduler.run_after(60_000, write, label="in both")
+    assert not warnings(caplog)

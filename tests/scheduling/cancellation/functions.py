@@ -96,6 +96,13 @@ def schedule_around_gate(ctx: Context, *, gate: str, way: str = "run_after") -> 
 
 
 @action
+def schedule_at_gates(ctx: Context, *, gates: list[str]) -> None:
+    for number, gate in enumerate(gates, start=1):
+        Gate(gate).pass_through()
+        ctx.scheduler.run_after(0, leave_trace, label=f"after {number}")
+
+
+@action
 def wait_at_gate_and_fail(ctx: Context, *, gate: str) -> None:
     Gate(gate).pass_through()
     raise ValueError("it went wrong")

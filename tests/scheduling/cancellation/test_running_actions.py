@@ -1,9 +1,12 @@
 import logging
 
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 
 from django_scheduler import ctx
+from django_scheduler.databases import database_for
+from django_scheduler.executor.recovery import record_lost
 from django_scheduler.models import ScheduledFunction, State
 from tests.functions import write_then_schedule
 from tests.models import Entry
@@ -18,7 +21,8 @@ def start_action(gate, start_executor):
 
     def start(function, **arguments):
         start_executor()
-        function_id = ctx.scheduler.run_after(0, function, gate=gate.path, **arguments)
+        arguments = arguments if "gates" in arguments else {"gate": gate.path, **arguments}
+        function_id = ctx.scheduler.run_after(0, function, **arguments)
         gate.wait_for_arrivals()
         assert record(function_id).state == State.IN_PROGRESS
         return function_id
@@ -87,6 +91,33 @@ def test_what_a_canceled_async_action_schedules_from_then_on_is_born_canceled(st
         "after": {State.CANCELED},
         "after, in a mutation": {State.CANCELED},
     }
+
+
+@pytest.mark.parametrize("way", ["run_after", "run_after_many", "run_mutation", "atomic"])
+def test_what_a_canceled_action_schedules_after_its_record_is_gone_is_born_canceled(way, start_action, gate, caplog):
+    function_id = start_action(functions.schedule_around_gate, way=way)
+    wait_until(lambda: states_of_children(function_id) == {"before": {State.SUCCESS}}, "the earlier child ran")
+    ctx.scheduler.cancel(function_id)
+    call_command("prunescheduled", "--older-than=0s", verbosity=0)
+    assert not ScheduledFunction.objects.exists()
+    with caplog.at_level(logging.INFO, "django_scheduler"):
+        gate.open()
+        wait_until(lambda: "it is now deleted" in caplog.text, "the action ended")
+    assert states_of_children(function_id) == {"after": {State.CANCELED}}
+
+
+def test_what_a_lost_action_schedules_runs_until_its_record_is_gone(start_action, gate, new_gate):
+    """Lost is said of an executor that is gone. When it was not, its action goes on and has not been called off."""
+    second = new_gate()
+    function_id = start_action(functions.schedule_at_gates, gates=[gate.path, second.path])
+    ScheduledFunction.objects.filter(pk=function_id).update(executor="one that is gone")
+    record_lost(database_for("default"), "one that is gone", "it was silent")
+    gate.open()
+    second.wait_for_arrivals()
+    wait_until(lambda: states_of_children(function_id) == {"after 1": {State.SUCCESS}}, "its child ran")
+    call_command("prunescheduled", "--older-than=0s", verbosity=0)
+    second.open()
+    wait_until(lambda: states_of_children(function_id) == {"after 2": {State.CANCELED}}, "it scheduled once more")
 
 
 def test_what_it_had_scheduled_for_later_stays(start_executor, gate):
