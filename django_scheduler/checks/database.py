@@ -116,7 +116,7 @@ def check_features(alias: str) -> Iterator[CheckMessage]:
         version = ".".join(map(str, connection.get_database_version()))
         yield Error(
             f"{connection.display_name} {version} of the database {alias!r} does not know {missing}.",
-            hint="Needed are MariaDB 10.6, MySQL 8.0.11, SQLite 3.35 or any PostgreSQL that Django supports.",
+            hint="Needed are MariaDB 10.6, MySQL 8.0.17, SQLite 3.35 or any PostgreSQL that Django supports.",
             id="django_scheduler.E012",
         )
 

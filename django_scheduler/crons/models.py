@@ -9,7 +9,7 @@ it has decided.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models
 from django.db.models import QuerySet
@@ -19,6 +19,11 @@ from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.databases import Database
 from django_scheduler.models import UNCHECKED, ScheduledFunction
+
+if TYPE_CHECKING:  # Django's fields are generic for type checkers, and not at run time
+    from django.db.models import CharField as NameField
+else:
+    from django_scheduler.fields import NameField
 
 #: Another schedule has other slots, so the next run is computed anew when one of these columns changes.
 SCHEDULE_COLUMNS = ("every", "line", "timezone")
@@ -48,9 +53,9 @@ class Cron(models.Model):
     """Is a function that recurs. ``next_time`` is null as long as the cron is paused, or no longer in the code."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
-    name = models.CharField(_("name"), max_length=LONGEST_NAME, unique=True)
+    name = NameField(_("name"), max_length=LONGEST_NAME, unique=True)
     origin = models.CharField(_("origin"), max_length=16, choices=Origin.choices)
-    function = models.CharField(_("function"), max_length=255)
+    function = NameField(_("function"), max_length=255)
     args = models.JSONField(_("arguments"))
     # Either an interval, or a line with its zone.
     every = models.DurationField(_("every"), null=True)

@@ -3,6 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+import django_scheduler.fields
 import django_scheduler.models
 
 
@@ -16,14 +17,14 @@ class Migration(migrations.Migration):
             name="Cron",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="id")),
-                ("name", models.CharField(max_length=150, unique=True, verbose_name="name")),
+                ("name", django_scheduler.fields.NameField(max_length=150, unique=True, verbose_name="name")),
                 (
                     "origin",
                     models.CharField(
                         choices=[("code", "code"), ("run_time", "run time")], max_length=16, verbose_name="origin"
                     ),
                 ),
-                ("function", models.CharField(max_length=255, verbose_name="function")),
+                ("function", django_scheduler.fields.NameField(max_length=255, verbose_name="function")),
                 ("args", models.JSONField(verbose_name="arguments")),
                 ("every", models.DurationField(null=True, verbose_name="every")),
                 ("line", models.CharField(blank=True, max_length=255, verbose_name="cron line")),
@@ -78,11 +79,16 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Executor",
             fields=[
-                ("name", models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name="name")),
-                ("host", models.CharField(max_length=255, verbose_name="host")),
-                ("process_space", models.CharField(max_length=255, verbose_name="process space")),
+                (
+                    "name",
+                    django_scheduler.fields.NameField(
+                        max_length=255, primary_key=True, serialize=False, verbose_name="name"
+                    ),
+                ),
+                ("host", django_scheduler.fields.NameField(max_length=255, verbose_name="host")),
+                ("process_space", django_scheduler.fields.NameField(max_length=255, verbose_name="process space")),
                 ("process_id", models.PositiveIntegerField(verbose_name="process id")),
-                ("process_start", models.CharField(max_length=64, verbose_name="process start")),
+                ("process_start", django_scheduler.fields.NameField(max_length=64, verbose_name="process start")),
                 ("started_time", models.DateTimeField(verbose_name="started")),
                 ("heartbeat_time", models.DateTimeField(verbose_name="last heartbeat")),
                 ("queues", models.JSONField(verbose_name="queues")),
@@ -100,7 +106,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Pause",
             fields=[
-                ("queue", models.CharField(max_length=100, primary_key=True, serialize=False, verbose_name="queue")),
+                (
+                    "queue",
+                    django_scheduler.fields.NameField(
+                        max_length=100, primary_key=True, serialize=False, verbose_name="queue"
+                    ),
+                ),
                 ("reason", models.CharField(blank=True, max_length=500, verbose_name="reason")),
                 ("paused_by", models.CharField(blank=True, max_length=255, verbose_name="paused by")),
                 ("paused_time", models.DateTimeField(verbose_name="paused since")),
@@ -171,7 +182,7 @@ class Migration(migrations.Migration):
             name="ScheduledFunction",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="id")),
-                ("name", models.CharField(max_length=255, verbose_name="function")),
+                ("name", django_scheduler.fields.NameField(max_length=255, verbose_name="function")),
                 (
                     "kind",
                     models.CharField(
@@ -193,7 +204,7 @@ class Migration(migrations.Migration):
                         verbose_name="state",
                     ),
                 ),
-                ("queue", models.CharField(max_length=100, verbose_name="queue")),
+                ("queue", django_scheduler.fields.NameField(max_length=100, verbose_name="queue")),
                 ("priority", models.SmallIntegerField(verbose_name="priority")),
                 ("scheduled_time", models.DateTimeField(verbose_name="scheduled for")),
                 ("due_time", models.DateTimeField(verbose_name="due")),
@@ -220,7 +231,7 @@ class Migration(migrations.Migration):
                 ),
                 ("error", models.TextField(blank=True, verbose_name="error")),
                 ("traceback", models.TextField(blank=True, verbose_name="traceback")),
-                ("executor", models.CharField(blank=True, max_length=255, verbose_name="executor")),
+                ("executor", django_scheduler.fields.NameField(blank=True, max_length=255, verbose_name="executor")),
                 (
                     "trace_context",
                     models.TextField(blank=True, editable=False, null=True, verbose_name="trace context"),
