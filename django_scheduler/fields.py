@@ -1,10 +1,64 @@
-"""Fields hold what has to be the same on every database: names."""
+"""Fields hold what has to mean the same on every database: instants and names."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import lookups
+from django.db.models.expressions import Col, Expression, RawSQL
+from django.db.models.functions.datetime import TruncBase
+
+from django_scheduler.times import in_utc
+
+
+class _ReadInUTC(Expression):
+    """Is read in UTC, whatever the zone of the session.
+
+    Otherwise which of two equal hours is meant would depend on the driver: psycopg 2 does not say, and psycopg 3 does
+    not while freezegun is active.
+    """
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        if compiler.connection.features.supports_timezones and not compiler.query.subquery:
+            sql = f"{sql} AT TIME ZONE 'UTC'"
+        return sql, params
+
+
+class _InstantColumn(_ReadInUTC, Col):
+    pass
+
+
+class InstantSQL(_ReadInUTC, RawSQL):
+    """Is SQL whose value is an instant."""
+
+    def __init__(self, sql: str, params: Sequence[Any]) -> None:
+        super().__init__(sql, params, output_field=InstantField())
+
+
+class InstantField(models.DateTimeField):  # type: ignore[type-arg]
+    """Holds an instant, and returns it in UTC, whatever zone ``DATABASES`` names for the times of the database.
+
+    Where the database has no type that knows zones, UTC is also what the column holds. Django would write there what
+    the clocks of that zone show, which is the same twice in autumn.
+    """
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        value = value if prepared else self.get_prep_value(value)
+        if isinstance(value, datetime) and not connection.features.supports_timezones:
+            value = in_utc(value).replace(tzinfo=None)
+        return super().get_db_prep_value(value, connection, prepared=True)
+
+    def get_col(self, alias: str, output_field: Any = None) -> Col:
+        return _InstantColumn(alias, self, output_field)
+
+    def from_db_value(self, value: datetime | None, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        if value is None or isinstance(expression, TruncBase):  # that one is in the zone that it was asked for
+            return value
+        # Without zones Django has only attached one of its own to what the column holds.
+        is_aware = value.tzinfo is not None and connection.features.supports_timezones
+        return in_utc(value) if is_aware else value.replace(tzinfo=UTC)
 
 
 class NameField(models.CharField):  # type: ignore[type-arg]

@@ -16,8 +16,9 @@ from django_scheduler import values
 
 if TYPE_CHECKING:  # Django's fields are generic for type checkers, and not at run time
     from django.db.models import CharField as NameField
+    from django.db.models import DateTimeField as InstantField
 else:
-    from django_scheduler.fields import NameField
+    from django_scheduler.fields import InstantField, NameField
 
 LONGEST_QUEUE_NAME = 100
 LONGEST_REASON, LONGEST_USER_NAME = 500, 255
@@ -97,11 +98,11 @@ class ScheduledFunction(models.Model):
     state = models.CharField(_("state"), max_length=16, choices=State.choices)
     queue = NameField(_("queue"), max_length=LONGEST_QUEUE_NAME)
     priority = models.SmallIntegerField(_("priority"))
-    scheduled_time = models.DateTimeField(_("scheduled for"))
-    due_time = models.DateTimeField(_("due"))
-    creation_time = models.DateTimeField(_("created"))
-    started_time = models.DateTimeField(_("started"), null=True)
-    completed_time = models.DateTimeField(_("completed"), null=True)
+    scheduled_time = InstantField(_("scheduled for"))
+    due_time = InstantField(_("due"))
+    creation_time = InstantField(_("created"))
+    started_time = InstantField(_("started"), null=True)
+    completed_time = InstantField(_("completed"), null=True)
     attempts = models.PositiveIntegerField(_("attempts"))
     # How many times its process ended unexpectedly while its body was running.
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0, db_default=0)
@@ -195,8 +196,8 @@ class Executor(models.Model):
     process_id = models.PositiveIntegerField(_("process id"))
     # Distinguishes the process from a later one that was given the same id.
     process_start = NameField(_("process start"), max_length=64)
-    started_time = models.DateTimeField(_("started"))
-    heartbeat_time = models.DateTimeField(_("last heartbeat"))
+    started_time = InstantField(_("started"))
+    heartbeat_time = InstantField(_("last heartbeat"))
     queues = models.JSONField(_("queues"))
     concurrency = models.PositiveIntegerField(_("concurrency"))
     version = models.CharField(_("version"), max_length=64)
@@ -232,7 +233,7 @@ class Pause(models.Model):
     queue = NameField(_("queue"), max_length=LONGEST_QUEUE_NAME, primary_key=True)
     reason = models.CharField(_("reason"), max_length=LONGEST_REASON, blank=True)
     paused_by = models.CharField(_("paused by"), max_length=LONGEST_USER_NAME, blank=True)
-    paused_time = models.DateTimeField(_("paused since"))
+    paused_time = InstantField(_("paused since"))
 
     class Meta:
         verbose_name = _("pause")

@@ -108,7 +108,7 @@ def delete_expired_history(database: Database) -> None:
     if retention is None:
         return
     records = CronRun.objects.using(database.using)
-    expired = records.filter(time__lt=database.now() - retention).exclude(state=CronRunState.SCHEDULED)
+    expired = records.filter(time__lt=database.ago(retention)).exclude(state=CronRunState.SCHEDULED)
     for cron_id in list(expired.order_by().values_list("cron", flat=True).distinct()):
         of_cron = records.filter(cron=cron_id)
         kept = list(of_cron.order_by("-pk").values_list("pk", flat=True)[:ALWAYS_KEPT])

@@ -48,7 +48,7 @@ class MySQL(Database):
         if isinstance(time, timedelta):
             after = Sql(f"{now.text} + INTERVAL %s MICROSECOND", *now.params, time // timedelta(microseconds=1))
             return after, after
-        asked = self.connection.ops.adapt_datetimefield_value(time)
+        asked = self.adapted(time)
         due = f"GREATEST(CAST(%s AS DATETIME(6)), CAST({now.text} AS DATETIME(6)))"
         return Sql("%s", asked), Sql(due, asked, *now.params)
 

@@ -29,7 +29,7 @@ class SQLite(Database):
 
     def _now(self) -> Sql:
         # All users of the file share one host, so its clock is the database's.
-        return Sql("%s", self._adapted(timezone.now()))
+        return Sql("%s", self.adapted(timezone.now()))
 
     def _current_time(self) -> datetime:
         return timezone.now()
@@ -37,7 +37,7 @@ class SQLite(Database):
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
         now = timezone.now()
         scheduled = now + time if isinstance(time, timedelta) else time
-        return Sql("%s", self._adapted(scheduled)), Sql("%s", self._adapted(max(scheduled, now)))
+        return Sql("%s", self.adapted(scheduled)), Sql("%s", self.adapted(max(scheduled, now)))
 
     def seconds_until(self, column: str) -> Sql:
         now = self._now()
@@ -45,9 +45,6 @@ class SQLite(Database):
 
     def later(self, time: Any, seconds: float) -> str:
         return str(super().later(time, seconds))
-
-    def _adapted(self, time: datetime) -> str:
-        return str(self.connection.ops.adapt_datetimefield_value(time))
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:

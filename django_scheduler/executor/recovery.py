@@ -31,7 +31,7 @@ def recover_lost_actions(database: Database) -> None:
     for name in list(_executors(database).values_list("pk", flat=True)):
         _remove_if_gone(database, name)
     without_executor = _in_progress(database).exclude(executor__in=_executors(database).values("pk"))
-    long_ago = database.now() - get_settings().HEARTBEAT_TIMEOUT
+    long_ago = database.ago(get_settings().HEARTBEAT_TIMEOUT)
     _record_lost(database, without_executor.filter(started_time__lt=long_ago), "its executor is not on record")
 
 
@@ -58,7 +58,7 @@ def _why_gone(database: Database, executor: Executor) -> str | None:
             return None
         # Where the start of a process cannot be known, this one may have been given an old id.
     timeout = get_settings().HEARTBEAT_TIMEOUT
-    silent = _executors(database).filter(pk=executor.pk, heartbeat_time__lt=database.now() - timeout)
+    silent = _executors(database).filter(pk=executor.pk, heartbeat_time__lt=database.ago(timeout))
     return f"its executor was silent for over {timeout.total_seconds():g} seconds" if silent.exists() else None
 
 

@@ -41,4 +41,4 @@ def delete_completed_before(database: Database, ago: timedelta) -> Iterator[int]
 
 def completed_before(database: Database, ago: timedelta) -> QuerySet[ScheduledFunction]:
     """Return what ended longer ago than that, by the clock that says what is due."""
-    return ScheduledFunction.objects.using(database.using).filter(completed_time__lt=database.now() - ago)
+    return ScheduledFunction.objects.using(database.using).filter(completed_time__lt=database.ago(ago))
