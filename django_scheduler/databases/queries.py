@@ -140,7 +140,8 @@ class Database(Contract):
         placeholders, params = [], []
         now = self._now()
         written: dict[timedelta | datetime, tuple[Sql, Sql]] = {}  # rows that are scheduled in bulk have the same time
-        for row in rows:
+        new_ids = self._new_ids(len(rows))
+        for row, new_id in zip(rows, new_ids, strict=True):
             if row.time not in written:
                 written[row.time] = self._scheduled_and_due(row.time)
             scheduled, due = written[row.time]
@@ -148,17 +149,22 @@ class Database(Contract):
                 due = self._scheduled_and_due(row.hand_over)[1]
             completed = now if row.state == State.CANCELED else Sql("NULL")
             placeholders.append(
-                f"(%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
+                f"({new_id}%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
                 f" {completed.text}, 0, '', '', '', %s, '', %s)"
             )
             params += [row.name, row.kind, row.args, row.state, row.queue, row.priority]
             params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id, row.trace_context]
         return self._insert(
-            f"INSERT INTO {TABLE} (name, kind, args, state, queue, priority, scheduled_time, due_time, creation_time,"
-            " completed_time, attempts, failure, error, traceback, parent_id, executor, trace_context)"
+            f"INSERT INTO {TABLE} ({'id, ' if new_ids[0] else ''}name, kind, args, state, queue, priority,"
+            " scheduled_time, due_time, creation_time, completed_time, attempts, failure, error, traceback, parent_id,"
+            " executor, trace_context)"
             f" VALUES {', '.join(placeholders)}",
             params,
         )
+
+    def _new_ids(self, number: int) -> list[str]:
+        """Return the SQL of the ids of so many rows, each with a comma; nothing where the database makes good ones."""
+        return [""] * number
 
     def _insert(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
         with self.connection.cursor() as cursor:

@@ -81,7 +81,7 @@ def _detach(database: Database, model: type[Model], ids: Sequence[int]) -> None:
 
     Raises ``ProtectedError`` or ``RestrictedError`` if they ask to keep them.
     """
-    collector = Collector(using=database.using)
+    collector: Any = Collector(using=database.using)
     collector.collect([model(pk=pk) for pk in ids])
     collector.data.pop(model, None)
     collector.delete()
