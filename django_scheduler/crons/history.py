@@ -115,4 +115,4 @@ def delete_expired_history(database: Database) -> None:
         kept = list(of_cron.order_by("-pk").values_list("pk", flat=True)[:ALWAYS_KEPT])
         if kept:  # else somebody has just deleted the cron
             old = expired.filter(cron=cron_id, pk__lt=kept[-1])
-            deletion.warn_of_kept("runs of crons", list(deletion.delete(database, old, by="pk")))
+            deletion.warn_of_kept("cron runs", list(deletion.delete(database, old, by="pk")))

@@ -99,7 +99,7 @@ def added(counters: Sequence[Counter[str]]) -> Counter[str]:
 def warn_of_kept(what: str, portions: Sequence[Portion]) -> None:
     """Log how many rows could not be deleted, and why."""
     for reason, number in added([portion.kept for portion in portions]).items():
-        warn("Retention has kept %d %s that have expired, because they cannot be deleted: %s", number, what, reason)
+        warn("Retention has kept %d expired %s, because they cannot be deleted: %s", number, what, reason)
 
 
 def _is_referred_to(relation: Any, database: Database) -> Exists:

@@ -26,7 +26,7 @@ def delete_expired(database: Database, stopping: Event) -> None:
         portions.append(portion)
         if stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
             return
-    deletion.warn_of_kept("scheduled functions", portions)
+    deletion.warn_of_kept("functions", portions)
 
 
 def delete_completed_before(database: Database, ago: timedelta) -> Iterator[Portion]:

@@ -102,7 +102,7 @@ def test_what_is_protected_is_kept_and_everything_else_goes(on_delete, referring
     assert left() == kept
     assert invoice.objects.count() == len(kept)
     (said,) = [each.getMessage() for each in caplog.records if "Retention" in each.getMessage()]
-    assert "kept 6 scheduled functions" in said
+    assert "kept 6 expired functions" in said
     assert "tests.Invoice" in said or "foreign key" in said.lower()
 
     invoice.objects.all().delete()
@@ -192,4 +192,4 @@ def test_history_of_crons_that_is_protected_keeps_no_other(referring, caplog):
     note.objects.create(to=runs[2])
     delete_expired_history(database_for("default"))
     assert set(CronRun.objects.values_list("pk", flat=True)) == {run.pk for run in [runs[2], *runs[5:]]}
-    assert "kept 1 runs of crons" in caplog.text
+    assert "kept 1 expired cron runs" in caplog.text
