@@ -4,7 +4,7 @@ Any code may read these tables; only this app writes them.
 """
 
 from collections.abc import Sequence
-from typing import Any, NewType
+from typing import TYPE_CHECKING, Any, NewType
 
 from django.core import checks
 from django.db import models
@@ -13,6 +13,12 @@ from django.db.backends.ddl_references import Statement
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler import values
+
+if TYPE_CHECKING:  # Django's fields are generic for type checkers, and not at run time
+    from django.db.models import CharField as NameField
+    from django.db.models import DateTimeField as InstantField
+else:
+    from django_scheduler.fields import InstantField, NameField
 
 LONGEST_QUEUE_NAME = 100
 LONGEST_REASON, LONGEST_USER_NAME = 500, 255
@@ -87,17 +93,17 @@ class ScheduledFunction(models.Model):
     """Is one scheduled function, from the moment it is scheduled until its retention has passed."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
-    name = models.CharField(_("function"), max_length=255)
+    name = NameField(_("function"), max_length=255)
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     args = models.JSONField(_("arguments"))
     state = models.CharField(_("state"), max_length=16, choices=State.choices)
-    queue = models.CharField(_("queue"), max_length=LONGEST_QUEUE_NAME)
+    queue = NameField(_("queue"), max_length=LONGEST_QUEUE_NAME)
     priority = models.SmallIntegerField(_("priority"))
-    scheduled_time = models.DateTimeField(_("scheduled for"))
-    due_time = models.DateTimeField(_("due"))
-    creation_time = models.DateTimeField(_("created"))
-    started_time = models.DateTimeField(_("started"), null=True)
-    completed_time = models.DateTimeField(_("completed"), null=True)
+    scheduled_time = InstantField(_("scheduled for"))
+    due_time = InstantField(_("due"))
+    creation_time = InstantField(_("created"))
+    started_time = InstantField(_("started"), null=True)
+    completed_time = InstantField(_("completed"), null=True)
     attempts = models.PositiveIntegerField(_("attempts"))
     # How many times its process ended unexpectedly while its body was running.
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0, db_default=0)
@@ -115,7 +121,7 @@ class ScheduledFunction(models.Model):
     rerun_of = models.ForeignKey(
         "self", verbose_name=_("runs again"), null=True, db_index=False, related_name="reruns", **UNCHECKED
     )
-    executor = models.CharField(_("executor"), max_length=255, blank=True)
+    executor = NameField(_("executor"), max_length=255, blank=True)
     # Only written where a tracer is active.
     trace_context = models.TextField(_("trace context"), null=True, blank=True, editable=False)  # noqa: DJ001
     # Whether a fleet was sent it, and may begin it before its due time, which is when the fleet is sent it again.
@@ -188,15 +194,15 @@ class ScheduledFunction(models.Model):
 class Executor(models.Model):
     """Is a process that executes functions: it writes its heartbeat here, and its row is deleted when it stops."""
 
-    name = models.CharField(_("name"), max_length=255, primary_key=True)
-    host = models.CharField(_("host"), max_length=255)
+    name = NameField(_("name"), max_length=255, primary_key=True)
+    host = NameField(_("host"), max_length=255)
     # Processes of one process space see each other's ids: one kernel, one namespace of process ids.
-    process_space = models.CharField(_("process space"), max_length=255)
+    process_space = NameField(_("process space"), max_length=255)
     process_id = models.PositiveIntegerField(_("process id"))
     # Distinguishes the process from a later one that was given the same id.
-    process_start = models.CharField(_("process start"), max_length=64)
-    started_time = models.DateTimeField(_("started"))
-    heartbeat_time = models.DateTimeField(_("last heartbeat"))
+    process_start = NameField(_("process start"), max_length=64)
+    started_time = InstantField(_("started"))
+    heartbeat_time = InstantField(_("last heartbeat"))
     queues = models.JSONField(_("queues"))
     concurrency = models.PositiveIntegerField(_("concurrency"))
     version = models.CharField(_("version"), max_length=64)
@@ -229,10 +235,10 @@ class Pause(models.Model):
     #: Stands for every queue, also for those that do not exist yet.
     EVERYTHING = ""
 
-    queue = models.CharField(_("queue"), max_length=LONGEST_QUEUE_NAME, primary_key=True)
+    queue = NameField(_("queue"), max_length=LONGEST_QUEUE_NAME, primary_key=True)
     reason = models.CharField(_("reason"), max_length=LONGEST_REASON, blank=True)
     paused_by = models.CharField(_("paused by"), max_length=LONGEST_USER_NAME, blank=True)
-    paused_time = models.DateTimeField(_("paused since"))
+    paused_time = InstantField(_("paused since"))
 
     class Meta:
         verbose_name = _("pause")

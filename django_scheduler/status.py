@@ -189,7 +189,7 @@ def running(using: str) -> int:
 
 def ended_per_minute(using: str) -> Ended:
     """Return how many functions have ended within the last minute."""
-    a_minute_ago = database_for(using).now() - timedelta(minutes=1)
+    a_minute_ago = database_for(using).ago(timedelta(minutes=1))
     functions = ScheduledFunction.objects.using(using).filter(completed_time__gt=a_minute_ago)
     ended = Counter(dict(functions.order_by().values_list("state").annotate(Count("pk"))))
     return Ended(succeeded=ended[State.SUCCESS], failed=ended[State.FAILED], canceled=ended[State.CANCELED])

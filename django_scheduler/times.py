@@ -21,6 +21,16 @@ FURTHEST = timedelta(days=5 * 366)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+
+def in_utc(moment: datetime) -> datetime:
+    """Return the same instant as a plain ``datetime`` in UTC.
+
+    Python compares and subtracts two datetimes of one zone as its clocks show them, so the hour that autumn repeats
+    would be lost. (Computed like this, because the class of freezegun ignores ``fold``.)
+    """
+    return EPOCH + (moment - EPOCH)
+
+
 #: More than there is between any two times, so a larger number can be replaced by it.
 BEYOND_ALL_DATES = timedelta(days=10_000 * 366)
 
@@ -66,7 +76,7 @@ def parse_time(when: datetime | float) -> datetime:
     if abs(distance) > FURTHEST:
         hint = "" if isinstance(when, datetime) else " A number is taken as milliseconds since 1970."
         raise InvalidSchedule(f"A time cannot be more than {FURTHEST.days} days away: {short_repr(when)}.{hint}")
-    return when.astimezone(UTC) if isinstance(when, datetime) else EPOCH + timedelta(milliseconds=when)
+    return in_utc(when) if isinstance(when, datetime) else EPOCH + timedelta(milliseconds=when)
 
 
 def _is_number(value: object) -> bool:

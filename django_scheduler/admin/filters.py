@@ -144,9 +144,9 @@ class Filters:
             case "error":
                 return Q(error=value) | Q(error__startswith=f"{value}:")
             case "created":
-                return Q(creation_time__gte=database.now() - WINDOWS[value][0])
+                return Q(creation_time__gte=database.ago(WINDOWS[value][0]))
             case "finished":
-                return Q(completed_time__gte=database.now() - WINDOWS[value][0])
+                return Q(completed_time__gte=database.ago(WINDOWS[value][0]))
             case "by":
                 return BY[value][0]
             case "state" if self.finds_by_reference:

@@ -18,7 +18,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from django_scheduler.crons import upcoming as upcoming_slots
-from django_scheduler.databases import Database
+from django_scheduler.databases import Database, database_for
 from django_scheduler.models import ScheduledFunction, State
 
 MINUTES, HOURS = 60, 24
@@ -84,11 +84,11 @@ def per_minute(functions: Functions) -> "Chart":
     rows = (
         functions.filter(completed_time__gte=start)
         .order_by()
-        .annotate(minute=TruncMinute("completed_time", tzinfo=UTC))
+        .annotate(minute=TruncMinute("completed_time", tzinfo=database_for(functions.db).zone_of_columns))
         .values_list("minute", "state")
         .annotate(Count("pk"))
     )
-    counts = {(minute, state): number for minute, state, number in rows}
+    counts = {(minute.replace(tzinfo=UTC), state): number for minute, state, number in rows}
     minutes = [start + timedelta(minutes=number) for number in range(MINUTES)]
     up = [counts.get((minute, State.SUCCESS), 0) for minute in minutes]
     down = [counts.get((minute, State.FAILED), 0) for minute in minutes]
@@ -108,11 +108,11 @@ def upcoming(functions: Functions) -> "Chart":
     rows = (
         functions.filter(state=State.PENDING, due_time__gte=now, due_time__lt=end)
         .order_by()
-        .annotate(hour=TruncHour("due_time", tzinfo=UTC))
+        .annotate(hour=TruncHour("due_time", tzinfo=database_for(functions.db).zone_of_columns))
         .values_list("hour")
         .annotate(Count("pk"))
     )
-    counts = Counter(dict(rows))
+    counts = Counter({hour.replace(tzinfo=UTC): number for hour, number in rows})
     hour = timedelta(hours=1)
     hours = [start + number * hour for number in range(HOURS)]
     slots = upcoming_slots(start, end, width=hour, using=functions.db)

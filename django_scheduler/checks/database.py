@@ -27,22 +27,14 @@ TOLERABLE_DIFFERENCE = 2.0
 
 @register("django_scheduler")
 def check_connection_settings(**kwargs: Any) -> Iterator[CheckMessage]:
-    """E014: autocommit is off. E015: MySQL stores times in a zone that is not its clock's. W008: a pool is small."""
-    alias, vendor, settings = _settings_of_database()
+    """E014: autocommit is off. W008: a pool is small."""
+    alias, _, settings = _settings_of_database()
     if not settings.get("AUTOCOMMIT", True):
         yield Error(
             f"DATABASES[{alias!r}]['AUTOCOMMIT'] is False: what is scheduled outside of a transaction would never"
             " be committed, and executors could not tell where a transaction begins.",
             hint="Remove it, and use transaction.atomic().",
             id="django_scheduler.E014",
-        )
-    time_zone = settings.get("TIME_ZONE")
-    if vendor == "mysql" and time_zone not in (None, "UTC"):
-        yield Error(
-            f"DATABASES[{alias!r}]['TIME_ZONE'] is {time_zone!r}: times are stored in that zone, but the database's"
-            " clock says what is due in UTC.",
-            hint="Remove it from the database that functions are scheduled in.",
-            id="django_scheduler.E015",
         )
     pool = settings.get("OPTIONS", {}).get("pool")
     if pool and (size := _largest_size(pool)) < CONNECTIONS_OF_AN_EXECUTOR:
@@ -116,7 +108,7 @@ def check_features(alias: str) -> Iterator[CheckMessage]:
         version = ".".join(map(str, connection.get_database_version()))
         yield Error(
             f"{connection.display_name} {version} of the database {alias!r} does not know {missing}.",
-            hint="Needed are MariaDB 10.6, MySQL 8.0.11, SQLite 3.35 or any PostgreSQL that Django supports.",
+            hint="Needed are MariaDB 10.6, MySQL 8.0.17, SQLite 3.35 or any PostgreSQL that Django supports.",
             id="django_scheduler.E012",
         )
 
@@ -223,7 +215,7 @@ def check_executors(alias: str) -> Iterator[CheckMessage]:
     """W013: no executor is alive. W014: functions are due in a queue that no executor serves."""
     if not _table_exists(alias):
         return  # E011 says so
-    oldest = database_for(alias).now() - get_settings().HEARTBEAT_TIMEOUT
+    oldest = database_for(alias).ago(get_settings().HEARTBEAT_TIMEOUT)
     served = Executor.objects.using(alias).filter(heartbeat_time__gte=oldest).values_list("queues", flat=True)
     if not served:
         yield Warning(

@@ -19,8 +19,9 @@ from cronsim import CronSim, CronSimError
 from django.conf import settings
 
 from django_scheduler.crons.schedules import Schedule, ScheduleOptions, is_whole
-from django_scheduler.crons.wall_clock import clock_changes, local_time, moment_of, plain, plain_local
+from django_scheduler.crons.wall_clock import clock_changes, local_time, moment_of, plain_local
 from django_scheduler.errors import InvalidSchedule
+from django_scheduler.times import in_utc
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -58,7 +59,7 @@ class CronLine(Schedule):
         _refuse_invalid_line(self.line)
 
     def next_after(self, time: datetime, *, anchor: datetime) -> datetime:
-        time = plain(time)
+        time = in_utc(time)
         if self._follows_the_wall_clock:
             return self._next_on_the_wall(time)
         for match in self._matches_after(local_time(self._zone, time)):

@@ -14,6 +14,7 @@ from django_scheduler.crons.catch_up import Streak
 from django_scheduler.crons.models import LONGEST_REASON, Cron, CronRun, CronRunState, lock_if_free
 from django_scheduler.databases import Database
 from django_scheduler.models import UNFINISHED, ScheduledFunction
+from django_scheduler.record import deletion
 
 #: How much of an error is kept, in characters.
 LONGEST_ERROR = 1_000
@@ -108,9 +109,10 @@ def delete_expired_history(database: Database) -> None:
     if retention is None:
         return
     records = CronRun.objects.using(database.using)
-    expired = records.filter(time__lt=database.now() - retention).exclude(state=CronRunState.SCHEDULED)
+    expired = records.filter(time__lt=database.ago(retention)).exclude(state=CronRunState.SCHEDULED)
     for cron_id in list(expired.order_by().values_list("cron", flat=True).distinct()):
         of_cron = records.filter(cron=cron_id)
         kept = list(of_cron.order_by("-pk").values_list("pk", flat=True)[:ALWAYS_KEPT])
         if kept:  # else somebody has just deleted the cron
-            expired.filter(cron=cron_id, pk__lt=kept[-1]).delete()
+            old = expired.filter(cron=cron_id, pk__lt=kept[-1])
+            deletion.warn_of_kept("cron runs", list(deletion.delete(database, old, by="pk")))

@@ -9,7 +9,7 @@ it has decided.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models
 from django.db.models import QuerySet
@@ -19,6 +19,12 @@ from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.databases import Database
 from django_scheduler.models import UNCHECKED, ScheduledFunction
+
+if TYPE_CHECKING:  # Django's fields are generic for type checkers, and not at run time
+    from django.db.models import CharField as NameField
+    from django.db.models import DateTimeField as InstantField
+else:
+    from django_scheduler.fields import InstantField, NameField
 
 #: Another schedule has other slots, so the next run is computed anew when one of these columns changes.
 SCHEDULE_COLUMNS = ("every", "line", "timezone")
@@ -48,30 +54,30 @@ class Cron(models.Model):
     """Is a function that recurs. ``next_time`` is null as long as the cron is paused, or no longer in the code."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
-    name = models.CharField(_("name"), max_length=LONGEST_NAME, unique=True)
+    name = NameField(_("name"), max_length=LONGEST_NAME, unique=True)
     origin = models.CharField(_("origin"), max_length=16, choices=Origin.choices)
-    function = models.CharField(_("function"), max_length=255)
+    function = NameField(_("function"), max_length=255)
     args = models.JSONField(_("arguments"))
     # Either an interval, or a line with its zone.
     every = models.DurationField(_("every"), null=True)
     line = models.CharField(_("cron line"), max_length=LONGEST_LINE, blank=True)
     timezone = models.CharField(_("time zone"), max_length=64, blank=True)
     #: A slot of the grid of an interval.
-    anchor = models.DateTimeField(_("grid begins"))
+    anchor = InstantField(_("grid begins"))
     catch_up = models.CharField(_("catches up"), max_length=16, choices=CatchUpChoice.choices)
     pause_after_failures = models.PositiveIntegerField(_("pauses after failures in a row"), null=True, blank=True)
-    creation_time = models.DateTimeField(_("created"))
-    next_time = models.DateTimeField(_("next run"), null=True, db_index=True)
+    creation_time = InstantField(_("created"))
+    next_time = InstantField(_("next run"), null=True, db_index=True)
     #: The last slot that is decided: no slot up to here comes up again, whatever the clock says.
-    last_slot = models.DateTimeField(_("last slot"), null=True)
+    last_slot = InstantField(_("last slot"), null=True)
     last_run_id: int | None
     last_run = models.ForeignKey(
         "CronRun", verbose_name=_("last run"), null=True, db_index=False, related_name="+", **UNCHECKED
     )
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
-    paused_time = models.DateTimeField(_("paused"), null=True)
+    paused_time = InstantField(_("paused"), null=True)
     paused_reason = models.CharField(_("reason"), max_length=LONGEST_REASON, blank=True)
-    removed_time = models.DateTimeField(_("removed from the code"), null=True)
+    removed_time = InstantField(_("removed from the code"), null=True)
 
     class Meta:
         verbose_name = _("cron")
@@ -138,16 +144,16 @@ class CronRun(models.Model):
     cron_id: int
     cron = models.ForeignKey(Cron, verbose_name=_("cron"), on_delete=models.CASCADE, related_name="runs")
     #: The slot, or the first of several in a row; null for a run that somebody asked for.
-    slot = models.DateTimeField(_("slot"), null=True)
-    last_slot = models.DateTimeField(_("last slot"), null=True)
+    slot = InstantField(_("slot"), null=True)
+    last_slot = InstantField(_("last slot"), null=True)
     slots = models.PositiveIntegerField(_("slots"), default=1)
     state = models.CharField(_("state"), max_length=16, choices=CronRunState.choices)
     function_id: int | None
     function = models.ForeignKey(
         ScheduledFunction, verbose_name=_("scheduled function"), null=True, related_name="cron_runs", **UNCHECKED
     )
-    time = models.DateTimeField(_("decided"))
-    completed_time = models.DateTimeField(_("completed"), null=True)
+    time = InstantField(_("decided"))
+    completed_time = InstantField(_("completed"), null=True)
     error = models.TextField(_("error"), blank=True)
 
     class Meta:
@@ -164,11 +170,11 @@ class CronRelease(models.Model):
     """Is a set of cron definitions that some version of the code has, or had: see ``reconcile.py``."""
 
     fingerprint = models.CharField(_("fingerprint"), max_length=64, primary_key=True)
-    first_seen_time = models.DateTimeField(_("first seen"))
+    first_seen_time = InstantField(_("first seen"))
     #: The release in force is the one with the latest.
-    in_force_time = models.DateTimeField(_("in force since"), null=True)
+    in_force_time = InstantField(_("in force since"), null=True)
     #: When one of its executors was last known to be alive, or it was put into force.
-    alive_time = models.DateTimeField(_("last alive"), null=True)
+    alive_time = InstantField(_("last alive"), null=True)
 
     class Meta:
         verbose_name = _("release of crons")

@@ -13,6 +13,7 @@ from django_scheduler.crons.cron_lines import CronLine
 from django_scheduler.crons.models import Cron
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.errors import InvalidSchedule
+from django_scheduler.times import in_utc
 
 _UNITS = [
     (timedelta(days=1), ngettext_lazy("every %(count)d day", "every %(count)d days", "count")),
@@ -57,6 +58,7 @@ def upcoming(start: datetime, end: datetime, *, width: timedelta, using: str | N
 
         upcoming(now, now + timedelta(days=1), width=timedelta(hours=1))
     """
+    start, end = in_utc(start), in_utc(end)
     parts = -(-(end - start) // width)
     counts = [0] * parts
     crons = Cron.objects.using(using or router.db_for_read(Cron)).filter(next_time__lt=end)

@@ -174,7 +174,7 @@ def _apply(database: Database, now: datetime) -> Changes:
     changes = Changes()
     valid = _valid_definitions()
     changes.invalid = sorted({str(each.name) for each in definitions.defined_crons} - {each.name for each in valid})
-    # Names are unique regardless of case, as in some databases. Crons of the code come last, so that they are found.
+    # Names are unique regardless of case. Crons of the code come last, so that they are found.
     crons = sorted(Cron.objects.using(database.using), key=lambda cron: cron.origin == Origin.CODE)
     existing = {cron.name.casefold(): cron for cron in crons}
     for definition in valid:

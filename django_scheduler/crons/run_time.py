@@ -75,7 +75,7 @@ class Crons:
         self._require_transaction(name)
         definition = Definition(name, schedule, function, args, kwargs)
         cron = definition.new_cron(Origin.RUN_TIME, self._database.current_time())
-        if Cron.objects.using(self._alias).filter(name__iexact=name).exists():  # not every database ignores the case
+        if Cron.objects.using(self._alias).filter(name__iexact=name).exists():
             raise _taken(name)
         try:
             with transaction.atomic(using=self._alias):

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Literal, TypedDict, Unpack, get_args
 
-from django_scheduler.crons.wall_clock import plain
 from django_scheduler.errors import InvalidSchedule
-from django_scheduler.times import FURTHEST
+from django_scheduler.times import FURTHEST, in_utc
 from django_scheduler.values import short_repr
 
 CatchUp = Literal["one", "none", "all"]
@@ -100,8 +99,8 @@ class Interval(Schedule):
         self.every = _length(seconds=seconds, minutes=minutes, hours=hours, every=every)
 
     def next_after(self, time: datetime, *, anchor: datetime) -> datetime:
-        first = plain(anchor)
-        return first + ((plain(time) - first) // self.every + 1) * self.every
+        first = in_utc(anchor)
+        return first + ((in_utc(time) - first) // self.every + 1) * self.every
 
     def first_slot(self, now: datetime) -> datetime:
         """Return ``now``: an interval begins at once, as in Convex."""

@@ -1,8 +1,6 @@
 """These functions say what the wall clocks of a time zone show at an instant, and when they change.
 
-Every datetime that comes in is first turned into a plain ``datetime`` in UTC. freezegun's class ignores ``fold``, which
-tells the second of two equal hours from the first, and arithmetic on a datetime in another zone counts what the wall
-clock shows, not the time that passes.
+Every datetime that comes in is first turned into a plain ``datetime`` in UTC (``times.in_utc``).
 """
 
 from collections.abc import Iterator
@@ -15,11 +13,6 @@ LOCAL_EPOCH = EPOCH.replace(tzinfo=None)
 
 #: No zone has ever changed its clocks twice within this time.
 STEP = timedelta(days=1)
-
-
-def plain(moment: datetime) -> datetime:
-    """Return the same instant as a plain datetime in UTC."""
-    return EPOCH + (moment - EPOCH)
 
 
 def plain_local(local: datetime) -> datetime:

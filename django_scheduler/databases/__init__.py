@@ -1,6 +1,6 @@
 """Databases: what differs between PostgreSQL, MySQL/MariaDB and SQLite is here.
 
-Elsewhere only ``models.PartialIndex`` and ``checks/database.py`` name a vendor.
+Elsewhere only ``fields.py``, ``models.PartialIndex`` and ``checks/database.py`` name a vendor.
 
 ``database_for(alias)`` returns the ``Database`` of an alias. ``contract.py`` says what a vendor has to be able to do,
 ``queries.py``, with ``browsing.py`` for the admin, asks by SQL that all understand; ``postgresql/``, ``mysql.py`` and

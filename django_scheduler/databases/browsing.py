@@ -47,7 +47,7 @@ def first_pending(
         return []
     conditions: list[Sql] = []
     if after is not None:
-        time = database.connection.ops.adapt_datetimefield_value(after[0])
+        time = database.adapted(after[0])
         conditions.append(Sql(" AND due_time >= %s AND (due_time > %s OR id > %s)", time, time, after[1]))
     if due_only:
         now = database.now()

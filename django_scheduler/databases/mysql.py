@@ -1,15 +1,15 @@
 """MySQL and MariaDB skip locked rows; they have neither partial indexes nor wake-ups."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.contract import TABLE
+from django_scheduler.databases.contract import TABLE, NewRow
 from django_scheduler.databases.queries import Database, Sql, is_paused
 from django_scheduler.databases.silence import answering_within, cut, keep_alive
 from django_scheduler.models import ScheduledFunctionId
@@ -78,7 +78,7 @@ class MySQL(Database):
         if isinstance(time, timedelta):
             after = Sql(f"{now.text} + INTERVAL %s MICROSECOND", *now.params, time // timedelta(microseconds=1))
             return after, after
-        asked = self.connection.ops.adapt_datetimefield_value(time)
+        asked = self.adapted(time)
         due = f"GREATEST(CAST(%s AS DATETIME(6)), CAST({now.text} AS DATETIME(6)))"
         return Sql("%s", asked), Sql(due, asked, *now.params)
 
@@ -86,18 +86,24 @@ class MySQL(Database):
         now = self._now()
         return Sql(f"TIMESTAMPDIFF(MICROSECOND, {now.text}, {column}) / 1000000", *now.params)
 
+    def insert(self, rows: Sequence[NewRow]) -> list[ScheduledFunctionId]:
+        if len(rows) == 1 or self._returns_ids:
+            return super().insert(rows)
+        # MySQL tells the id of the first row only. Which the others have depends on settings that others may change.
+        with transaction.atomic(using=self.using):
+            return [function_id for row in rows for function_id in super(MySQL, self).insert([row])]
+
     def _insert(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
-        if self.connection.features.can_return_rows_from_bulk_insert:
+        if self._returns_ids:
             return super()._insert(statement, params)
         with self.connection.cursor() as cursor:
             cursor.execute(statement, params)
-            # InnoDB gives the rows of one INSERT whose number it knows ids that follow each other, and this is the
-            # first. Where several servers of a cluster write, each of them leaves out those of the others.
-            first, number, step = cursor.lastrowid, cursor.rowcount, 1
-            if number > 1:
-                cursor.execute("SELECT @@auto_increment_increment")
-                (step,) = cursor.fetchone()
-            return [ScheduledFunctionId(first + each * step) for each in range(number)]
+            return [ScheduledFunctionId(cursor.lastrowid)]
+
+    @property
+    def _returns_ids(self) -> bool:
+        """Return whether it returns what it inserts, as MariaDB does."""
+        return self.connection.features.can_return_rows_from_bulk_insert
 
     def _lanes(self, besides: Sql) -> Sql:
         # Rows of values are not looked up in an index here, but a GROUP BY jumps from group to group, as long as

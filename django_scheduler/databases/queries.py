@@ -10,18 +10,18 @@ import time
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField
-from django.db.models.expressions import RawSQL
+from django.db.models import Model
 from django.utils import timezone
 
 from django_scheduler import times
 from django_scheduler.databases import django_internals
 from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract, Lane, NewRow
+from django_scheduler.fields import InstantSQL
 from django_scheduler.models import Pause, ScheduledFunctionId, State
 
 PAUSES = Pause._meta.db_table
@@ -86,15 +86,20 @@ class Database(Contract):
         moment = datetime.fromisoformat(time) if isinstance(time, str) else time
         return moment + timedelta(seconds=seconds)
 
-    def now(self) -> RawSQL:
+    def now(self) -> InstantSQL:
         """Return the present for the ORM, by the clock that decides what is due."""
         now = self._now()
-        return RawSQL(now.text, now.params, output_field=DateTimeField())
+        return InstantSQL(now.text, now.params)
 
     def _now(self) -> Sql:
         if times.is_pythons():
-            return Sql("%s", self.connection.ops.adapt_datetimefield_value(timezone.now()))
+            return Sql("%s", self.adapted(timezone.now()))
         return Sql(self.clock)
+
+    def ago(self, length: timedelta) -> InstantSQL:
+        """Return a time in the past for the ORM, by the same clock, counted without regard to any zone."""
+        then = self._scheduled_and_due(-length)[0]
+        return InstantSQL(then.text, then.params)
 
     def for_orm(self, value: Any) -> Any:
         """Return a value that is written as the ORM takes it.
@@ -105,7 +110,7 @@ class Database(Contract):
             return self.now()
         if isinstance(value, timedelta | datetime):
             due = self._scheduled_and_due(value)[1]
-            return RawSQL(due.text, due.params, output_field=DateTimeField())
+            return InstantSQL(due.text, due.params)
         return value
 
     def current_time(self) -> datetime:
@@ -114,9 +119,9 @@ class Database(Contract):
 
     def _current_time(self) -> datetime:
         with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT {self.clock}")
+            cursor.execute(f"SELECT {self._time(self.clock)}")
             time: datetime = cursor.fetchone()[0]
-        return time if timezone.is_aware(time) else time.replace(tzinfo=UTC)
+        return time.replace(tzinfo=UTC)
 
     def _json(self, text: str) -> str:
         """Return the SQL that makes text a JSON value."""
@@ -125,6 +130,25 @@ class Database(Contract):
     def _text(self, column: str) -> str:
         """Return the SQL that makes a JSON column text."""
         return column
+
+    @property
+    def zone_of_columns(self) -> tzinfo:
+        """Return the zone in which Django's date functions have to be asked to take our columns for UTC."""
+        connection: Any = self.connection
+        zone: tzinfo = UTC if connection.features.supports_timezones else connection.timezone
+        return zone
+
+    def adapted(self, time: datetime) -> Any:
+        """Return a time as the driver takes it: where the database knows no zones, in UTC."""
+        return self.connection.ops.adapt_datetimefield_value(times.in_utc(time).replace(tzinfo=None))
+
+    def _time(self, column: str) -> str:
+        """Return the SQL that reads a time in UTC, whatever the zone of the session."""
+        return column
+
+    def _as_taken(self, time: Any) -> Any:
+        """Return a time that was read like that as the driver takes it."""
+        return time
 
     @abstractmethod
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
@@ -141,7 +165,8 @@ class Database(Contract):
         placeholders, params = [], []
         now = self._now()
         written: dict[timedelta | datetime, tuple[Sql, Sql]] = {}  # rows that are scheduled in bulk have the same time
-        for row in rows:
+        new_ids = self._new_ids(len(rows))
+        for row, new_id in zip(rows, new_ids, strict=True):
             if row.time not in written:
                 written[row.time] = self._scheduled_and_due(row.time)
             scheduled, due = written[row.time]
@@ -149,23 +174,33 @@ class Database(Contract):
                 due = self._scheduled_and_due(row.hand_over)[1]
             completed = now if row.state == State.CANCELED else Sql("NULL")
             placeholders.append(
-                f"(%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
+                f"({new_id}%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
                 f" {completed.text}, 0, '', '', '', %s, '', %s, {row.hand_over is not None})"
             )
             params += [row.name, row.kind, row.args, row.state, row.queue, row.priority]
             params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id, row.trace_context]
         return self._insert(
-            f"INSERT INTO {TABLE} (name, kind, args, state, queue, priority, scheduled_time, due_time, creation_time,"
-            " completed_time, attempts, failure, error, traceback, parent_id, executor, trace_context,"
-            " handed_over)"
+            f"INSERT INTO {TABLE} ({'id, ' if new_ids[0] else ''}name, kind, args, state, queue, priority,"
+            " scheduled_time, due_time, creation_time, completed_time, attempts, failure, error, traceback, parent_id,"
+            " executor, trace_context, handed_over)"
             f" VALUES {', '.join(placeholders)}",
             params,
         )
+
+    def _new_ids(self, number: int) -> list[str]:
+        """Return the SQL of the ids of so many rows, each with a comma; nothing where the database makes good ones."""
+        return [""] * number
 
     def _insert(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
         with self.connection.cursor() as cursor:
             cursor.execute(f"{statement} RETURNING id", params)
             return [row[0] for row in cursor.fetchall()]
+
+    def delete(self, model: type[Model], ids: Sequence[int]) -> int:
+        """Delete rows by their ids, and nothing else: they are not loaded, and no signal is sent."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {model._meta.db_table} WHERE id IN ({', '.join(['%s'] * len(ids))})", ids)
+            return int(cursor.rowcount)
 
     # Looking
 
@@ -177,7 +212,7 @@ class Database(Contract):
         with self.connection.cursor() as cursor:
             cursor.execute(sql.text, sql.params)
             return [
-                Lane(queue, priority, float(due_in), due_time, first_id, bool(is_paused))
+                Lane(queue, priority, float(due_in), self._as_taken(due_time), first_id, bool(is_paused))
                 for queue, priority, due_in, due_time, first_id, is_paused in cursor.fetchall()
             ]
 
@@ -195,7 +230,7 @@ class Database(Contract):
             f" SELECT head.queue, head.priority, head.due_time, head.id FROM lanes JOIN {TABLE} head ON head.id ="
             f" COALESCE(({first} AND queue = lanes.queue AND priority > lanes.priority {order}),"
             f" ({first} AND queue > lanes.queue {order})))"
-            f" SELECT queue, priority, {due_in.text}, due_time, id, {is_paused('lanes')} FROM lanes",
+            f" SELECT queue, priority, {due_in.text}, {self._time('due_time')}, id, {is_paused('lanes')} FROM lanes",
             *besides.params,
             *besides.params,
             *besides.params,
@@ -275,14 +310,25 @@ class Database(Contract):
         due_in = self.seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, name, kind, {self._text('args')}, attempts, {now.text}, {due_in.text},"
-                f" {self.mark_executing}, due_time, trace_context, error, same_errors FROM {TABLE}"
+                f"SELECT id, name, kind, {self._text('args')}, attempts, {self._time(now.text)}, {due_in.text},"
+                f" {self.mark_executing}, {self._time('due_time')}, trace_context, error, same_errors FROM {TABLE}"
                 f" WHERE {chosen} {self.skip_locked}",
                 [*now.params, *due_in.params, *params],
             )
+            rows = cursor.fetchall()
             return [
-                Claimable(function_id, name, kind, args, attempts, at, max(0.0, -float(due_in_seconds)), *others)
-                for function_id, name, kind, args, attempts, at, due_in_seconds, _, *others in cursor.fetchall()
+                Claimable(
+                    function_id,
+                    name,
+                    kind,
+                    args,
+                    attempts,
+                    self._as_taken(at),
+                    max(0.0, -float(due_in_seconds)),
+                    self._as_taken(due_time),
+                    *others,
+                )
+                for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, *others in rows
             ]
 
     # The transaction in which mutations execute

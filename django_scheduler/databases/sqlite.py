@@ -6,14 +6,16 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from math import inf
 from threading import Event
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any, ClassVar
 
 from django.db import connections
 from django.utils import timezone
 
 from django_scheduler.databases import django_internals
+from django_scheduler.databases.contract import TABLE
 from django_scheduler.databases.queries import Database, Sql
+from django_scheduler.models import ScheduledFunctionId
 
 #: How often a change by another process is looked for, in seconds. It takes some microseconds, and no statement
 #: that reads a table.
@@ -23,6 +25,13 @@ WATCH_INTERVAL = 0.02
 INSTRUCTIONS_PER_LOOK = 10_000
 
 
+#: The SQL function by which ids are made: see ``_next_id``.
+NEXT_ID = "django_scheduler_next_id"
+
+#: The last id that was given out in a transaction that has committed, or in this one.
+LAST_ID = f"COALESCE((SELECT seq FROM sqlite_sequence WHERE name = '{TABLE}'), 0)"
+
+
 class SQLite(Database):
     has_one_writer = True
     has_server = False
@@ -30,9 +39,38 @@ class SQLite(Database):
     skip_locked = ""
     special_relations_sql = "SELECT LOWER(tbl_name) FROM sqlite_master WHERE type IN ('trigger', 'view')"
 
+    def __init__(self, using: str) -> None:
+        super().__init__(using)
+        self._last_id = 0
+
+    def _next_id(self, last_id: int, number: int) -> int:
+        """Return the first of so many ids that follow each other, and that nobody has ever been given.
+
+        AUTOINCREMENT is not enough: its counter is rolled back with the transaction, so a rolled-back id would become
+        that of another function, which whoever has kept it could cancel. An id is the time instead, in microseconds:
+        SQLite calls this when it has the write lock, so the time is a later one for each transaction. A clock that is
+        set back cannot repeat an id that was committed, nor one of this process.
+        """
+        first = max(last_id, self._last_id, time_ns() // 1000 - 1) + 1
+        self._last_id = first + number - 1
+        return first
+
+    def _new_ids(self, number: int) -> list[str]:
+        # SQLite counts on from the first one.
+        return [f"{NEXT_ID}({LAST_ID}, {number:d}), ", *["NULL, "] * (number - 1)]
+
+    def _insert(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
+        connection: Any = self.connection
+        connection.ensure_connection()
+        driver: Any = django_internals.driver_of(connection)
+        if getattr(connection, NEXT_ID, None) is not driver:  # it is new
+            driver.create_function(NEXT_ID, 2, self._next_id)
+            setattr(connection, NEXT_ID, driver)
+        return super()._insert(statement, params)
+
     def _now(self) -> Sql:
         # All users of the file share one host, so its clock is the database's.
-        return Sql("%s", self._adapted(timezone.now()))
+        return Sql("%s", self.adapted(timezone.now()))
 
     def _current_time(self) -> datetime:
         return timezone.now()
@@ -40,7 +78,7 @@ class SQLite(Database):
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
         now = timezone.now()
         scheduled = now + time if isinstance(time, timedelta) else time
-        return Sql("%s", self._adapted(scheduled)), Sql("%s", self._adapted(max(scheduled, now)))
+        return Sql("%s", self.adapted(scheduled)), Sql("%s", self.adapted(max(scheduled, now)))
 
     def seconds_until(self, column: str) -> Sql:
         now = self._now()
@@ -48,9 +86,6 @@ class SQLite(Database):
 
     def later(self, time: Any, seconds: float) -> str:
         return str(super().later(time, seconds))
-
-    def _adapted(self, time: datetime) -> str:
-        return str(self.connection.ops.adapt_datetimefield_value(time))
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:

@@ -140,6 +140,7 @@ FUNCTIONS = {
         """
             any_value bitxor char datetime django_date_extract django_date_trunc django_datetime_cast_date
             django_datetime_cast_time django_datetime_extract django_datetime_trunc django_format_dtdelta
+            django_scheduler_next_id
             django_time_diff django_time_extract django_time_trunc django_timestamp_diff glob group_concat hex ifnull
             iif instr json json_array_length json_each json_extract json_group_array json_group_object json_patch
             json_quote json_remove json_set json_tree json_type json_valid julianday printf quote rand random regexp

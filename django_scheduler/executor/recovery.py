@@ -100,7 +100,7 @@ class Recovery:
 
     def _has_suspects(self) -> bool:
         """Return whether there are actions whose executor is not on record, or has been silent by the clock."""
-        long_ago = self._database.now() - get_settings().HEARTBEAT_TIMEOUT
+        long_ago = self._database.ago(get_settings().HEARTBEAT_TIMEOUT)
         silent = _executors(self._database).filter(heartbeat_time__lt=long_ago)
         names = [each.name for each in silent if not _can_be_seen_alive(each)]
         return _in_progress(self._database).filter(executor__in=names).exists() or self._without_executor().exists()

@@ -3,6 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+import django_scheduler.fields
 import django_scheduler.models
 
 
@@ -16,19 +17,19 @@ class Migration(migrations.Migration):
             name="Cron",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="id")),
-                ("name", models.CharField(max_length=150, unique=True, verbose_name="name")),
+                ("name", django_scheduler.fields.NameField(max_length=150, unique=True, verbose_name="name")),
                 (
                     "origin",
                     models.CharField(
                         choices=[("code", "code"), ("run_time", "run time")], max_length=16, verbose_name="origin"
                     ),
                 ),
-                ("function", models.CharField(max_length=255, verbose_name="function")),
+                ("function", django_scheduler.fields.NameField(max_length=255, verbose_name="function")),
                 ("args", models.JSONField(verbose_name="arguments")),
                 ("every", models.DurationField(null=True, verbose_name="every")),
                 ("line", models.CharField(blank=True, max_length=255, verbose_name="cron line")),
                 ("timezone", models.CharField(blank=True, max_length=64, verbose_name="time zone")),
-                ("anchor", models.DateTimeField(verbose_name="grid begins")),
+                ("anchor", django_scheduler.fields.InstantField(verbose_name="grid begins")),
                 (
                     "catch_up",
                     models.CharField(
@@ -45,13 +46,13 @@ class Migration(migrations.Migration):
                     "pause_after_failures",
                     models.PositiveIntegerField(blank=True, null=True, verbose_name="pauses after failures in a row"),
                 ),
-                ("creation_time", models.DateTimeField(verbose_name="created")),
-                ("next_time", models.DateTimeField(db_index=True, null=True, verbose_name="next run")),
-                ("last_slot", models.DateTimeField(null=True, verbose_name="last slot")),
+                ("creation_time", django_scheduler.fields.InstantField(verbose_name="created")),
+                ("next_time", django_scheduler.fields.InstantField(db_index=True, null=True, verbose_name="next run")),
+                ("last_slot", django_scheduler.fields.InstantField(null=True, verbose_name="last slot")),
                 ("failures", models.PositiveIntegerField(default=0, verbose_name="failures in a row")),
-                ("paused_time", models.DateTimeField(null=True, verbose_name="paused")),
+                ("paused_time", django_scheduler.fields.InstantField(null=True, verbose_name="paused")),
                 ("paused_reason", models.CharField(blank=True, max_length=1000, verbose_name="reason")),
-                ("removed_time", models.DateTimeField(null=True, verbose_name="removed from the code")),
+                ("removed_time", django_scheduler.fields.InstantField(null=True, verbose_name="removed from the code")),
             ],
             options={
                 "verbose_name": "cron",
@@ -66,9 +67,9 @@ class Migration(migrations.Migration):
                     "fingerprint",
                     models.CharField(max_length=64, primary_key=True, serialize=False, verbose_name="fingerprint"),
                 ),
-                ("first_seen_time", models.DateTimeField(verbose_name="first seen")),
-                ("in_force_time", models.DateTimeField(null=True, verbose_name="in force since")),
-                ("alive_time", models.DateTimeField(null=True, verbose_name="last alive")),
+                ("first_seen_time", django_scheduler.fields.InstantField(verbose_name="first seen")),
+                ("in_force_time", django_scheduler.fields.InstantField(null=True, verbose_name="in force since")),
+                ("alive_time", django_scheduler.fields.InstantField(null=True, verbose_name="last alive")),
             ],
             options={
                 "verbose_name": "release of crons",
@@ -78,13 +79,18 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Executor",
             fields=[
-                ("name", models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name="name")),
-                ("host", models.CharField(max_length=255, verbose_name="host")),
-                ("process_space", models.CharField(max_length=255, verbose_name="process space")),
+                (
+                    "name",
+                    django_scheduler.fields.NameField(
+                        max_length=255, primary_key=True, serialize=False, verbose_name="name"
+                    ),
+                ),
+                ("host", django_scheduler.fields.NameField(max_length=255, verbose_name="host")),
+                ("process_space", django_scheduler.fields.NameField(max_length=255, verbose_name="process space")),
                 ("process_id", models.PositiveIntegerField(verbose_name="process id")),
-                ("process_start", models.CharField(max_length=64, verbose_name="process start")),
-                ("started_time", models.DateTimeField(verbose_name="started")),
-                ("heartbeat_time", models.DateTimeField(verbose_name="last heartbeat")),
+                ("process_start", django_scheduler.fields.NameField(max_length=64, verbose_name="process start")),
+                ("started_time", django_scheduler.fields.InstantField(verbose_name="started")),
+                ("heartbeat_time", django_scheduler.fields.InstantField(verbose_name="last heartbeat")),
                 ("queues", models.JSONField(verbose_name="queues")),
                 ("concurrency", models.PositiveIntegerField(verbose_name="concurrency")),
                 ("version", models.CharField(max_length=64, verbose_name="version")),
@@ -100,10 +106,15 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Pause",
             fields=[
-                ("queue", models.CharField(max_length=100, primary_key=True, serialize=False, verbose_name="queue")),
+                (
+                    "queue",
+                    django_scheduler.fields.NameField(
+                        max_length=100, primary_key=True, serialize=False, verbose_name="queue"
+                    ),
+                ),
                 ("reason", models.CharField(blank=True, max_length=500, verbose_name="reason")),
                 ("paused_by", models.CharField(blank=True, max_length=255, verbose_name="paused by")),
-                ("paused_time", models.DateTimeField(verbose_name="paused since")),
+                ("paused_time", django_scheduler.fields.InstantField(verbose_name="paused since")),
             ],
             options={
                 "verbose_name": "pause",
@@ -116,8 +127,8 @@ class Migration(migrations.Migration):
             name="CronRun",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="id")),
-                ("slot", models.DateTimeField(null=True, verbose_name="slot")),
-                ("last_slot", models.DateTimeField(null=True, verbose_name="last slot")),
+                ("slot", django_scheduler.fields.InstantField(null=True, verbose_name="slot")),
+                ("last_slot", django_scheduler.fields.InstantField(null=True, verbose_name="last slot")),
                 ("slots", models.PositiveIntegerField(default=1, verbose_name="slots")),
                 (
                     "state",
@@ -136,8 +147,8 @@ class Migration(migrations.Migration):
                         verbose_name="state",
                     ),
                 ),
-                ("time", models.DateTimeField(verbose_name="decided")),
-                ("completed_time", models.DateTimeField(null=True, verbose_name="completed")),
+                ("time", django_scheduler.fields.InstantField(verbose_name="decided")),
+                ("completed_time", django_scheduler.fields.InstantField(null=True, verbose_name="completed")),
                 ("error", models.TextField(blank=True, verbose_name="error")),
                 (
                     "cron",
@@ -171,7 +182,7 @@ class Migration(migrations.Migration):
             name="ScheduledFunction",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="id")),
-                ("name", models.CharField(max_length=255, verbose_name="function")),
+                ("name", django_scheduler.fields.NameField(max_length=255, verbose_name="function")),
                 (
                     "kind",
                     models.CharField(
@@ -193,13 +204,13 @@ class Migration(migrations.Migration):
                         verbose_name="state",
                     ),
                 ),
-                ("queue", models.CharField(max_length=100, verbose_name="queue")),
+                ("queue", django_scheduler.fields.NameField(max_length=100, verbose_name="queue")),
                 ("priority", models.SmallIntegerField(verbose_name="priority")),
-                ("scheduled_time", models.DateTimeField(verbose_name="scheduled for")),
-                ("due_time", models.DateTimeField(verbose_name="due")),
-                ("creation_time", models.DateTimeField(verbose_name="created")),
-                ("started_time", models.DateTimeField(null=True, verbose_name="started")),
-                ("completed_time", models.DateTimeField(null=True, verbose_name="completed")),
+                ("scheduled_time", django_scheduler.fields.InstantField(verbose_name="scheduled for")),
+                ("due_time", django_scheduler.fields.InstantField(verbose_name="due")),
+                ("creation_time", django_scheduler.fields.InstantField(verbose_name="created")),
+                ("started_time", django_scheduler.fields.InstantField(null=True, verbose_name="started")),
+                ("completed_time", django_scheduler.fields.InstantField(null=True, verbose_name="completed")),
                 ("attempts", models.PositiveIntegerField(verbose_name="attempts")),
                 ("crashes", models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name="crashes")),
                 ("same_errors", models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name="same errors")),
@@ -222,7 +233,7 @@ class Migration(migrations.Migration):
                 ),
                 ("error", models.TextField(blank=True, verbose_name="error")),
                 ("traceback", models.TextField(blank=True, verbose_name="traceback")),
-                ("executor", models.CharField(blank=True, max_length=255, verbose_name="executor")),
+                ("executor", django_scheduler.fields.NameField(blank=True, max_length=255, verbose_name="executor")),
                 (
                     "trace_context",
                     models.TextField(blank=True, editable=False, null=True, verbose_name="trace context"),

@@ -2,10 +2,11 @@
 
 ``transitions.py`` is the state machine, and the only place that changes a row's state or due time. ``announcing.py``
 tells the log and the receivers of signals of an end, ``error_record.py`` says how an exception is recorded, and
-``retention.py`` deletes what ended long ago. ``pending_calls.py`` looks whether the code can still call what waits.
+``retention.py`` deletes what ended long ago, and ``deletion.py`` knows how. ``pending_calls.py`` looks whether the code
+can still call what waits.
 """
 
-from django_scheduler.record import transitions
+from django_scheduler.record import deletion, transitions
 from django_scheduler.record.announcing import End, announce, announce_failure_of_another
 from django_scheduler.record.error_record import clear_frames, describe, in_ascii, in_plain_words, is_same
 from django_scheduler.record.pending_calls import check_pending_calls
@@ -22,6 +23,7 @@ __all__ = [
     "completed_before",
     "delete_completed_before",
     "delete_expired",
+    "deletion",
     "describe",
     "in_ascii",
     "in_plain_words",

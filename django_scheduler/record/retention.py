@@ -9,36 +9,31 @@ from django.db.models import QuerySet
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
 from django_scheduler.models import ScheduledFunction
-
-ROWS_PER_TRANSACTION = 1_000
+from django_scheduler.record import deletion
+from django_scheduler.record.deletion import Portion
 
 #: So that retention never takes the database for itself.
 SECONDS_BETWEEN_TRANSACTIONS = 0.1
 
 
 def delete_expired(database: Database, stopping: Event) -> None:
-    """Delete everything that ended longer ago than ``RETENTION``."""
+    """Delete everything that ended longer ago than ``RETENTION``, and log what cannot be deleted."""
     retention = get_settings().RETENTION
-    if retention is not None:
-        for _ in delete_completed_before(database, retention):
-            if stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
-                return
-
-
-def delete_completed_before(database: Database, ago: timedelta) -> Iterator[int]:
-    """Delete everything that ended longer ago, and yield how many rows each transaction has deleted."""
-    while True:
-        ids = list(
-            completed_before(database, ago)
-            .order_by("completed_time")
-            .values_list("pk", flat=True)[:ROWS_PER_TRANSACTION]
-        )
-        ScheduledFunction.objects.using(database.using).filter(pk__in=ids).delete()
-        yield len(ids)
-        if len(ids) < ROWS_PER_TRANSACTION:
+    if retention is None:
+        return
+    portions = []
+    for portion in delete_completed_before(database, retention):
+        portions.append(portion)
+        if stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
             return
+    deletion.warn_of_kept("functions", portions)
+
+
+def delete_completed_before(database: Database, ago: timedelta) -> Iterator[Portion]:
+    """Delete everything that ended longer ago, and yield what became of the rows of each transaction."""
+    return deletion.delete(database, completed_before(database, ago), by="completed_time")
 
 
 def completed_before(database: Database, ago: timedelta) -> QuerySet[ScheduledFunction]:
     """Return what ended longer ago than that, by the clock that says what is due."""
-    return ScheduledFunction.objects.using(database.using).filter(completed_time__lt=database.now() - ago)
+    return ScheduledFunction.objects.using(database.using).filter(completed_time__lt=database.ago(ago))

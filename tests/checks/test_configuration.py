@@ -32,16 +32,7 @@ def test_no_autocommit_is_an_error(configured):
     assert the_message("E014").hint
 
 
-@pytest.mark.only_on("mysql")
-def test_another_time_zone_than_the_clocks_is_an_error(configured):
-    configured(TIME_ZONE="Europe/Berlin")
-    assert "Europe/Berlin" in the_message("E015").msg
-    configured(TIME_ZONE="UTC")
-    assert ids() == set()
-
-
-@pytest.mark.only_on("postgresql", "sqlite")
-def test_a_time_zone_is_fine_where_the_clock_keeps_to_it(configured):
+def test_a_time_zone_is_fine(configured):
     configured(TIME_ZONE="Europe/Berlin")
     assert ids() == set()
 

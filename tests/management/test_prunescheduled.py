@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from django_scheduler import ctx
 from django_scheduler.management.arguments import duration, written
 from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.record.retention import ROWS_PER_TRANSACTION
+from django_scheduler.record.deletion import ROWS_PER_TRANSACTION
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,7 +11,8 @@ from django.utils import timezone
 from django_scheduler import ctx
 from django_scheduler.databases import database_for
 from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.record.retention import ROWS_PER_TRANSACTION, delete_expired
+from django_scheduler.record.deletion import ROWS_PER_TRANSACTION
+from django_scheduler.record.retention import delete_expired
 from tests.functions import write
 from tests.support.in_process import executing
 from tests.support.waiting import wait_until

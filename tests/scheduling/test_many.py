@@ -48,18 +48,27 @@ def test_one_statement_per_thousand_and_ids_in_the_order_of_the_arguments(number
 def test_ids_where_the_server_does_not_return_them_and_leaves_some_to_other_servers(step, monkeypatch):
     # MySQL returns no ids, and in a cluster with several writers each has every second one, for example.
     monkeypatch.setattr(connection.features, "can_return_columns_from_insert", False)
+
+    def join_another_server(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith("INSERT"):
+            with connection.cursor() as cursor:
+                cursor.execute("SET SESSION auto_increment_increment = @@auto_increment_increment + 1")
+        return result
+
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION auto_increment_increment = %s", [step])
     try:
-        (one, *ids) = [
-            ctx.scheduler.run_after(0, write, label="one"),
-            *ctx.scheduler.run_after_many(0, write, labels(5)),
-        ]
+        one = ctx.scheduler.run_after(0, write, label="one")
+        ids = ctx.scheduler.run_after_many(0, write, labels(5))
+        with connection.execute_wrapper(join_another_server):
+            more = ctx.scheduler.run_after_many(0, write, labels(5))
     finally:
         connection.close()
     stored = dict(ScheduledFunction.objects.values_list("pk", "args"))
     assert stored.pop(one) == {"label": "one"}
     assert [stored[function_id] for function_id in ids] == labels(5)
+    assert [stored[function_id] for function_id in more] == labels(5)
 
 
 @pytest.mark.django_db

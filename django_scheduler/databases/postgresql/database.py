@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
 
@@ -118,7 +118,10 @@ class PostgreSQL(Database):
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
         now = self._now()
         if isinstance(time, timedelta):
-            after = Sql(f"{now.text}::timestamptz + %s::interval", *now.params, time)
+            # As microseconds: days would be those of the session's zone, and the clocks' change an hour longer or
+            # shorter.
+            length = time // timedelta(microseconds=1)
+            after = Sql(f"{now.text}::timestamptz + %s * INTERVAL '1 microsecond'", *now.params, length)
             return after, after
         return Sql("%s", time), Sql(f"GREATEST(%s::timestamptz, {now.text}::timestamptz)", time, *now.params)
 
@@ -131,6 +134,15 @@ class PostgreSQL(Database):
 
     def _text(self, column: str) -> str:
         return f"{column}::text"
+
+    def adapted(self, time: datetime) -> datetime:
+        return time
+
+    def _time(self, column: str) -> str:
+        return f"{column} AT TIME ZONE 'UTC'"
+
+    def _as_taken(self, time: datetime) -> datetime:
+        return time.replace(tzinfo=UTC)
 
     def send_wakeup(self) -> None:
         # A transaction that notifies has a commit record of its own. It need not wait for the disk: a crash
@@ -145,7 +157,8 @@ class PostgreSQL(Database):
         columns = [[getattr(lane, column) for lane in lanes] for column in ("queue", "priority", "due_time")]
         return self._read_lanes(
             Sql(
-                f"SELECT lane.queue, lane.priority, {due_in.text}, head.due_time, head.id, {is_paused('lane')}"
+                f"SELECT lane.queue, lane.priority, {due_in.text}, {self._time('head.due_time')}, head.id,"
+                f" {is_paused('lane')}"
                 " FROM unnest(%s::text[], %s::int[], %s::timestamptz[]) AS lane (queue, priority, due_time)"
                 f" CROSS JOIN LATERAL (SELECT due_time, id FROM {TABLE} WHERE state = 'pending'"
                 " AND queue = lane.queue AND priority = lane.priority AND due_time >= lane.due_time"

@@ -1,6 +1,7 @@
 """``manage.py prunescheduled`` deletes what has finished long ago."""
 
 from argparse import ArgumentParser
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from django_scheduler.databases import database_for
 from django_scheduler.management.arguments import duration, known_database, written
 from django_scheduler.management.progress import show_bar
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.record import completed_before, delete_completed_before
+from django_scheduler.record import completed_before, delete_completed_before, deletion
 
 
 class Command(BaseCommand):
@@ -37,18 +38,21 @@ class Command(BaseCommand):
             raise CommandError(
                 "Nothing expires, because DJANGO_SCHEDULER['RETENTION'] is None. Say what to delete: --older-than=30d."
             )
-        deleted = self._delete(using, ago, show_progress=verbosity > 0 and self.stderr.isatty())
+        deleted, kept = self._delete(using, ago, show_progress=verbosity > 0 and self.stderr.isatty())
         if verbosity:
             self.stdout.write(f"Deleted {deleted:,} functions that had finished more than {written(ago)} ago.")
+            for reason, number in kept.items():
+                self.stdout.write(f"Kept {number:,} that cannot be deleted: {reason}.")
 
-    def _delete(self, using: str, ago: timedelta, *, show_progress: bool) -> int:
+    def _delete(self, using: str, ago: timedelta, *, show_progress: bool) -> tuple[int, Counter[str]]:
         there = database_for(using)
         expected = completed_before(there, ago).count() if show_progress else 0
-        deleted = 0
-        for number in delete_completed_before(there, ago):
-            deleted += number
+        deleted, kept = 0, Counter[str]()
+        for portion in delete_completed_before(there, ago):
+            deleted += portion.deleted
+            kept = deletion.added([kept, portion.kept])
             if show_progress:
                 show_bar(self.stderr, deleted, max(expected, deleted))
         if show_progress:
             self.stderr.write("")
-        return deleted
+        return deleted, kept
