@@ -5,7 +5,7 @@
   connection of such a thread.
 * ``execution.py`` is what all executions have in common; ``mutation.py``, ``grouping.py`` and ``action.py`` are the
   kinds. ``budget.py`` limits the time of a body, ``patience.py`` that of an answer of the database;
-  ``put_off.py`` knows whose end the database did not take, and keeps many retries from holding up others.
+  ``experience.py`` is what they learn: group sizes, whose end the database did not take, storms of retries.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
 * ``by_id.py`` executes one function in a process of another system.
 """

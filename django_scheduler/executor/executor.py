@@ -23,10 +23,9 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import RunningBodies, process_is_ending
-from django_scheduler.executor.grouping import Experience
+from django_scheduler.executor.experience import Experience, PutOff, Storm
 from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
-from django_scheduler.executor.put_off import PutOff, Storm
 from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.executor.session import in_session
 from django_scheduler.executor.threads import side_task

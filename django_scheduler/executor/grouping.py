@@ -35,19 +35,16 @@ COMMIT got no answer: the members have all committed or all vanished, so one row
 The transaction is found ended although nothing that ends it was seen: what the members have done may have been
 committed, without their ``success``. So they are not run again. They fail, and say so.
 
-How many members a group has is learned (``GroupSize``): one, and twice as many each time that it turned out well. The
-workers of an executor share what they have learned of a lane, so that it is learned once; a lane with a single function
-teaches nothing about one with a backlog. A function that has ended a group, failed alone, or took long runs alone for a
-while (``Experience``): trying again costs a group each time, and a long body keeps the rows of the other members from
-everybody else. One that is declared ``@mutation(alone=True)`` always runs alone.
+How many members a group has is learned, and which functions run alone for a while: trying again costs a group each
+time, and a long body keeps the rows of the other members from everybody else (``experience.py``). One that is declared
+``@mutation(alone=True)`` always runs alone.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
-from django_scheduler.databases import Database, Lane, django_internals
+from django_scheduler.databases import Database, django_internals
 from django_scheduler.errors import BrokenTransaction
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.mutation import MutationExecution
@@ -59,26 +56,6 @@ from django_scheduler.transactions import TransactionWatch
 
 #: For how long a group begins further bodies, and keeps the claim lock if it does, in seconds.
 GROUP_SECONDS = 0.05
-
-#: The most members that a group is given.
-LARGEST = 100
-
-#: From so many members on a group is large. Groups grow only while there is time for all of their members, so those of
-#: a large one take a few milliseconds each.
-LARGE = 16
-
-#: Of their time, what bodies have to spend computing for a thread beside them to slow them down more than it helps.
-MUCH_COMPUTING = 1 / 3
-
-#: After so many groups in a row whose bodies mostly waited, the claim lock is not kept for a while. More than one,
-#: because beside the first of them smaller groups are still running.
-TRIES = 4
-
-#: For how long something learned holds, in seconds.
-FOR_A_WHILE = 10.0
-
-#: How long a body takes that takes long, in seconds: longer than a machine that is busy makes a short one take.
-LONG = 0.5
 
 
 class GroupEnded(Exception):
@@ -201,71 +178,3 @@ class MutationGroup(Execution):
 
     def _time(self, seconds: float, member: MutationExecution) -> Any:
         return self._database.later(member.claimed.claim_time, seconds)
-
-
-class GroupSize:
-    """Says how large the next group of a lane is: it grows with a backlog of short mutations, and else shrinks."""
-
-    _grows_from = 0.0
-    _lock_not_kept_until = 0.0
-    _waited = 0
-
-    def __init__(self) -> None:
-        #: How many to claim next.
-        self.next = 1
-
-    def went_well(self, executed: int, *, asked_for: int) -> None:
-        """Learn that so many were executed: as many as asked for, as there were, or as there was time for."""
-        if executed < asked_for:
-            self.next = max(executed, 1)
-        elif time.monotonic() >= self._grows_from:
-            self.next = max(self.next, min(2 * executed, LARGEST))
-
-    def went_wrong(self) -> None:
-        """Learn that a group was rolled back, or that what was due first cannot be part of one."""
-        self.next = 1
-
-    def cannot_grow(self) -> None:
-        """Learn that nothing can share a transaction in this database, and do not try again for a while."""
-        self.next = 1
-        self._grows_from = time.monotonic() + FOR_A_WHILE
-
-    def keeps_claim_lock(self, members: int) -> bool:
-        """Return whether the worker of a group should keep the claim lock, because threads share Python's lock.
-
-        Whether that helps is found out by trying, every ten seconds: beside other threads, every thread waits.
-        """
-        return members >= LARGE and time.monotonic() >= self._lock_not_kept_until
-
-    def kept_claim_lock(self, computing_share: float) -> None:
-        """Learn how much of their time the bodies of a group have spent computing without others beside them."""
-        self._waited = self._waited + 1 if computing_share < MUCH_COMPUTING else 0
-        if self._waited == TRIES:
-            self._waited = 0
-            self._lock_not_kept_until = time.monotonic() + FOR_A_WHILE
-
-
-class Experience:
-    """Remembers what the workers have learned: how large the groups of each lane may be, and what runs alone."""
-
-    def __init__(self) -> None:
-        self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)
-        self._alone_until: dict[str, float] = {}
-
-    def size_in(self, lane: Lane) -> GroupSize:
-        return self._sizes[lane.queue, lane.priority]
-
-    def runs_alone(self, name: str) -> bool:
-        """Return whether the function of that name runs alone for now."""
-        until = self._alone_until.get(name)
-        return until is not None and time.monotonic() < until
-
-    def run_alone(self, name: str, *, seconds: float = FOR_A_WHILE) -> None:
-        """Have the function of that name run alone for a while."""
-        until = time.monotonic() + seconds
-        self._alone_until[name] = max(until, self._alone_until.get(name, until))
-
-    def note_duration(self, name: str, duration: float) -> None:
-        """Have the function of that name run alone for a while if it took long."""
-        if duration > LONG:
-            self.run_alone(name)

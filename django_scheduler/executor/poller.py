@@ -34,8 +34,8 @@ from typing import Any
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, Lane
+from django_scheduler.executor.experience import PutOff
 from django_scheduler.executor.patience import awaiting_answer
-from django_scheduler.executor.put_off import PutOff
 from django_scheduler.telemetry import log_of_executors as log
 
 #: A lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so for so many seconds,

@@ -20,11 +20,11 @@ from django.db import transaction
 from django_scheduler.databases import TABLE, Claimable, Database, Lane, django_internals
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
-from django_scheduler.executor.grouping import FOR_A_WHILE, GROUP_SECONDS, Experience, GroupSize, MutationGroup
+from django_scheduler.executor.experience import FOR_A_WHILE, Experience, GroupSize, PutOff, Storm
+from django_scheduler.executor.grouping import GROUP_SECONDS, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.patience import awaiting_answer
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
-from django_scheduler.executor.put_off import PutOff, Storm
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 
 from django_scheduler.databases import database_for
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.grouping import Experience
+from django_scheduler.executor.experience import Experience, PutOff, Storm
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
-from django_scheduler.executor.put_off import PutOff, Storm
 from django_scheduler.executor.worker import Worker
 from django_scheduler.scheduling import wakeup
 

@@ -70,7 +70,7 @@ TRIGGERS = "(SELECT ARRAY[count(*), max(oid::bigint)] FROM pg_trigger WHERE NOT 
 
 #: Objects of the user's have numbers from 16384 on; functions of extensions do not count as the user's.
 SPECIAL_RELATIONS = f"""
-    WITH RECURSIVE
+    SELECT {TRIGGERS}, ARRAY(WITH RECURSIVE
     called AS (
         SELECT dependency.classid, dependency.objid FROM pg_depend dependency
         WHERE dependency.refclassid = 'pg_proc'::regclass AND dependency.refobjid >= 16384
@@ -95,7 +95,7 @@ SPECIAL_RELATIONS = f"""
             WHERE confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')
         ) reaching ON reaching.reached = special.id
     )
-    SELECT {TRIGGERS}, ARRAY(SELECT lower(relname) FROM pg_class WHERE oid IN (SELECT id FROM special))
+    SELECT lower(relname) FROM pg_class WHERE oid IN (SELECT id FROM special))
 """
 
 

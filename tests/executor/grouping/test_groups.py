@@ -12,7 +12,8 @@ from django.db import connection, transaction
 from django_scheduler import ctx
 from django_scheduler.databases import TABLE, Lane
 from django_scheduler.executor import grouping, poller, worker
-from django_scheduler.executor.grouping import GroupSize, MutationGroup
+from django_scheduler.executor.experience import GroupSize
+from django_scheduler.executor.grouping import MutationGroup
 from django_scheduler.executor.poller import Poller
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.grouping import functions

@@ -1,4 +1,8 @@
-"""What an executor does not take although it is due first: what it has put off, and what belongs to a storm.
+"""What the workers of an executor have learned: how large groups may be, what runs alone, what is put off, and storms.
+
+Group sizes: one, and twice as many each time that it turned out well. They are learned once for a lane, whichever worker
+meets it; a lane with a single function teaches nothing about one with a backlog. A function that has ended a group,
+failed alone, or took long runs alone for a while, and one that does what no member may do for good.
 
 Put off: what could not be recorded is not executed again at once, because it would be the first again, for ever.
 
@@ -18,11 +22,32 @@ the order of all.
 
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable
 
+from django_scheduler.databases import Lane
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.transactions import DoublingWait
+
+#: The most members that a group is given.
+LARGEST = 100
+
+#: From so many members on a group is large. Groups grow only while there is time for all of their members, so those of
+#: a large one take a few milliseconds each.
+LARGE = 16
+
+#: Of their time, what bodies have to spend computing for a thread beside them to slow them down more than it helps.
+MUCH_COMPUTING = 1 / 3
+
+#: After so many groups in a row whose bodies mostly waited, the claim lock is not kept for a while. More than one,
+#: because beside the first of them smaller groups are still running.
+TRIES = 4
+
+#: For how long something learned holds, in seconds.
+FOR_A_WHILE = 10.0
+
+#: How long a body takes that takes long, in seconds: longer than a machine that is busy makes a short one take.
+LONG = 0.5
 
 #: So many transient errors within so many seconds are a storm.
 MANY, WINDOW = 20, 10.0
@@ -32,6 +57,74 @@ TURNS = 10
 
 #: For how long a function is passed over first, and at most, in seconds.
 FIRST, LONGEST = 0.5, 60.0
+
+
+class GroupSize:
+    """Says how large the next group of a lane is: it grows with a backlog of short mutations, and else shrinks."""
+
+    _grows_from = 0.0
+    _lock_not_kept_until = 0.0
+    _waited = 0
+
+    def __init__(self) -> None:
+        #: How many to claim next.
+        self.next = 1
+
+    def went_well(self, executed: int, *, asked_for: int) -> None:
+        """Learn that so many were executed: as many as asked for, as there were, or as there was time for."""
+        if executed < asked_for:
+            self.next = max(executed, 1)
+        elif time.monotonic() >= self._grows_from:
+            self.next = max(self.next, min(2 * executed, LARGEST))
+
+    def went_wrong(self) -> None:
+        """Learn that a group was rolled back, or that what was due first cannot be part of one."""
+        self.next = 1
+
+    def cannot_grow(self) -> None:
+        """Learn that nothing can share a transaction in this database, and do not try again for a while."""
+        self.next = 1
+        self._grows_from = time.monotonic() + FOR_A_WHILE
+
+    def keeps_claim_lock(self, members: int) -> bool:
+        """Return whether the worker of a group should keep the claim lock, because threads share Python's lock.
+
+        Whether that helps is found out by trying, every ten seconds: beside other threads, every thread waits.
+        """
+        return members >= LARGE and time.monotonic() >= self._lock_not_kept_until
+
+    def kept_claim_lock(self, computing_share: float) -> None:
+        """Learn how much of their time the bodies of a group have spent computing without others beside them."""
+        self._waited = self._waited + 1 if computing_share < MUCH_COMPUTING else 0
+        if self._waited == TRIES:
+            self._waited = 0
+            self._lock_not_kept_until = time.monotonic() + FOR_A_WHILE
+
+
+class Experience:
+    """Remembers what the workers have learned: how large the groups of each lane may be, and what runs alone."""
+
+    def __init__(self) -> None:
+        self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)
+        self._alone_until: dict[str, float] = {}
+
+    def size_in(self, lane: Lane) -> GroupSize:
+        return self._sizes[lane.queue, lane.priority]
+
+    def runs_alone(self, name: str) -> bool:
+        """Return whether the function of that name runs alone for now."""
+        until = self._alone_until.get(name)
+        return until is not None and time.monotonic() < until
+
+    def run_alone(self, name: str, *, seconds: float = FOR_A_WHILE) -> None:
+        """Have the function of that name run alone for a while."""
+        until = time.monotonic() + seconds
+        self._alone_until[name] = max(until, self._alone_until.get(name, until))
+
+    def note_duration(self, name: str, duration: float) -> None:
+        """Have the function of that name run alone for a while if it took long."""
+        if duration > LONG:
+            self.run_alone(name)
 
 
 class PutOff:
