@@ -1,6 +1,6 @@
 """What the workers of an executor have learned: how large groups may be, what runs alone, what is put off, and storms.
 
-Group sizes: one, and twice as many each time that it turned out well. They are learned once for a lane, whichever worker
+Group sizes: one, and twice as many each time that it turned out well. They are learned once for a lane, whoever
 meets it; a lane with a single function teaches nothing about one with a backlog. A function that has ended a group,
 failed alone, or took long runs alone for a while, and one that does what no member may do for good.
 
