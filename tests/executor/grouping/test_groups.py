@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from django_scheduler import ctx
 from django_scheduler.databases import TABLE, Lane
-from django_scheduler.executor import grouping, poller, worker
+from django_scheduler.executor import experience, grouping, poller, worker
 from django_scheduler.executor.experience import GroupSize
 from django_scheduler.executor.grouping import MutationGroup
 from django_scheduler.executor.poller import Poller
@@ -416,8 +416,8 @@ def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups
 def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
     monkeypatch.setattr(experience, "LARGE", 2)
-    monkeypatch.setattr(grouping, "LARGEST", 16)
-    monkeypatch.setattr(grouping, "FOR_A_WHILE", 3600.0)
+    monkeypatch.setattr(experience, "LARGEST", 16)
+    monkeypatch.setattr(experience, "FOR_A_WHILE", 3600.0)
     monkeypatch.setattr(worker, "GROUP_SECONDS", 3600.0)  # so that only what was learned releases the claim lock
     has_claim_lock = threading.local()
     together = threading.Barrier(2, timeout=20)
