@@ -12,7 +12,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from contextvars import copy_context
 from typing import Any
 
 from django.db import DatabaseError
@@ -22,6 +21,7 @@ from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.budget import Budget
+from django_scheduler.executor.isolation import in_isolation
 from django_scheduler.executor.running_bodies import in_body
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
@@ -223,9 +223,12 @@ class FunctionExecution(SingleExecution):
     def call(self) -> Any:
         """Call the body with its arguments, note meanwhile that it runs, and return what it returns.
 
-        It runs within its time budget, and in a context of its own, so that a language or time zone that it activates
-        does not outlive it. Raises what it raises, ``TimedOut``, and what ``load_arguments`` raises.
+        It runs within its time budget, and in isolation from what earlier ones have left. Raises what it raises,
+        ``TimedOut``, and what ``load_arguments`` raises.
         """
+        return in_isolation(self._call)
+
+    def _call(self) -> Any:
         with in_body(self.id, self.name):
             arguments = self.load_arguments()
             if signals.function_started.receivers:
@@ -251,7 +254,7 @@ class FunctionExecution(SingleExecution):
         tidy_connections(self.database.using)
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
-        return copy_context().run(calls.run_body, self.function, arguments, context)
+        return calls.run_body(self.function, arguments, context)
 
     def _context(self, budget: Budget) -> Context:
         """Return the ``ctx`` that the function is given."""

@@ -31,7 +31,6 @@ COMMIT. So they are taken out before, and run afterwards, where they can change 
 
 import logging
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 from typing import Any
 
 from django_scheduler import signals, values
@@ -39,6 +38,7 @@ from django_scheduler.databases import NOW, django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution
+from django_scheduler.executor.isolation import in_isolation
 from django_scheduler.executor.session import close_connection, tidy_connections
 from django_scheduler.models import Failure, State
 from django_scheduler.record import Transition, clear_frames, describe, transitions
@@ -75,7 +75,7 @@ class MutationExecution(FunctionExecution):
     def after_commit(self) -> None:
         for hook in self.commit_hooks:
             try:
-                copy_context().run(hook)  # as the body: what a hook activates does not outlive it
+                in_isolation(hook)
             except BaseException as error:
                 self.log(logging.ERROR, "an on_commit hook failed", error=error)
         self.announce(State.SUCCESS)
