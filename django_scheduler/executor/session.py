@@ -83,3 +83,10 @@ def close_connection(alias: str) -> None:
     with suppress(Exception):
         driver.close()
     django_internals.discard(connections[alias])
+
+
+def close_connections() -> None:
+    """Close all connections of this thread for good; the next use makes new ones, also of Django's objects."""
+    for connection in connections.all(initialized_only=True):
+        close_connection(connection.alias)
+        del connections[connection.alias]
