@@ -97,6 +97,18 @@ def has_seen_errors(connection: BaseDatabaseWrapper) -> bool:
     return connection.errors_occurred
 
 
+def ask_before_use(connection: BaseDatabaseWrapper, check: Callable[[], None] | None) -> None:
+    """Have Django call this, in place of its own health check, before it opens a cursor or begins a transaction.
+
+    ``None``: have it do its own.
+    """
+    attributes = vars(connection)
+    if check is None:
+        attributes.pop("close_if_health_check_failed", None)
+    else:
+        attributes["close_if_health_check_failed"] = check
+
+
 def keep_open(connection: BaseDatabaseWrapper) -> None:
     """Keep a connection for as long as it works, whatever ``CONN_MAX_AGE`` says to web requests."""
     connection.close_at = None

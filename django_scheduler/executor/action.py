@@ -19,6 +19,9 @@ The end of a body that has run must not get lost: it is recorded again and again
 
 An async body runs on the event loop of the process: see ``event_loop.py``. The worker waits for it, so the concurrency
 is that of the workers.
+
+While a body waits for something outside, its connection may die. So one that was idle is checked before it is used
+again, by the body or for the record of its end: see ``idle_connections.py``.
 """
 
 import logging
@@ -34,6 +37,7 @@ from django_scheduler.databases import django_internals
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.event_loop import AsyncBody
 from django_scheduler.executor.execution import FunctionExecution
+from django_scheduler.executor.idle_connections import checked_when_idle
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.models import Failure, ScheduledFunction, State
@@ -58,12 +62,13 @@ class ActionExecution(FunctionExecution):
         self.after_commit()
 
     def after_commit(self) -> None:
-        try:
-            result = self.call()
-        except BaseException as error:
-            self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
-        else:
-            self._end(transitions.END, {"result": None if result is None else values.dump_result(result)})
+        with checked_when_idle(self.database.using):
+            try:
+                result = self.call()
+            except BaseException as error:
+                self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
+            else:
+                self._end(transitions.END, {"result": None if result is None else values.dump_result(result)})
 
     def make_budget(self) -> Budget:
         return Budget(

@@ -32,7 +32,7 @@ ATTRIBUTES = {
 }
 
 #: Methods that are called or replaced although they are private.
-METHODS = ["_close", "_commit", "_rollback", "_set_autocommit"]
+METHODS = ["_close", "_commit", "_rollback", "_set_autocommit", "close_if_health_check_failed"]
 BEGIN = "_start_transaction_under_autocommit"
 
 
@@ -61,6 +61,19 @@ def test_connection_has_the_method(name, own_connection):
 @pytest.mark.only_on("sqlite")
 def test_transaction_is_begun_by_a_method_where_the_driver_does_not_begin_it(own_connection):
     assert callable(getattr(own_connection, BEGIN))
+
+
+def test_connection_asks_before_each_cursor_and_transaction(own_connection):
+    asked = []
+    django_internals.ask_before_use(own_connection, lambda: asked.append(own_connection.in_atomic_block))
+    own_connection.cursor().close()
+    assert asked == [False]
+    own_connection.set_autocommit(False)
+    own_connection.rollback()
+    assert asked == [False] * 2
+    django_internals.ask_before_use(own_connection, None)
+    own_connection.set_autocommit(True)
+    assert asked == [False] * 2
 
 
 def test_driver_is_known_while_there_is_one(own_connection):
