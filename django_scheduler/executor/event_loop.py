@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
+from types import CoroutineType
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -36,6 +37,9 @@ R = TypeVar("R")
 
 #: For how long what a body has left is waited for, in seconds.
 PATIENCE = 5.0
+
+#: Of so many tasks a log record has the names.
+MOST_NAMES = 10
 
 
 class AsyncBody:
@@ -75,6 +79,7 @@ class AsyncBody:
             self._task.cancel()
 
     async def _run(self, body: Coroutine[Any, Any, Any], outcome: "Future[Any]") -> None:
+        _event_loop().body_begins()
         try:
             async with ThreadSensitiveContext():
                 _body.set(self)
@@ -88,7 +93,7 @@ class AsyncBody:
                 await sync_to_async(close_connections)()
             patience.cancel()
         finally:
-            _event_loop().restore()
+            _event_loop().body_ends()
             self._deliver(outcome)
 
     async def _end_what_is_left(self) -> None:
@@ -166,7 +171,14 @@ def _closes_generator(task: "asyncio.Task[Any]") -> bool:
 
 
 def _names(tasks: "list[asyncio.Task[Any]]") -> str:
-    return ", ".join(f"{task.get_name()} ({getattr(task.get_coro(), '__qualname__', '?')})" for task in tasks)
+    """Return the names of tasks, and of the functions that they run."""
+    names = []
+    for task in tasks[:MOST_NAMES]:
+        code = task.get_coro()
+        runs = code.__qualname__ if isinstance(code, CoroutineType) else type(code).__qualname__
+        names.append(f"{task.get_name()} ({runs})")
+    more = [f"{len(tasks) - MOST_NAMES} more"] if len(tasks) > MOST_NAMES else []
+    return ", ".join(names + more)
 
 
 class _SharedThreads(ThreadPoolExecutor):
@@ -190,11 +202,11 @@ class _EventLoop:
         self.loop = asyncio.new_event_loop()
         self._is_debugged = self.loop.get_debug()
         self._threads = _SharedThreads(thread_name_prefix="asyncio", initializer=own_this_thread)
+        self._set_up()
+        self._bodies = 0
         threading.Thread(target=self._run, name="django_scheduler event loop", daemon=True).start()
 
     def _run(self) -> None:
-        self._trace, self._profile = sys.gettrace(), sys.getprofile()
-        self.restore()
         # SystemExit in a task is passed on by the loop as well, and ends it; so does a body that calls stop(). The
         # others' actions go on.
         while True:
@@ -202,14 +214,24 @@ class _EventLoop:
                 self.loop.call_soon(_note_generators)  # within: the loop sets hooks of its own when it begins to run
                 self.loop.run_forever()
 
-    def restore(self) -> None:
-        """Put back what bodies may have set on the loop and in its thread, which is the one that calls this."""
+    def body_begins(self) -> None:
+        """Note, in the thread of the loop, that a body begins there."""
+        if self._bodies == 0:
+            self._trace, self._profile = sys.gettrace(), sys.getprofile()
+        self._bodies += 1
+
+    def body_ends(self) -> None:
+        """Put back, in the thread of the loop, what a body may have set there."""
+        self._bodies -= 1
+        self._set_up()
+        sys.settrace(self._trace)
+        sys.setprofile(self._profile)
+
+    def _set_up(self) -> None:
         self.loop.set_task_factory(_make_task)
         self.loop.set_default_executor(self._threads)
         self.loop.set_exception_handler(None)
         self.loop.set_debug(self._is_debugged)
-        sys.settrace(self._trace)
-        sys.setprofile(self._profile)
 
 
 _lock = threading.Lock()

@@ -25,7 +25,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from django_scheduler.databases import django_internals
+from django_scheduler.databases import VENDORS, database_for, django_internals
 from django_scheduler.executor.grouping import READS_OR_WRITES_ROWS
 from django_scheduler.models import Kind
 from django_scheduler.scheduling import running
@@ -75,6 +75,13 @@ def _end_check(connection: BaseDatabaseWrapper) -> None:
     django_internals.ask_before_use(connection, None)
 
 
+def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a transaction is open, also where the driver was told to begin it, as far as that can be seen."""
+    return django_internals.is_in_transaction(connection) or (
+        connection.vendor in VENDORS and database_for(connection.alias).is_transaction_open()
+    )
+
+
 class _IdleCheck:
     """Checks a session. Statements go through it, as through a wrapper, and Django asks it before each use."""
 
@@ -98,7 +105,7 @@ class _IdleCheck:
             time.monotonic() - self._used_at <= IDLE
             or not self._may_be_replaced
             or django_internals.driver_of(self._connection) is not self._driver  # Django is about to set up a new one
-            or django_internals.is_in_transaction(self._connection)
+            or _is_in_transaction(self._connection)
         ):
             return
         self._used_at = time.monotonic()
