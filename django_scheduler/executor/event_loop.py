@@ -10,7 +10,8 @@ Nothing of one body reaches another one, nor stays when it has ended:
   all actions share. A call has isolation in them, and new connections, which are closed after it.
 * What a body sets on the loop or in its thread is put back when it has ended.
 
-What refuses to end is waited for ``PATIENCE`` seconds; then the action ends without it.
+What refuses to end is waited for ``PATIENCE`` seconds; then the action ends without it. The time budget of the body
+includes that.
 """
 
 import asyncio
@@ -185,14 +186,13 @@ class _SharedThreads(ThreadPoolExecutor):
     """Runs each call in isolation, and closes the connections that it has made."""
 
     def submit(self, call: Callable[..., R], /, *args: Any, **kwargs: Any) -> "Future[R]":
-        return super().submit(in_isolation, _and_close_connections, call, *args, **kwargs)
+        def call_and_close_connections() -> R:
+            try:
+                return call(*args, **kwargs)
+            finally:
+                close_connections()
 
-
-def _and_close_connections(call: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
-    try:
-        return call(*args, **kwargs)
-    finally:
-        close_connections()
+        return super().submit(in_isolation, call_and_close_connections)
 
 
 class _EventLoop:

@@ -18,6 +18,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from math import inf
 from typing import Any
 
@@ -43,8 +44,7 @@ def checked_when_idle(using: str) -> Iterator[None]:
 
     ``using``: the connection that was in use until now. Nobody knows of the others how long they have been idle.
     """
-    # Not before, so that the receivers of apps come first: what they set up in a new session nobody will miss.
-    connection_created.connect(_check_new_connection)
+    _watch_new_connections()
     for connection in connections.all(initialized_only=True):
         if django_internals.driver_of(connection) is not None:
             _begin_check(connection, used_at=time.monotonic() if connection.alias == using else -inf)
@@ -53,6 +53,13 @@ def checked_when_idle(using: str) -> Iterator[None]:
     finally:
         for connection in connections.all(initialized_only=True):
             _end_check(connection)
+
+
+@cache
+def _watch_new_connections() -> None:
+    # Not before the first action, so that the receivers of apps come first: what they set up in a new session nobody
+    # will miss.
+    connection_created.connect(_check_new_connection)
 
 
 def _check_new_connection(connection: BaseDatabaseWrapper, **kwargs: object) -> None:

@@ -8,14 +8,13 @@
 * What belongs to the process, and a ``threading.local`` of the body's own, stays: see ``docs/guarantees.md``.
 """
 
-import asyncio
-import sys
 import threading
+from asyncio import _get_running_loop, _set_running_loop, set_event_loop
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any, ParamSpec, TypeVar
+from sys import getprofile, gettrace, setprofile, settrace
+from typing import TypeVar
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -31,22 +30,22 @@ def own_this_thread() -> None:
     _this_thread.is_ours = True
 
 
-def in_isolation(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def in_isolation(call: Callable[[], R]) -> R:
     """Call where nothing of the Python state of earlier calls is left, and leave nothing to later ones."""
-    result: R = Context().run(_and_tidy_thread, call, *args, **kwargs)
+    result: R = Context().run(_and_tidy_thread, call)
     return result
 
 
-def _and_tidy_thread(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    trace, profile, loop = sys.gettrace(), sys.getprofile(), asyncio._get_running_loop()
+def _and_tidy_thread(call: Callable[[], R]) -> R:
+    trace, profile, loop = gettrace(), getprofile(), _get_running_loop()
     try:
-        return call(*args, **kwargs)
+        return call()
     finally:
-        if sys.gettrace() is not trace:
-            sys.settrace(trace)
-        if sys.getprofile() is not profile:
-            sys.setprofile(profile)
-        if asyncio._get_running_loop() is not loop:
-            asyncio._set_running_loop(loop)  # or Django would refuse every statement of this thread
+        if gettrace() is not trace:
+            settrace(trace)
+        if getprofile() is not profile:
+            setprofile(profile)
+        if _get_running_loop() is not loop:
+            _set_running_loop(loop)  # or Django would refuse every statement of this thread
         if _this_thread.is_ours:
-            asyncio.set_event_loop(None)
+            set_event_loop(None)

@@ -461,7 +461,7 @@ def lose_the_connection(label: str) -> None:
     connections["default"].connection.close()
 
 
-LEFT_IN_A_SHARED_THREAD: dict[str, Any] = {
+LEFT_IN_A_THREAD: dict[str, Any] = {
     each.__name__: each
     for each in [
         leave_autocommit_off,
@@ -482,7 +482,7 @@ async def leave_in_shared_threads(ctx: Context, *, what: str) -> None:
     def leave(number: int) -> None:
         barrier.wait(20)
         if number == 0 or connections["default"].vendor != "sqlite":  # which has one writer
-            LEFT_IN_A_SHARED_THREAD[what](f"left {number}")
+            LEFT_IN_A_THREAD[what](f"left {number}")
 
     await asyncio.gather(
         asyncio.to_thread(leave, 0),
@@ -497,10 +497,16 @@ async def use_shared_threads(ctx: Context) -> None:
         await asyncio.to_thread(Entry.objects.create, label=f"next {number}")
 
 
+@action
+async def leave_in_its_own_thread(ctx: Context, *, what: str) -> None:
+    await sync_to_async(LEFT_IN_A_THREAD[what])("left")
+
+
 @pytest.mark.usefixtures("_nothing_has_happened")
-@pytest.mark.parametrize("what", LEFT_IN_A_SHARED_THREAD)
-def test_connection_of_a_shared_thread_ends_with_each_call(execute_due, what):
-    ctx.scheduler.run_after(0, leave_in_shared_threads, what=what)
+@pytest.mark.parametrize("what", LEFT_IN_A_THREAD)
+@pytest.mark.parametrize("leave", [leave_in_shared_threads, leave_in_its_own_thread])
+def test_what_is_left_on_connections_of_threads_of_an_async_action_ends_with_them(execute_due, leave, what):
+    ctx.scheduler.run_after(0, leave, what=what)
     function_id = ctx.scheduler.run_after(0, use_shared_threads)
 
     execute_due()
