@@ -16,6 +16,7 @@ from tests.models import Entry
 from tests.support.elsewhere import elsewhere
 from tests.support.records import record
 from tests.support.sessions import end_sessions, session_number
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
 
@@ -39,7 +40,8 @@ def execute_due(execute_due):
 
 def lose_connections() -> None:
     """Have all connections end, as when the server restarts."""
-    elsewhere(end_sessions)
+    # The server only begins to end them.
+    elsewhere(lambda: wait_until(lambda: end_sessions() == 0, "the sessions have ended"))
 
 
 @mutation
