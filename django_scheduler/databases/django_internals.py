@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Protocol
 
+from django.db import DatabaseError, InterfaceError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases.session_guard import SessionGuard
@@ -172,6 +173,14 @@ class _Guarded(BaseDatabaseWrapper):
         finally:
             wrapper.__class__ = guarded
         self.scheduler_guard.begin_session(self.execute_wrappers)
+
+    def close_if_health_check_failed(self) -> None:
+        # Django calls it before it opens a cursor or begins a transaction.
+        if not self.scheduler_guard.has_to_be_checked():
+            super().close_if_health_check_failed()
+        elif not (vars(self)["connection"] is None or is_in_transaction(self) or self.is_usable()):
+            with suppress(DatabaseError, InterfaceError):
+                self.close()  # Django then makes a new one
 
     def create_cursor(self, name: str | None = None) -> Any:
         return self.scheduler_guard.cursor(super().create_cursor(name))

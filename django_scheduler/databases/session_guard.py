@@ -9,9 +9,15 @@ For that the guard stands where nothing lies between it and the driver: inside o
 all wrappers of statements, which may rewrite what they are given. A body that uses the driver itself, or what only
 the driver's cursor has (``executescript``, ``callproc``, ``copy``), is noticed when it asks for it. Django's own code
 may ask, and so may libraries that are known to only read: who asks is the module of the calling frame.
+
+While an action waits for something else, its connection may die: a server restarts, a firewall forgets. So there a
+session that was idle is checked before the next statement, and replaced if it is dead; but not if it is no longer
+plain, because what follows may rely on what was set, nor within a transaction, because what came before would be
+missed. Then the action meets the error of the database.
 """
 
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -25,6 +31,9 @@ HARMLESS = {
     *("_executed", "arraysize", "closed", "description", "fetchall", "fetchmany", "fetchone", "itersize", "lastrowid"),
     *("mogrify", "nextset", "query", "rowcount", "rownumber", "scroll", "statusmessage"),
 }
+
+#: For how long a connection may be idle without being checked, in seconds.
+IDLE = 2.0
 
 #: How many statements are remembered, and how long the text of one may be.
 MOST_REMEMBERED = 2_000
@@ -54,6 +63,9 @@ class SessionGuard:
         self.is_plain = True
         self._refuse: Callable[[str], NoReturn] | None = None
         self._special_relations: Collection[str] = ()
+        #: Whether the connection is checked before a statement that follows a pause.
+        self.checks_when_idle = False
+        self._used_at = 0.0
         #: The wrappers of statements that the site has put there when the connection was first made.
         self.wrappers: list[Callable[..., Any]] | None = None
         self._cursors: set[ref[GuardedCursor]] = set()
@@ -62,8 +74,22 @@ class SessionGuard:
     def begin_session(self, wrappers: list[Callable[..., Any]]) -> None:
         """Note that the connection has got a new session, and that what was done to it until now belongs to it."""
         self.is_plain = True
+        self._used_at = time.monotonic()
         if self.wrappers is None:
             self.wrappers = list(wrappers)
+
+    def check_when_idle(self, *, used_at: float) -> None:
+        """Have the connection checked from now on; it was used last at that time, by ``time.monotonic()``."""
+        self.checks_when_idle = True
+        self._used_at = used_at
+
+    def has_to_be_checked(self) -> bool:
+        """Return whether the session was idle, so that it may be dead, and nobody would miss anything of it."""
+        if not (self.checks_when_idle and self.is_plain):
+            return False
+        now = time.monotonic()
+        was_idle, self._used_at = now - self._used_at > IDLE, now
+        return was_idle
 
     @contextmanager
     def refusing(self, refuse: Callable[[str], NoReturn], special_relations: Collection[str]) -> Iterator[None]:
@@ -76,6 +102,8 @@ class SessionGuard:
 
     def let_pass(self, sql: object) -> None:
         """Note or refuse a statement that is about to be executed."""
+        if self.checks_when_idle:
+            self._used_at = time.monotonic()
         statement = (self._known.get(sql) or self._examine(sql)) if isinstance(sql, str) else UNKNOWN
         if self._refuse is not None:
             if statement.reach:

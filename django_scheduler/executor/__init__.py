@@ -3,9 +3,11 @@
 * ``executor.py`` starts and ends the threads; ``run.py`` is what a process does that runs an executor.
 * ``poller.py`` waits until something is due, ``worker.py`` claims it and executes it, ``session.py`` is the
   connection of such a thread.
-* ``execution.py`` is what all executions have in common; ``mutation.py``, ``grouping.py`` and ``action.py`` are the
-  kinds. ``budget.py`` limits the time of a body, ``patience.py`` that of an answer of the database;
-  ``experience.py`` is what they learn: group sizes, whose end the database did not take, storms of retries.
+* ``execution.py`` is what all executions have in common, and keeps what a body leaves in Python from the next one;
+  ``mutation.py``, ``grouping.py`` and ``action.py`` are the kinds. ``budget.py`` limits the time of a body,
+  ``patience.py`` that of an answer of the database; ``experience.py`` is what the workers learn: group sizes, whose end
+  the database did not take, storms of retries.
+* ``event_loop.py`` runs the bodies of async actions.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
 * ``by_id.py`` executes one function in a process of another system.
 """

@@ -18,32 +18,29 @@ body after that is dropped: see ``budget.py``.
 The end of a body that has run must not get lost: it is recorded again and again until the database takes it. Where it
 is away, the worker waits for it; where it refuses, another thread goes on trying.
 
-One event loop runs all async actions of the process, so that what belongs to a loop can be shared. The worker waits for
-its action, so the concurrency is that of the workers. Synchronous code that an action calls through ``sync_to_async``,
-the ORM's async methods among it, gets a thread of its own per action, as a request has in Django's ASGI handler.
+An async body runs on the event loop of the process: see ``event_loop.py``. The worker waits for it, so the concurrency
+is that of the workers.
+
+While a body waits for something outside, its connection may die. So one that was idle is checked before it is used
+again, by the body or for the record of its end: see ``checking_when_idle`` in ``session.py``.
 """
 
-import asyncio
 import logging
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.db import connections, transaction
+from django.db import transaction
 
 from django_scheduler import values
 from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
 from django_scheduler.executor.budget import Budget
+from django_scheduler.executor.event_loop import AsyncBody
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.session import in_session, tidy_connections
+from django_scheduler.executor.session import checking_when_idle, in_session, tidy_connections
 from django_scheduler.executor.threads import start_in_background
-from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, describe, transitions
-from django_scheduler.scheduling import calls
 
 
 class ActionExecution(FunctionExecution):
@@ -51,7 +48,7 @@ class ActionExecution(FunctionExecution):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._async_body = AsyncBody()
+        self._async_body = AsyncBody(self.log)
 
     def in_transaction(self) -> None:
         transitions.BEGIN.apply(self.database, self.id, self.attempt_on_record)
@@ -63,13 +60,14 @@ class ActionExecution(FunctionExecution):
         self.after_commit()
 
     def after_commit(self) -> None:
-        try:
-            result = self.call()
-            recorded_result = None if result is None else values.dump_result(result)
-        except BaseException as error:
-            self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
-        else:
-            self._end(transitions.END, {"result": recorded_result})
+        with checking_when_idle(self.database.using):
+            try:
+                result = self.call()
+                recorded_result = None if result is None else values.dump_result(result)
+            except BaseException as error:
+                self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
+            else:
+                self._end(transitions.END, {"result": recorded_result})
 
     def make_budget(self) -> Budget:
         return Budget(
@@ -134,57 +132,3 @@ class ActionExecution(FunctionExecution):
         with transaction.atomic(using=self.database.using):
             row = rows.filter(pk=self.id).values(*claimed).first()
         return bool(row == claimed)
-
-
-class AsyncBody:
-    """Runs one async body on the event loop of the process, where it can be canceled."""
-
-    def __init__(self) -> None:
-        self._task: asyncio.Task[Any] | None = None
-        self._is_canceled = False
-
-    def run(self, function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
-        """Run the body, wait for it, and return or raise what it does."""
-        return asyncio.run_coroutine_threadsafe(self._run(function, arguments, context), _event_loop()).result()
-
-    def cancel(self) -> None:
-        """Cancel the body, from any thread. Only the first call has an effect: its clean-up is not disturbed again."""
-        if not self._is_canceled:
-            self._is_canceled = True
-            _event_loop().call_soon_threadsafe(self._cancel_task)
-
-    async def _run(self, function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
-        async with ThreadSensitiveContext():
-            try:
-                # A task of its own: what is canceled is the body, and not what has to be done after it.
-                self._task = asyncio.create_task(calls.run_async_body(function, arguments, context))
-                if self._is_canceled:
-                    self._cancel_task()
-                return await self._task
-            finally:
-                await sync_to_async(connections.close_all)()
-
-    def _cancel_task(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-
-_loop_lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-
-
-def _event_loop() -> asyncio.AbstractEventLoop:
-    global _loop
-    with _loop_lock:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_run_forever, args=[_loop], name="django_scheduler event loop", daemon=True).start()
-        return _loop
-
-
-def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
-    # SystemExit in a task is passed on by the loop as well, and ends it; so does a body that calls stop(). The
-    # others' actions go on.
-    while True:
-        with suppress(BaseException):
-            loop.run_forever()

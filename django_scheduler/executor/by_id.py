@@ -60,20 +60,27 @@ def _execute_in_session(function_id: int, database: Database) -> bool:
 
 def _execute(function_id: int, database: Database, executor_name: str) -> bool:
     execution: SingleExecution | None = None
+    error: BaseException | None = None
     try:
         with awaiting_answer(), transaction.atomic(using=database.using, durable=True):
             claimed = database.claim_handed_over(function_id)
             if claimed is not None:
                 execution = execution_of(claimed, database, executor_name)
                 execution.in_transaction()
-    except BaseException as error:
+    except BaseException as raised:
         if execution is None:
             raise
-        execution.after_rollback(error)
-    else:
-        if execution is None:
-            return False
-        execution.after_commit()
+        error = raised
+    if execution is None:
+        return False
+    try:
+        # Not within the except block: the body of an action would see the error as being handled.
+        if error is None:
+            execution.after_commit()
+        else:
+            execution.after_rollback(error)
+    finally:
+        error = None  # its frames refer to this one, and may hold cursors
     if execution.stop_request is not None:
         raise execution.stop_request  # the caller's own, who is to be stopped, and not the function's
     return True

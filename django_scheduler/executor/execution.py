@@ -11,16 +11,27 @@ id of a function before its body begins and erases it after it, in memory that i
 bytes, no statement and no system call. The ids that are left when a process has ended are those of the bodies that were
 running. The other functions of the same transaction are not among them, nor is one that has committed and whose
 ``on_commit`` hooks run: that one never runs again.
+
+Nothing of what one body leaves in Python's state of its thread reaches the next one.
+
+* What belongs to a context is new for each call: variables of ``contextvars``, and with them decimal's context, and
+  the language, time zone, urlconf and script prefix of Django.
+* What belongs to the thread is as before after each call: its trace and profile functions, and its event loops, the one
+  that runs and the one that is set. (Code of others may have set one in a thread of theirs, which cannot be asked
+  without making one. So that one is left alone in threads that are not ours.)
+* What belongs to the process, and a ``threading.local`` of the body's own, stays: see ``docs/guarantees.md``.
 """
 
 import logging
 import threading
 import time
 from abc import ABC, abstractmethod
+from asyncio import _get_running_loop, _set_running_loop, set_event_loop
 from collections.abc import Callable, Collection, Iterator, MutableSequence
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import copy_context
-from typing import Any
+from contextvars import Context as ContextOfVariables
+from sys import getprofile, gettrace, setprofile, settrace
+from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError
 
@@ -104,6 +115,35 @@ def in_body(function_id: int, name: str) -> Iterator[None]:
         yield
     finally:
         running_bodies.leave(number)
+
+
+R = TypeVar("R")
+
+
+def own_this_thread() -> None:
+    """Note that this thread does nothing but what executors do."""
+    _this_thread.is_ours = True
+
+
+def in_isolation(call: Callable[[], R]) -> R:
+    """Call where nothing of the Python state of earlier calls is left, and leave nothing to later ones."""
+    result: R = ContextOfVariables().run(_and_tidy_thread, call)
+    return result
+
+
+def _and_tidy_thread(call: Callable[[], R]) -> R:
+    trace, profile, loop = gettrace(), getprofile(), _get_running_loop()
+    try:
+        return call()
+    finally:
+        if gettrace() is not trace:
+            settrace(trace)
+        if getprofile() is not profile:
+            setprofile(profile)
+        if _get_running_loop() is not loop:
+            _set_running_loop(loop)  # or Django would refuse every statement of this thread
+        if getattr(_this_thread, "is_ours", False):
+            set_event_loop(None)
 
 
 class Execution(ABC):
@@ -350,9 +390,12 @@ class FunctionExecution(SingleExecution):
     def call(self) -> Any:
         """Call the body with its arguments, note meanwhile that it runs, and return what it returns.
 
-        It runs within its time budget, and in a context of its own, so that a language or time zone that it activates
-        does not outlive it. Raises what it raises, ``TimedOut``, and what ``load_arguments`` raises.
+        It runs within its time budget, and in isolation from what earlier ones have left. Raises what it raises,
+        ``TimedOut``, and what ``load_arguments`` raises.
         """
+        return in_isolation(self._call)
+
+    def _call(self) -> Any:
         with in_body(self.id, self.name), awaiting_nothing():
             arguments = self.load_arguments()
             if signals.function_started.receivers:
@@ -378,7 +421,7 @@ class FunctionExecution(SingleExecution):
         tidy_connections(self.database.using)
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
-        return copy_context().run(calls.run_body, self.function, arguments, context)
+        return calls.run_body(self.function, arguments, context)
 
     def _context(self, budget: Budget) -> Context:
         """Return the ``ctx`` that the function is given."""

@@ -37,7 +37,6 @@ COMMIT. So they are taken out before, and run afterwards, where they can change 
 
 import logging
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
@@ -48,7 +47,7 @@ from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
-from django_scheduler.executor.execution import FunctionExecution
+from django_scheduler.executor.execution import FunctionExecution, in_isolation
 from django_scheduler.executor.session import close_connection, in_session, replace_session, tidy_connections
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, clear_frames, describe, is_same, transitions
@@ -106,7 +105,7 @@ class MutationExecution(FunctionExecution):
         return None if result is None else values.dump_result(result)
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
-        return copy_context().run(calls.run_mutation_body, self.function, arguments, context, self._has_been_committed)
+        return calls.run_mutation_body(self.function, arguments, context, self._has_been_committed)
 
     def _has_been_committed(self) -> bool:
         return self._is_committed
@@ -115,7 +114,7 @@ class MutationExecution(FunctionExecution):
         self._is_committed = True
         for hook in self.commit_hooks:
             try:
-                copy_context().run(hook)  # as the body: what a hook activates does not outlive it
+                in_isolation(hook)
             except BaseException as error:
                 self.log(logging.ERROR, "an on_commit hook failed", error=error)
             tidy_connections(self.database.using)

@@ -3,8 +3,10 @@ kept open between functions; one function leaves nothing in them to the next.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 
 from django.db import connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,6 +15,8 @@ from django.dispatch import receiver
 
 from django_scheduler.databases import Database, django_internals
 from django_scheduler.executor.patience import awaiting_answer, awaiting_each_answer, has_connected, patience_with
+from django_scheduler.models import Kind
+from django_scheduler.scheduling import running
 
 
 class _ThisThread(threading.local):
@@ -70,14 +74,41 @@ def in_session(database: Database, call: Callable[[], None], *, patience: float 
 def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     # Also a connection that is made anew within a function, after a body or an error has closed the old one.
     database = _this_thread.database
-    if database is None or connection is not connections[connection.alias]:
+    is_in_action = _is_in_action()
+    if (database is None and not is_in_action) or not _is_of_this_thread(connection):
         return
-    if connection.alias == database.using:
+    if database is not None and connection.alias == database.using:
         has_connected(database.session())
         django_internals.keep_open(connection)
         database.prepare_session()
-    else:
-        django_internals.guard_session(connection)
+    guard = django_internals.guard_session(connection)
+    if is_in_action:  # also in a thread of its own
+        guard.check_when_idle(used_at=time.monotonic())
+
+
+def _is_of_this_thread(connection: BaseDatabaseWrapper) -> bool:
+    return connection.alias in connections and connection is connections[connection.alias]
+
+
+def _is_in_action() -> bool:
+    current = running.get()
+    return current is not None and current.scheduled_kind is Kind.ACTION
+
+
+@contextmanager
+def checking_when_idle(using: str) -> Iterator[None]:
+    """Check this thread's connections within the block when they have been idle.
+
+    ``using``: the connection that was in use until now. Nobody knows of the others how long they have been idle.
+    """
+    for connection in connections.all(initialized_only=True):
+        used_at = time.monotonic() if connection.alias == using else -inf
+        django_internals.guard_session(connection).check_when_idle(used_at=used_at)
+    try:
+        yield
+    finally:
+        for connection in connections.all(initialized_only=True):
+            django_internals.guard_session(connection).checks_when_idle = False
 
 
 @awaiting_answer()
@@ -126,3 +157,10 @@ def close_connection(alias: str) -> None:
     with suppress(Exception):
         driver.close()
     django_internals.discard(connections[alias])
+
+
+def close_connections() -> None:
+    """Close all connections of this thread for good; the next use makes new ones, also of Django's objects."""
+    for connection in connections.all(initialized_only=True):
+        close_connection(connection.alias)
+        del connections[connection.alias]

@@ -8,7 +8,8 @@ commit.
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -19,7 +20,7 @@ from django.db import transaction
 
 from django_scheduler.databases import TABLE, Claimable, Database, Lane, django_internals
 from django_scheduler.executor.action import ActionExecution
-from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
+from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution, own_this_thread
 from django_scheduler.executor.experience import FOR_A_WHILE, Experience, GroupSize, PutOff, Storm
 from django_scheduler.executor.grouping import GROUP_SECONDS, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
@@ -66,8 +67,9 @@ class Worker:
 
     def run(self) -> None:
         """Work until there is nothing left to do, or the executor stops."""
+        own_this_thread()
         with executor_session(self.database):
-            while self._claim_and_execute():
+            while Context().run(self._claim_and_execute):  # what receivers of signals leave in it does not stay
                 pass
 
     def _claim_and_execute(self) -> bool:
@@ -85,9 +87,10 @@ class Worker:
 
     def _execute_next(self, lanes: list[Lane], holding: Holding) -> None:
         claim = partial(self._claim, lanes)
-        try:
+        has_found_one = None
+        with suppress(ClaimedTooMany):
             has_found_one = self._execute(claim, holding)
-        except ClaimedTooMany:
+        if has_found_one is None:  # not within an except block: the body would see the error as being handled
             self._size.went_wrong()
             has_found_one = self._execute(claim, holding)
         if self._place_is_taken:

@@ -32,7 +32,7 @@ ATTRIBUTES = {
 }
 
 #: Methods that are called or replaced although they are private.
-METHODS = ["_close", "_commit", "_rollback", "_set_autocommit"]
+METHODS = ["_close", "_commit", "_rollback", "_set_autocommit", "close_if_health_check_failed"]
 BEGIN = "_start_transaction_under_autocommit"
 
 
@@ -61,6 +61,23 @@ def test_connection_has_the_method(name, own_connection):
 @pytest.mark.only_on("sqlite")
 def test_transaction_is_begun_by_a_method_where_the_driver_does_not_begin_it(own_connection):
     assert callable(getattr(own_connection, BEGIN))
+
+
+def test_guard_is_asked_before_each_cursor_and_transaction_whether_to_check(own_connection, monkeypatch):
+    asked = []
+    guard = django_internals.guard_session(own_connection)
+
+    def note() -> bool:
+        asked.append(own_connection.in_atomic_block)
+        return False
+
+    monkeypatch.setattr(guard, "has_to_be_checked", note)
+    own_connection.cursor().close()
+    assert asked == [False]
+    own_connection.set_autocommit(False)
+    assert asked[:2] == [False] * 2
+    own_connection.rollback()
+    own_connection.set_autocommit(True)
 
 
 def test_driver_is_known_while_there_is_one(own_connection):

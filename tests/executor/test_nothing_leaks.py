@@ -1,11 +1,16 @@
 """Nothing of one function is left to the next one that the same thread executes."""
 
+import asyncio
+import decimal
+import sys
 import threading
 import zoneinfo
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import timezone, translation
 
 from django_scheduler import Context, action, ctx, mutation
@@ -14,51 +19,143 @@ from tests.functions import write
 from tests.models import Entry
 from tests.support.records import record
 
+variable: ContextVar[str] = ContextVar("tests.variable", default="")
+own_loop = asyncio.SelectorEventLoop()
+own_loop.close()
 
-def activate_everything() -> None:
+#: What a body has seen of earlier ones, by where it has looked.
+seen: list[str] = []
+
+
+def trace_nothing(*args: object) -> None: ...
+
+
+def profile_nothing(*args: object) -> None: ...
+
+
+def leave_everything() -> None:
+    decimal.getcontext().prec = 3
+    decimal.getcontext().traps[decimal.DivisionByZero] = False
     translation.activate("de")
     timezone.activate(zoneinfo.ZoneInfo("Asia/Tokyo"))
+    set_urlconf("tests.http.urls")
+    set_script_prefix("/left/")
+    variable.set("left")
+    asyncio.set_event_loop(own_loop)
+    sys.settrace(trace_nothing)
+    sys.setprofile(profile_nothing)
+
+
+def current_event_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_event_loop()
+    except RuntimeError:
+        return None
+
+
+def look(where: str) -> None:
+    """Note what is left of another body."""
+    context = decimal.getcontext()
+    left = {
+        "precision": context.prec == 3,
+        "traps": not context.traps[decimal.DivisionByZero],
+        "language": translation.get_language() != "en",
+        "time zone": timezone.get_current_timezone_name() != "UTC",
+        "urlconf": get_urlconf() is not None,
+        "script prefix": get_script_prefix() != "/",
+        "variable": variable.get() != "",
+        "event loop": current_event_loop() is own_loop,
+        "trace function": sys.gettrace() is trace_nothing,
+        "profile function": sys.getprofile() is profile_nothing,
+        "error": sys.exc_info()[1] is not None,
+    }
+    seen.append(where)
+    seen.extend(f"{where}: {name}" for name, is_left in left.items() if is_left)
+
+
+@mutation(alone=True)
+def leave_in_a_mutation(ctx: Context) -> None:
+    leave_everything()
 
 
 @mutation
-def activate_in_a_mutation(ctx: Context) -> None:
-    activate_everything()
-
-
-@action
-def activate_in_an_action(ctx: Context) -> None:
-    activate_everything()
-
-
-@action
-async def activate_in_an_async_action(ctx: Context) -> None:
-    activate_everything()
+def leave_in_a_group(ctx: Context) -> None:
+    leave_everything()
 
 
 @mutation
-def tell_in_a_mutation(ctx: Context) -> list[Any]:
-    return [translation.get_language(), timezone.get_current_timezone_name()]
+def leave_in_a_hook(ctx: Context) -> None:
+    transaction.on_commit(leave_everything)
+
+
+@mutation
+def leave_a_running_loop(ctx: Context) -> None:
+    asyncio._set_running_loop(own_loop)
 
 
 @action
-def tell_in_an_action(ctx: Context) -> list[Any]:
-    return tell_in_a_mutation.body(ctx)
+def leave_in_an_action(ctx: Context) -> None:
+    leave_everything()
 
 
 @action
-async def tell_in_an_async_action(ctx: Context) -> list[Any]:
-    return tell_in_a_mutation.body(ctx)
+async def leave_in_an_async_action(ctx: Context) -> None:
+    leave_everything()
 
 
-@pytest.mark.parametrize("tell", [tell_in_a_mutation, tell_in_an_action, tell_in_an_async_action])
-@pytest.mark.parametrize("activate", [activate_in_a_mutation, activate_in_an_action, activate_in_an_async_action])
-def test_language_and_time_zone_that_a_function_activates_end_with_it(execute_due, activate, tell):
-    ctx.scheduler.run_after(0, activate)
-    function_id = ctx.scheduler.run_after(0, tell)
+@action
+async def leave_in_a_shared_thread(ctx: Context) -> None:
+    await asyncio.get_running_loop().run_in_executor(None, leave_everything)
+
+
+@mutation
+def look_in_a_group(ctx: Context) -> None:
+    look("group")
+    transaction.on_commit(lambda: look("hook"))
+
+
+@mutation(alone=True)
+def look_in_a_mutation(ctx: Context) -> None:
+    look("mutation")
+
+
+@action
+def look_in_an_action(ctx: Context) -> None:
+    look("action")
+
+
+@action
+async def look_in_an_async_action(ctx: Context) -> None:
+    look("async action")
+    for _ in range(40):  # each of them has had a call
+        await asyncio.get_running_loop().run_in_executor(None, look, "shared thread")
+
+
+LOOKS = [look_in_a_group, look_in_a_group, look_in_a_mutation, look_in_an_action, look_in_an_async_action]
+LEAVE = [
+    leave_in_a_mutation,
+    leave_in_a_group,
+    leave_in_a_hook,
+    leave_a_running_loop,
+    leave_in_an_action,
+    leave_in_an_async_action,
+    leave_in_a_shared_thread,
+]
+
+
+@pytest.mark.parametrize("leave", LEAVE)
+def test_what_a_function_leaves_in_python_reaches_no_other_one(execute_due, backlog, groups, leave):
+    """In its context, and in the thread."""
+    seen.clear()
+    left_id = ctx.scheduler.run_after(0, leave)
+    ids = [ctx.scheduler.run_after(0, look) for look in LOOKS]
 
     execute_due()
 
-    assert record(function_id).decoded_result() == ["en", "UTC"]
+    assert [record(each).state for each in (left_id, *ids)] == [State.SUCCESS] * 6
+    assert set(seen) == {"group", "hook", "mutation", "action", "async action", "shared thread"}
+    if leave in (leave_in_a_group, leave_in_a_hook, leave_a_running_loop):
+        assert {left_id, *ids[:2]} <= set(groups[-1])
 
 
 @action
@@ -119,7 +216,7 @@ def test_wrapper_of_statements_that_a_function_leaves_behind_ends_with_it(execut
     execute_due()
 
     assert [record(each).state for each in (function_id, written_id)] == [State.SUCCESS] * 2
-    assert record(told_id).decoded_result() == []
+    assert repr(let_pass) not in str(record(told_id).decoded_result())
 
 
 hooks_that_ran: list[str] = []
