@@ -4,7 +4,8 @@
 * ``poller.py`` waits until something is due, ``worker.py`` claims it and executes it, ``session.py`` is the
   connection of such a thread.
 * ``execution.py`` is what all executions have in common; ``mutation.py``, ``grouping.py`` and ``action.py`` are the
-  kinds. ``budget.py`` limits the time of a body; ``running_bodies.py`` notes which bodies run.
+  kinds. ``budget.py`` limits the time of a body; ``running_bodies.py`` notes which bodies run,
+  ``forks.py`` keeps the processes that they fork out of it.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
 * ``by_id.py`` executes one function in a process of another system.
 """

@@ -28,6 +28,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
@@ -38,6 +39,7 @@ from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import FunctionExecution
+from django_scheduler.executor.forks import end_if_forked, when_forked_in
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.functions import AnyFunction
@@ -155,7 +157,7 @@ class AsyncBody:
         async with ThreadSensitiveContext():
             try:
                 # A task of its own: what is canceled is the body, and not what has to be done after it.
-                self._task = asyncio.create_task(calls.run_async_body(function, arguments, context))
+                self._task = asyncio.create_task(_run_body(function, arguments, context))
                 if self._is_canceled:
                     self._cancel_task()
                 return await self._task
@@ -167,6 +169,13 @@ class AsyncBody:
             self._task.cancel()
 
 
+async def _run_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+    try:
+        return await calls.run_async_body(function, arguments, context)
+    finally:
+        end_if_forked()
+
+
 _loop_lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
@@ -176,7 +185,11 @@ def _event_loop() -> asyncio.AbstractEventLoop:
     with _loop_lock:
         if _loop is None:
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_run_forever, args=[_loop], name="django_scheduler event loop", daemon=True).start()
+            thread = threading.Thread(
+                target=_run_forever, args=[_loop], name="django_scheduler event loop", daemon=True
+            )
+            when_forked_in(thread, partial(_stop_in_forked_process, _loop))
+            thread.start()
         return _loop
 
 
@@ -186,3 +199,11 @@ def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
     while True:
         with suppress(BaseException):
             loop.run_forever()
+        end_if_forked()
+
+
+def _stop_in_forked_process(loop: Any) -> None:
+    # A body has forked. When it awaits, the process that was forked would go on with all other bodies, too.
+    loop.stop()
+    if hasattr(loop, "_ready"):
+        loop._ready.clear()  # before the loop stops, these would still run

@@ -22,6 +22,7 @@ from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.budget import Budget
+from django_scheduler.executor.forks import end_if_forked
 from django_scheduler.executor.running_bodies import in_body
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
@@ -251,7 +252,10 @@ class FunctionExecution(SingleExecution):
         tidy_connections(self.database.using)
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
-        return copy_context().run(calls.run_body, self.function, arguments, context)
+        try:
+            return copy_context().run(calls.run_body, self.function, arguments, context)
+        finally:
+            end_if_forked()
 
     def _context(self, budget: Budget) -> Context:
         """Return the ``ctx`` that the function is given."""

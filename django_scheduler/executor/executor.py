@@ -21,6 +21,7 @@ from django.db import connections
 from django_scheduler import __version__
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
+from django_scheduler.executor import forks
 from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import process_is_ending
 from django_scheduler.executor.grouping import Experience
@@ -115,6 +116,7 @@ class Executor:
 
         Raises the database's error if it cannot be reached, or is not migrated.
         """
+        forks.watch()
         self._registration.register()
         self._log_start()
         wakeup.subscribe(self._database.using, self._wake_up)
