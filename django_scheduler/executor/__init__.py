@@ -18,7 +18,7 @@ from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
 from django_scheduler.executor.recovery import recover_lost_actions
-from django_scheduler.executor.run import CUT_OFF, run_or_end_process, run_until_ended, start_executor
+from django_scheduler.executor.run import CUT_OFF, OrStuck, run_or_end_process, run_until_ended, start_executor
 from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.threads import run_in_background, start_in_background
 from django_scheduler.executor.worker import execute_with
@@ -31,6 +31,7 @@ __all__ = [
     "Executor",
     "MissingExecution",
     "MutationExecution",
+    "OrStuck",
     "RunningBodies",
     "SingleExecution",
     "Until",

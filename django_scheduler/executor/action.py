@@ -73,6 +73,15 @@ class ActionExecution(FunctionExecution):
         else:
             self._end(transitions.END, {"result": None if result is None else values.dump_result(result)})
 
+    @property
+    def is_async(self) -> bool:
+        return self.function.is_async
+
+    @property
+    def blocks_event_loop(self) -> bool:
+        # It was told long before it was given up.
+        return self.is_given_up and self.is_async and not self._async_body.was_told
+
     def make_budget(self) -> Budget:
         return Budget(
             self.function.timeout,
@@ -142,6 +151,8 @@ class AsyncBody:
     def __init__(self) -> None:
         self._task: asyncio.Task[Any] | None = None
         self._is_canceled = False
+        #: Whether the event loop has come to cancel the body.
+        self.was_told = False
 
     def run(self, function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
         """Run the body, wait for it, and return or raise what it does."""
@@ -165,6 +176,7 @@ class AsyncBody:
                 await sync_to_async(connections.close_all)()
 
     def _cancel_task(self) -> None:
+        self.was_told = True
         if self._task is not None:
             self._task.cancel()
 

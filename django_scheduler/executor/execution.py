@@ -49,6 +49,21 @@ class Execution(ABC):
     keeps_claim_lock_for = 0.0
 
     @property
+    def is_given_up(self) -> bool:
+        """Return whether a body has not ended although its time was up, and is no longer waited for."""
+        return False
+
+    @property
+    def is_async(self) -> bool:
+        """Return whether it needs the event loop of this process."""
+        return False
+
+    @property
+    def blocks_event_loop(self) -> bool:
+        """Return whether its body, which is given up, keeps the event loop from running any other."""
+        return False
+
+    @property
     @abstractmethod
     def ids(self) -> Collection[ScheduledFunctionId]:
         """Return the functions that it executes."""
@@ -213,7 +228,6 @@ class FunctionExecution(SingleExecution):
 
     @property
     def is_given_up(self) -> bool:
-        """Return whether the body has not ended although its time was up, and is no longer waited for."""
         return self.budget is not None and self.budget.is_given_up
 
     @property

@@ -23,7 +23,7 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.executor import forks
 from django_scheduler.executor.crons import CronPoller
-from django_scheduler.executor.execution import process_is_ending
+from django_scheduler.executor.execution import Execution, process_is_ending
 from django_scheduler.executor.grouping import Experience
 from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
@@ -70,7 +70,7 @@ class Executor:
             self._database,
             queues=self._queues,
             concurrency=concurrency,
-            running=lambda: self._running_bodies.functions,
+            running=self._running,
         )
         self._poller = Poller(
             self._database,
@@ -110,6 +110,24 @@ class Executor:
     def is_executing(self) -> bool:
         """Return whether a function is being executed now."""
         return bool(self._executing_ids())
+
+    @property
+    def is_working(self) -> bool:
+        """Return whether any function is being executed whose end is still waited for."""
+        executions = self._executions()
+        loop_is_blocked = any(each.blocks_event_loop for each in executions)
+        return not all(each.is_given_up or (each.is_async and loop_is_blocked) for each in executions)
+
+    @property
+    def why_stuck(self) -> str:
+        """Say why this process cannot go on as it is, because of bodies that do not end; empty: it can."""
+        given_up = [each for each in self._executions() if each.is_given_up]
+        blocking = [each for each in given_up if each.blocks_event_loop]
+        if blocking:
+            return f"has an event loop that runs nothing any more: the body of {self._names_of(blocking)} blocks it"
+        if len(given_up) == self._concurrency:
+            return f"has no thread left that works: bodies that do not end hold them ({self._names_of(given_up)})"
+        return ""
 
     def start(self) -> None:
         """Begin to execute.
@@ -185,11 +203,24 @@ class Executor:
         self._poller.wake_up()
         self._crons.wake_up()
 
+    def _executions(self) -> list[Execution]:
+        return [execution for worker in self._workers if (execution := worker.execution)]
+
     def _executing_ids(self) -> list[int]:
         # What a worker of this process executes is locked, except for the moment between its rollback and the
         # record of why. Others may run it once more in that moment, to no effect; we need not.
-        executions = [execution for worker in self._workers if (execution := worker.execution)]
-        return [function_id for execution in executions for function_id in execution.ids]
+        return [function_id for execution in self._executions() for function_id in execution.ids]
+
+    def _running(self) -> list[dict[str, Any]]:
+        """Return the functions whose bodies run now, as its row has them."""
+        given_up = {function_id for each in self._executions() if each.is_given_up for function_id in each.ids}
+        return [
+            {**each, "is_given_up": True} if each["id"] in given_up else each for each in self._running_bodies.functions
+        ]
+
+    def _names_of(self, executions: Collection[Execution]) -> str:
+        ids = {function_id for each in executions for function_id in each.ids}
+        return ", ".join(f"{each['name']} {each['id']}" for each in self._running() if each["id"] in ids)
 
     def _make_side_tasks(self) -> list[threading.Thread]:
         database, stopped = self._database, self._stopped

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import django
 from django.db.models import QuerySet
@@ -39,7 +40,7 @@ class Registration:
     database: Database
     queues: list[str]
     concurrency: int
-    running: Callable[[], list[dict[str, int | str]]]
+    running: Callable[[], list[dict[str, Any]]]
 
     def __post_init__(self) -> None:
         #: Used by no other executor before or after: what bears it was done by this one.

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.threads import run_in_background, start_in_background
+from django_scheduler.telemetry import log_of_executors as log
 
 #: How often it looks for requests and for the end, in seconds.
 INTERVAL = 0.1
@@ -35,6 +36,28 @@ class StopRequests(Protocol):
 
     @property
     def count(self) -> int: ...
+
+
+class OrStuck:
+    """Asks an executor to stop that can execute nothing more, as well as when others do.
+
+    Its process is worth nothing then, and looks well from outside: it holds connections, and its heart beats.
+    """
+
+    def __init__(self, executor: Executor, requests: StopRequests) -> None:
+        self._executor = executor
+        self._requests = requests
+        self.is_stuck = False
+
+    @property
+    def count(self) -> int:
+        if not self.is_stuck and (why := self._executor.why_stuck):
+            self.is_stuck = True
+            message = "Executor %s %s. It ends, with exit code 1, to be started again."
+            log(logging.CRITICAL, message, self._executor.name, why, executor=self._executor.name)
+        if not self.is_stuck:
+            return self._requests.count
+        return max(self._requests.count, 1 if self._executor.is_working else 2)
 
 
 def start_executor(executor: Executor, requests: StopRequests) -> None:

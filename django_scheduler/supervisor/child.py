@@ -6,7 +6,8 @@ systemd sends its SIGTERM to every process of a service, and a terminal its SIGI
 its request as well.
 
 For functions that leak memory, a process asks to be replaced once it has executed ``max_functions`` or uses
-``max_memory``. It goes on until its replacement executes.
+``max_memory``; and also when bodies that do not end hold all of its threads. It goes on until its replacement executes.
+Then it is told to retire, and ends when nothing is left that it has to wait for.
 
 A child process is spawned, and imports this module before Django is set up. So nothing that needs Django is imported
 here at the top, and ``ChildOptions`` names everything by strings.
@@ -42,6 +43,11 @@ class ChildOptions:
     verbosity: int
 
 
+#: What the supervisor sends: that this process is to stop; and that another one has taken over, so that it is to end
+#: what it is executing, in as much time as that needs.
+STOP, RETIRE = b"stop", b"retire"
+
+
 class Message(Enum):
     """Names what a child process tells its supervisor, each with a text."""
 
@@ -49,6 +55,8 @@ class Message(Enum):
     STARTED = auto()
     #: With the limit that it has reached.
     REPLACE_ME = auto()
+    #: Likewise, because it can execute nothing more; with the reason.
+    STUCK = auto()
 
 
 def run_child(options: ChildOptions, supervisor: Connection, running_ids: MutableSequence[int]) -> None:
@@ -78,13 +86,20 @@ def run_child(options: ChildOptions, supervisor: Connection, running_ids: Mutabl
         _send(supervisor, Message.STARTED, executor.name)
         has_asked = False
 
-        def ask_for_replacement() -> None:
+        def be_replaced() -> None:
             nonlocal has_asked
+            if not has_asked and (reason := executor.why_stuck):
+                has_asked = True
+                _send(supervisor, Message.STUCK, reason)
             if not has_asked and (reason := _limit_reached(options, running_bodies.ended)):
                 has_asked = True
                 _send(supervisor, Message.REPLACE_ME, reason)
+            if requests.is_retired:
+                executor.stop()
+                if not executor.is_working:
+                    requests.stop()  # what is left does not end, and gets the grace
 
-        run_until_ended(executor, requests, grace=options.grace, meanwhile=ask_for_replacement)
+        run_until_ended(executor, requests, grace=options.grace, meanwhile=be_replaced)
 
 
 class _StopRequests:
@@ -95,18 +110,34 @@ class _StopRequests:
         self._signals = signals
         self._requests = 0
         self._is_alone = False
+        self._is_retired = False
 
     @property
     def count(self) -> int:
+        self._receive()
+        return max(self._requests, 1 if self._is_alone or self._signals.count else 0)
+
+    @property
+    def is_retired(self) -> bool:
+        """Return whether another process has taken over."""
+        self._receive()
+        return self._is_retired
+
+    def stop(self) -> None:
+        """Ask this process to stop gracefully, if nobody has yet."""
+        self._requests = max(self._requests, 1)
+
+    def _receive(self) -> None:
         while not self._is_alone:
             try:
                 if not self._supervisor.poll():
                     break
-                self._supervisor.recv_bytes()
-                self._requests += 1
+                if self._supervisor.recv_bytes() == RETIRE:
+                    self._is_retired = True
+                else:
+                    self._requests += 1
             except (EOFError, OSError):
                 self._is_alone = True
-        return max(self._requests, 1 if self._is_alone or self._signals.count else 0)
 
 
 def _send(supervisor: Connection, message: Message, text: str) -> None:
@@ -114,13 +145,13 @@ def _send(supervisor: Connection, message: Message, text: str) -> None:
         supervisor.send((message, text))
 
 
-def _limit_reached(options: ChildOptions, functions: int) -> str | None:
-    """Say in words which limit this process has reached, having executed so many functions, if any."""
+def _limit_reached(options: ChildOptions, functions: int) -> str:
+    """Say in words which limit this process has reached, having executed so many functions; empty: none."""
     if options.max_functions is not None and functions >= options.max_functions:
         return f"has executed {functions:,} functions"
     if options.max_memory is not None and (memory := _memory_in_use()) >= options.max_memory:
         return f"uses {memory / 2**20:,.0f} MiB of memory"
-    return None
+    return ""
 
 
 def _memory_in_use() -> int:

@@ -7,9 +7,9 @@ survives has to start another one, and to count. So a single process has a super
 The supervisor executes nothing, and holds no connection while no process ends.
 
 Each child process has a place. A new one starts as a replacement, which takes over the place only once it executes; and
-if the process that is there has merely asked to be replaced, it is told to stop only then. So a replacement costs no
-capacity, but for a moment a process more. A process that dies is replaced at once, unless it had hardly started: then
-there is a wait, which doubles each time.
+if the process that is there has merely asked to be replaced, it is told to retire only then. So a replacement costs no
+capacity, but a process more for as long as the old one's functions take. A process that dies is replaced at once,
+unless it had hardly started: then there is a wait, which doubles each time.
 """
 
 import logging
@@ -121,7 +121,8 @@ class Supervisor:
         process.receive()
         if process.replacement_reason and not had_asked:
             name, reason = process.executor_name, process.replacement_reason
-            log(logging.INFO, "Executor %s %s, and is being replaced", name, reason, executor=name)
+            level = logging.ERROR if process.is_stuck else logging.INFO
+            log(level, "Executor %s %s, and is being replaced", name, reason, executor=name)
         if process.has_ended:
             self._remove(process, kept)
 
@@ -131,9 +132,9 @@ class Supervisor:
             kept.close()
         seconds = kept.remove(process)
         if not process.ended_well:
-            if process.was_told_to_stop:
+            if process.was_asked_to_stop:
                 self._all_ended_well = False
-            else:
+            elif not process.was_to_end:
                 self._log_death(process, seconds)
         self._record_death(process)
         process.close()
@@ -141,7 +142,7 @@ class Supervisor:
     def _record_death(self, process: ChildProcess) -> None:
         # Also of one that has ended well: the database may have been too slow for it to remove its row.
         name, end = process.executor_name or "(not started)", process.end
-        in_body = [] if process.was_told_to_stop else process.running_ids
+        in_body = [] if process.was_to_end else process.running_ids
         self._records = [record for record in self._records if not record.done()]
         self._records.append(start_in_background(lambda: record_death(self._database, name, in_body, end)))
 
@@ -186,7 +187,7 @@ class KeptProcess:
         """Start a process if one is needed, and let a replacement that executes take over."""
         if self._replacement and self._replacement.has_started:
             if self._current:
-                self._current.stop()
+                self._current.retire()
                 self._ending.append(self._current)
             self._current, self._replacement = self._replacement, None
         if self.seconds_until_start == 0:

@@ -12,7 +12,15 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, router
 from django.utils import autoreload
 
-from django_scheduler.executor import CUT_OFF, Executor, Until, run_or_end_process, run_until_ended, start_executor
+from django_scheduler.executor import (
+    CUT_OFF,
+    Executor,
+    OrStuck,
+    Until,
+    run_or_end_process,
+    run_until_ended,
+    start_executor,
+)
 from django_scheduler.management.arguments import at_least_0, known_database, positive, size_of_memory
 from django_scheduler.management.progress import Progress
 from django_scheduler.models import Executor as ExecutorOnRecord
@@ -147,9 +155,12 @@ def _execute(make_executor: Callable[[], Executor], grace: float, progress: Prog
     with StopSignals() as signals, _refusing_what_is_wrong():
         executor = make_executor()
         start_executor(executor, signals)
-        run_until_ended(executor, signals, grace=grace, meanwhile=progress.show if progress else None)
+        requests = OrStuck(executor, signals)
+        run_until_ended(executor, requests, grace=grace, meanwhile=progress.show if progress else None)
     if progress:
         progress.finish()
+    if requests.is_stuck:
+        raise SystemExit(CUT_OFF)
 
 
 def _execute_and_reload(make_executor: Callable[[], Executor], grace: float) -> None:
