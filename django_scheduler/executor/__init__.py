@@ -18,9 +18,16 @@ from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
 from django_scheduler.executor.recovery import recover_lost_actions
-from django_scheduler.executor.run import CUT_OFF, OrStuck, run_or_end_process, run_until_ended, start_executor
+from django_scheduler.executor.run import (
+    CUT_OFF,
+    OrStuck,
+    end_process_within,
+    run_or_end_process,
+    run_until_ended,
+    start_executor,
+)
 from django_scheduler.executor.running_bodies import RunningBodies
-from django_scheduler.executor.threads import run_in_background, start_in_background
+from django_scheduler.executor.threads import log_briefly, run_in_background, start_in_background
 from django_scheduler.executor.worker import execute_with
 
 __all__ = [
@@ -35,8 +42,10 @@ __all__ = [
     "RunningBodies",
     "SingleExecution",
     "Until",
+    "end_process_within",
     "execute",
     "execute_with",
+    "log_briefly",
     "recover_lost_actions",
     "run_in_background",
     "run_or_end_process",

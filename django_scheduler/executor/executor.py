@@ -29,11 +29,10 @@ from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.recovery import record_lost, recover_lost_actions
 from django_scheduler.executor.running_bodies import RunningBodies
-from django_scheduler.executor.threads import side_task
+from django_scheduler.executor.threads import log_briefly, side_task
 from django_scheduler.executor.worker import Worker
 from django_scheduler.record import delete_expired
 from django_scheduler.scheduling import wakeup
-from django_scheduler.telemetry import log_of_executors as log
 
 #: How often retention looks for what has expired, in seconds.
 RETENTION_INTERVAL = 60.0
@@ -253,4 +252,4 @@ class Executor:
 
     def _log(self, level: int, message: str, *arguments: object, **extra: Any) -> None:
         """Log a message about this executor, whose first argument is its name."""
-        log(level, message, self.name, *arguments, executor=self.name, **extra)
+        log_briefly(level, message, self.name, *arguments, executor=self.name, **extra)

@@ -22,7 +22,7 @@ from django.db.models import QuerySet
 
 from django_scheduler import __version__
 from django_scheduler.databases import Database
-from django_scheduler.executor.threads import run_in_background
+from django_scheduler.executor.threads import log_briefly, run_in_background
 from django_scheduler.models import Executor
 from django_scheduler.telemetry import log_of_executors as log
 
@@ -83,7 +83,7 @@ class Registration:
             run_in_background(record, timeout=PATIENCE)
         except Exception as error:
             message = "Executor %s could not %s, which the next executor will do: %r"
-            log(logging.WARNING, message, self.name, what, error, executor=self.name)
+            log_briefly(logging.WARNING, message, self.name, what, error, executor=self.name)
 
     def unregister(self) -> None:
         """Delete the row."""

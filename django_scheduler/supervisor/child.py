@@ -13,6 +13,7 @@ A child process is spawned, and imports this module before Django is set up. So 
 here at the top, and ``ChildOptions`` names everything by strings.
 """
 
+import logging
 import os
 import platform
 from collections.abc import MutableSequence
@@ -21,8 +22,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from django_scheduler.supervisor.stop_signals import StopSignals
+from django_scheduler.supervisor.stop_signals import StopSignals, ignore_signals
+
+if TYPE_CHECKING:
+    from django_scheduler.executor import RunningBodies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,38 +73,53 @@ def run_child(options: ChildOptions, supervisor: Connection, running_ids: Mutabl
 
     django.setup()
 
-    from django_scheduler.executor import Executor, RunningBodies, Until, run_until_ended, start_executor
+    from django_scheduler.executor import end_process_within
     from django_scheduler.telemetry import show_log
 
     show_log(options.verbosity)
-    with StopSignals() as signals:
-        requests = _StopRequests(supervisor, signals)
-        running_bodies = RunningBodies(running_ids)
-        executor = Executor(
-            using=options.using,
-            concurrency=options.concurrency,
-            queues=options.queues,
-            until=Until[options.until],
-            running_bodies=running_bodies,
-        )
-        start_executor(executor, requests)
-        _send(supervisor, Message.STARTED, executor.name)
-        has_asked = False
+    seconds_left = options.grace
+    try:
+        with StopSignals() as signals:
+            seconds_left = _run_executor(options, supervisor, running_ids, signals)
+    finally:
+        ignore_signals()
+        end_process_within(seconds_left)
 
-        def be_replaced() -> None:
-            nonlocal has_asked
-            if not has_asked and (reason := executor.why_stuck):
-                has_asked = True
-                _send(supervisor, Message.STUCK, reason)
-            if not has_asked and (reason := _limit_reached(options, running_bodies.ended)):
-                has_asked = True
-                _send(supervisor, Message.REPLACE_ME, reason)
-            if requests.is_retired:
-                executor.stop()
-                if not executor.is_working:
-                    requests.stop()  # what is left does not end, and gets the grace
 
-        run_until_ended(executor, requests, grace=options.grace, meanwhile=be_replaced)
+def _run_executor(
+    options: ChildOptions, supervisor: Connection, running_ids: MutableSequence[int], signals: StopSignals
+) -> float:
+    """Run an executor, and return for how many seconds what bodies have left running may go on."""
+    from django_scheduler.executor import Executor, RunningBodies, Until, run_until_ended, start_executor
+
+    requests = _StopRequests(supervisor, signals)
+    running_bodies = RunningBodies(running_ids)
+    executor = Executor(
+        using=options.using,
+        concurrency=options.concurrency,
+        queues=options.queues,
+        until=Until[options.until],
+        running_bodies=running_bodies,
+    )
+    start_executor(executor, requests)
+    _send(supervisor, Message.STARTED, executor.name)
+    limit = _LimitOf(options, running_bodies)
+    has_asked = False
+
+    def be_replaced() -> None:
+        nonlocal has_asked
+        if not has_asked and (reason := executor.why_stuck):
+            has_asked = True
+            _send(supervisor, Message.STUCK, reason)
+        if not has_asked and (reason := limit.reached):
+            has_asked = True
+            _send(supervisor, Message.REPLACE_ME, reason)
+        if requests.is_retired:
+            executor.stop()
+            if not executor.is_working:
+                requests.stop()  # what is left does not end, and gets the grace
+
+    return run_until_ended(executor, requests, grace=options.grace, meanwhile=be_replaced)
 
 
 class _StopRequests:
@@ -145,13 +165,39 @@ def _send(supervisor: Connection, message: Message, text: str) -> None:
         supervisor.send((message, text))
 
 
-def _limit_reached(options: ChildOptions, functions: int) -> str:
-    """Say in words which limit this process has reached, having executed so many functions; empty: none."""
-    if options.max_functions is not None and functions >= options.max_functions:
-        return f"has executed {functions:,} functions"
-    if options.max_memory is not None and (memory := _memory_in_use()) >= options.max_memory:
-        return f"uses {memory / 2**20:,.0f} MiB of memory"
-    return ""
+class _LimitOf:
+    """Knows the limits after which this process is to be replaced."""
+
+    def __init__(self, options: ChildOptions, running_bodies: "RunningBodies") -> None:
+        self._running_bodies = running_bodies
+        self._max_functions = options.max_functions
+        self._max_memory = options.max_memory
+        if self._max_memory is not None and (memory := _memory_in_use()) >= self._max_memory:
+            _warn_of_memory(memory, self._max_memory)
+            self._max_memory = None
+
+    @property
+    def reached(self) -> str:
+        """Say in words which limit has been reached; empty: none. A process that has executed nothing reaches none."""
+        functions = self._running_bodies.ended
+        if functions and self._max_functions is not None and functions >= self._max_functions:
+            return f"has executed {functions:,} functions"
+        if functions and self._max_memory is not None and (memory := _memory_in_use()) >= self._max_memory:
+            return f"uses {memory / 2**20:,.0f} MiB of memory"
+        return ""
+
+
+def _warn_of_memory(memory: int, most: int) -> None:
+    from django_scheduler.executor import log_briefly
+
+    log_briefly(
+        logging.WARNING,
+        "--max-memory is ignored: process %d uses %.0f MiB before it has executed anything, and may use %.0f MiB. It"
+        " would be replaced again and again.",
+        os.getpid(),
+        memory / 2**20,
+        most / 2**20,
+    )
 
 
 def _memory_in_use() -> int:
