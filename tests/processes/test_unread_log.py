@@ -1,4 +1,4 @@
-"""Nobody reads standard error, and the pipe is full. Work goes on where our handler writes; a signal ends any process."""
+"""Nobody reads standard error, and the pipe is full. Our handler lets work go on; a signal ends any process."""
 
 import fcntl
 import os
