@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from django_scheduler.databases import browsing, django_internals
-from django_scheduler.databases.contract import NOW, Backlog, Claimable, Lane, NewRow
+from django_scheduler.databases.contract import NOW, TABLE, Backlog, Claimable, Lane, NewRow
 from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql import PostgreSQL
@@ -25,6 +25,7 @@ from django_scheduler.databases.sqlite import SQLite
 
 __all__ = [
     "NOW",
+    "TABLE",
     "VENDORS",
     "Backlog",
     "Claimable",

@@ -166,10 +166,6 @@ class Contract(ABC):
     def check_constraints_early(self) -> None:
         """Have deferred constraints checked by each statement of the open transaction, where the vendor can."""
 
-    def may_group(self) -> bool:
-        """Return whether nothing in this database would notice that several mutations share a transaction."""
-        return True
-
     def lock_rows(self, ids: Collection[int]) -> None:
         """Lock rows, and interrupt the mutations that hold them, where the vendor can. Elsewhere do nothing."""
 

@@ -6,11 +6,15 @@ each of them what we rely on, and fails clearly with a Django that has changed i
 has is in that vendor's file.)
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from django_scheduler.databases.session_guard import SessionGuard
 
 #: What ``connection.execute_wrapper`` takes.
 StatementWrapper = Callable[..., Any]
@@ -27,7 +31,10 @@ _NEW: dict[str, Callable[[], Any]] = {
 
 def driver_of(connection: BaseDatabaseWrapper) -> Any:
     """Return the driver's own connection, or ``None`` while there is none."""
-    return connection.connection
+    try:
+        return vars(connection)["connection"]  # past the guard: this is asked around every statement of a body
+    except KeyError:  # it is Django's proxy
+        return connection.connection
 
 
 def is_in_atomic_block(connection: BaseDatabaseWrapper) -> bool:
@@ -37,7 +44,7 @@ def is_in_atomic_block(connection: BaseDatabaseWrapper) -> bool:
 
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Return whether a transaction is open, also one that was begun by hand (``set_autocommit(False)``)."""
-    return connection.in_atomic_block or not (connection.connection is None or connection.get_autocommit())
+    return connection.in_atomic_block or not (driver_of(connection) is None or connection.get_autocommit())
 
 
 def savepoints(connection: BaseDatabaseWrapper) -> tuple[str | None, ...]:
@@ -129,6 +136,100 @@ def take_pools(connection: BaseDatabaseWrapper) -> list[Any]:
     taken = list(pools.values())
     pools.clear()
     return taken
+
+
+#: The modules in which Django defines connections.
+_OF_CONNECTIONS = frozenset(
+    f"django.db.backends.{backend}.base" for backend in ("base", "postgresql", "mysql", "sqlite3", "oracle")
+)
+
+
+class _Guarded(BaseDatabaseWrapper):
+    """Tells the guard of a connection what is done to its session. It comes before the vendor's own class."""
+
+    scheduler_guard: SessionGuard
+
+    def connect(self) -> None:
+        # As what it was, because receivers of ``connection_created`` may be there for one class only.
+        guarded = type(self)
+        original = _original(guarded)
+        wrapper: Any = self
+        wrapper.__class__ = original
+        try:
+            original.connect(self)
+        finally:
+            wrapper.__class__ = guarded
+        self.scheduler_guard.begin_session(self.execute_wrappers)
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        return self.scheduler_guard.cursor(super().create_cursor(name))
+
+    def _commit(self) -> None:
+        self.scheduler_guard.forbid("a commit")
+        own: Any = super()
+        own._commit()
+
+    def _rollback(self) -> None:
+        self.scheduler_guard.forbid("a rollback")
+        own: Any = super()
+        own._rollback()
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        self.scheduler_guard.forbid("a change of autocommit")
+        own: Any = super()
+        own._set_autocommit(autocommit)
+
+    def _driver(self) -> Any:
+        caller = sys._getframe(1)
+        if caller.f_globals.get("__name__") not in _OF_CONNECTIONS:  # who ask several times for each statement
+            self.scheduler_guard.let_use("the driver's connection", caller)
+        return vars(self)["connection"]
+
+    def _set_driver(self, driver: Any) -> None:
+        vars(self)["connection"] = driver
+
+    connection = property(_driver, _set_driver)
+
+
+class _GuardedAndBeginning(_Guarded):
+    """The same, where Django begins transactions by a statement."""
+
+    def _start_transaction_under_autocommit(self) -> None:
+        guard = self.scheduler_guard
+        was_plain = guard.is_plain
+        own: Any = super()
+        own._start_transaction_under_autocommit()
+        guard.is_plain = was_plain
+
+
+@cache
+def _guarded(connection_class: type[BaseDatabaseWrapper]) -> type[BaseDatabaseWrapper]:
+    # Django looks whether there is such a method.
+    begins = hasattr(connection_class, "_start_transaction_under_autocommit")
+    return type(connection_class.__name__, (_GuardedAndBeginning if begins else _Guarded, connection_class), {})
+
+
+def _original(guarded: type[BaseDatabaseWrapper]) -> type[BaseDatabaseWrapper]:
+    original: type[BaseDatabaseWrapper] = guarded.__bases__[1]
+    return original
+
+
+def guard_session(connection: BaseDatabaseWrapper) -> SessionGuard:
+    """Put a guard before the sessions of a connection, if there is none yet, and return it."""
+    if not isinstance(connection, _Guarded):
+        wrapper: Any = connection
+        wrapper.scheduler_guard = SessionGuard(connection.vendor)
+        wrapper.__class__ = _guarded(wrapper.__class__)
+    guard: SessionGuard = vars(connection)["scheduler_guard"]
+    return guard
+
+
+def end_guard(connection: BaseDatabaseWrapper) -> None:
+    """Take the guard away, if there is one."""
+    if isinstance(connection, _Guarded):
+        wrapper: Any = connection
+        wrapper.__class__ = _original(type(connection))
+        del wrapper.scheduler_guard
 
 
 class Transactions(Protocol):

@@ -37,6 +37,12 @@ class MySQL(Database):
     poll_interval = 0.5
     clock = "UTC_TIMESTAMP(6)"
     skip_locked = "FOR UPDATE SKIP LOCKED"
+    special_relations_sql = (
+        "SELECT LOWER(event_object_table) FROM information_schema.triggers WHERE event_object_schema = DATABASE()"
+        " UNION SELECT LOWER(table_name) FROM information_schema.tables WHERE table_schema = DATABASE()"
+        " AND (table_type <> 'BASE TABLE' OR engine NOT IN"
+        " (SELECT engine FROM information_schema.engines WHERE transactions = 'YES'))"
+    )
 
     def _now(self) -> Sql:
         now = super()._now()

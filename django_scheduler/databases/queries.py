@@ -6,8 +6,10 @@ machine (``record/transitions.py``). A vendor overrides what it can do better, o
 are those of one clock, which says what is due.
 """
 
+import time
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -22,6 +24,9 @@ from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract,
 from django_scheduler.models import Pause, ScheduledFunctionId, State
 
 PAUSES = Pause._meta.db_table
+
+#: For how long what was read of the catalog is taken to be so, in seconds.
+CATALOG_SECONDS = 10.0
 
 
 class Sql:
@@ -44,6 +49,16 @@ def passing_over(ids: Collection[int]) -> Sql:
     return Sql(f" AND id NOT IN ({', '.join(['%s'] * len(ids))})" if ids else "", *ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Holds what was read of the catalog of a database."""
+
+    special_relations: frozenset[str] = frozenset()
+    read_again_at: float = 0.0
+    #: How many triggers there were, and the latest of them.
+    triggers: object = None
+
+
 class Database(Contract):
     """Answers all that can be asked of a database."""
 
@@ -54,8 +69,12 @@ class Database(Contract):
     #: A condition that a row does not meet while a mutation is executing that has locked it, where that can be seen.
     not_executing: ClassVar[str] = "TRUE"
 
+    #: The statement by which the catalog tells its ``special_relations``.
+    special_relations_sql: ClassVar[str]
+
     def __init__(self, using: str) -> None:
         self.using = using
+        self._catalog = Catalog()
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -262,6 +281,24 @@ class Database(Contract):
                 )
                 for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, trace in cursor.fetchall()
             ]
+
+    # Grouping
+
+    def special_relations(self) -> frozenset[str]:
+        """Return the names of the tables that do more than keep rows, in lower case.
+
+        Those with triggers, rules or row-level security of the user's, or with defaults and constraints that call the
+        user's functions; those whose rows make the database change rows of such tables; views; and tables without
+        transactions. Mutations that share a transaction must not touch them. They are read again every
+        ``CATALOG_SECONDS``.
+        """
+        known = self._catalog
+        if time.monotonic() >= known.read_again_at:
+            with self.connection.cursor() as cursor:
+                cursor.execute(self.special_relations_sql)
+                names = frozenset(row[0] for row in cursor.fetchall())
+            self._catalog = known = Catalog(names, time.monotonic() + CATALOG_SECONDS)
+        return known.special_relations
 
     # Changing
 

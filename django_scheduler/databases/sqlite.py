@@ -26,6 +26,7 @@ INSTRUCTIONS_PER_LOOK = 10_000
 class SQLite(Database):
     has_one_writer = True
     skip_locked = ""
+    special_relations_sql = "SELECT LOWER(tbl_name) FROM sqlite_master WHERE type IN ('trigger', 'view')"
 
     def _now(self) -> Sql:
         # All users of the file share one host, so its clock is the database's.

@@ -37,9 +37,9 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 from django_scheduler import values
 from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
+from django_scheduler.executor import forks
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.forks import end_if_forked, when_forked_in
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.functions import AnyFunction
@@ -185,7 +185,8 @@ async def _run_body(function: AnyFunction, arguments: dict[str, object], context
     try:
         return await calls.run_async_body(function, arguments, context)
     finally:
-        end_if_forked()
+        if forks.is_forked:
+            forks.end_process()
 
 
 _loop_lock = threading.Lock()
@@ -200,7 +201,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
             thread = threading.Thread(
                 target=_run_forever, args=[_loop], name="django_scheduler event loop", daemon=True
             )
-            when_forked_in(thread, partial(_stop_in_forked_process, _loop))
+            forks.when_forked_in(thread, partial(_stop_in_forked_process, _loop))
             thread.start()
         return _loop
 
@@ -211,7 +212,8 @@ def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
     while True:
         with suppress(BaseException):
             loop.run_forever()
-        end_if_forked()
+        if forks.is_forked:
+            forks.end_process()
 
 
 def _stop_in_forked_process(loop: Any) -> None:

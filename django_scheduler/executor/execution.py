@@ -21,8 +21,8 @@ from django_scheduler import signals, values
 from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database
 from django_scheduler.errors import TimedOut
+from django_scheduler.executor import forks
 from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.forks import end_if_forked
 from django_scheduler.executor.running_bodies import in_body
 from django_scheduler.executor.session import tidy_connections
 from django_scheduler.functions import AnyFunction
@@ -269,7 +269,8 @@ class FunctionExecution(SingleExecution):
         try:
             return copy_context().run(calls.run_body, self.function, arguments, context)
         finally:
-            end_if_forked()
+            if forks.is_forked:
+                forks.end_process()
 
     def _context(self, budget: Budget) -> Context:
         """Return the ``ctx`` that the function is given."""

@@ -29,7 +29,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakSet
 
 from django.db import connections
@@ -44,8 +44,10 @@ _connections: WeakSet[BaseDatabaseWrapper] = WeakSet()
 #: What a process that was forked keeps, and does not use.
 _unused: list[Any] = []
 
+#: Whether a body has forked this process.
+is_forked = False
+
 _is_watching = False
-_is_forked = False
 
 
 def watch() -> None:
@@ -66,13 +68,11 @@ def when_forked_in(thread: threading.Thread, call: Callable[[], None]) -> None:
         os.register_at_fork(after_in_child=lambda: call() if threading.current_thread() is thread else None)
 
 
-def end_if_forked() -> None:
-    """End this process here if a body has forked it: only its parent goes on. Its exit code is what Python's would be.
+def end_process() -> NoReturn:
+    """End this process, which a body has forked: only its parent goes on. Its exit code is what Python's would be.
 
-    Call it where a body has just returned or raised.
+    Call it where the body has just returned or raised.
     """
-    if not _is_forked:
-        return
     code = 0
     error = sys.exception()
     if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
@@ -94,8 +94,8 @@ def _note(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 
 def _let_go() -> None:
     """Let go of the executor's sessions. Runs in the process that was forked, before anything else does."""
-    global _is_forked
-    _is_forked = True
+    global is_forked
+    is_forked = True
     nothing = os.open(os.devnull, os.O_RDWR)
     copied = list(_connections)
     drivers = [django_internals.driver_of(connection) for connection in copied]

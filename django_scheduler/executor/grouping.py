@@ -13,11 +13,12 @@ What is special:
 * A constraint that is violated. Deferred ones are checked by each statement here, so that no member repairs what
   another one has left. A body that needs the deferral meets an error in a group, and runs alone. (SQLite cannot check
   them early: there, two members may repair each other's reference within a group.)
-* A statement that does more than read and write rows: a setting stays for the rest of the transaction, as that of
-  row-level security does, and COMMIT, or on MySQL anything that changes a table, would commit the others' effects
-  without their ``success``, and they would run once more. So it is refused before it is executed. What goes past
-  Django's cursor (``callproc``, ``executescript``, the driver itself) cannot be seen: who ends the transaction in such
-  a way has to declare ``alone=True``.
+* A statement that is not known to do no more than read and write rows of ordinary tables (``statements.py``), or a use
+  of the driver past Django's cursor: a setting stays for the rest of the transaction, a trigger may number or audit by
+  transaction, and whatever ends the transaction would commit the others' effects without their ``success``, so that
+  they would run once more. It is refused before it is executed (``session_guard.py``), whatever the body makes of that,
+  and the function is not grouped again as long as the process lives.
+* A body that leaves a wrapper of statements behind.
 * A member that another one has canceled, put off, or whose record it has changed: the record of success then misses
   a row.
 
@@ -31,6 +32,9 @@ that it has not come to.
 
 COMMIT got no answer: the members have all committed or all vanished, so one row tells it for all.
 
+The transaction is found ended although nothing that ends it was seen: what the members have done may have been
+committed, without their ``success``. So they are not run again. They fail, and say so.
+
 How many members a group has is learned (``GroupSize``): one, and twice as many each time that it turned out well. The
 workers of an executor share what they have learned of a lane, so that it is learned once; a lane with a single function
 teaches nothing about one with a backlog. A function that has ended a group, failed alone, or took long runs alone for a
@@ -38,13 +42,13 @@ while (``Experience``): trying again costs a group each time, and a long body ke
 everybody else. One that is declared ``@mutation(alone=True)`` always runs alone.
 """
 
-import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from django_scheduler.databases import Database, Lane
+from django_scheduler.databases import Database, Lane, django_internals
+from django_scheduler.errors import BrokenTransaction
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import tidy_connections, tidy_other_connections
@@ -76,12 +80,6 @@ FOR_A_WHILE = 10.0
 #: How long a body takes that takes long, in seconds: longer than a machine that is busy makes a short one take.
 LONG = 0.5
 
-READS_OR_WRITES_ROWS = re.compile(
-    r"[\s(]*(SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|REPLACE|MERGE|SAVEPOINT|RELEASE|ROLLBACK\s+TO|EXPLAIN|SHOW)\b"
-    r"(?!.*\bset_config\s*\()(?!.*;\s*\S)",  # nor several statements in one
-    re.IGNORECASE | re.DOTALL,
-)
-
 
 class GroupEnded(Exception):
     """Raised to have the members run alone."""
@@ -90,7 +88,8 @@ class GroupEnded(Exception):
 class MutationGroup(Execution):
     """Executes several mutations in one transaction.
 
-    ``execute_alone``: what to do with each of those that had begun, if the group does not work out.
+    ``special_relations``: tables that no member may touch. ``execute_alone``: what to do with each of those that had
+    begun, if the group does not work out.
     """
 
     def __init__(
@@ -98,12 +97,14 @@ class MutationGroup(Execution):
         members: Sequence[MutationExecution],
         database: Database,
         executor_name: str,
+        special_relations: Collection[str],
         execute_alone: Callable[[ScheduledFunctionId], None],
     ) -> None:
         #: Those whose rows it keeps from others.
         self._members = members
         self._database = database
         self._executor_name = executor_name
+        self._special_relations = special_relations
         self._execute_alone = execute_alone
         self._began = time.perf_counter()
         #: The members whose bodies have begun.
@@ -113,6 +114,9 @@ class MutationGroup(Execution):
         self.computing_share = 0.0
         #: The member that has ended the group.
         self.culprit: MutationExecution | None = None
+        #: What a member was about to do that none may do.
+        self.refused = ""
+        self._was_ended_unseen = False
 
     @property
     def ids(self) -> Collection[ScheduledFunctionId]:
@@ -125,10 +129,11 @@ class MutationGroup(Execution):
 
     def in_transaction(self) -> None:
         successes = []
-        watch = GroupWatch(self._database, "a group of mutations")
+        watch = TransactionWatch(self._database, "a group of mutations")
+        guard = django_internals.guard_session(self._database.connection)
         self._database.check_constraints_early()
         began_to_compute = time.thread_time()
-        with watch:
+        with watch, guard.refusing(self._refuse, self._special_relations):
             for member in self._members:
                 successes.append(self._run(member, watch))
                 if time.perf_counter() - self._began > GROUP_SECONDS:
@@ -145,26 +150,31 @@ class MutationGroup(Execution):
         share_wake_up([hook for member in self.begun for hook in member.commit_hooks])
         for member in self.begun:
             member.after_commit()
+            tidy_connections(self._database.using)
 
     def after_rollback(self, error: BaseException) -> None:
         if self.culprit and self.culprit.timed_out:
             self.culprit.after_rollback(error)
             self.begun.remove(self.culprit)
         tidy_connections(self._database.using)
+        if self._was_ended_unseen:
+            for member in self.begun:
+                member.fail(error)
+            return
         if self._is_committing and self._has_committed():
             self.after_commit()
             return
         for member in self.begun:
             self._execute_alone(member.id)
 
-    def _run(self, member: MutationExecution, watch: "GroupWatch") -> dict[str, Any]:
+    def _run(self, member: MutationExecution, watch: TransactionWatch) -> dict[str, Any]:
         self.begun.append(member)
         self.culprit = member
         member.release_claim_lock = self.release_claim_lock
         member.begin()
         result = member.run()
         member.end()
-        watch.refuse_what_is_special()
+        self._check(member, watch)
         tidy_other_connections(self._database.using)
         self.culprit = None
         return {
@@ -174,6 +184,24 @@ class MutationGroup(Execution):
             "completed_time": self._time(time.perf_counter() - self._began, member),
             "result": result,
         }
+
+    def _refuse(self, what: str) -> NoReturn:
+        self.refused = self.refused or what
+        raise GroupEnded(f"{what} concerns the whole transaction")
+
+    def _check(self, member: MutationExecution, watch: TransactionWatch) -> None:
+        """Raise ``GroupEnded`` if the body has met an error, or has done something that lasts beyond its end."""
+        if watch.has_seen_errors or self.refused or watch.has_left_wrappers:
+            raise GroupEnded("the body has done what concerns the whole transaction")
+        if watch.was_ended_unseen():
+            self._was_ended_unseen = True
+            raise BrokenTransaction(
+                f"{member.name} {member.id} has ended the transaction that it shared with others, in a way that could"
+                " not be seen. What this function wrote may have been committed or not. Look for it, and schedule the"
+                f" function again if it is missing. Declare {member.name} with @mutation(alone=True)."
+            )
+        if not watch.would_commit_so_far():
+            raise GroupEnded("the body has not left its blocks, or has closed the connection")
 
     def _time(self, seconds: float, member: MutationExecution) -> Any:
         return self._database.later(member.claimed.claim_time, seconds)
@@ -185,23 +213,6 @@ class MutationGroup(Execution):
         first = rows.filter(pk=self.begun[0].id).values("state", "executor")
         row = in_transaction(self._database.using, first.first)
         return row == {"state": State.SUCCESS, "executor": self._executor_name}
-
-
-class GroupWatch(TransactionWatch):
-    """Notices what a member of a group may not do."""
-
-    _has_refused = False
-
-    def refuse_what_is_special(self) -> None:
-        """Raise ``GroupEnded`` if the last body has met an error, or has done something that lasts beyond its end."""
-        if self.has_seen_errors or self._has_refused or not self.would_commit_so_far():
-            raise GroupEnded("the body has done what concerns the whole transaction")
-
-    def _notice(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
-        if not (isinstance(sql, str) and READS_OR_WRITES_ROWS.match(sql)):
-            self._has_refused = True  # whatever the body makes of it
-            raise GroupEnded("the statement concerns the whole transaction")
-        return super()._notice(execute, sql, params, many, context)
 
 
 class GroupSize:
@@ -261,9 +272,10 @@ class Experience:
         until = self._alone_until.get(name)
         return until is not None and time.monotonic() < until
 
-    def run_alone(self, name: str) -> None:
+    def run_alone(self, name: str, *, seconds: float = FOR_A_WHILE) -> None:
         """Have the function of that name run alone for a while."""
-        self._alone_until[name] = time.monotonic() + FOR_A_WHILE
+        until = time.monotonic() + seconds
+        self._alone_until[name] = max(until, self._alone_until.get(name, until))
 
     def note_duration(self, name: str, duration: float) -> None:
         """Have the function of that name run alone for a while if it took long."""

@@ -35,7 +35,7 @@ from contextvars import copy_context
 from typing import Any
 
 from django_scheduler import signals, values
-from django_scheduler.databases import NOW, django_internals
+from django_scheduler.databases import django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution
@@ -62,7 +62,9 @@ class MutationExecution(FunctionExecution):
         except BaseException as error:
             self._error = error
             raise
-        changes = {"result": result, "completed_time": NOW, **self.attempt_on_record}
+        # Not the clock as this session sees it: the body may have set that.
+        completed_time = self.database.later(self.claimed.claim_time, self.duration)
+        changes = {"result": result, "completed_time": completed_time, **self.attempt_on_record}
         if not transitions.SUCCEED.apply(self.database, self.id, changes):
             raise BrokenTransaction(f"{self.name}: the body has changed or deleted the record of its own function.")
 
@@ -78,6 +80,7 @@ class MutationExecution(FunctionExecution):
                 copy_context().run(hook)  # as the body: what a hook activates does not outlive it
             except BaseException as error:
                 self.log(logging.ERROR, "an on_commit hook failed", error=error)
+            tidy_connections(self.database.using)
         self.announce(State.SUCCESS)
 
     def after_rollback(self, error: BaseException) -> None:
@@ -88,14 +91,14 @@ class MutationExecution(FunctionExecution):
             clear_frames(error)
             clear_frames(self.timed_out)
             close_connection(self.database.using)  # a late command to stop must not meet what comes next
-            self._fail(self.timed_out, Failure.TIMEOUT)
+            self.fail(self.timed_out, Failure.TIMEOUT)
             return
         tidy_connections(self.database.using)  # a broken connection is replaced
         error = self._error or error
         if self._watch.is_transient(error):
             self._retry(error)
         else:
-            self._fail(error)
+            self.fail(error)
 
     def _retry(self, error: BaseException) -> None:
         delay = backoff(self.attempt)
@@ -139,9 +142,10 @@ class MutationExecution(FunctionExecution):
             "its time is up and its body does not react; it has lost its transaction, and keeps its thread until it"
             " returns",
         )
-        self._fail(error, Failure.TIMEOUT)
+        self.fail(error, Failure.TIMEOUT)
 
-    def _fail(self, error: BaseException, failure: Failure = Failure.ERROR) -> None:
+    def fail(self, error: BaseException, failure: Failure = Failure.ERROR) -> None:
+        """Record that the attempt has failed, outside of a transaction."""
         if self._record(transitions.FAIL, {"failure": failure, **self.attempt_on_record, **describe(error)}):
             self.announce(State.FAILED, failure, error)
 

@@ -34,32 +34,40 @@ def executor_session(database: Database) -> Iterator[None]:
     wrappers = django_internals.statement_wrappers(connection)  # those who have added one will remove it
     connection.close()
     _this_thread.database = database
+    django_internals.guard_session(connection)
     try:
         yield
     finally:
         _this_thread.database = outer
         connections.close_all()
         django_internals.set_statement_wrappers(connection, wrappers)
+        if outer is None:
+            for each in connections.all(initialized_only=True):
+                django_internals.end_guard(each)
 
 
 @receiver(connection_created)
 def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     # Also a connection that is made anew within a function, after a body or an error has closed the old one.
     database = _this_thread.database
-    if database is not None and connection is connections[database.using]:
+    if database is None or connection is not connections[connection.alias]:
+        return
+    if connection.alias == database.using:
         django_internals.keep_open(connection)
         database.prepare_session()
+    else:
+        django_internals.guard_session(connection)
 
 
 def tidy_connections(using: str) -> None:
     """Leave nothing of one function to the next one, if this thread is in an executor's session."""
-    if _this_thread.database is None:
+    database = _this_thread.database
+    if database is None:
         return  # a test's own, whose transaction would go with them
     reset_queries()
     connection = connections[using]
-    if django_internals.is_in_transaction(connection):
-        django_internals.discard(connection)
-    elif django_internals.has_seen_errors(connection):
+    _tidy(connection, is_in_transaction=database.is_transaction_open())
+    if django_internals.has_seen_errors(connection):
         connection.close_if_unusable_or_obsolete()
     tidy_other_connections(using)
 
@@ -67,12 +75,18 @@ def tidy_connections(using: str) -> None:
 def tidy_other_connections(using: str) -> None:
     """Leave nothing of one function to the next one in the other databases."""
     for connection in connections.all(initialized_only=True):
-        if connection.alias == using:
-            continue
-        if django_internals.is_in_transaction(connection):
-            django_internals.discard(connection)
-        else:
+        if connection.alias != using:
+            _tidy(connection)
             connection.close_if_unusable_or_obsolete()
+
+
+def _tidy(connection: BaseDatabaseWrapper, *, is_in_transaction: bool = False) -> None:
+    guard = django_internals.guard_session(connection)
+    guard.close_cursors()
+    if is_in_transaction or not guard.is_plain or django_internals.is_in_transaction(connection):
+        close_connection(connection.alias)
+    if guard.wrappers is not None and django_internals.statement_wrappers(connection) != guard.wrappers:
+        django_internals.set_statement_wrappers(connection, list(guard.wrappers))
 
 
 def close_connection(alias: str) -> None:

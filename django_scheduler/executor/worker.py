@@ -12,14 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
+from math import inf
 from typing import TypeGuard
 
 from django.db import transaction
 
-from django_scheduler.databases import Claimable, Database, Lane, django_internals
+from django_scheduler.databases import TABLE, Claimable, Database, Lane, django_internals
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution
-from django_scheduler.executor.grouping import GROUP_SECONDS, Experience, GroupSize, MutationGroup
+from django_scheduler.executor.grouping import FOR_A_WHILE, GROUP_SECONDS, Experience, GroupSize, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
@@ -98,12 +99,10 @@ class Worker:
         """Claim in a transaction, execute in it or after it, and return whether there was anything to claim."""
         execution = None
         error: BaseException | None = None
-        wrappers: list[django_internals.StatementWrapper] = []
         try:
             with transaction.atomic(using=self.database.using, durable=True):
                 execution = self.execution = claim()
                 if execution is not None:
-                    wrappers = list(django_internals.statement_wrappers(self.database.connection))
                     execution.release_claim_lock = holding.release
                     if not self.database.has_one_writer:
                         holding.release(after=execution.keeps_claim_lock_for)
@@ -117,7 +116,7 @@ class Worker:
         holding.release()
         try:
             # Not within the except block: the members of a group that run again would see the error as being handled.
-            with self._ending(wrappers):
+            with self._ending():
                 if error is None:
                     self._note_success(execution)
                     execution.after_commit()
@@ -130,15 +129,14 @@ class Worker:
         return True
 
     @contextmanager
-    def _ending(self, wrappers: list[django_internals.StatementWrapper]) -> Iterator[None]:
-        """Leave nothing of the function to the next one; ``wrappers`` are the statements' wrappers of before."""
+    def _ending(self) -> Iterator[None]:
+        """Leave nothing of the function to the next one."""
         try:
             yield
         finally:
             self.execution = None
             self.poller.function_ended()
             tidy_connections(self.database.using)
-            django_internals.set_statement_wrappers(self.database.connection, wrappers)
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
         """Claim one function, or several mutations for a group, in the first lane that has any."""
@@ -165,8 +163,9 @@ class Worker:
                 break
             members.append(execution)
         if len(members) > 1:
-            if self.database.may_group():
-                group = MutationGroup(members, self.database, self.executor_name, self._execute_alone)
+            special = self.database.special_relations()
+            if TABLE not in special:
+                group = MutationGroup(members, self.database, self.executor_name, special, self._execute_alone)
                 group.keeps_claim_lock_for = GROUP_SECONDS if self._size.keeps_claim_lock(len(members)) else 0.0
                 return group
             self._size.cannot_grow()
@@ -197,7 +196,8 @@ class Worker:
         self._size.went_wrong()
         culprit = execution.culprit if isinstance(execution, MutationGroup) else execution
         if isinstance(culprit, MutationExecution):
-            self.experience.run_alone(culprit.name)
+            is_refused = isinstance(execution, MutationGroup) and execution.refused
+            self.experience.run_alone(culprit.name, seconds=inf if is_refused else FOR_A_WHILE)
 
     def _execution_of(self, claimed: Claimable) -> SingleExecution:
         return _make_execution(claimed, self.database, self.executor_name)

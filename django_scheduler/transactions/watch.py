@@ -40,6 +40,7 @@ class TransactionWatch:
         self._begun = self._database.is_transaction_intact()
         self._wrappers = django_internals.statement_wrappers(self._database.connection)
         self._wrappers.append(self._notice)
+        self._wrappers_within = list(self._wrappers)
 
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -55,6 +56,21 @@ class TransactionWatch:
     def has_seen_errors(self) -> bool:
         """Return whether the database has reported an error, whatever the body made of it."""
         return self._error is not None or self._consequence is not None
+
+    @property
+    def has_left_wrappers(self) -> bool:
+        """Return whether the wrappers of statements are no longer those with which the body began."""
+        return django_internals.statement_wrappers(self._database.connection) != self._wrappers_within
+
+    def was_ended_unseen(self) -> bool:
+        """Return whether the transaction is gone, although nobody has closed it or met an error, as far as is known."""
+        connection = self._database.connection
+        return (
+            self._begun
+            and not self.has_seen_errors
+            and not django_internals.was_closed_in_transaction(connection)
+            and not self._database.is_transaction_open()
+        )
 
     def would_commit_so_far(self) -> bool:
         """Return whether the body has left its blocks and broken nothing, as far as is known without asking."""

@@ -83,17 +83,17 @@ def keep_memory(ctx: Context, *, mebibytes: int) -> None:
     _kept.append(bytearray(os.urandom(1024)) * (1024 * mebibytes))
 
 
-@action(timeout=0.1)
+@action(timeout=0.2)
 def hang_in_an_action(ctx: Context, *, gate: str) -> None:
     Gate(gate).pass_through()
 
 
-@mutation(timeout=0.1)
+@mutation(timeout=0.2)
 def hang_in_a_mutation(ctx: Context, *, gate: str) -> None:
     Gate(gate).pass_through()
 
 
-@action(timeout=0.1)
+@action(timeout=0.2)
 async def block_event_loop(ctx: Context, *, gate: str) -> None:
     Gate(gate).pass_through()
 

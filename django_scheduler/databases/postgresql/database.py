@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from django_scheduler.databases import django_internals, silence
 from django_scheduler.databases.contract import TABLE, Lane
 from django_scheduler.databases.postgresql import interruption, listening
 from django_scheduler.databases.postgresql.interruption import EXECUTING, LOCK_NOT_AVAILABLE, sqlstate
-from django_scheduler.databases.queries import Database, Sql, is_paused
+from django_scheduler.databases.queries import CATALOG_SECONDS, Catalog, Database, Sql, is_paused
 from django_scheduler.telemetry import warn
 
 CHANNEL = "django_scheduler"
@@ -40,6 +41,40 @@ COLUMN_TYPES = {
     "completed_time": "timestamptz",
     "result": "text",
 }
+
+
+#: Changes whenever a trigger is made or dropped.
+TRIGGERS = "(SELECT ARRAY[count(*), max(oid::bigint)] FROM pg_trigger WHERE NOT tgisinternal)"
+
+#: Objects of the user's have numbers from 16384 on; functions of extensions do not count as the user's.
+SPECIAL_RELATIONS = f"""
+    WITH RECURSIVE
+    called AS (
+        SELECT dependency.classid, dependency.objid FROM pg_depend dependency
+        WHERE dependency.refclassid = 'pg_proc'::regclass AND dependency.refobjid >= 16384
+        AND NOT EXISTS (
+            SELECT 1 FROM pg_depend member WHERE member.classid = 'pg_proc'::regclass
+            AND member.objid = dependency.refobjid AND member.deptype = 'e'
+        )
+    ),
+    special (id) AS (
+        (
+            SELECT tgrelid FROM pg_trigger WHERE NOT tgisinternal
+            UNION ALL SELECT oid FROM pg_class WHERE oid >= 16384 AND (relkind IN ('v', 'f') OR relrowsecurity)
+            UNION ALL SELECT ev_class FROM pg_rewrite WHERE oid >= 16384
+            UNION ALL SELECT adrelid FROM pg_attrdef WHERE oid IN (SELECT objid FROM called)
+                OR pg_get_expr(adbin, adrelid) ~ 'txid_current|pg_current_xact_id|set_config|pg_notify|advisory'
+            UNION ALL SELECT conrelid FROM pg_constraint WHERE oid IN (SELECT objid FROM called)
+            UNION ALL SELECT indrelid FROM pg_index WHERE indexrelid IN (SELECT objid FROM called)
+        )
+        UNION SELECT reaching.id FROM special JOIN (
+            SELECT inhparent AS id, inhrelid AS reached FROM pg_inherits
+            UNION ALL SELECT confrelid, conrelid FROM pg_constraint
+            WHERE confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')
+        ) reaching ON reaching.reached = special.id
+    )
+    SELECT {TRIGGERS}, ARRAY(SELECT lower(relname) FROM pg_class WHERE oid IN (SELECT id FROM special))
+"""
 
 
 class PostgreSQL(Database):
@@ -210,11 +245,18 @@ class PostgreSQL(Database):
         with self.connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
-    def may_group(self) -> bool:
-        # Somebody's own trigger that waits for COMMIT expects to see what one mutation has done, and no more.
+    def special_relations(self) -> frozenset[str]:
+        # A group asks once, so that a trigger is known as soon as it is there. All the rest takes milliseconds.
+        known = self._catalog
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tginitdeferred AND NOT tgisinternal)")
-            return bool(cursor.fetchone()[0])
+            if time.monotonic() < known.read_again_at:
+                cursor.execute(f"SELECT {TRIGGERS}")
+                if cursor.fetchone()[0] == known.triggers:
+                    return known.special_relations
+            cursor.execute(SPECIAL_RELATIONS)
+            triggers, names = cursor.fetchone()
+        self._catalog = known = Catalog(frozenset(names), time.monotonic() + CATALOG_SECONDS, triggers)
+        return known.special_relations
 
     def is_transaction_open(self) -> bool:
         return self._transaction_status() in (IN_TRANSACTION, IN_BROKEN_TRANSACTION)

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from django_scheduler import ctx
+from django_scheduler.databases import django_internals
 from django_scheduler.errors import AlreadyFinished
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.grouping import functions
@@ -167,7 +168,7 @@ def test_two_groups_that_deadlock_with_each_other_both_succeed(transactional_db,
 def test_lost_answer_to_the_commit_of_a_group_doubles_nothing_and_loses_nothing(backlog, groups, how):
     def lose_once() -> None:
         if starts.count("b") == 1:
-            lose_answer(connection.connection, how)
+            lose_answer(django_internals.driver_of(connection), how)
 
     functions.interludes["b"] = lose_once
     ids = [*enter("a", "b"), ctx.scheduler.run_after(0, functions.enter_with_hooks, label="c")]
@@ -186,7 +187,7 @@ def test_lost_answer_to_the_commit_of_a_group_is_found_out_under_repeatable_read
     from psycopg import IsolationLevel
 
     monkeypatch.setitem(connections.settings["default"]["OPTIONS"], "isolation_level", IsolationLevel.REPEATABLE_READ)
-    functions.interludes["a"] = lambda: lose_answer(connection.connection, commit_after_losing)
+    functions.interludes["a"] = lambda: lose_answer(django_internals.driver_of(connection), commit_after_losing)
     ids = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_with_hooks, label="b")]
 
     execute_with_one_worker()

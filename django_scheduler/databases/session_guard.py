@@ -1,0 +1,161 @@
+"""The guard of a session sees each statement right before the driver does, and all that goes past Django.
+
+An executor keeps its sessions, so what a body sets in one would reach every later body of that thread; and members of a
+group share a transaction. What no setting, lock, table or transaction can come from is known (``statements.py``); the
+guard notes whether anything else has happened since the session was made. Then the session is not *plain*, and is
+replaced. In a group the same is refused before it is executed.
+
+For that the guard stands where nothing lies between it and the driver: inside of the cursor that Django wraps, after
+all wrappers of statements, which may rewrite what they are given. A body that uses the driver itself, or what only
+the driver's cursor has (``executescript``, ``callproc``, ``copy``), is noticed when it asks for it. Django's own code
+may ask, and so may libraries that are known to only read: who asks is the module of the calling frame.
+"""
+
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, NoReturn
+from weakref import ref
+
+from django_scheduler.databases.statements import UNKNOWN, Reach, Statement, examine
+
+#: What a driver's cursor has that does nothing to its session.
+HARMLESS = {
+    *("_executed", "arraysize", "closed", "description", "fetchall", "fetchmany", "fetchone", "itersize", "lastrowid"),
+    *("mogrify", "nextset", "query", "rowcount", "rownumber", "scroll", "statusmessage"),
+}
+
+#: How many statements are remembered, and how long the text of one may be.
+MOST_REMEMBERED = 2_000
+LONGEST_REMEMBERED = 10_000
+
+#: How statements of Django begin that are never the same again.
+NAMED_ANEW = ("SAVEPOINT", "RELEASE", "ROLLBACK TO")
+
+#: Who may use the driver: their names, and how those of their modules begin.
+TRUSTED = ("django", "django_scheduler", "sentry_sdk", "opentelemetry", "debug_toolbar")
+_PREFIXES = tuple(f"{name}." for name in TRUSTED)
+
+#: Modules of Django that get for others what these ask for.
+PASSING_ON = ("django.utils.connection", "django.db.backends.utils")
+
+
+class SessionGuard:
+    """Notes what has been done to the sessions of one connection of a thread, one after the other."""
+
+    def __init__(self, vendor: str) -> None:
+        self._vendor = vendor
+        #: Whether the session is as it was when it was made.
+        self.is_plain = True
+        self._refuse: Callable[[str], NoReturn] | None = None
+        self._special_relations: Collection[str] = ()
+        #: The wrappers of statements that the site has put there when the connection was first made.
+        self.wrappers: list[Callable[..., Any]] | None = None
+        self._cursors: set[ref[GuardedCursor]] = set()
+        self._known: dict[str, Statement] = {}
+
+    def begin_session(self, wrappers: list[Callable[..., Any]]) -> None:
+        """Note that the connection has got a new session, and that what was done to it until now belongs to it."""
+        self.is_plain = True
+        if self.wrappers is None:
+            self.wrappers = list(wrappers)
+
+    @contextmanager
+    def refusing(self, refuse: Callable[[str], NoReturn], special_relations: Collection[str]) -> Iterator[None]:
+        """Call ``refuse``, with what is about to happen, before anything but rows of ordinary tables is touched."""
+        self._refuse, self._special_relations = refuse, special_relations
+        try:
+            yield
+        finally:
+            self._refuse, self._special_relations = None, ()
+
+    def let_pass(self, sql: object) -> None:
+        """Note or refuse a statement that is about to be executed."""
+        statement = (self._known.get(sql) or self._examine(sql)) if isinstance(sql, str) else UNKNOWN
+        if self._refuse is not None:
+            if statement.reach:
+                self._refuse("a statement that may do more than read and write rows")
+            if not statement.names.isdisjoint(self._special_relations):
+                self._refuse("a statement on a table with triggers, rules or policies, or on a view")
+        elif statement.reach is Reach.SESSION:
+            self.is_plain = False
+
+    def _examine(self, sql: str) -> Statement:
+        # Rows of many parameters are known by one of each.
+        statement = examine(sql.replace("%s, ", " ").replace("( %s), ", " "), self._vendor)
+        if len(sql) <= LONGEST_REMEMBERED and not sql.startswith(NAMED_ANEW):
+            if len(self._known) == MOST_REMEMBERED:
+                self._known.clear()
+            self._known[sql] = statement
+        return statement
+
+    def let_use(self, what: str, caller: FrameType) -> None:
+        """Note or refuse that somebody uses what lies behind Django's connection."""
+        frame: FrameType | None = caller
+        while frame is not None and frame.f_globals.get("__name__") in PASSING_ON:
+            frame = frame.f_back
+        module = str(frame.f_globals.get("__name__")) if frame else ""
+        if module not in TRUSTED and not module.startswith(_PREFIXES):
+            self.note(what)
+
+    def note(self, what: str) -> None:
+        """Note or refuse something that may do anything to the session."""
+        if self._refuse is not None:
+            self._refuse(what)
+        self.is_plain = False
+
+    def forbid(self, what: str) -> None:
+        """Refuse what Django itself does to the transaction, while anything is refused."""
+        if self._refuse is not None:
+            self._refuse(what)
+
+    def cursor(self, cursor: Any) -> "GuardedCursor":
+        """Return the driver's cursor, guarded."""
+        guarded = GuardedCursor(cursor, self)
+        self._cursors.add(ref(guarded, self._cursors.discard))
+        return guarded
+
+    def close_cursors(self) -> None:
+        """Close the cursors that are still there: on SQLite one that is read half-way keeps what it sees."""
+        while self._cursors:
+            cursor = self._cursors.pop()()
+            with suppress(Exception):
+                if cursor is not None:
+                    cursor.close()
+
+
+class GuardedCursor:
+    """Stands in for a driver's cursor."""
+
+    __slots__ = ("__weakref__", "_cursor", "_guard", "_is_closed")
+
+    def __init__(self, cursor: Any, guard: SessionGuard) -> None:
+        self._cursor = cursor
+        self._guard = guard
+        self._is_closed = False
+
+    def execute(self, sql: Any, *params: Any, **options: Any) -> Any:
+        self._guard.let_pass(sql)
+        returned = self._cursor.execute(sql, *params, **options)
+        return self if returned is self._cursor else returned  # so that nobody gets hold of that one
+
+    def executemany(self, sql: Any, *params: Any, **options: Any) -> Any:
+        self._guard.let_pass(sql)
+        returned = self._cursor.executemany(sql, *params, **options)
+        return self if returned is self._cursor else returned
+
+    def close(self) -> None:
+        if not self._is_closed:  # its connection may be gone by now, if the guard has closed it
+            self._is_closed = True
+            self._cursor.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._cursor)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "connection":
+            self._guard.let_use("the driver's connection", sys._getframe(1))
+        elif name not in HARMLESS:
+            self._guard.note(f"{name}() of the driver's cursor")
+        return getattr(self._cursor, name)

@@ -1,0 +1,277 @@
+"""What a body does to its session ends with it: the next function meets one that is as new."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from django_scheduler import Context, action, ctx, mutation
+from django_scheduler.databases import django_internals
+from django_scheduler.models import State
+from tests.models import Entry
+from tests.support.in_process import execute_with_one_worker
+from tests.support.records import record
+
+#: What a test has bodies do, and what they have seen.
+interludes: dict[str, Callable[[], Any]] = {}
+kept: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept():
+    yield
+    interludes.clear()
+    for each in kept:
+        if hasattr(each, "close"):
+            each.close()
+    kept.clear()
+
+
+@mutation
+def do_in_a_mutation(ctx: Context, *, what: str) -> Any:
+    return interludes[what]()
+
+
+@action
+def do_in_an_action(ctx: Context, *, what: str) -> Any:
+    return interludes[what]()
+
+
+@mutation
+def do_in_a_hook(ctx: Context, *, what: str) -> None:
+    transaction.on_commit(interludes[what])
+
+
+@mutation
+def do_and_fail(ctx: Context, *, what: str) -> None:
+    interludes[what]()
+    raise ValueError("after it")
+
+
+PLACES = [do_in_a_mutation, do_in_an_action, do_in_a_hook, do_and_fail]
+
+
+def sql(*statements: str) -> Callable[[], Any]:
+    def execute() -> Any:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchone()[0] if cursor.description else None
+
+    return execute
+
+
+def script(statements: str) -> Callable[[], Any]:
+    def execute() -> None:
+        with connection.cursor() as cursor:
+            cursor.executescript(statements)
+
+    return execute
+
+
+def by_the_driver(statement: str) -> Callable[[], Any]:
+    return lambda: connection.connection.cursor().execute(statement)
+
+
+def keep_a_half_read_iterator() -> None:
+    rows = Entry.objects.iterator(chunk_size=1)
+    next(rows)
+    kept.append(rows)
+
+
+def keep_an_error_with_a_half_read_cursor() -> None:
+    """Only a cycle holds the cursor: the error, its traceback, the frame and the error again."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT id FROM tests_entry")
+    cursor.fetchone()
+    try:
+        raise ValueError("kept")
+    except ValueError as error:
+        kept_error = error
+        kept.append(kept_error)
+
+
+#: What is left behind, how the next function asks for it, and what it sees in a session that is as new; by vendor.
+LEFT_BEHIND: dict[str, list[tuple[Callable[[], Any], str]]] = {
+    "postgresql": [
+        (
+            sql("SELECT set_config('app.tenant', '7', false)"),
+            "SELECT COALESCE(current_setting('app.tenant', true), '')",
+        ),
+        (sql("""SELECT 1, "set_config"('app.tenant', '7', false)"""), "SELECT current_setting('app.tenant', true)"),
+        (sql("SET search_path = pg_temp"), "SHOW search_path"),
+        (sql("SET SESSION synchronous_commit = off"), "SHOW synchronous_commit"),
+        (sql("SET session_replication_role = replica"), "SHOW session_replication_role"),
+        (sql("SET ROLE pg_monitor"), "SELECT current_user::text"),
+        (sql("SET TIME ZONE 'Asia/Tokyo'"), "SHOW TimeZone"),
+        (sql("SET statement_timeout = '59s'"), "SHOW statement_timeout"),
+        (sql("UPDATE pg_settings SET setting = '59000' WHERE name = 'statement_timeout'"), "SHOW statement_timeout"),
+        (
+            sql("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE"),
+            "SHOW default_transaction_isolation",
+        ),
+        (sql("SELECT pg_advisory_lock(7)"), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"),
+        (sql("CREATE TEMPORARY TABLE staging (id int)"), "SELECT to_regclass('staging')::text"),
+        (sql("SELECT 1 AS id INTO TEMPORARY TABLE staging"), "SELECT to_regclass('staging')::text"),
+        (sql("PREPARE seven AS SELECT 7"), "SELECT count(*) FROM pg_prepared_statements WHERE name = 'seven'"),
+        (sql("LISTEN somebody"), "SELECT count(*) FROM pg_listening_channels()"),
+        (by_the_driver("SET statement_timeout = '59s'"), "SHOW statement_timeout"),
+    ],
+    "mysql": [
+        (sql("SET @tenant = '7'"), "SELECT @tenant"),
+        (sql("SELECT @tenant := '7'"), "SELECT @tenant"),
+        (sql("SELECT '7' INTO @tenant"), "SELECT @tenant"),
+        (sql("SET FOREIGN_KEY_CHECKS = 0"), "SELECT @@foreign_key_checks"),
+        (sql("SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE"), "SELECT @@tx_isolation"),
+        (sql("SET autocommit = 0"), "SELECT @@autocommit"),
+        (sql("SET sql_mode = 'ANSI_QUOTES'"), "SELECT @@sql_mode"),
+        (sql("SET timestamp = 1"), "SELECT UNIX_TIMESTAMP() < 10"),
+        (sql("SET time_zone = '+09:00'"), "SELECT @@time_zone"),
+        (sql("USE information_schema"), "SELECT DATABASE()"),
+        (sql("SELECT GET_LOCK('seven', 0)"), "SELECT IS_USED_LOCK('seven')"),
+        (sql("CREATE TEMPORARY TABLE tests_line (id int)"), "SELECT COUNT(entry_id) FROM tests_line"),
+        (sql("LOCK TABLES tests_entry READ"), "SELECT COUNT(*) FROM tests_line"),
+        (by_the_driver("SET @tenant = '7'"), "SELECT @tenant"),
+    ],
+    "sqlite": [
+        (sql("CREATE TEMPORARY TABLE staging (id int)"), "SELECT COUNT(*) FROM sqlite_temp_master"),
+        (sql("PRAGMA foreign_keys = OFF"), "PRAGMA foreign_keys"),
+        (sql("PRAGMA query_only = ON"), "PRAGMA query_only"),
+        (sql("PRAGMA synchronous = OFF"), "PRAGMA synchronous"),
+        (sql("PRAGMA cache_size = 7"), "PRAGMA cache_size"),
+        (sql("ATTACH ':memory:' AS other"), "SELECT COUNT(*) FROM pragma_database_list WHERE name = 'other'"),
+        (script("PRAGMA cache_size = 7"), "PRAGMA cache_size"),
+        (by_the_driver("PRAGMA cache_size = 7"), "PRAGMA cache_size"),
+    ],
+}
+
+
+def numbered(vendor: str) -> list[Any]:
+    return [
+        pytest.param(*each, marks=pytest.mark.only_on(vendor), id=f"{vendor}-{number}")
+        for number, each in enumerate(LEFT_BEHIND[vendor])
+    ]
+
+
+def ask_in_both() -> list[int]:
+    return [ctx.scheduler.run_after(0, each, what="ask") for each in (do_in_an_action, do_in_a_mutation)]
+
+
+@pytest.mark.parametrize(("leave", "question"), [each for vendor in LEFT_BEHIND for each in numbered(vendor)])
+def test_what_a_body_does_to_its_session_reaches_nobody(transactional_db, leave, question):
+    ask = sql(question)
+    interludes.update(ask=ask, leave=leave)
+    before = ask_in_both()
+    after = {}
+    for place in PLACES:
+        ctx.scheduler.run_after(0, place, what="leave")
+        after[place.name] = ask_in_both()
+
+    execute_with_one_worker()
+
+    as_new = [record(each).decoded_result() for each in before]
+    for name, ids in after.items():
+        assert [record(each).state for each in ids] == [State.SUCCESS] * 2, (name, record(ids[0]).error)
+        assert [record(each).decoded_result() for each in ids] == as_new, name
+
+
+def begin(statement: str) -> Callable[[], Any]:
+    return sql(statement, "INSERT INTO tests_entry (label, executor) VALUES ('never committed', '')")
+
+
+BEGUN: dict[str, list[Callable[[], Any]]] = {
+    "postgresql": [begin("BEGIN"), begin("START TRANSACTION"), begin("/* a report */ BEGIN")],
+    "mysql": [begin("BEGIN"), begin("SET autocommit = 0"), begin("/* a report */ START TRANSACTION")],
+    "sqlite": [
+        begin("BEGIN"),
+        begin("SAVEPOINT outermost"),
+        script("BEGIN; INSERT INTO tests_entry (label, executor) VALUES ('never committed', '');"),
+    ],
+}
+
+
+@pytest.mark.parametrize("place", [do_in_an_action, do_in_a_hook])
+@pytest.mark.parametrize(
+    "leave",
+    [
+        pytest.param(each, marks=pytest.mark.only_on(vendor), id=f"{vendor}-{number}")
+        for vendor in BEGUN
+        for number, each in enumerate(BEGUN[vendor])
+    ],
+)
+def test_transaction_that_a_body_begins_by_sql_is_rolled_back_and_blocks_nobody(transactional_db, place, leave):
+    interludes.update(leave=leave, write=lambda: Entry(label="next").save())
+    ctx.scheduler.run_after(0, place, what="leave")
+    ids = [ctx.scheduler.run_after(0, each, what="write") for each in (do_in_an_action, do_in_a_mutation, do_in_a_hook)]
+
+    execute_with_one_worker()
+
+    assert [record(each).state for each in ids] == [State.SUCCESS] * 3
+    assert [entry.label for entry in Entry.objects.all()] == ["next"] * 3
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("keep", [keep_a_half_read_iterator, keep_an_error_with_a_half_read_cursor])
+def test_half_read_cursor_that_a_body_keeps_hides_nothing_from_later_functions(transactional_db, place, keep):
+    for _ in range(3):
+        Entry.objects.create(label="old")
+
+    interludes.update(keep=keep, see=lambda: Entry.objects.filter(label="new").count())
+    ctx.scheduler.run_after(0, place, what="keep")
+    execute_with_one_worker()
+    Entry.objects.create(label="new")
+    seen = ctx.scheduler.run_after(0, do_in_an_action, what="see")
+    execute_with_one_worker()
+
+    assert record(seen).decoded_result() == 1
+
+
+def test_function_of_plain_statements_keeps_its_session_and_pays_no_statement(transactional_db):
+    def work() -> int:
+        entry = Entry.objects.create(label="plain")
+        Entry.objects.filter(label__icontains="plain", pk__in=[1, 2, entry.pk]).order_by("-pk").first()
+        Entry.objects.filter(pk=entry.pk).update(label="changed")
+        with transaction.atomic():
+            Entry.objects.bulk_create([Entry(label="many"), Entry(label="more")])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT label, COUNT(*) FROM tests_entry GROUP BY label")
+            cursor.fetchall()
+        return id(django_internals.driver_of(connection))
+
+    interludes["work"] = work
+    ids = [ctx.scheduler.run_after(0, each, what="work") for each in (do_in_a_mutation, do_in_an_action) * 2]
+
+    execute_with_one_worker()
+
+    assert [record(each).state for each in ids] == [State.SUCCESS] * 4
+    assert len({record(each).decoded_result() for each in ids}) == 1
+
+
+def test_function_that_catches_an_error_of_the_database_leaves_nothing(transactional_db):
+    def fail() -> None:
+        entry = Entry.objects.create(label="once")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Entry.objects.create(pk=entry.pk, label="twice")
+
+    interludes.update(fail=fail, see=Entry.objects.count)
+    ids = [ctx.scheduler.run_after(0, do_in_an_action, what=what) for what in ("fail", "see", "fail", "see")]
+
+    execute_with_one_worker()
+
+    assert [record(each).state for each in ids] == [State.SUCCESS] * 4
+    assert record(ids[-1]).decoded_result() == 2
+
+
+@pytest.mark.only_on("mysql")
+def test_clock_that_a_mutation_sets_in_its_session_is_not_that_of_its_record(transactional_db):
+    interludes["leave"] = sql("SET timestamp = 1")
+    function_id = ctx.scheduler.run_after(0, do_in_a_mutation, what="leave")
+
+    execute_with_one_worker()
+
+    row = record(function_id)
+    assert row.state == State.SUCCESS
+    assert row.completed_time is not None
+    assert row.started_time is not None
+    assert row.creation_time <= row.started_time <= row.completed_time
