@@ -26,7 +26,7 @@ def short_grace(child_environment):
 
 def hang(gate, function=functions.hang_in_an_action, number=1):
     """Have bodies hang, one after the other, and wait until each is on record as failed."""
-    ids = []
+    ids: list[int] = []
     while len(ids) < number:
         function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
         wait_until(lambda: record(function_id).state == State.FAILED, "its timeout was recorded")  # noqa: B023
