@@ -208,7 +208,8 @@ class Executor(models.Model):
     version = models.CharField(_("version"), max_length=64)
     django_version = models.CharField(_("Django version"), max_length=64)
     python_version = models.CharField(_("Python version"), max_length=64)
-    # What it was executing at its last heartbeat, as a list of {"id": ..., "name": ...}.
+    # What it was executing at its last heartbeat, as a list of {"id": ..., "name": ...}, with
+    # {"is_given_up": true} for what does not end although its time is up.
     running = models.JSONField(_("running"), default=list)
 
     class Meta:

@@ -60,6 +60,8 @@ class RunningFunction:
 
     id: int
     name: str
+    #: Whether its time was up and it did not end. It is on record as failed, and holds a thread until it returns.
+    is_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ class ExecutorStatus:
     version: str
     #: What it was executing at its last heartbeat. Only here mutations are shown that are executing.
     running: tuple[RunningFunction, ...]
+    #: How many of its threads are held by bodies that do not end although their time is up.
+    held_threads: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,11 @@ class Status:
     @property
     def living_executors(self) -> int:
         return sum(executor.is_alive for executor in self.executors)
+
+    @property
+    def held_threads(self) -> int:
+        """Return how many threads of living executors are held by bodies that do not end although their time is up."""
+        return sum(executor.held_threads for executor in self.executors if executor.is_alive)
 
 
 def status(using: str | None = None) -> Status:
@@ -203,6 +212,7 @@ def executors(using: str) -> tuple[ExecutorStatus, ...]:
 
 def _executor_status(executor: Any) -> ExecutorStatus:
     silence = max(timedelta(0), executor.now - executor.heartbeat_time)
+    running = tuple(RunningFunction(**each) for each in executor.running)
     return ExecutorStatus(
         name=executor.name,
         host=executor.host,
@@ -213,7 +223,8 @@ def _executor_status(executor: Any) -> ExecutorStatus:
         silence=silence.total_seconds(),
         is_alive=silence <= get_settings().HEARTBEAT_TIMEOUT,
         version=executor.version,
-        running=tuple(RunningFunction(id=each["id"], name=each["name"]) for each in executor.running),
+        running=running,
+        held_threads=sum(each.is_given_up for each in running),
     )
 
 

@@ -151,6 +151,21 @@ def discard(connection: BaseDatabaseWrapper) -> None:
     wrapper.execute_wrappers = []
 
 
+def forget_driver(connection: BaseDatabaseWrapper) -> None:
+    """Leave the driver's connection as it is, and have Django make a new one when it is needed."""
+    wrapper: Any = connection
+    wrapper.connection = None
+    discard(connection)
+
+
+def take_pools(connection: BaseDatabaseWrapper) -> list[Any]:
+    """Return the pools in which Django keeps connections of this kind, and have it make new ones."""
+    pools: dict[str, Any] = getattr(type(connection), "_connection_pools", {})
+    taken = list(pools.values())
+    pools.clear()
+    return taken
+
+
 #: The modules in which Django defines connections.
 _OF_CONNECTIONS = frozenset(
     f"django.db.backends.{backend}.base" for backend in ("base", "postgresql", "mysql", "sqlite3", "oracle")

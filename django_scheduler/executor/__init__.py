@@ -7,7 +7,8 @@
   ``mutation.py``, ``grouping.py`` and ``action.py`` are the kinds. ``budget.py`` limits the time of a body,
   ``patience.py`` that of an answer of the database; ``experience.py`` is what the workers learn: group sizes, whose end
   the database did not take, storms of retries.
-* ``event_loop.py`` runs the bodies of async actions.
+* ``event_loop.py`` runs the bodies of async actions. ``forks.py`` keeps the processes that
+  bodies fork out of it.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
 * ``by_id.py`` executes one function in a process of another system.
 """
@@ -20,9 +21,16 @@ from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
 from django_scheduler.executor.recovery import recover_from_ended_processes
-from django_scheduler.executor.run import CUT_OFF, run_or_end_process, run_until_ended, start_executor
+from django_scheduler.executor.run import (
+    CUT_OFF,
+    OrStuck,
+    end_process_within,
+    run_or_end_process,
+    run_until_ended,
+    start_executor,
+)
 from django_scheduler.executor.session import session_of_side_task
-from django_scheduler.executor.threads import run_in_background, start_in_background
+from django_scheduler.executor.threads import log_briefly, run_in_background, start_in_background
 from django_scheduler.executor.worker import execute_with
 
 __all__ = [
@@ -32,11 +40,14 @@ __all__ = [
     "Executor",
     "MissingExecution",
     "MutationExecution",
+    "OrStuck",
     "RunningBodies",
     "SingleExecution",
     "Until",
+    "end_process_within",
     "execute",
     "execute_with",
+    "log_briefly",
     "recover_from_ended_processes",
     "run_in_background",
     "run_or_end_process",

@@ -69,6 +69,15 @@ class ActionExecution(FunctionExecution):
             else:
                 self._end(transitions.END, {"result": recorded_result})
 
+    @property
+    def is_async(self) -> bool:
+        return self.function.is_async
+
+    @property
+    def blocks_event_loop(self) -> bool:
+        # It was told long before it was given up.
+        return self.is_given_up and self.is_async and not self._async_body.was_told
+
     def make_budget(self) -> Budget:
         return Budget(
             self.function.timeout,

@@ -29,6 +29,7 @@ from weakref import WeakSet
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
 from django_scheduler.context import Context
+from django_scheduler.executor import forks
 from django_scheduler.executor.execution import in_isolation, own_this_thread
 from django_scheduler.executor.session import close_connections
 from django_scheduler.functions import AnyFunction
@@ -53,6 +54,8 @@ class AsyncBody:
         self._log = log
         self._task: asyncio.Task[Any] | None = None
         self._is_canceled = False
+        #: Whether the event loop has come to cancel the body.
+        self.was_told = False
         #: What was made in its context and has not been forgotten since.
         self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.generators: WeakSet[AsyncGenerator[Any, Any]] = WeakSet()
@@ -62,7 +65,7 @@ class AsyncBody:
     def run(self, function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
         """Run the body, wait for it and for what it leaves, and return or raise what it does."""
         outcome: Future[Any] = Future()
-        body = calls.run_async_body(function, arguments, context)
+        body = _run_body(function, arguments, context)
         asyncio.run_coroutine_threadsafe(self._run(body, outcome), _event_loop().loop)
         try:
             return outcome.result()
@@ -76,6 +79,7 @@ class AsyncBody:
             _event_loop().loop.call_soon_threadsafe(self._cancel_task)
 
     def _cancel_task(self) -> None:
+        self.was_told = True
         if self._task is not None:
             self._task.cancel()
 
@@ -135,6 +139,14 @@ class AsyncBody:
             outcome.set_exception(error)
         else:
             outcome.set_result(task.result())
+
+
+async def _run_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+    try:
+        return await calls.run_async_body(function, arguments, context)
+    finally:
+        if forks.is_forked:
+            forks.end_process()
 
 
 #: The body that the current code is part of.
@@ -204,7 +216,9 @@ class _EventLoop:
         self._threads = _SharedThreads(thread_name_prefix="asyncio", initializer=own_this_thread)
         self._set_up()
         self._bodies = 0
-        threading.Thread(target=self._run, name="django_scheduler event loop", daemon=True).start()
+        thread = threading.Thread(target=self._run, name="django_scheduler event loop", daemon=True)
+        forks.when_forked_in(thread, self._stop_in_forked_process)
+        thread.start()
 
     def _run(self) -> None:
         # SystemExit in a task is passed on by the loop as well, and ends it; so does a body that calls stop(). The
@@ -213,6 +227,15 @@ class _EventLoop:
             with suppress(BaseException):
                 self.loop.call_soon(_note_generators)  # within: the loop sets hooks of its own when it begins to run
                 self.loop.run_forever()
+            if forks.is_forked:
+                forks.end_process()
+
+    def _stop_in_forked_process(self) -> None:
+        # A body has forked. When it awaits, the process that was forked would go on with all other bodies, too.
+        loop: Any = self.loop
+        loop.stop()
+        if hasattr(loop, "_ready"):
+            loop._ready.clear()  # before the loop stops, these would still run
 
     def body_begins(self) -> None:
         """Note, in the thread of the loop, that a body begins there."""

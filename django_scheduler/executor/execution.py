@@ -39,6 +39,7 @@ from django_scheduler import signals, values
 from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database, django_internals
 from django_scheduler.errors import TimedOut
+from django_scheduler.executor import forks
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.patience import awaiting_answer, awaiting_nothing
 from django_scheduler.executor.session import replace_session, tidy_connections
@@ -154,6 +155,21 @@ class Execution(ABC):
 
     #: For how long its worker keeps the claim lock once it has begun, in seconds, if it does not release it before.
     keeps_claim_lock_for = 0.0
+
+    @property
+    def is_given_up(self) -> bool:
+        """Return whether a body has not ended although its time was up, and is no longer waited for."""
+        return False
+
+    @property
+    def is_async(self) -> bool:
+        """Return whether it needs the event loop of this process."""
+        return False
+
+    @property
+    def blocks_event_loop(self) -> bool:
+        """Return whether its body, which is given up, keeps the event loop from running any other."""
+        return False
 
     @property
     @abstractmethod
@@ -379,7 +395,6 @@ class FunctionExecution(SingleExecution):
 
     @property
     def is_given_up(self) -> bool:
-        """Return whether the body has not ended although its time was up, and is no longer waited for."""
         return self.budget is not None and self.budget.is_given_up
 
     @property
@@ -403,7 +418,7 @@ class FunctionExecution(SingleExecution):
             self.budget = self.make_budget()
             context = self._context(self.budget)
             with self._traced() if tracing.tracer else tracing.UNTRACED:
-                return self.budget.call(lambda: self.run_body(arguments, context))
+                return self.budget.call(lambda: self._run_body(arguments, context))
 
     def load_arguments(self) -> dict[str, object]:
         """Return the arguments for the body.
@@ -419,6 +434,13 @@ class FunctionExecution(SingleExecution):
         """Send ``function_started``, and leave to the body nothing of what receivers do to the connections."""
         signals.send(signals.function_started, **self._as_told())
         tidy_connections(self.database.using)
+
+    def _run_body(self, arguments: dict[str, object], context: Context) -> Any:
+        try:
+            return self.run_body(arguments, context)
+        finally:
+            if forks.is_forked:
+                forks.end_process()
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
         return calls.run_body(self.function, arguments, context)

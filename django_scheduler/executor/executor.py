@@ -21,18 +21,18 @@ from django.db import connections
 from django_scheduler import __version__
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
+from django_scheduler.executor import forks
 from django_scheduler.executor.crons import CronPoller
-from django_scheduler.executor.execution import RunningBodies, process_is_ending
+from django_scheduler.executor.execution import Execution, RunningBodies, process_is_ending
 from django_scheduler.executor.experience import Experience, PutOff, Storm
 from django_scheduler.executor.heartbeat import PATIENCE, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.executor.session import in_session
-from django_scheduler.executor.threads import side_task
+from django_scheduler.executor.threads import log_briefly, side_task
 from django_scheduler.executor.worker import Worker
 from django_scheduler.record import delete_expired
 from django_scheduler.scheduling import wakeup
-from django_scheduler.telemetry import log_of_executors as log
 
 #: How often retention looks for what has expired, in seconds.
 RETENTION_INTERVAL = 60.0
@@ -69,7 +69,7 @@ class Executor:
             self._database,
             queues=self._queues,
             concurrency=concurrency,
-            running=lambda: self._running_bodies.functions,
+            running=self._running,
         )
         claim_lock, experience, put_off, storm = ClaimLock(), Experience(), PutOff(), Storm()
         self._recovery = Recovery(self._database, self._registration)
@@ -114,11 +114,30 @@ class Executor:
         """Return whether a function is being executed now."""
         return bool(self._executing_ids())
 
+    @property
+    def is_working(self) -> bool:
+        """Return whether any function is being executed whose end is still waited for."""
+        executions = self._executions()
+        loop_is_blocked = any(each.blocks_event_loop for each in executions)
+        return not all(each.is_given_up or (each.is_async and loop_is_blocked) for each in executions)
+
+    @property
+    def why_stuck(self) -> str:
+        """Say why this process cannot go on as it is, because of bodies that do not end; empty: it can."""
+        given_up = [each for each in self._executions() if each.is_given_up]
+        blocking = [each for each in given_up if each.blocks_event_loop]
+        if blocking:
+            return f"has an event loop that runs nothing any more: the body of {self._names_of(blocking)} blocks it"
+        if len(given_up) == self._concurrency:
+            return f"has no thread left that works: bodies that do not end hold them ({self._names_of(given_up)})"
+        return ""
+
     def start(self) -> None:
         """Begin to execute.
 
         Raises the database's error if it cannot be reached, or is not migrated.
         """
+        forks.watch()
         self._registration.register()
         self._log_start()
         wakeup.subscribe(self._database.using, self._wake_up)
@@ -190,11 +209,24 @@ class Executor:
         self._poller.wake_up()
         self._crons.wake_up()
 
+    def _executions(self) -> list[Execution]:
+        return [execution for worker in self._workers if (execution := worker.execution)]
+
     def _executing_ids(self) -> list[int]:
         # What a worker of this process executes is locked, except for the moment between its rollback and the
         # record of why. Others may run it once more in that moment, to no effect; we need not.
-        executions = [execution for worker in self._workers if (execution := worker.execution)]
-        return [function_id for execution in executions for function_id in execution.ids]
+        return [function_id for execution in self._executions() for function_id in execution.ids]
+
+    def _running(self) -> list[dict[str, Any]]:
+        """Return the functions whose bodies run now, as its row has them."""
+        given_up = {function_id for each in self._executions() if each.is_given_up for function_id in each.ids}
+        return [
+            {**each, "is_given_up": True} if each["id"] in given_up else each for each in self._running_bodies.functions
+        ]
+
+    def _names_of(self, executions: Collection[Execution]) -> str:
+        ids = {function_id for each in executions for function_id in each.ids}
+        return ", ".join(f"{each['name']} {each['id']}" for each in self._running() if each["id"] in ids)
 
     def _make_side_tasks(self) -> list[threading.Thread]:
         database, stopped = self._database, self._stopped
@@ -230,4 +262,4 @@ class Executor:
 
     def _log(self, level: int, message: str, *arguments: object, **extra: Any) -> None:
         """Log a message about this executor, whose first argument is its name."""
-        log(level, message, self.name, *arguments, executor=self.name, **extra)
+        log_briefly(level, message, self.name, *arguments, executor=self.name, **extra)

@@ -97,8 +97,12 @@ class MutationGroup(Execution):
 
     @property
     def ids(self) -> Collection[ScheduledFunctionId]:
-        members = [self.culprit] if self.culprit and self.culprit.is_given_up else self._members
+        members = [self.culprit] if self.culprit and self.is_given_up else self._members
         return [member.id for member in members]
+
+    @property
+    def is_given_up(self) -> bool:
+        return self.culprit is not None and self.culprit.is_given_up
 
     def in_transaction(self) -> None:
         successes = []

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import django
 from django.db.models import QuerySet
@@ -23,7 +24,7 @@ from django_scheduler import __version__
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
 from django_scheduler.executor.patience import ANSWER_TIMEOUT
-from django_scheduler.executor.threads import run_in_background
+from django_scheduler.executor.threads import log_briefly, run_in_background
 from django_scheduler.models import Executor
 from django_scheduler.telemetry import log_of_executors as log
 
@@ -44,7 +45,7 @@ class Registration:
     database: Database
     queues: list[str]
     concurrency: int
-    running: Callable[[], list[dict[str, int | str]]]
+    running: Callable[[], list[dict[str, Any]]]
 
     def __post_init__(self) -> None:
         #: Used by no other executor before or after: what bears it was done by this one.
@@ -96,7 +97,7 @@ class Registration:
             run_in_background(record, timeout=PATIENCE)
         except Exception as error:
             message = "Executor %s could not %s, which the next executor will do: %r"
-            log(logging.WARNING, message, self.name, what, error, executor=self.name)
+            log_briefly(logging.WARNING, message, self.name, what, error, executor=self.name)
 
     def unregister(self) -> None:
         """Delete the row."""

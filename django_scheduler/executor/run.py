@@ -5,9 +5,12 @@ the process from ending when it is told to: so whatever may wait runs in another
 for requests to stop.
 """
 
+import faulthandler
 import logging
+import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -15,13 +18,17 @@ from contextlib import suppress
 from typing import Protocol
 
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.threads import run_in_background, start_in_background
+from django_scheduler.executor.threads import LOG_PATIENCE, log_briefly, run_in_background, start_in_background
+from django_scheduler.telemetry import log_of_executors as log
 
 #: How often it looks for requests and for the end, in seconds.
 INTERVAL = 0.1
 
 #: How long an executor that executes nothing may take to end, however many requests there are, in seconds.
 PATIENCE = 2.0
+
+#: A process that has nothing more to do and does not end says so after so many seconds.
+COMPLAINT = 1.0
 
 #: The exit code of a process that has ended in the middle of something.
 CUT_OFF = 1
@@ -37,12 +44,42 @@ class StopRequests(Protocol):
     def count(self) -> int: ...
 
 
+class OrStuck:
+    """Asks an executor to stop that can execute nothing more, as well as when others do.
+
+    Its process is worth nothing then, and looks well from outside: it holds connections, and its heart beats.
+    """
+
+    def __init__(self, executor: Executor, requests: StopRequests) -> None:
+        self._executor = executor
+        self._requests = requests
+        self.is_stuck = False
+
+    @property
+    def count(self) -> int:
+        if not self.is_stuck and (why := self._executor.why_stuck):
+            self.is_stuck = True
+            message = "Executor %s %s. It ends, with exit code 1, to be started again."
+            log_briefly(logging.CRITICAL, message, self._executor.name, why, executor=self._executor.name)
+        if not self.is_stuck:
+            return self._requests.count
+        return max(self._requests.count, 1 if self._executor.is_working else 2)
+
+
 def start_executor(executor: Executor, requests: StopRequests) -> None:
-    """Start the executor. A second request to stop ends this process meanwhile.
+    """Start the executor. A second request to stop ends this process if it has not started soon after.
 
     Raises what ``Executor.start`` raises.
     """
-    run_or_end_process(executor.start, lambda: requests.count > 1)
+    deadline = None
+
+    def is_to_end() -> bool:
+        nonlocal deadline
+        if deadline is None and requests.count > 1:
+            deadline = time.monotonic() + PATIENCE  # mostly it is just being put on record, and then removes its row
+        return deadline is not None and time.monotonic() > deadline
+
+    run_or_end_process(executor.start, is_to_end)
 
 
 def run_until_ended(
@@ -51,8 +88,10 @@ def run_until_ended(
     *,
     grace: float,
     meanwhile: Callable[[], object] | None = None,
-) -> None:
+) -> float:
     """Return when all of the executor has ended. If it has to be cut off, this process ends.
+
+    What is returned is for how many seconds what bodies have left running may go on: the rest of the grace.
 
     ``grace``: for how many seconds running functions may go on after the first request to stop. ``meanwhile`` is called
     again and again.
@@ -69,6 +108,8 @@ def run_until_ended(
         elif now > deadline or (requests.count > 1 and (executor.is_executing or now > idle_deadline)):
             executor.abandon()
             end_process()
+    left = grace if deadline is None else deadline - time.monotonic()
+    return max(left, PATIENCE)
 
 
 def run_or_end_process(call: Callable[[], None], is_to_end: Callable[[], bool]) -> None:
@@ -86,8 +127,34 @@ def run_or_end_process(call: Callable[[], None], is_to_end: Callable[[], bool]) 
 def end_process() -> None:
     """End this process now. Threads that are inside a body cannot be stopped, but its connections end with it."""
     with suppress(Exception):  # one of those threads may hold the lock of a handler, or nobody reads its output
-        run_in_background(_flush, timeout=INTERVAL)
+        run_in_background(_flush, timeout=LOG_PATIENCE)
     os._exit(CUT_OFF)
+
+
+def end_process_within(seconds: float) -> None:
+    """End this process if it has not ended by itself by then. Call it last.
+
+    At its end Python waits for threads: for those that are no daemons, and for those of every pool, also of asyncio's;
+    and for child processes of ``multiprocessing`` and for what ``atexit`` calls. A body may have left any of these.
+    The timer does not need Python, which may be half gone by then.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)  # it would write where every thread is, and wait for a reader
+    faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+
+    def complain() -> None:
+        time.sleep(COMPLAINT)
+        names = [thread.name for thread in threading.enumerate() if not thread.name.startswith("django_scheduler")]
+        log(
+            logging.WARNING,
+            "Process %d has nothing more to do, but does not end because of something that a body has left, and is cut"
+            " off in %.0f s. Its threads: %s; its child processes: %s.",
+            os.getpid(),
+            seconds - COMPLAINT,
+            ", ".join(names),
+            ", ".join(str(process.pid) for process in multiprocessing.active_children()) or "none",
+        )
+
+    threading.Thread(target=complain, name="django_scheduler end", daemon=True).start()
 
 
 def _flush() -> None:

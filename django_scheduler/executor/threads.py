@@ -10,11 +10,17 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from django.db import connections
 
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait
+
+#: How long a log message may keep whoever ends processes, in seconds.
+LOG_PATIENCE = 1.0
 
 
 def start_in_background(call: Callable[[], None]) -> Future[None]:
@@ -42,6 +48,15 @@ def run_in_background(call: Callable[[], None], *, timeout: float) -> None:
     Raises what the call raises, and ``TimeoutError`` when it takes longer; then it goes on.
     """
     start_in_background(call).result(timeout)
+
+
+def log_briefly(level: int, message: str, *arguments: object, **extra: Any) -> None:
+    """Log a message about executors, and go on after a second although no handler has taken it.
+
+    For whoever ends processes: a handler whose output nobody reads may keep its caller for ever.
+    """
+    with suppress(TimeoutError):
+        run_in_background(partial(log, level, message, *arguments, **extra), timeout=LOG_PATIENCE)
 
 
 def side_task(name: str, task: Callable[[], None], *, interval: float, stopping: threading.Event) -> threading.Thread:

@@ -2,7 +2,7 @@
 
 * ``supervisor.py`` waits for deaths, messages and signals; it has a place for each child process.
 * ``process.py`` is a child process as the supervisor sees it, ``child.py`` is what runs in it.
-* ``death.py`` records what a dead process leaves behind.
+* ``death.py`` records what a dead process leaves behind; ``orphans.py`` asks for the ends of processes of others.
 * ``stop_signals.py`` counts the signals that ask to stop.
 
 The names are imported when they are first asked for: a child process imports this package before Django is set up.
@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from django_scheduler.supervisor.child import ChildOptions
-    from django_scheduler.supervisor.stop_signals import StopSignals
-    from django_scheduler.supervisor.supervisor import Supervisor
+    from django_scheduler.supervisor.stop_signals import StopSignals, end_at_next_signal
+    from django_scheduler.supervisor.supervisor import PATIENCE, Supervisor
 
-__all__ = ["ChildOptions", "StopSignals", "Supervisor"]
+__all__ = ["PATIENCE", "ChildOptions", "StopSignals", "Supervisor", "end_at_next_signal"]
 
-_MODULES = {"ChildOptions": "child", "StopSignals": "stop_signals", "Supervisor": "supervisor"}
+_MODULES = {
+    "PATIENCE": "supervisor",
+    "ChildOptions": "child",
+    "StopSignals": "stop_signals",
+    "Supervisor": "supervisor",
+    "end_at_next_signal": "stop_signals",
+}
 
 
 def __getattr__(name: str) -> object:

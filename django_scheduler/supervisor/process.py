@@ -11,7 +11,7 @@ from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
-from django_scheduler.supervisor.child import ChildOptions, Message, run_child
+from django_scheduler.supervisor.child import RETIRE, STOP, ChildOptions, Message, run_child
 from django_scheduler.supervisor.stop_signals import blocked_in_child
 
 _spawn = get_context("spawn")
@@ -33,10 +33,13 @@ class ChildProcess:
         self._started_at = time.monotonic()
         self._is_pipe_open = True
         self._stop_requests = 0
+        self._is_retired = False
         #: The name of its executor; empty until that executes.
         self.executor_name = ""
         #: Why it has asked to be replaced; empty if it has not.
         self.replacement_reason = ""
+        #: Whether it has done so because it can execute nothing more.
+        self.is_stuck = False
 
     @property
     def waitables(self) -> list[Connection | int]:
@@ -57,21 +60,35 @@ class ChildProcess:
                 self.executor_name = text
             else:
                 self.replacement_reason = text
+                self.is_stuck = message is Message.STUCK
 
-    def stop(self, requests: int = 1) -> None:
-        """Ask it to stop gracefully (1), or at once (2)."""
-        while self._stop_requests < requests:
+    def retire(self) -> None:
+        """Tell it that another process has taken over. It has as much time as its functions need."""
+        self._is_retired = True
+        self._send(RETIRE)
+
+    def stop(self, requests: int) -> None:
+        """Ask it to stop gracefully (1), or at once (2), if it has not ended by itself."""
+        while self._stop_requests < requests and not self.has_ended:
             self._stop_requests += 1
-            with suppress(OSError):  # it has just ended
-                self._pipe.send_bytes(b"stop")
+            self._send(STOP)
+
+    def _send(self, request: bytes) -> None:
+        with suppress(OSError):  # it has just ended
+            self._pipe.send_bytes(request)
 
     def kill(self) -> None:
         self._stop_requests = max(self._stop_requests, 1)
         self._process.kill()
 
     @property
-    def was_told_to_stop(self) -> bool:
+    def was_asked_to_stop(self) -> bool:
         return self._stop_requests > 0
+
+    @property
+    def was_to_end(self) -> bool:
+        """Return whether it has been asked to stop, or told to retire."""
+        return self._is_retired or self.was_asked_to_stop
 
     @property
     def has_started(self) -> bool:

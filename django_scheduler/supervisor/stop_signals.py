@@ -1,5 +1,6 @@
 """SIGTERM, SIGINT and SIGQUIT ask a process to stop; they are counted here."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -42,6 +43,18 @@ class StopSignals:
         requests = REQUESTS[signal.Signals(number)]
         self.count += requests
         self._waker.send_bytes(b"!")
+
+
+def end_at_next_signal(exit_code: int) -> None:
+    """End this process with that exit code as soon as one of the signals comes."""
+    for number in REQUESTS:
+        signal.signal(number, lambda *_: os._exit(exit_code))
+
+
+def ignore_signals() -> None:
+    """Ignore the signals from now on: this process is ending."""
+    for number in REQUESTS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

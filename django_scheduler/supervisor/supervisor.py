@@ -7,9 +7,9 @@ survives has to start another one, and to count. So a single process has a super
 The supervisor executes nothing, and holds no connection while no process ends.
 
 Each child process has a place. A new one starts as a replacement, which takes over the place only once it executes; and
-if the process that is there has merely asked to be replaced, it is told to stop only then. So a replacement costs no
-capacity, but for a moment a process more. A process that dies is replaced at once, unless it had hardly started: then
-there is a wait, which doubles each time.
+if the process that is there has merely asked to be replaced, it is told to retire only then. So a replacement costs no
+capacity, but a process more for as long as the old one's functions take. A process that dies is replaced at once,
+unless it had hardly started: then there is a wait, which doubles each time.
 """
 
 import logging
@@ -21,20 +21,20 @@ from concurrent.futures import wait as wait_for_futures
 from multiprocessing.connection import wait
 
 from django_scheduler.databases import database_for
-from django_scheduler.executor import Until, start_in_background
+from django_scheduler.executor import Until, log_briefly, start_in_background
 from django_scheduler.supervisor.child import ChildOptions
 from django_scheduler.supervisor.death import record_death
+from django_scheduler.supervisor.orphans import reap_orphans
 from django_scheduler.supervisor.process import ChildProcess
 from django_scheduler.supervisor.stop_signals import StopSignals
-from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait
 
 #: How long a process that is to end at once may take, and how long the end of the supervisor waits for the database
 #: to record what dead processes have left behind, in seconds.
 PATIENCE = 4.0
 
-#: How often ``meanwhile`` is called, in seconds.
-INTERVAL = 0.5
+#: How often ``meanwhile`` is called, and how often it is looked for ends that nothing has told, in seconds.
+INTERVAL, LOOK_INTERVAL = 0.5, 1.0
 
 #: A process that has lived for so many seconds did not die of its start.
 LONG_ENOUGH = 10.0
@@ -58,7 +58,7 @@ class Supervisor:
 
         ``meanwhile`` is called again and again.
         """
-        log(
+        log_briefly(
             logging.INFO,
             "The supervisor (process %d) keeps %s running, with %d threads each",
             os.getpid(),
@@ -71,21 +71,22 @@ class Supervisor:
                 kept.fill()
             if not self._processes and all(kept.seconds_until_start is None for kept in self._kept_processes):
                 break
-            self._wait(signals, INTERVAL if meanwhile else None)
+            self._wait(signals, INTERVAL if meanwhile else LOOK_INTERVAL)
             for kept in self._kept_processes:
                 for process in kept.processes:
                     self._look_at(process, kept)
+            reap_orphans(besides={process.id for process in self._processes})
             if meanwhile:
                 meanwhile()
         _, unrecorded = wait_for_futures(self._records, timeout=PATIENCE)
         if unrecorded:
-            log(
+            log_briefly(
                 logging.WARNING,
                 "The supervisor ends before the database has recorded the end of %d processes. The next executor"
                 " records their actions as lost.",
                 len(unrecorded),
             )
-        log(logging.INFO, "The supervisor (process %d) has stopped", os.getpid())
+        log_briefly(logging.INFO, "The supervisor (process %d) has stopped", os.getpid())
         return self._all_ended_well
 
     @property
@@ -106,9 +107,13 @@ class Supervisor:
             for process in self._processes:
                 process.kill()
 
-    def _wait(self, signals: StopSignals, interval: float | None) -> None:
-        """Wait for a message, an end or a signal, and at most until there is something to do without one."""
-        waits = [kept.seconds_until_start for kept in self._kept_processes]
+    def _wait(self, signals: StopSignals, interval: float) -> None:
+        """Wait for a message, an end or a signal, and at most until there is something to do without one.
+
+        A program that a body has started may have inherited the pipe whose end tells of the end of its process. So
+        processes are also looked at after ``interval``.
+        """
+        waits: list[float | None] = [kept.seconds_until_start for kept in self._kept_processes]
         if self._stop_requests:
             waits.append(max(0.1, self._deadline - time.monotonic()))
         timeout = min((seconds for seconds in (*waits, interval) if seconds is not None), default=None)
@@ -121,7 +126,8 @@ class Supervisor:
         process.receive()
         if process.replacement_reason and not had_asked:
             name, reason = process.executor_name, process.replacement_reason
-            log(logging.INFO, "Executor %s %s, and is being replaced", name, reason, executor=name)
+            level = logging.ERROR if process.is_stuck else logging.INFO
+            log_briefly(level, "Executor %s %s, and is being replaced", name, reason, executor=name)
         if process.has_ended:
             self._remove(process, kept)
 
@@ -131,9 +137,9 @@ class Supervisor:
             kept.close()
         seconds = kept.remove(process)
         if not process.ended_well:
-            if process.was_told_to_stop:
+            if process.was_asked_to_stop:
                 self._all_ended_well = False
-            else:
+            elif not process.was_to_end:
                 self._log_death(process, seconds)
         self._record_death(process)
         process.close()
@@ -141,13 +147,13 @@ class Supervisor:
     def _record_death(self, process: ChildProcess) -> None:
         # Also of one that has ended well: the database may have been too slow for it to remove its row.
         name, end = process.executor_name or "(not started)", process.end
-        in_body = [] if process.was_told_to_stop else process.running_ids
+        in_body = [] if process.was_to_end else process.running_ids
         self._records = [record for record in self._records if not record.done()]
         self._records.append(start_in_background(lambda: record_death(self._database, name, in_body, end)))
 
     def _log_death(self, process: ChildProcess, seconds: float) -> None:
         ids = ", ".join(map(str, process.running_ids))
-        log(
+        log_briefly(
             logging.ERROR,
             "Executor %s has died: its process %d ended (%s) %s. Another one is started in %.2f s.",
             process.executor_name or "(not started)",
@@ -186,7 +192,7 @@ class KeptProcess:
         """Start a process if one is needed, and let a replacement that executes take over."""
         if self._replacement and self._replacement.has_started:
             if self._current:
-                self._current.stop()
+                self._current.retire()
                 self._ending.append(self._current)
             self._current, self._replacement = self._replacement, None
         if self.seconds_until_start == 0:

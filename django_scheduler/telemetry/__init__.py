@@ -1,6 +1,6 @@
 """The log and the tracer: others may watch by them what happens, and nothing fails because of them.
 
-* ``log.py`` writes the log.
+* ``log.py`` writes the log, where no logging is configured through ``standard_error.py``.
 * ``tracing.py`` is where a tracer is plugged in.
 """
 

@@ -11,6 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from django_scheduler.telemetry.standard_error import StandardErrorHandler
+
 logger = logging.getLogger("django_scheduler")
 
 
@@ -49,7 +51,7 @@ log_of_crons = partial(log, logging.getLogger("django_scheduler.crons"))
 def show_log(verbosity: int) -> None:
     """Log to standard error, a line per finished function, where no logging is configured."""
     if verbosity and not logger.hasHandlers():
-        handler = logging.StreamHandler()
+        handler = StandardErrorHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)

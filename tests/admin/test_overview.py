@@ -110,9 +110,11 @@ def test_executors_and_those_that_have_fallen_silent(admin_client):
 def test_what_executors_were_running_at_their_last_heartbeat(admin_client):
     functions = [record(State.PENDING) for _ in range(5)]
     running = [{"id": function.pk, "name": f"tests:busy_{number}"} for number, function in enumerate(functions)]
+    running[0]["is_given_up"] = True
     Executor.objects.filter(pk=executor("alive", 1).pk).update(running=running)
     text = page(admin_client, OVERVIEW)
     assert reverse(DETAIL, args=[functions[0].pk]) in text
+    assert text.count("it ran longer than it may") == 1
     assert [f"tests:busy_{number}" in text for number in range(5)] == [True] * 3 + [False] * 2
 
 

@@ -39,6 +39,7 @@ def test_status_is_read_when_it_is_scraped(registry):
     assert 'django_scheduler_lag_seconds{queue="email"} 10' in text
     assert "django_scheduler_running 0.0" in text
     assert 'django_scheduler_executors{state="stale"} 1.0' in text
+    assert "django_scheduler_held_threads 0.0" in text
 
 
 def test_scrape_leaves_no_connection_open_in_a_thread_that_is_not_djangos(registry):

@@ -6,8 +6,10 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from django_scheduler import ctx
+from django_scheduler.models import Executor
 from django_scheduler.pausing import pause
 from tests.functions import write, write_with_priority
 from tests.status.records import be_due_for, put_silent_executor_on_record
@@ -92,6 +94,24 @@ def test_json_says_the_same():
     assert told["problems"] == answer.errors.splitlines()
     assert [each["queue"] for each in told["queues"]] == ["default"]
     assert [(each["name"], each["is_alive"]) for each in told["executors"]] == [(executor.name, True)]
+
+
+@pytest.mark.parametrize(("hung", "exit_code"), [(1, 0), (2, 1)])
+def test_it_says_how_many_threads_are_held_by_bodies_that_do_not_end(hung, exit_code):
+    put_silent_executor_on_record()
+    running = [{"id": number, "name": "tests:write", "is_given_up": True} for number in range(hung)]
+    Executor.objects.update(running=running, concurrency=2, heartbeat_time=timezone.now())
+
+    answer, as_json = Answer(), Answer("--json")
+
+    assert (answer.exit_code, as_json.exit_code) == (exit_code, exit_code)
+    assert f"held      {hung} thread" in answer.output
+    assert f"2, {hung} held" in answer.output
+    told = json.loads(as_json.output)
+    assert (told["held_threads"], told["executors"][0]["held_threads"]) == (hung, hung)
+    if exit_code:
+        assert "Executor elsewhere:7:0 has no thread left that works" in answer.errors
+        assert "tests:write 1" in answer.errors
 
 
 def test_pause_is_shown_and_what_waits_for_it_is_not_late():

@@ -1,6 +1,10 @@
 """Functions that stop half-way, so that a test can end their executor exactly there."""
 
+import asyncio
 import builtins
+import multiprocessing
+import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,3 +133,97 @@ def end_the_process_from_an_action(ctx: Context, *, how: str) -> None:
 @action
 async def end_the_process_from_a_coroutine(ctx: Context) -> None:
     raise SystemExit
+
+
+def _fork(gate: str) -> None:
+    if os.fork() == 0:
+        Gate(gate).pass_through()
+        os._exit(0)
+
+
+def _fork_with_multiprocessing(gate: str) -> None:
+    multiprocessing.get_context("fork").Process(target=Gate(gate).pass_through).start()
+
+
+def _start_with_a_shell(gate: str) -> None:
+    os.system(f"flock --shared {gate}/lock true &")
+    Gate(gate).arrive()
+
+
+#: Ways to start a process that stays at a gate.
+WAYS_TO_START = {
+    "os.fork": _fork,
+    "multiprocessing": _fork_with_multiprocessing,
+    "os.system": _start_with_a_shell,
+}
+
+
+@action
+def start_a_process(ctx: Context, *, how: str, gate: str) -> None:
+    WAYS_TO_START[how](gate)
+
+
+@action
+async def start_a_process_from_a_coroutine(ctx: Context, *, how: str, gate: str) -> None:
+    WAYS_TO_START[how](gate)
+
+
+def code_of(process_id: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(process_id, 0)[1])
+
+
+def fork_and_come_back(how: str) -> int:
+    """Fork; the parent returns how the other one has ended, which goes back to the executor."""
+    if process_id := os.fork():
+        return code_of(process_id)
+    match how:
+        case "exits":
+            sys.exit(7)
+        case "raises":
+            raise ValueError("in the process that was forked")
+    return 0
+
+
+@mutation
+def write_and_fork(ctx: Context, *, how: str) -> int:
+    write_entry(ctx, how)
+    return fork_and_come_back(how)
+
+
+@action
+def note_and_fork(ctx: Context, *, how: str) -> int:
+    write_entry(ctx, how)
+    return fork_and_come_back(how)
+
+
+@action
+async def fork_in_a_coroutine(ctx: Context, *, how: str) -> int:
+    await Entry.objects.acreate(label=how, function_id=ctx.function_id)
+    return fork_and_come_back(how)
+
+
+@action
+def fork_and_write(ctx: Context) -> int:
+    """Both processes write, each in a session of its own."""
+    if process_id := os.fork():
+        write_entry(ctx, "parent")
+        return code_of(process_id)
+    write_entry(ctx, "forked")
+    return 0
+
+
+@action
+async def note_until_open(ctx: Context, *, gate: str) -> None:
+    while not Gate(gate).is_open:
+        Gate(gate).arrive()
+        await asyncio.sleep(0)
+
+
+@action
+async def fork_and_await(ctx: Context) -> int:
+    process_id = os.fork()
+    if process_id == 0:
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        os._exit(9)
+    return code_of(process_id)

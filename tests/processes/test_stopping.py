@@ -15,6 +15,9 @@ from tests.support.waiting import wait_until
 LONG = {"POLL_INTERVAL": 3600, "HEARTBEAT_INTERVAL": 3600, "HEARTBEAT_TIMEOUT": 7200}
 
 
+TABLE = "django_scheduler_executor"
+
+
 def start(executors, gate, function, *arguments, **settings):
     executor = executors.start(*arguments, **settings)
     function_id = ctx.scheduler.run_after(0, function, label="once", gate=gate.path)
@@ -135,6 +138,21 @@ def test_five_signals_in_a_row_end_a_busy_executor(executors, gate):
     executor, function_id = start(executors, gate, functions.note_and_wait, "--grace=600")
     assert end_by(executor, *[signal.SIGTERM, signal.SIGINT] * 2, signal.SIGTERM) == 1
     assert_cut_off(executor, function_id, executors, gate)
+
+
+@pytest.mark.only_on("postgresql")
+def test_two_signals_while_it_is_put_on_record_leave_no_row(executors, session):
+    session.open_transaction()
+    session.execute(f"LOCK TABLE {TABLE} IN SHARE ROW EXCLUSIVE MODE")
+    executor = executors.launch()
+    wait_until(
+        lambda: session.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = %s::regclass", TABLE),
+        "it was about to be put on record",
+    )
+    executor.send(signal.SIGINT, signal.SIGTERM)
+    session.commit()
+    assert executor.end() == 0
+    assert not Executor.objects.exists()
 
 
 def test_signal_right_at_the_start_is_heeded(executors):

@@ -1,10 +1,15 @@
 """Functions that end their process, each in its own way."""
 
+import asyncio
+import atexit
 import ctypes
+import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 from django_scheduler import Context, action, mutation
@@ -76,3 +81,60 @@ _kept: list[bytearray] = []
 @action
 def keep_memory(ctx: Context, *, mebibytes: int) -> None:
     _kept.append(bytearray(os.urandom(1024)) * (1024 * mebibytes))
+
+
+@action(timeout=0.2)
+def hang_in_an_action(ctx: Context, *, gate: str) -> None:
+    Gate(gate).pass_through()
+
+
+@mutation(timeout=0.2)
+def hang_in_a_mutation(ctx: Context, *, gate: str) -> None:
+    Gate(gate).pass_through()
+
+
+@action(timeout=0.2)
+async def block_event_loop(ctx: Context, *, gate: str) -> None:
+    Gate(gate).pass_through()
+
+
+def _leave_a_thread(gate: str) -> None:
+    threading.Thread(target=Gate(gate).pass_through, daemon=False).start()
+
+
+def _leave_a_pool(gate: str) -> None:
+    ThreadPoolExecutor(1).submit(Gate(gate).pass_through)
+
+
+def _leave_a_process(gate: str) -> None:
+    multiprocessing.get_context("fork").Process(target=Gate(gate).pass_through).start()
+
+
+def _leave_a_hook(gate: str) -> None:
+    atexit.register(Gate(gate).pass_through)
+
+
+#: What a body may leave that keeps a process from ending by itself.
+LEFTOVERS: dict[str, Callable[[str], None]] = {
+    "thread": _leave_a_thread,
+    "pool": _leave_a_pool,
+    "process": _leave_a_process,
+    "hook": _leave_a_hook,
+}
+
+
+@action
+def leave_behind(ctx: Context, *, what: str, gate: str) -> None:
+    LEFTOVERS[what](gate)
+
+
+@action
+async def leave_a_thread_of_asyncio(ctx: Context, *, what: str, gate: str) -> None:
+    asyncio.get_running_loop().run_in_executor(None, Gate(gate).pass_through)
+
+
+@action
+def leave_an_orphan(ctx: Context) -> int:
+    """Start a process whose parent ends before it does."""
+    started = subprocess.run(["sh", "-c", "sleep 0.1 & echo $!"], stdout=subprocess.PIPE, check=True)
+    return int(started.stdout)

@@ -55,6 +55,16 @@ def test_process_is_replaced_when_it_uses_too_much_memory(supervise):
     assert supervised.started == 2
 
 
+def test_limit_below_what_an_idle_process_uses_is_ignored_with_a_warning(supervise):
+    supervised = supervise("--max-memory=10M")
+    supervised.wait_until_logged(r"--max-memory is ignored: process \d+ uses \d+ MiB before .* may use 10 MiB")
+    for _ in range(3):
+        function_id = ctx.scheduler.run_after(0, "tests:write", label="in the same process")
+        wait_until(lambda: record(function_id).state == State.SUCCESS, "it ran")  # noqa: B023
+    assert supervised.started == 1
+    assert supervised.stop() == 0
+
+
 @pytest.mark.parametrize(("text", "size"), [("4096", 4096), ("1k", 1024), ("512M", 512 * 2**20), ("1.5GiB", 3 * 2**29)])
 def test_size_of_memory_may_have_a_unit(text, size):
     assert size_of_memory(text) == size

@@ -42,6 +42,8 @@ class StatusCollector(Collector):
         executors.add_metric(["alive"], now.living_executors)
         executors.add_metric(["stale"], len(now.executors) - now.living_executors)
         yield executors
+        held = "Threads that are held by bodies that do not end although their time is up."
+        yield GaugeMetricFamily("django_scheduler_held_threads", held, value=now.held_threads)
 
 
 class Metrics:

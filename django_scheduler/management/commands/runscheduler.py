@@ -12,12 +12,21 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, router
 from django.utils import autoreload
 
-from django_scheduler.executor import CUT_OFF, Executor, Until, run_or_end_process, run_until_ended, start_executor
+from django_scheduler.executor import (
+    CUT_OFF,
+    Executor,
+    OrStuck,
+    Until,
+    end_process_within,
+    run_or_end_process,
+    run_until_ended,
+    start_executor,
+)
 from django_scheduler.management.arguments import at_least_0, known_database, positive, size_of_memory
 from django_scheduler.management.progress import Progress
 from django_scheduler.models import Executor as ExecutorOnRecord
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.supervisor import ChildOptions, StopSignals, Supervisor
+from django_scheduler.supervisor import PATIENCE, ChildOptions, StopSignals, Supervisor, end_at_next_signal
 from django_scheduler.telemetry import show_log
 
 
@@ -91,6 +100,17 @@ class Command(BaseCommand):
             "--reload", action="store_true", help="start again whenever the code changes, for development"
         )
 
+    #: How many seconds this process may take to end once the command has; ``None``: any time.
+    _end_within: float | None = None
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        try:
+            super().run_from_argv(argv)
+        finally:
+            if self._end_within is not None:  # functions were executed, and may have left something
+                end_at_next_signal(CUT_OFF)
+                end_process_within(self._end_within)
+
     def check(self, *args: Any, **kwargs: Any) -> None:
         with _refusing_what_is_wrong():  # some of Django's checks ask the database
             super().check(*args, **kwargs)
@@ -133,6 +153,7 @@ class Command(BaseCommand):
                 max_memory=max_memory,
                 verbosity=verbosity,
             )
+            self._end_within = PATIENCE
             _supervise(child_options, processes, progress)
             return
 
@@ -140,16 +161,19 @@ class Command(BaseCommand):
         if reload:
             _execute_and_reload(make_executor, grace)
         else:
-            _execute(make_executor, grace, progress)
+            self._execute(make_executor, grace, progress)
 
-
-def _execute(make_executor: Callable[[], Executor], grace: float, progress: Progress | None) -> None:
-    with StopSignals() as signals, _refusing_what_is_wrong():
-        executor = make_executor()
-        start_executor(executor, signals)
-        run_until_ended(executor, signals, grace=grace, meanwhile=progress.show if progress else None)
-    if progress:
-        progress.finish()
+    def _execute(self, make_executor: Callable[[], Executor], grace: float, progress: Progress | None) -> None:
+        with StopSignals() as signals, _refusing_what_is_wrong():
+            executor = make_executor()
+            start_executor(executor, signals)
+            requests = OrStuck(executor, signals)
+            meanwhile = progress.show if progress else None
+            self._end_within = run_until_ended(executor, requests, grace=grace, meanwhile=meanwhile)
+        if progress:
+            progress.finish()
+        if requests.is_stuck:
+            raise SystemExit(CUT_OFF)
 
 
 def _execute_and_reload(make_executor: Callable[[], Executor], grace: float) -> None:

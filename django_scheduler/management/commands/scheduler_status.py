@@ -19,7 +19,8 @@ from django_scheduler.status import MOST_COUNTED, ExecutorStatus, PauseStatus, Q
 class Command(BaseCommand):
     help = (
         "Shows what is pending, due, running and finished, and which executors are alive. The exit code is 1 if no"
-        " executor is alive, or if a due function has waited longer than --max-lag in a queue that is not paused."
+        " executor is alive, if one has no thread left that works, or if a due function has waited longer than"
+        " --max-lag in a queue that is not paused."
     )
     requires_system_checks = ()  # a health check is quick, and asked often
 
@@ -62,6 +63,11 @@ def _problems(now: Status, max_lag: float | None) -> Iterable[str]:
     if max_lag is not None and now.unwanted_lag > max_lag:
         yield f"A due function has been waiting for {now.unwanted_lag:.1f} s, and may wait for {max_lag:g} s."
 
+    for executor in now.executors:
+        if executor.is_alive and executor.held_threads == executor.concurrency:
+            names = ", ".join(f"{each.name} {each.id}" for each in executor.running)
+            yield f"Executor {executor.name} has no thread left that works: bodies that do not end hold them ({names})."
+
 
 def _as_json(now: Status, problems: list[str]) -> dict[str, Any]:
     return {
@@ -75,6 +81,7 @@ def _as_json(now: Status, problems: list[str]) -> dict[str, Any]:
         "failed_per_minute": now.ended_per_minute.failed,
         "canceled_per_minute": now.ended_per_minute.canceled,
         "living_executors": now.living_executors,
+        "held_threads": now.held_threads,
         "counted_at_most": MOST_COUNTED,
         "queues": [asdict(queue) for queue in now.queues],
         "pauses": [asdict(pause) for pause in now.pauses],
@@ -89,6 +96,8 @@ def _as_text(now: Status) -> Iterable[str]:
     yield f"running   {_count(now.running)}"
     yield f"finished  {_count(ended.finished)} within the last minute, of which failed: {_count(ended.failed)}"
     yield f"executors {now.living_executors} alive, of {len(now.executors)} on record"
+    if now.held_threads:
+        yield f"held      {now.held_threads} threads, by bodies that do not end although their time is up"
     yield from _table(("queue", "pending", "due", "lag"), map(_queue, now.queues))
     yield from _table(("paused", "since", "by", "reason"), map(_pause, now.pauses))
     yield from _table(("executor", "state", "heartbeat", "concurrency", "queues"), map(_executor, now.executors))
@@ -106,7 +115,12 @@ def _pause(pause: PauseStatus) -> tuple[str, ...]:
 def _executor(executor: ExecutorStatus) -> tuple[str, ...]:
     state = "alive" if executor.is_alive else "stale"
     queues = ", ".join(executor.queues) or "all"
-    return executor.name, state, f"{executor.silence:.0f} s ago", str(executor.concurrency), queues
+    concurrency = str(executor.concurrency) + (f", {_held(executor)}" if executor.held_threads else "")
+    return executor.name, state, f"{executor.silence:.0f} s ago", concurrency, queues
+
+
+def _held(executor: ExecutorStatus) -> str:
+    return f"{executor.held_threads} held"
 
 
 def _table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> Iterable[str]:

@@ -1,0 +1,87 @@
+"""Standard error as a place for the log where nobody waits for its reader.
+
+A pipe that nobody reads is full after a few hundred lines, and then whoever writes to it waits for ever: a worker, and
+also the end of the process. So a thread of its own does the writing. Lines that it has not come to wait in memory;
+when too many of them do, further ones are dropped, and it is said how many.
+"""
+
+import logging
+import os
+import sys
+import threading
+from contextlib import suppress
+from queue import SimpleQueue
+
+#: So many lines may wait: what an executor writes in some seconds when it is busiest.
+MOST_WAITING = 10_000
+
+#: How long the end of a process waits for the lines to be written, in seconds.
+PATIENCE = 1.0
+
+
+class StandardErrorHandler(logging.Handler):
+    """Writes to standard error, and keeps nobody waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: SimpleQueue[str | threading.Event] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+            return
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+        if self._waiting.qsize() >= MOST_WAITING:
+            self._dropped += 1
+            return
+        if self._dropped:
+            self._waiting.put(self._report_dropped())
+        self._waiting.put(line)
+
+    def flush(self) -> None:
+        """Wait until everything is written, for ``PATIENCE`` at most."""
+        if self._thread is not None and self._thread.is_alive():
+            is_written = threading.Event()
+            self._waiting.put(is_written)
+            is_written.wait(PATIENCE)
+
+    def _start(self) -> None:
+        # Also in a process that was forked, which has not got the thread; what waited there is written by its parent.
+        self._waiting = SimpleQueue()
+        self._thread = threading.Thread(
+            target=_write_each, args=[self._waiting], name="django_scheduler standard error", daemon=True
+        )
+        self._thread.start()
+
+    def _report_dropped(self) -> str:
+        message = f"{self._dropped:,} lines of the log were dropped, because nobody read standard error"
+        self._dropped = 0
+        return self.format(logging.makeLogRecord({"levelname": "WARNING", "msg": message}))
+
+
+def _write_each(waiting: SimpleQueue[str | threading.Event]) -> None:
+    while True:
+        each = waiting.get()
+        if isinstance(each, threading.Event):
+            each.set()
+            continue
+        with suppress(Exception):  # it may be closed
+            _write(f"{each}\n")
+
+
+def _write(text: str) -> None:
+    stream = sys.stderr
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):
+        stream.write(text)
+        return
+    # Not through the stream: the end of Python would wait for its lock.
+    left = text.encode(stream.encoding, "backslashreplace")
+    while left:
+        left = left[os.write(number, left) :]
