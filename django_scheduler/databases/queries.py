@@ -86,6 +86,10 @@ class Database(Contract):
         moment = datetime.fromisoformat(time) if isinstance(time, str) else time
         return moment + timedelta(seconds=seconds)
 
+    def end_time(self, claim_time: Any, seconds: float) -> Any:
+        """Return when what was claimed then ended, so many seconds later, whatever the session takes for the time."""
+        return NOW if times.is_pythons() else self.later(claim_time, seconds)
+
     def now(self) -> InstantSQL:
         """Return the present for the ORM, by the clock that decides what is due."""
         now = self._now()

@@ -81,8 +81,7 @@ class MutationExecution(FunctionExecution):
         except BaseException as error:
             self._error = error
             raise
-        # Not the clock as this session sees it: the body may have set that.
-        completed_time = self.database.later(self.claimed.claim_time, self.duration)
+        completed_time = self.database.end_time(self.claimed.claim_time, self.duration)
         changes = {"result": result, "completed_time": completed_time, **self.attempt_on_record}
         try:
             is_recorded = transitions.SUCCEED.apply(self.database, self.id, changes)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -50,11 +51,16 @@ class TransactionWatch:
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._wrappers.remove(self._notice)  # it need not be the last one, because a body may have left its own
-        # What reading a cursor raises does not pass ``_notice``.
-        if isinstance(error, DatabaseError | InterfaceError):
-            self._note_recurring(error)
+        follows = False
+        with suppress(
+            BaseException
+        ):  # the body's own exception may raise something else when it is asked for its cause
+            # What reading a cursor raises does not pass ``_notice``.
+            if error is not None and error_type is not None and issubclass(error_type, DatabaseError | InterfaceError):
+                self._note_recurring(error)
+            follows = self._follows(error)
         self._broken = not self._would_commit()
-        if django_internals.was_closed_in_transaction(self._database.connection) or self._follows(error):
+        if follows or django_internals.was_closed_in_transaction(self._database.connection):
             self._consequence = error
         if self._broken and error is None:
             raise BrokenTransaction(self._explanation()) from self._error

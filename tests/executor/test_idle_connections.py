@@ -10,13 +10,13 @@ from django.db import connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler import Context, action, ctx, mutation
-from django_scheduler.databases import session_guard
+from django_scheduler.databases import django_internals, session_guard
 from django_scheduler.executor import execution
 from django_scheduler.models import ScheduledFunction, State
 from tests.models import Entry
 from tests.support.elsewhere import elsewhere
 from tests.support.records import record
-from tests.support.sessions import end_sessions, session_number
+from tests.support.sessions import end_sessions
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
@@ -263,10 +263,12 @@ def test_connection_to_another_database_that_has_died_between_two_actions_is_rep
 
 @action
 def tell_session(ctx: Context) -> list[int]:
-    numbers = [session_number()]
+    Entry.objects.count()
+    numbers = [id(django_internals.driver_of(connection))]
     with connection.execute_wrapper(lambda execute, *args: execute(*args)):
         lose_connections()
-        numbers.append(session_number())
+        Entry.objects.count()
+        numbers.append(id(django_internals.driver_of(connection)))
     Entry.objects.create(label="after")
     assert connection.execute_wrappers == []
     return numbers

@@ -5,14 +5,18 @@ import builtins
 import multiprocessing
 import os
 import sys
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.db import connection
 
 from django_scheduler import Context, action, mutation
+from django_scheduler.databases import database_for
 from tests.models import Entry
 from tests.support.gates import Gate
 
@@ -33,18 +37,21 @@ def write_entry(ctx: Context, label: str) -> None:
 
 
 def wait_around_record(gate: str, *, before: bool) -> None:
-    """Wait just before or just after the statement that records how the function ended."""
+    """Wait just before or just after the statement that records how the function ended, in this thread."""
+    database: Any = database_for("default")
+    thread = threading.current_thread()
 
-    def waiting(execute: Any, sql: str, *arguments: Any) -> Any:
-        is_record = sql.startswith("UPDATE django_scheduler_scheduledfunction SET state")
+    def waiting(change: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        is_record = threading.current_thread() is thread
         if is_record and before:
             Gate(gate).pass_through()
-        answer = execute(sql, *arguments)
+        answer = change(*args, **options)
         if is_record and not before:
             Gate(gate).pass_through()
         return answer
 
-    connection.execute_wrappers.insert(0, waiting)
+    for name in ("change", "change_each"):
+        setattr(database, name, partial(waiting, getattr(database, name)))
 
 
 def sleep_in_database(seconds: float) -> None:
