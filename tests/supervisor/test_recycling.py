@@ -46,9 +46,9 @@ def test_what_still_runs_in_the_old_process_ends_there_while_the_new_one_execute
 
 
 def test_process_is_replaced_when_it_uses_too_much_memory(supervise):
-    supervised = supervise("--max-memory=200M")
+    supervised = supervise("--max-memory=400M")  # more than the process has of this one
     before = supervised.process_ids
-    ctx.scheduler.run_after(0, keep_memory, mebibytes=200)
+    ctx.scheduler.run_after(0, keep_memory, mebibytes=400)
     wait_until(partial(supervised.are_replaced, before), "it was replaced")
     supervised.wait_until_logged(r"uses \d+ MiB of memory, and is being replaced")
     assert supervised.stop() == 0
