@@ -151,8 +151,8 @@ class SessionGuard:
     def close_cursors(self) -> None:
         """Close the cursors that are still there: on SQLite one that is read half-way keeps what it sees."""
         while self._cursors:
-            cursor = self._cursors.pop()()
-            with suppress(Exception):
+            with suppress(Exception):  # another thread may have collected the last one as garbage meanwhile
+                cursor = self._cursors.pop()()
                 if cursor is not None:
                     cursor.close()
 

@@ -101,6 +101,9 @@ def checking_when_idle(using: str) -> Iterator[None]:
 
     ``using``: the connection that was in use until now. Nobody knows of the others how long they have been idle.
     """
+    if _this_thread.database is None:
+        yield  # within a test's own transaction, which would go with its connection
+        return
     for connection in connections.all(initialized_only=True):
         used_at = time.monotonic() if connection.alias == using else -inf
         django_internals.guard_session(connection).check_when_idle(used_at=used_at)
