@@ -167,7 +167,7 @@ class MutationExecution(FunctionExecution):
         was_interrupted = self._watch.was_interrupted(error)
         same_errors = 1 + (self.claimed.same_errors if is_same(description["error"], self.claimed.error) else 0)
         limit = get_settings().MAX_SAME_ERRORS
-        if limit is not None and same_errors >= limit and not was_interrupted:
+        if limit is not None and same_errors >= limit:
             description["error"] += (
                 f"\n\nThat was the same error in {same_errors:,} attempts in a row, so it is not repeated any more"
                 " (DJANGO_SCHEDULER['MAX_SAME_ERRORS']). Remove the cause, and run it again."

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django_scheduler import Context, action, ctx, internal_action, internal_mutation, mutation
 from tests.crash import functions as crash_functions  # noqa: F401  (defines more)
+from tests.crash import leftovers as crash_leftovers  # noqa: F401
 from tests.crons import functions as cron_functions  # noqa: F401  (defines more)
 from tests.executor.grouping import functions as group_functions  # noqa: F401  (defines more)
 from tests.http import functions as http_functions  # noqa: F401  (defines more)
