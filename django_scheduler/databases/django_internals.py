@@ -177,6 +177,12 @@ class _Guarded(BaseDatabaseWrapper):
 
     scheduler_guard: SessionGuard
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        # Django makes copies of a connection. They have sessions of their own, which nobody keeps.
+        wrapper: Any = self
+        wrapper.__class__ = _original(type(self))
+        wrapper.__init__(*arguments, **options)
+
     def connect(self) -> None:
         # As what it was, because receivers of ``connection_created`` may be there for one class only.
         guarded = type(self)

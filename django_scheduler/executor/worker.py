@@ -150,6 +150,8 @@ class Worker:
             if isinstance(execution, MutationExecution):
                 self.storm.note(execution.name, is_transient=execution.is_to_be_repeated)
         except BaseException as problem:
+            if problem is error and self.database.is_lost(error):
+                raise  # it has not begun, so nothing is to be recorded: it is claimed again on a new connection
             wait = self.put_off.add(execution.ids)
             message = "how it ended could not be recorded. This executor passes over it for %.1f s: %s"
             for each in _executed(execution):

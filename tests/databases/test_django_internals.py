@@ -80,6 +80,14 @@ def test_guard_is_asked_before_each_cursor_and_transaction_whether_to_check(own_
     own_connection.set_autocommit(True)
 
 
+def test_copy_of_a_guarded_connection_is_not_guarded(own_connection):
+    django_internals.guard_session(own_connection)
+    copy = own_connection.copy()
+    copy.ensure_connection()
+    assert type(copy) is type(connections["default"])
+    copy.close()
+
+
 def test_driver_is_known_while_there_is_one(own_connection):
     assert django_internals.driver_of(own_connection) is not None
     own_connection.close()

@@ -10,6 +10,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.db.backends.signals import connection_created
 
 from django_scheduler import Context, action, ctx, mutation
+from django_scheduler.databases import database_for, django_internals
 from django_scheduler.models import State
 from tests.functions import write
 from tests.models import Entry
@@ -175,23 +176,25 @@ def test_action_whose_claim_may_have_been_committed_starts_once(execute_due, los
 
 
 @action
-def lose_answer_to_its_end(ctx: Context) -> str:
+def return_done(ctx: Context) -> str:
     starts.append("started")
-
-    def lose(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        result = execute(sql, params, many, context)
-        if "completed_time" in sql and sql.startswith("UPDATE"):
-            connection.execute_wrappers.remove(lose)
-            connection.connection.close()
-            raise OperationalError("the connection was lost") from lost()
-        return result
-
-    connection.execute_wrappers.append(lose)
     return "done"
 
 
-def test_action_whose_end_may_have_been_recorded_is_recorded_once(execute_due, caplog):
-    function_id = ctx.scheduler.run_after(0, lose_answer_to_its_end)
+def test_action_whose_end_may_have_been_recorded_is_recorded_once(execute_due, caplog, monkeypatch):
+    database: Any = database_for("default")
+    change = database.change
+    losses = iter([True])
+
+    def lose_answer_to_the_end(function_id: int, changes: dict[str, Any], **options: Any) -> bool:
+        is_changed: bool = change(function_id, changes, **options)
+        if "completed_time" in changes and next(losses, False):
+            django_internals.driver_of(connection).close()
+            raise OperationalError("the connection was lost") from lost()
+        return is_changed
+
+    monkeypatch.setattr(database, "change", lose_answer_to_the_end)
+    function_id = ctx.scheduler.run_after(0, return_done)
 
     execute_due()
 
@@ -199,5 +202,5 @@ def test_action_whose_end_may_have_been_recorded_is_recorded_once(execute_due, c
     assert (row.state, row.decoded_result()) == (State.SUCCESS, "done")
     assert starts == ["started"]
     messages = [each.getMessage() for each in caplog.records]
-    assert any("could not be recorded yet" in message for message in messages)
+    assert any("its end could not be recorded" in message for message in messages)
     assert not any("dropped" in message for message in messages)

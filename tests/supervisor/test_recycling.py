@@ -1,5 +1,6 @@
 """--max-functions and --max-memory: a process that has done enough is replaced, between functions."""
 
+import resource
 from argparse import ArgumentTypeError
 from functools import partial
 
@@ -46,9 +47,11 @@ def test_what_still_runs_in_the_old_process_ends_there_while_the_new_one_execute
 
 
 def test_process_is_replaced_when_it_uses_too_much_memory(supervise):
-    supervised = supervise("--max-memory=400M")  # more than the process has of this one
+    # More than an idle process uses, which is forked from this one, and less than it uses after that.
+    limit = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + 200
+    supervised = supervise(f"--max-memory={limit}M")
     before = supervised.process_ids
-    ctx.scheduler.run_after(0, keep_memory, mebibytes=400)
+    ctx.scheduler.run_after(0, keep_memory, mebibytes=limit + 300)
     wait_until(partial(supervised.are_replaced, before), "it was replaced")
     supervised.wait_until_logged(r"uses \d+ MiB of memory, and is being replaced")
     assert supervised.stop() == 0
