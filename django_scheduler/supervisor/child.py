@@ -101,9 +101,9 @@ def _run_executor(
         until=Until[options.until],
         running_bodies=running_bodies,
     )
+    limit = _LimitOf(options, running_bodies)  # before any body uses memory
     start_executor(executor, requests)
     _send(supervisor, Message.STARTED, executor.name)
-    limit = _LimitOf(options, running_bodies)
     has_asked = False
 
     def be_replaced() -> None:
