@@ -162,21 +162,21 @@ def leftovers() -> dict[str, Callable[[], Any]]:
 
 
 @mutation
-def leave_in_a_mutation(ctx: Context, *, what: str) -> None:
+def leave_behind_in_a_mutation(ctx: Context, *, what: str) -> None:
     leftovers()[what]()
 
 
 @action
-def leave_in_an_action(ctx: Context, *, what: str) -> None:
+def leave_behind_in_an_action(ctx: Context, *, what: str) -> None:
     leftovers()[what]()
 
 
 @mutation
-def leave_in_a_hook(ctx: Context, *, what: str) -> None:
+def leave_behind_in_a_hook(ctx: Context, *, what: str) -> None:
     transaction.on_commit(leftovers()[what])
 
 
-LEAVING = [leave_in_a_mutation, leave_in_an_action, leave_in_a_hook]
+LEAVING = [leave_behind_in_a_mutation, leave_behind_in_an_action, leave_behind_in_a_hook]
 
 
 def all_of_them() -> Iterator[tuple[Any, str]]:
