@@ -142,7 +142,8 @@ def test_mutation_whose_failure_the_database_refuses_is_put_off_on_record(execut
         execute_due()
 
     row = record(function_id)
-    assert (row.state, row.attempts) == (State.PENDING, 1)
+    assert row.state == State.PENDING
+    assert row.attempts >= 1  # it may have been due again before the worker ended
     assert row.error.startswith("It has failed, but the database refused to record that")
     assert "a trigger says no" in row.error
     assert row.due_time > before.due_time
