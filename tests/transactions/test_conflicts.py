@@ -75,7 +75,7 @@ def test_of_two_mutations_that_cannot_be_serialized_one_is_repeated(accounts):
     with meanwhile(lambda: ctx.run_mutation(withdraw_if_covered_by_both, accounts[0])) as other:
         mine = ctx.run_mutation(withdraw_if_covered_by_both, accounts[1])
     assert sorted([mine, other.result()]) == [False, True]
-    assert len(meeting.attempts) == 3
+    assert len(meeting.attempts) >= 3
 
 
 @pytest.fixture
