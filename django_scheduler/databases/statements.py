@@ -132,7 +132,7 @@ FUNCTIONS = {
             json_unquote json_valid json_value json_compact locate last_day makedate maketime microsecond minute month
             now ord quarter rand regexp_like regexp_replace second sha1 sha2 st_asbinary st_geomfromtext std str_to_date
             sysdate time timestampadd timestampdiff time_format to_days to_seconds truncate unhex unix_timestamp
-            utc_timestamp uuid variance week weekday weekofyear year yearweek
+            utc_timestamp uuid uuid_v4 uuid_v7 variance week weekday weekofyear year yearweek
         """
     ),
     "sqlite": _FUNCTIONS
@@ -144,7 +144,7 @@ FUNCTIONS = {
             django_time_diff django_time_extract django_time_trunc django_timestamp_diff glob group_concat hex ifnull
             iif instr json json_array_length json_each json_extract json_group_array json_group_object json_patch
             json_quote json_remove json_set json_tree json_type json_valid julianday printf quote rand random regexp
-            sha1 sha224 sha256 sha384 sha512 string_agg strftime time total typeof unicode unixepoch
+            sha1 sha224 sha256 sha384 sha512 string_agg strftime time total typeof unicode unixepoch uuidv4 uuidv7
         """
     ),
 }
