@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from math import inf
 from threading import Event
-from time import monotonic, time_ns
+from time import monotonic, monotonic_ns, time_ns
 from typing import Any, ClassVar
 
 from django.db import connections
@@ -28,6 +28,9 @@ INSTRUCTIONS_PER_LOOK = 10_000
 #: The SQL function by which ids are made: see ``_next_id``.
 NEXT_ID = "django_scheduler_next_id"
 
+#: How many ids are left out at most when the clock was set back: those of a second. JSON keeps 7e15 more than now.
+LARGEST_GAP = 2**20
+
 #: The last id that was given out in a transaction that has committed, or in this one.
 LAST_ID = f"COALESCE((SELECT seq FROM sqlite_sequence WHERE name = '{TABLE}'), 0)"
 
@@ -48,10 +51,15 @@ class SQLite(Database):
 
         AUTOINCREMENT is not enough: its counter is rolled back with the transaction, so a rolled-back id would become
         that of another function, which whoever has kept it could cancel. An id is the time instead, in microseconds:
-        SQLite calls this when it has the write lock, so the time is a later one for each transaction. A clock that is
-        set back cannot repeat an id that was committed, nor one of this process.
+        SQLite calls this when it has the write lock, so the time is a later one for each transaction.
+
+        A clock that was set back repeats itself. Until it has caught up, ids go on from the last one that was committed
+        or is of this process. What another process has rolled back is not known here, so they leave gaps, of the size
+        at which their last digits are those of a clock that nobody can set.
         """
-        first = max(last_id, self._last_id, time_ns() // 1000 - 1) + 1
+        first, known = time_ns() // 1000, max(last_id, self._last_id)
+        if first <= known:
+            first = known + 1 + (monotonic_ns() // 1000 - known - 1) % LARGEST_GAP
         self._last_id = first + number - 1
         return first
 

@@ -104,6 +104,21 @@ def test_no_id_comes_twice_in_another_process(child_environment):
     assert len(set(seen)) == 80
 
 
+def test_an_id_that_another_process_rolled_back_is_not_given_out_after_the_clock_was_set_back(child_environment):
+    with freeze_time("2127-01-01"):
+        schedule()
+    program = (
+        "import django; django.setup()\n"
+        "from django.db import transaction\n"
+        "from django_scheduler import ctx\n"
+        "with transaction.atomic():\n"
+        "    print(ctx.scheduler.run_after(60_000, 'tests:write', label='later'))\n"
+        "    transaction.set_rollback(True)\n"
+    )
+    rolled_back = subprocess.check_output([sys.executable, "-c", program], env=child_environment, timeout=50)
+    assert schedule() != [int(rolled_back)]
+
+
 def test_no_id_comes_twice_in_many_threads():
     seen: list[int] = []
 
