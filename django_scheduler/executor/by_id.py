@@ -28,6 +28,7 @@ from django_scheduler.executor.session import executor_session, in_session
 from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import ScheduledFunction
+from django_scheduler.record import forget_traceback
 
 
 def execute(function_id: int, *, using: str | None = None) -> bool:
@@ -80,7 +81,8 @@ def _execute(function_id: int, database: Database, executor_name: str) -> bool:
         else:
             execution.after_rollback(error)
     finally:
-        error = None  # its frames refer to this one, and may hold cursors
+        if error is not None:
+            forget_traceback(error)  # its frames may hold cursors
     if execution.stop_request is not None:
         raise execution.stop_request  # the caller's own, who is to be stopped, and not the function's
     return True

@@ -29,6 +29,7 @@ from django_scheduler.executor.poller import ClaimLock, Holding, Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId
+from django_scheduler.record import forget_traceback
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait
 
@@ -140,7 +141,8 @@ class Worker:
                     self._record_failure(execution, error)
                     self.poller.wake_up()  # for the time of the retry
         finally:
-            error = None  # its frames refer to this one, and may hold cursors
+            if error is not None:
+                forget_traceback(error)  # its frames may hold cursors
         return True
 
     def _record_failure(self, execution: Execution, error: BaseException) -> None:

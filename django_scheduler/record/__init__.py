@@ -8,7 +8,14 @@ can still call what waits.
 
 from django_scheduler.record import deletion, transitions
 from django_scheduler.record.announcing import End, announce, announce_failure_of_another
-from django_scheduler.record.error_record import clear_frames, describe, in_ascii, in_plain_words, is_same
+from django_scheduler.record.error_record import (
+    clear_frames,
+    describe,
+    forget_traceback,
+    in_ascii,
+    in_plain_words,
+    is_same,
+)
 from django_scheduler.record.pending_calls import check_pending_calls
 from django_scheduler.record.retention import completed_before, delete_completed_before, delete_expired
 from django_scheduler.record.transitions import Transition
@@ -25,6 +32,7 @@ __all__ = [
     "delete_expired",
     "deletion",
     "describe",
+    "forget_traceback",
     "in_ascii",
     "in_plain_words",
     "is_same",

@@ -24,6 +24,7 @@ _qualname = vars(type)["__qualname__"].__get__
 _cause, _context, _traceback = (
     vars(BaseException)[name].__get__ for name in ("__cause__", "__context__", "__traceback__")
 )
+_set_context = vars(BaseException)["__context__"].__set__
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -36,14 +37,30 @@ def describe(error: BaseException) -> dict[str, str]:
 
 def clear_frames(error: BaseException) -> None:
     """Release what the frames hold through which the error, and what it came from, have passed."""
-    seen: set[int] = set()
+    for each in _with_causes(error):
+        traceback.clear_frames(_traceback(each))
+
+
+def forget_traceback(error: BaseException) -> None:
+    """Take from the error, and from what it came from, where it was raised and what was handled then.
+
+    A project may keep an exception and raise it again and again. Python adds to its traceback each time. So the next
+    function's record would show where this one was, and all of their frames would be kept.
+    """
+    for each in _with_causes(error):
+        BaseException.with_traceback(each, None)
+        _set_context(each, None)
+
+
+def _with_causes(error: BaseException) -> list[BaseException]:
+    found: dict[int, BaseException] = {}
     errors = [error]
     while errors:
         each = errors.pop()
-        if id(each) not in seen:
-            seen.add(id(each))
-            traceback.clear_frames(_traceback(each))
+        if id(each) not in found:
+            found[id(each)] = each
             errors += [cause for cause in (_cause(each), _context(each)) if cause is not None]
+    return list(found.values())
 
 
 def in_ascii(changes: dict[str, Any]) -> dict[str, Any]:

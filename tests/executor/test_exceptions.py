@@ -1,7 +1,9 @@
 """Any exception of a body: failed once, with its error and traceback, and nothing written."""
 
+import re
+
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.models import Failure, State
@@ -236,3 +238,55 @@ def test_traceback_begins_in_the_function(execute_due, function, arguments):
 
     first_frame = record(function_id).traceback.splitlines()[1]
     assert first_frame.endswith(f", in {function.body.__name__}")
+
+
+KEPT = ZeroDivisionError("of the project")
+
+
+def raise_kept(number: int) -> None:
+    try:
+        raise KeyError(number)
+    except KeyError:
+        raise KEPT  # noqa: B904  (that something else was being handled is on record)
+
+
+@mutation
+def raise_kept_in_mutation(ctx: Context, *, number: int) -> None:
+    raise_kept(number)
+
+
+@mutation
+def raise_kept_in_hook(ctx: Context, *, number: int) -> None:
+    transaction.on_commit(lambda: raise_kept(number))
+
+
+@action
+def raise_kept_in_action(ctx: Context, *, number: int) -> None:
+    raise_kept(number)
+
+
+@action
+async def raise_kept_in_async_action(ctx: Context, *, number: int) -> None:
+    raise_kept(number)
+
+
+@pytest.mark.parametrize("function", [raise_kept_in_mutation, raise_kept_in_action, raise_kept_in_async_action])
+def test_exception_that_a_project_keeps_brings_nothing_from_one_function_to_the_next(execute_due, function):
+    ids = ctx.scheduler.run_after_many(0, function, [{"number": number} for number in range(5)])
+
+    execute_due()
+
+    tracebacks = [record(function_id).traceback for function_id in ids]
+    assert [text.count("raise KEPT") for text in tracebacks] == [1] * 5
+    assert [re.findall(r"KeyError: (\d)", text) for text in tracebacks] == [[str(number)] for number in range(5)]
+    assert KEPT.__traceback__ is None
+
+
+def test_exception_that_a_project_keeps_brings_nothing_from_one_hook_to_the_next(execute_due, caplog):
+    ctx.scheduler.run_after_many(0, raise_kept_in_hook, [{"number": number} for number in range(5)])
+
+    execute_due()
+
+    failures = [each.exc_text for each in caplog.records if "an on_commit hook failed" in each.getMessage()]
+    assert [text.count("raise KEPT") for text in failures] == [1] * 5
+    assert KEPT.__traceback__ is None

@@ -40,7 +40,7 @@ def failing(
             if fails:
                 failed.append(sql)
         if fails:
-            raise error
+            raise error.with_traceback(None)  # which would otherwise show every place where it was raised before
         return execute(sql, params, *arguments)
 
     with statements_through(fail):
