@@ -65,6 +65,9 @@ class ExecutionInTest(SingleExecution):
         super().__init__(*args, **kwargs)
         self.problems: list[BaseException] = []
 
+    def until_answered(self, ask: Callable[[], bool], problem: str, **options: Any) -> bool:
+        return ask()  # it is not asked again: a database error fails the test
+
     def announce(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
         super().announce(state, failure, error)
         self._collect(error)
@@ -109,9 +112,6 @@ class ActionInTest(ExecutionInTest, ActionExecution):
             # The ORM's async methods come back to this thread, and so to the test's connection.
             return async_to_sync(calls.run_async_body)(self.function, arguments, context)
         return super().run_body(arguments, context)
-
-    def _until_answered(self, ask: Callable[[], bool], problem: str, **options: Any) -> bool:
-        return ask()  # it is not asked again: a database error fails the test
 
     def _go_on(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
         raise problem

@@ -4,10 +4,11 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from django_scheduler import ctx
+from django_scheduler import Context, action, ctx
+from django_scheduler.databases import database_for
 from django_scheduler.errors import BrokenTransaction, FunctionNotFound
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.testing import TooManyRuns
@@ -134,6 +135,22 @@ class Behaviour:
         ScheduledFunction.objects.update(args={"lable": "x"})
 
         with pytest.raises(TypeError, match="label"):
+            scheduler.run_due()
+
+    def test_an_end_that_cannot_be_recorded_fails_the_test_at_once(self, scheduler, monkeypatch):
+        database = database_for("default")
+
+        def lose_connection(*args, **kwargs):
+            raise OperationalError("the connection is lost")
+
+        @action
+        def break_the_record(ctx: Context) -> None:
+            monkeypatch.setattr(type(database), "is_transient", lambda *args: True)
+            monkeypatch.setattr(type(database), "change", lose_connection)
+
+        ctx.scheduler.run_after(0, break_the_record)
+
+        with pytest.raises(OperationalError, match="the connection is lost"):
             scheduler.run_due()
 
     def test_the_record_is_that_of_any_function(self, scheduler):
