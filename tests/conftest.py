@@ -75,7 +75,7 @@ def child_environment(transactional_db) -> dict[str, str]:
 @pytest.fixture
 def growing_groups(child_environment) -> None:
     """Have the executors of the test form groups of one, two, four and so on, however busy the machine is."""
-    constants = {f"django_scheduler.executor.{name}": 20.0 for name in ("grouping.GROUP_SECONDS", "experience.LONG")}
+    constants = {f"django_scheduler.executor.{name}": 20.0 for name in ("grouping.GROUP_SECONDS", "claim_policy.LONG")}
     child_environment["TEST_CONSTANTS"] = json.dumps(constants)
 
 

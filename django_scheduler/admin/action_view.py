@@ -41,7 +41,7 @@ from django_scheduler.times import parse_time
 BATCH = 500
 
 #: How far ids are looked through with one statement, and for how long with one request, in seconds.
-SPAN, PATIENCE = 20_000, 1.0
+SPAN, SECONDS = 20_000, 1.0
 
 #: Counting ends here.
 SELECTION_COUNTED_TO = 10_000
@@ -227,7 +227,7 @@ class Selection:
             return list(self.ids), Selection(())
         found: list[int] = []
         first, began = self.first, time.monotonic()
-        while len(found) < BATCH and first < self.last and time.monotonic() < began + PATIENCE:
+        while len(found) < BATCH and first < self.last and time.monotonic() < began + SECONDS:
             until = min(first + SPAN, self.last)
             span = rows.filter(self.filters.indexed(database), pk__gt=first, pk__lte=until).order_by("pk")
             ids = _matching(span, self.filters, database, BATCH - len(found))

@@ -53,7 +53,7 @@ def open_blocks(connection: BaseDatabaseWrapper) -> Sequence[object]:
     return connection.atomic_blocks
 
 
-def has_leftovers(connection: BaseDatabaseWrapper) -> bool:
+def has_transaction_state(connection: BaseDatabaseWrapper) -> bool:
     """Return whether there is anything of a transaction, also of one that Django no longer knows to be open."""
     return is_in_transaction(connection) or any(vars(connection)[name] for name in _NEW)
 

@@ -29,7 +29,7 @@ def keep_alive(descriptor: int) -> None:
 def answering_within(seconds: float, descriptor: int) -> Iterator[None]:
     """Cut the connection if what is asked within takes longer; the driver then raises that it is lost."""
     timer = Timer(seconds, cut, [lambda: descriptor])
-    timer.name, timer.daemon = "django_scheduler patience", True
+    timer.name, timer.daemon = "django_scheduler answer timeout", True
     timer.start()
     try:
         yield

@@ -4,11 +4,10 @@
 * ``poller.py`` waits until something is due, ``worker.py`` claims it and executes it, ``session.py`` is the
   connection of such a thread.
 * ``execution.py`` is what all executions have in common, and keeps what a body leaves in Python from the next one;
-  ``mutation.py``, ``grouping.py`` and ``action.py`` are the kinds. ``budget.py`` limits the time of a body,
-  ``patience.py`` that of an answer of the database; ``experience.py`` is what the workers learn: group sizes, whose end
-  the database did not take, storms of retries.
-* ``event_loop.py`` runs the bodies of async actions. ``forks.py`` keeps the processes that
-  bodies fork out of it.
+  ``mutation.py``, ``grouping.py`` and ``action.py`` are the kinds. ``budget.py`` limits the time of a body, and
+  ``answer_timeout.py`` that of an answer of the database.
+* ``claim_policy.py`` says how many functions a worker claims, which it passes over, and which it claims first.
+* ``event_loop.py`` runs the bodies of async actions. ``forks.py`` keeps processes that bodies fork out of the executor.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
 * ``by_id.py`` executes one function in a process of another system.
 """
@@ -23,7 +22,7 @@ from django_scheduler.executor.poller import Until
 from django_scheduler.executor.recovery import recover_from_ended_processes
 from django_scheduler.executor.run import (
     CUT_OFF,
-    OrStuck,
+    StopWhenStuck,
     end_process_within,
     run_or_end_process,
     run_until_ended,
@@ -40,9 +39,9 @@ __all__ = [
     "Executor",
     "MissingExecution",
     "MutationExecution",
-    "OrStuck",
     "RunningBodies",
     "SingleExecution",
+    "StopWhenStuck",
     "Until",
     "end_process_within",
     "execute",

@@ -75,8 +75,8 @@ class ActionExecution(FunctionExecution):
 
     @property
     def blocks_event_loop(self) -> bool:
-        # It was told long before it was given up.
-        return self.is_given_up and self.is_async and not self._async_body.was_told
+        # It was canceled long before it was given up.
+        return self.is_given_up and self.is_async and not self._async_body.cancel_was_delivered
 
     def make_budget(self) -> Budget:
         return Budget(
@@ -124,14 +124,14 @@ class ActionExecution(FunctionExecution):
             is_recorded = self.until_answered(record, yet, gives_up_on=self._is_refusal)
         except BaseException as problem:
             self.note_stop_request(problem)
-            self._go_on(problem, what, lambda: conclude(self.until_answered(record, yet, longest=60.0)))
+            self._record_in_background(problem, what, lambda: conclude(self.until_answered(record, yet, longest=60.0)))
         else:
             conclude(is_recorded)
 
     def _is_refusal(self, error: BaseException) -> bool:
         return not self.database.is_transient(error)
 
-    def _go_on(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
+    def _record_in_background(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
         """Try without end in another thread what the database refuses: the worker has other functions to execute."""
         message = f"{what} could not be recorded. It is tried again and again as long as this process lives: %s"
         self.log(logging.ERROR, message, problem, error=problem)

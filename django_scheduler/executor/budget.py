@@ -23,11 +23,11 @@ in C code, as ``time.sleep`` does, cannot be stopped. So its session is ended, a
 first of all that of its own row. It can write nothing more then, because its transaction is gone and Django opens no
 other one inside of ``atomic``.
 
-The watchdog is one thread of the process that calls each budget when its time has come. (It also watches the patience
-of threads that wait for the database: ``patience.py``.) It costs next to nothing while
-everything is in time, which is nearly always. To begin to be watched and to cease is an entry in a set. The thread is
-woken only for an alarm that is earlier than all it knew of. Otherwise it wakes when the earliest of those has come,
-mostly to find that its body has long ended: at a steady load that is once per time budget, however many functions run.
+The watchdog is one thread of the process that calls each budget when its time has come, and likewise each
+``AnswerTimeout`` (``answer_timeout.py``). It costs next to nothing while everything is in time, which is nearly always.
+To begin to be watched and to cease is an entry in a set. The thread is woken only for an alarm that is earlier than all
+it knew of. Otherwise it wakes when the earliest of those has come, mostly to find that its body has long ended: at a
+steady load that is once per time budget, however many functions run.
 """
 
 import ctypes
@@ -203,7 +203,7 @@ def _raise_in(thread_id: int, error: type[BaseException] | None) -> None:
 
 
 class Watched(Protocol):
-    """Is what the watchdog watches: a budget, or the ``Patience`` of a thread. ``alarm`` sets its next time."""
+    """Is what the watchdog watches: a budget, or the ``AnswerTimeout`` of a thread. ``alarm`` sets its next time."""
 
     alarm_time: float
 

@@ -20,9 +20,9 @@ from django.db import connections, router, transaction
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.errors import SchedulerError
+from django_scheduler.executor.answer_timeout import awaiting_answer
 from django_scheduler.executor.execution import SingleExecution
-from django_scheduler.executor.heartbeat import PATIENCE, Registration
-from django_scheduler.executor.patience import awaiting_answer
+from django_scheduler.executor.heartbeat import END_TIMEOUT, Registration
 from django_scheduler.executor.recovery import Recovery
 from django_scheduler.executor.session import executor_session, in_session
 from django_scheduler.executor.threads import side_task
@@ -101,7 +101,7 @@ class _OnRecord:
         self._side_tasks = [
             side_task(
                 name,
-                in_session(database, task, patience=self.registration.patience),
+                in_session(database, task, answer_timeout=self.registration.answer_timeout),
                 interval=interval,
                 stopping=self._stopping,
             )
@@ -114,7 +114,7 @@ class _OnRecord:
         """Stop the side tasks and remove the row."""
         self._stopping.set()
         for thread in self._side_tasks:
-            thread.join(PATIENCE)
+            thread.join(END_TIMEOUT)
         self.registration.make_last_record(self.registration.unregister, "remove its row")
 
 

@@ -17,7 +17,7 @@ from threading import Event
 from django_scheduler.conf import get_settings
 from django_scheduler.crons import Cron, firing, history, reconcile
 from django_scheduler.databases import Database
-from django_scheduler.executor.patience import awaiting_each_answer, awaiting_nothing
+from django_scheduler.executor.answer_timeout import awaiting_each_answer, awaiting_nothing
 from django_scheduler.executor.session import executor_session
 from django_scheduler.telemetry import log_of_crons as log
 
@@ -40,7 +40,7 @@ RETENTION_INTERVAL = 3_600.0
 ROWS_PER_STATEMENT = 100
 
 #: For how long the start of an executor waits for the crons that are due then, in seconds.
-PATIENCE = 10.0
+START_TIMEOUT = 10.0
 
 
 @dataclass(eq=False)
@@ -63,7 +63,7 @@ class CronPoller:
 
     def wait_until_started(self) -> None:
         """Wait until the crons that are due at the start have been fired; not for long if the database is silent."""
-        self._started.wait(PATIENCE)
+        self._started.wait(START_TIMEOUT)
 
     def run(self) -> None:
         """Fire what is due until the executor is stopping; only once, if it ends by itself."""

@@ -10,8 +10,8 @@ Nothing of one body reaches another one, nor stays when it has ended:
   all actions share. A call has isolation in them, and new connections, which are closed after it.
 * What a body sets on the loop or in its thread is put back when it has ended.
 
-What refuses to end is waited for ``PATIENCE`` seconds; then the action ends without it. The time budget of the body
-includes that.
+What does not end is waited for ``CLEAN_UP_TIMEOUT`` seconds; then the action ends without it. The time budget of the
+body includes that.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from django_scheduler.scheduling import calls
 R = TypeVar("R")
 
 #: For how long what a body has left is waited for, in seconds.
-PATIENCE = 5.0
+CLEAN_UP_TIMEOUT = 5.0
 
 #: Of so many tasks a log record has the names.
 MOST_NAMES = 10
@@ -54,8 +54,8 @@ class AsyncBody:
         self._log = log
         self._task: asyncio.Task[Any] | None = None
         self._is_canceled = False
-        #: Whether the event loop has come to cancel the body.
-        self.was_told = False
+        #: Whether the event loop was free to cancel the body, once that was asked for.
+        self.cancel_was_delivered = False
         #: What was made in its context and has not been forgotten since.
         self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.generators: WeakSet[AsyncGenerator[Any, Any]] = WeakSet()
@@ -79,7 +79,7 @@ class AsyncBody:
             _event_loop().loop.call_soon_threadsafe(self._cancel_task)
 
     def _cancel_task(self) -> None:
-        self.was_told = True
+        self.cancel_was_delivered = True
         if self._task is not None:
             self._task.cancel()
 
@@ -93,17 +93,17 @@ class AsyncBody:
                 if self._is_canceled:
                     self._cancel_task()
                 await asyncio.wait([self._task])
-                patience = asyncio.get_running_loop().call_later(PATIENCE, self._lose_patience, outcome)
+                timer = asyncio.get_running_loop().call_later(CLEAN_UP_TIMEOUT, self._end_without_it, outcome)
                 await self._end_what_is_left()
                 await sync_to_async(close_connections)()
-            patience.cancel()
+            timer.cancel()
         finally:
             _event_loop().body_ends()
             self._deliver(outcome)
 
     async def _end_what_is_left(self) -> None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE
+        deadline = loop.time() + CLEAN_UP_TIMEOUT
         # Again and again: what is canceled may begin other tasks to clean up.
         while (left := self._unfinished()) and loop.time() < deadline:
             canceled = [task for task in left if not task.cancelling() and not _closes_generator(task)]
@@ -119,12 +119,13 @@ class AsyncBody:
     def _unfinished(self) -> list[asyncio.Task[Any]]:
         return [task for task in self.tasks if not task.done()]
 
-    def _lose_patience(self, outcome: "Future[Any]") -> None:
+    def _end_without_it(self, outcome: "Future[Any]") -> None:
         message = (
             "its body has ended, but what it has begun does not end within %g s: %s. The action ends without it. It"
             " keeps its thread and its connection until it ends by itself"
         )
-        self._log(logging.ERROR, message, PATIENCE, _names(self._unfinished()) or "synchronous code in its thread")
+        left = _names(self._unfinished()) or "synchronous code in its thread"
+        self._log(logging.ERROR, message, CLEAN_UP_TIMEOUT, left)
         self._deliver(outcome)
 
     def _deliver(self, outcome: "Future[Any]") -> None:

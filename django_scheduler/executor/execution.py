@@ -40,8 +40,8 @@ from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database, django_internals
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor import forks
+from django_scheduler.executor.answer_timeout import awaiting_answer, awaiting_nothing
 from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.patience import awaiting_answer, awaiting_nothing
 from django_scheduler.executor.session import replace_session, tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State

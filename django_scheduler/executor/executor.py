@@ -22,10 +22,10 @@ from django_scheduler import __version__
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.executor import forks
+from django_scheduler.executor.claim_policy import GroupingPolicy, PutOff, RetryStorm
 from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import Execution, RunningBodies, process_is_ending
-from django_scheduler.executor.experience import Experience, PutOff, Storm
-from django_scheduler.executor.heartbeat import PATIENCE, Registration
+from django_scheduler.executor.heartbeat import END_TIMEOUT, Registration
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.executor.session import in_session
@@ -71,7 +71,8 @@ class Executor:
             concurrency=concurrency,
             running=self._running,
         )
-        claim_lock, experience, put_off, storm = ClaimLock(), Experience(), PutOff(), Storm()
+        claim_lock, put_off = ClaimLock(), PutOff()
+        grouping_policy, retry_storm = GroupingPolicy(), RetryStorm()
         self._recovery = Recovery(self._database, self._registration)
         self._poller = Poller(
             self._database,
@@ -90,9 +91,9 @@ class Executor:
                 stopping=self._stopping,
                 executor_name=self.name,
                 executing_ids=self._executing_ids,
-                experience=experience,
+                grouping_policy=grouping_policy,
                 put_off=put_off,
-                storm=storm,
+                retry_storm=retry_storm,
             )
             for _ in range(concurrency)
         ]
@@ -198,7 +199,7 @@ class Executor:
             self._stopped.set()
             wakeup.unsubscribe(self._database.using, self._wake_up)
             self._wake_up()
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + END_TIMEOUT
             for thread in self._side_tasks:
                 thread.join(max(0.0, deadline - time.monotonic()))
             self._registration.make_last_record(self._registration.unregister, "remove its row")
@@ -230,8 +231,8 @@ class Executor:
 
     def _make_side_tasks(self) -> list[threading.Thread]:
         database, stopped = self._database, self._stopped
-        beat = in_session(database, self._registration.beat, patience=self._registration.patience)
-        look = in_session(database, self._recovery.look, patience=self._registration.patience)
+        beat = in_session(database, self._registration.beat, answer_timeout=self._registration.answer_timeout)
+        look = in_session(database, self._recovery.look, answer_timeout=self._registration.answer_timeout)
         delete = in_session(database, lambda: delete_expired(database, stopped))
         often, seldom, restart = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL, RESTART_INTERVAL
         return [

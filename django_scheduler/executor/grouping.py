@@ -35,8 +35,8 @@ COMMIT got no answer: the members have all committed or all vanished, so one row
 The transaction is found ended although nothing that ends it was seen: what the members have done may have been
 committed, without their ``success``. So they are not run again. They fail, and say so.
 
-How many members a group has is learned, and which functions run alone for a while: trying again costs a group each
-time, and a long body keeps the rows of the other members from everybody else (``experience.py``). One that is declared
+How many members a group has is learned, and which functions run alone for a while (``claim_policy.py``): trying again
+costs a group each time, and a long body keeps the rows of the other members from everybody else. One that is declared
 ``@mutation(alone=True)`` always runs alone.
 """
 

@@ -23,16 +23,16 @@ from django.db.models import QuerySet
 from django_scheduler import __version__
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
-from django_scheduler.executor.patience import ANSWER_TIMEOUT
+from django_scheduler.executor.answer_timeout import ANSWER_TIMEOUT
 from django_scheduler.executor.threads import log_briefly, run_in_background
 from django_scheduler.models import Executor
 from django_scheduler.telemetry import log_of_executors as log
 
 #: A heartbeat waits for an answer of the database until the next one is due, but for so long at least, in seconds.
-SHORTEST_PATIENCE = 1.0
+SHORTEST_ANSWER_TIMEOUT = 1.0
 
 #: How long the end of an executor waits for its side tasks, and for the database, in seconds.
-PATIENCE = 2.0
+END_TIMEOUT = 2.0
 
 
 @dataclass(eq=False)
@@ -83,9 +83,9 @@ class Registration:
             self.register()
 
     @property
-    def patience(self) -> float:
+    def answer_timeout(self) -> float:
         """Return how long a heartbeat waits for an answer, in seconds: the next one has to come in time."""
-        return min(max(get_settings().HEARTBEAT_INTERVAL.total_seconds(), SHORTEST_PATIENCE), ANSWER_TIMEOUT)
+        return min(max(get_settings().HEARTBEAT_INTERVAL.total_seconds(), SHORTEST_ANSWER_TIMEOUT), ANSWER_TIMEOUT)
 
     def is_heard(self) -> bool:
         """Write the heartbeat alone, and return whether the executor is on record. What is committed was heard."""
@@ -94,7 +94,7 @@ class Registration:
     def make_last_record(self, record: Callable[[], None], what: str) -> None:
         """Record what is left, if the database answers in time. Otherwise log that ``what`` could not be done."""
         try:
-            run_in_background(record, timeout=PATIENCE)
+            run_in_background(record, timeout=END_TIMEOUT)
         except Exception as error:
             message = "Executor %s could not %s, which the next executor will do: %r"
             log_briefly(logging.WARNING, message, self.name, what, error, executor=self.name)

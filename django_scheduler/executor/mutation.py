@@ -23,7 +23,7 @@ How it can end, and why that holds in each case:
   end of the body then finds the function decided. See ``budget.py``.
 * Its session cannot record the success, because of what the body has set there: ``failed``, recorded on a new session.
 * The end itself cannot be recorded, not even on a new session and in plain words: it runs again later. See ``record``
-  in ``execution.py``, and for a database that takes nothing at all ``experience.py``.
+  in ``execution.py``, and for a database that takes nothing at all ``claim_policy.py``.
 * A signal's exception arrives, in the main thread of a fleet's worker. In the body, it is an error of the body. After
   it, the mutation is to run again; in the end the signal's exception goes on.
 * COMMIT reports an error, as a deferred constraint does: the same as an error of the body.

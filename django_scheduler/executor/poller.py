@@ -20,7 +20,7 @@ the lock for a moment more, because threads that run short bodies at the same ti
 other (measured on PostgreSQL with eight threads: 1,600 inserts a second, and 2,700 like this). So the next thread
 begins when these bodies have run, and what is left is to wait for COMMIT. But one of the bodies may wait as well, for
 anything and for any time. So the lock is kept for a limited time only, and then the next thread that waits takes it.
-(``GroupSize`` in ``grouping.py`` knows when it is kept.)
+(``GroupSize`` in ``claim_policy.py`` knows when it is kept.)
 """
 
 import logging
@@ -34,8 +34,8 @@ from typing import Any
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, Lane
-from django_scheduler.executor.experience import PutOff
-from django_scheduler.executor.patience import awaiting_answer
+from django_scheduler.executor.answer_timeout import awaiting_answer
+from django_scheduler.executor.claim_policy import PutOff
 from django_scheduler.telemetry import log_of_executors as log
 
 #: A lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so for so many seconds,

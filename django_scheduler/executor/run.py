@@ -18,17 +18,17 @@ from contextlib import suppress
 from typing import Protocol
 
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.threads import LOG_PATIENCE, log_briefly, run_in_background, start_in_background
+from django_scheduler.executor.threads import LOG_TIMEOUT, log_briefly, run_in_background, start_in_background
 from django_scheduler.telemetry import log_of_executors as log
 
 #: How often it looks for requests and for the end, in seconds.
 INTERVAL = 0.1
 
 #: How long an executor that executes nothing may take to end, however many requests there are, in seconds.
-PATIENCE = 2.0
+IDLE_GRACE = 2.0
 
-#: A process that has nothing more to do and does not end says so after so many seconds.
-COMPLAINT = 1.0
+#: After how many seconds a process that has nothing more to do and does not end logs a warning.
+WARN_AFTER = 1.0
 
 #: The exit code of a process that has ended in the middle of something.
 CUT_OFF = 1
@@ -44,10 +44,10 @@ class StopRequests(Protocol):
     def count(self) -> int: ...
 
 
-class OrStuck:
-    """Asks an executor to stop that can execute nothing more, as well as when others do.
+class StopWhenStuck:
+    """Counts the requests to stop, and stops an executor by itself that can execute nothing more.
 
-    Its process is worth nothing then, and looks well from outside: it holds connections, and its heart beats.
+    From outside, such a process looks healthy: it holds its connections, and writes its heartbeat.
     """
 
     def __init__(self, executor: Executor, requests: StopRequests) -> None:
@@ -76,7 +76,7 @@ def start_executor(executor: Executor, requests: StopRequests) -> None:
     def is_to_end() -> bool:
         nonlocal deadline
         if deadline is None and requests.count > 1:
-            deadline = time.monotonic() + PATIENCE  # mostly it is just being put on record, and then removes its row
+            deadline = time.monotonic() + IDLE_GRACE  # mostly it is just being put on record, and then removes its row
         return deadline is not None and time.monotonic() > deadline
 
     run_or_end_process(executor.start, is_to_end)
@@ -103,13 +103,13 @@ def run_until_ended(
         now = time.monotonic()
         if deadline is None or idle_deadline is None:
             if requests.count:
-                deadline, idle_deadline = now + grace, now + PATIENCE
+                deadline, idle_deadline = now + grace, now + IDLE_GRACE
                 executor.stop()
         elif now > deadline or (requests.count > 1 and (executor.is_executing or now > idle_deadline)):
             executor.abandon()
             end_process()
     left = grace if deadline is None else deadline - time.monotonic()
-    return max(left, PATIENCE)
+    return max(left, IDLE_GRACE)
 
 
 def run_or_end_process(call: Callable[[], None], is_to_end: Callable[[], bool]) -> None:
@@ -127,7 +127,7 @@ def run_or_end_process(call: Callable[[], None], is_to_end: Callable[[], bool]) 
 def end_process() -> None:
     """End this process now. Threads that are inside a body cannot be stopped, but its connections end with it."""
     with suppress(Exception):  # one of those threads may hold the lock of a handler, or nobody reads its output
-        run_in_background(_flush, timeout=LOG_PATIENCE)
+        run_in_background(_flush, timeout=LOG_TIMEOUT)
     os._exit(CUT_OFF)
 
 
@@ -141,20 +141,20 @@ def end_process_within(seconds: float) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)  # it would write where every thread is, and wait for a reader
     faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
 
-    def complain() -> None:
-        time.sleep(COMPLAINT)
+    def warn() -> None:
+        time.sleep(WARN_AFTER)
         names = [thread.name for thread in threading.enumerate() if not thread.name.startswith("django_scheduler")]
         log(
             logging.WARNING,
             "Process %d has nothing more to do, but does not end because of something that a body has left, and is cut"
             " off in %.0f s. Its threads: %s; its child processes: %s.",
             os.getpid(),
-            seconds - COMPLAINT,
+            seconds - WARN_AFTER,
             ", ".join(names),
             ", ".join(str(process.pid) for process in multiprocessing.active_children()) or "none",
         )
 
-    threading.Thread(target=complain, name="django_scheduler end", daemon=True).start()
+    threading.Thread(target=warn, name="django_scheduler end", daemon=True).start()
 
 
 def _flush() -> None:

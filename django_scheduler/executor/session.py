@@ -14,7 +14,12 @@ from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
 from django_scheduler.databases import Database, django_internals
-from django_scheduler.executor.patience import awaiting_answer, awaiting_each_answer, has_connected, patience_with
+from django_scheduler.executor.answer_timeout import (
+    awaiting_answer,
+    awaiting_each_answer,
+    has_connected,
+    with_answer_timeout,
+)
 from django_scheduler.models import Kind
 from django_scheduler.scheduling import running
 
@@ -28,11 +33,11 @@ _this_thread = _ThisThread()
 
 
 @contextmanager
-def executor_session(database: Database, *, patience: float | None = None) -> Iterator[None]:
+def executor_session(database: Database, *, answer_timeout: float | None = None) -> Iterator[None]:
     """Make this thread's connection to the database an executor's within the block, and close all at its end.
 
     One session may lie within another: an action may execute a function by its id, as a fleet does that executes at
-    once. ``patience``: for how long to wait for an answer, in seconds, instead of ``ANSWER_TIMEOUT``.
+    once. ``answer_timeout``: how long the database may take to answer, in seconds, instead of ``ANSWER_TIMEOUT``.
     """
     outer = _this_thread.database
     connection = connections[database.using]
@@ -40,7 +45,7 @@ def executor_session(database: Database, *, patience: float | None = None) -> It
     connection.close()
     _this_thread.database = database
     django_internals.guard_session(connection)
-    with patience_with(database, patience), django_internals.made_with(connection, database.options):
+    with with_answer_timeout(database, answer_timeout), django_internals.made_with(connection, database.options):
         try:
             yield
         finally:
@@ -54,17 +59,19 @@ def executor_session(database: Database, *, patience: float | None = None) -> It
 
 
 @contextmanager
-def session_of_side_task(database: Database, *, patience: float | None = None) -> Iterator[None]:
+def session_of_side_task(database: Database, *, answer_timeout: float | None = None) -> Iterator[None]:
     """Make an executor's session, in which each statement has to be answered in time."""
-    with executor_session(database, patience=patience), awaiting_each_answer(database):
+    with executor_session(database, answer_timeout=answer_timeout), awaiting_each_answer(database):
         yield
 
 
-def in_session(database: Database, call: Callable[[], None], *, patience: float | None = None) -> Callable[[], None]:
+def in_session(
+    database: Database, call: Callable[[], None], *, answer_timeout: float | None = None
+) -> Callable[[], None]:
     """Return a call that does the same in such a session."""
 
     def run() -> None:
-        with session_of_side_task(database, patience=patience):
+        with session_of_side_task(database, answer_timeout=answer_timeout):
             call()
 
     return run
@@ -139,7 +146,7 @@ def tidy_other_connections(using: str) -> None:
 def _tidy(connection: BaseDatabaseWrapper, *, is_in_transaction: bool = False) -> None:
     guard = django_internals.guard_session(connection)
     guard.close_cursors()
-    if is_in_transaction or not guard.is_plain or django_internals.has_leftovers(connection):
+    if is_in_transaction or not guard.is_plain or django_internals.has_transaction_state(connection):
         close_connection(connection.alias)
     if guard.wrappers is not None and django_internals.statement_wrappers(connection) != guard.wrappers:
         django_internals.set_statement_wrappers(connection, list(guard.wrappers))

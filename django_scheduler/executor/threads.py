@@ -20,7 +20,7 @@ from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait
 
 #: How long a log message may keep whoever ends processes, in seconds.
-LOG_PATIENCE = 1.0
+LOG_TIMEOUT = 1.0
 
 
 def start_in_background(call: Callable[[], None]) -> Future[None]:
@@ -56,7 +56,7 @@ def log_briefly(level: int, message: str, *arguments: object, **extra: Any) -> N
     For whoever ends processes: a handler whose output nobody reads may keep its caller for ever.
     """
     with suppress(TimeoutError):
-        run_in_background(partial(log, level, message, *arguments, **extra), timeout=LOG_PATIENCE)
+        run_in_background(partial(log, level, message, *arguments, **extra), timeout=LOG_TIMEOUT)
 
 
 def side_task(name: str, task: Callable[[], None], *, interval: float, stopping: threading.Event) -> threading.Thread:

@@ -20,11 +20,11 @@ from django.db import transaction
 
 from django_scheduler.databases import TABLE, Claimable, Database, Lane, django_internals
 from django_scheduler.executor.action import ActionExecution
+from django_scheduler.executor.answer_timeout import awaiting_answer
+from django_scheduler.executor.claim_policy import FOR_A_WHILE, GroupingPolicy, GroupSize, PutOff, RetryStorm
 from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution, own_this_thread
-from django_scheduler.executor.experience import FOR_A_WHILE, Experience, GroupSize, PutOff, Storm
 from django_scheduler.executor.grouping import GROUP_SECONDS, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
-from django_scheduler.executor.patience import awaiting_answer
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.functions import registry
@@ -42,7 +42,7 @@ class ClaimedTooMany(Exception):
 class Worker:
     """Claims and executes, in the thread that calls ``run``.
 
-    ``experience``, ``put_off`` and ``storm`` are those of all workers of the executor.
+    ``grouping_policy``, ``put_off`` and ``retry_storm`` are those of all workers of the executor.
     """
 
     database: Database
@@ -51,9 +51,9 @@ class Worker:
     stopping: threading.Event
     executor_name: str
     executing_ids: Callable[[], list[int]]
-    experience: Experience
+    grouping_policy: GroupingPolicy
     put_off: PutOff
-    storm: Storm
+    retry_storm: RetryStorm
 
     def __post_init__(self) -> None:
         #: What it executes now.
@@ -62,8 +62,8 @@ class Worker:
         self._size = GroupSize()
         #: How many functions it has asked for last, and how many it has locked.
         self._asked_for = self._claimed = 0
-        #: Whether it has the place of the one that executes what is not healthy, and whether another one has it.
-        self._has_place = self._place_is_taken = False
+        #: Whether it is the one worker that executes what is not healthy in a storm, and whether another one is.
+        self._is_retrying = self._another_is_retrying = False
         self._waits_after_failure = DoublingWait(first=0.1, longest=2.0)
 
     def run(self) -> None:
@@ -94,7 +94,7 @@ class Worker:
         if has_found_one is None:  # not within an except block: the body would see the error as being handled
             self._size.went_wrong()
             has_found_one = self._execute(claim, holding)
-        if self._place_is_taken:
+        if self._another_is_retrying:
             self.poller.wait_for_news()
         elif not has_found_one:
             self.poller.found_all_locked(lanes)
@@ -127,7 +127,7 @@ class Worker:
                 raise
             error = raised
         if execution is None:
-            self._leave_place()
+            self._stop_retrying()
             return False
         holding.release()
         try:
@@ -150,7 +150,7 @@ class Worker:
             execution.after_rollback(error)
             self.put_off.forget(execution.ids)
             if isinstance(execution, MutationExecution):
-                self.storm.note(execution.name, is_transient=execution.is_to_be_repeated)
+                self.retry_storm.note(execution.name, is_transient=execution.is_to_be_repeated)
         except BaseException as problem:
             if problem is error and self.database.is_lost(error):
                 raise  # it has not begun, so nothing is to be recorded: it is claimed again on a new connection
@@ -168,32 +168,32 @@ class Worker:
             yield
         finally:
             self.execution = None
-            self._leave_place()
+            self._stop_retrying()
             self.poller.function_ended()
             tidy_connections(self.database.using)
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
-        """Claim one function, or several mutations for a group; in a storm, what is healthy first."""
-        self._place_is_taken = False
-        if not self.storm.is_on:
+        """Claim one function, or several mutations for a group; in a retry storm, what is healthy first."""
+        self._another_is_retrying = False
+        if not self.retry_storm.is_on:
             return self._claim_first(lanes)
-        if not self.storm.is_turn() and (execution := self._claim_first(lanes, only_healthy=True)):
+        if not self.retry_storm.is_retry_time() and (execution := self._claim_first(lanes, only_healthy=True)):
             return execution
-        self._has_place = self._has_place or self.storm.take_place()
-        self._place_is_taken = not self._has_place
-        return self._claim_first(lanes) if self._has_place else None
+        self._is_retrying = self._is_retrying or self.retry_storm.start_retrying()
+        self._another_is_retrying = not self._is_retrying
+        return self._claim_first(lanes) if self._is_retrying else None
 
-    def _leave_place(self) -> None:
-        if self._has_place:
-            self._has_place = False
-            self.storm.leave_place()
+    def _stop_retrying(self) -> None:
+        if self._is_retrying:
+            self._is_retrying = False
+            self.retry_storm.stop_retrying()
 
     def _claim_first(self, lanes: list[Lane], *, only_healthy: bool = False) -> Execution | None:
-        """Claim in the first lane that has any; ``only_healthy``: of what a storm does not concern."""
+        """Claim in the first lane that has any; ``only_healthy``: of what meets no transient errors."""
         executing = [*self.executing_ids(), *self.put_off.ids]
-        unhealthy = self.storm.names if only_healthy else None
+        unhealthy = self.retry_storm.names if only_healthy else None
         for lane, next_lane in zip_longest(lanes, lanes[1:]):
-            self._size = self.experience.size_in(lane)
+            self._size = self.grouping_policy.size_in(lane)
             self._asked_for = self._size.next
             before = next_lane if next_lane and next_lane.priority == lane.priority else None
             claimed = self.database.claim(
@@ -229,7 +229,7 @@ class Worker:
         return (
             isinstance(execution, MutationExecution)
             and not execution.function.alone
-            and not self.experience.runs_alone(execution.name)
+            and not self.grouping_policy.runs_alone(execution.name)
         )
 
     def _note_success(self, execution: Execution) -> None:
@@ -243,8 +243,8 @@ class Worker:
             self._size.went_wrong()
         for each in executed:
             if isinstance(each, MutationExecution):
-                self.experience.note_duration(each.name, each.duration)
-                self.storm.note(each.name, is_transient=False)
+                self.grouping_policy.note_duration(each.name, each.duration)
+                self.retry_storm.note(each.name, is_transient=False)
         if len(executed) < self._claimed:
             self.poller.wake_up()  # the others were locked, so a worker that looked meanwhile sleeps
 
@@ -253,7 +253,7 @@ class Worker:
         culprit = execution.culprit if isinstance(execution, MutationGroup) else execution
         if isinstance(culprit, MutationExecution):
             is_refused = isinstance(execution, MutationGroup) and execution.refused
-            self.experience.run_alone(culprit.name, seconds=inf if is_refused else FOR_A_WHILE)
+            self.grouping_policy.run_alone(culprit.name, seconds=inf if is_refused else FOR_A_WHILE)
 
     def _execution_of(self, claimed: Claimable) -> SingleExecution:
         return _make_execution(claimed, self.database, self.executor_name)

@@ -15,7 +15,7 @@ INTERVAL = 0.5
 WIDTH = 30
 
 #: For how long a count may take before the bar is not drawn, in seconds.
-PATIENCE = 1.0
+COUNT_TIMEOUT = 1.0
 
 
 def show_bar(output: OutputWrapper, done: int, of: int) -> None:
@@ -51,7 +51,7 @@ class Progress:
     def _draw(self) -> None:
         self._drawn = time.monotonic()
         try:
-            run_in_background(self._count, timeout=PATIENCE)
+            run_in_background(self._count, timeout=COUNT_TIMEOUT)
         except (DatabaseError, InterfaceError, TimeoutError):
             return  # the executor goes on, and says what is the matter
         self._most = max(self._most, self._left)

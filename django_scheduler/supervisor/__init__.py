@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from django_scheduler.supervisor.child import ChildOptions
     from django_scheduler.supervisor.stop_signals import StopSignals, end_at_next_signal
-    from django_scheduler.supervisor.supervisor import PATIENCE, Supervisor
+    from django_scheduler.supervisor.supervisor import END_TIMEOUT, Supervisor
 
-__all__ = ["PATIENCE", "ChildOptions", "StopSignals", "Supervisor", "end_at_next_signal"]
+__all__ = ["END_TIMEOUT", "ChildOptions", "StopSignals", "Supervisor", "end_at_next_signal"]
 
 _MODULES = {
-    "PATIENCE": "supervisor",
+    "END_TIMEOUT": "supervisor",
     "ChildOptions": "child",
     "StopSignals": "stop_signals",
     "Supervisor": "supervisor",

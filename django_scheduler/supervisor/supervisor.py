@@ -31,7 +31,7 @@ from django_scheduler.transactions import DoublingWait
 
 #: How long a process that is to end at once may take, and how long the end of the supervisor waits for the database
 #: to record what dead processes have left behind, in seconds.
-PATIENCE = 4.0
+END_TIMEOUT = 4.0
 
 #: How often ``meanwhile`` is called, and how often it is looked for ends that nothing has told, in seconds.
 INTERVAL, LOOK_INTERVAL = 0.5, 1.0
@@ -78,7 +78,7 @@ class Supervisor:
             reap_orphans(besides={process.id for process in self._processes})
             if meanwhile:
                 meanwhile()
-        _, unrecorded = wait_for_futures(self._records, timeout=PATIENCE)
+        _, unrecorded = wait_for_futures(self._records, timeout=END_TIMEOUT)
         if unrecorded:
             log_briefly(
                 logging.WARNING,
@@ -98,7 +98,7 @@ class Supervisor:
         now = time.monotonic()
         if min(requests, 2) > self._stop_requests:
             self._stop_requests = min(requests, 2)
-            self._deadline = now + PATIENCE + (self._options.grace if self._stop_requests == 1 else 0.0)
+            self._deadline = now + END_TIMEOUT + (self._options.grace if self._stop_requests == 1 else 0.0)
             for kept in self._kept_processes:
                 kept.close()
             for process in self._processes:

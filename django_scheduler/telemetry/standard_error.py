@@ -16,7 +16,7 @@ from queue import SimpleQueue
 MOST_WAITING = 10_000
 
 #: How long the end of a process waits for the lines to be written, in seconds.
-PATIENCE = 1.0
+FLUSH_TIMEOUT = 1.0
 
 
 class StandardErrorHandler(logging.Handler):
@@ -44,11 +44,11 @@ class StandardErrorHandler(logging.Handler):
         self._waiting.put(line)
 
     def flush(self) -> None:
-        """Wait until everything is written, for ``PATIENCE`` at most."""
+        """Wait until everything is written, for ``FLUSH_TIMEOUT`` at most."""
         if self._thread is not None and self._thread.is_alive():
             is_written = threading.Event()
             self._waiting.put(is_written)
-            is_written.wait(PATIENCE)
+            is_written.wait(FLUSH_TIMEOUT)
 
     def _start(self) -> None:
         # Also in a process that was forked, which has not got the thread; what waited there is written by its parent.

@@ -113,7 +113,7 @@ class ActionInTest(ExecutionInTest, ActionExecution):
             return async_to_sync(calls.run_async_body)(self.function, arguments, context)
         return super().run_body(arguments, context)
 
-    def _go_on(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
+    def _record_in_background(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
         raise problem
 
 

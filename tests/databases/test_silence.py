@@ -13,8 +13,8 @@ from tests.databases.servers import ALIAS
 from tests.models import Entry
 from tests.support.waiting import wait_until
 
-EXECUTORS_TIMEOUT = "django_scheduler.executor.patience.ANSWER_TIMEOUT"
-SHORTEST_PATIENCE = "django_scheduler.executor.heartbeat.SHORTEST_PATIENCE"
+EXECUTORS_TIMEOUT = "django_scheduler.executor.answer_timeout.ANSWER_TIMEOUT"
+SHORTEST_ANSWER_TIMEOUT = "django_scheduler.executor.heartbeat.SHORTEST_ANSWER_TIMEOUT"
 CHECK_INTERVAL = "django_scheduler.databases.postgresql.listening.CHECK_INTERVAL"
 ANSWER_TIMEOUT = "django_scheduler.databases.postgresql.listening.ANSWER_TIMEOUT"
 
@@ -93,7 +93,9 @@ def test_group_whose_commit_is_not_answered_takes_effect_once(own_database, prox
 
 @pytest.mark.only_on("postgresql", "mysql")
 def test_heart_goes_on_beating_after_a_heartbeat_that_is_not_answered(own_database, proxy):
-    executor = own_database.start_executor(url=proxy.url, constants={SHORTEST_PATIENCE: 0.5}, HEARTBEAT_INTERVAL=0.1)
+    executor = own_database.start_executor(
+        url=proxy.url, constants={SHORTEST_ANSWER_TIMEOUT: 0.5}, HEARTBEAT_INTERVAL=0.1
+    )
     proxy.swallow(HEARTBEAT)
     wait_until(lambda: proxy.has_swallowed, "the connection went silent")
     rows = Executor.objects.using(ALIAS)

@@ -1,7 +1,7 @@
 import pytest
 
 from django_scheduler import ctx
-from django_scheduler.executor import experience, grouping
+from django_scheduler.executor import claim_policy, grouping
 from django_scheduler.executor.grouping import MutationGroup
 from django_scheduler.models import ScheduledFunctionId
 from tests.executor.grouping import functions
@@ -35,7 +35,7 @@ def groups(monkeypatch) -> list[list[ScheduledFunctionId]]:
 def growing_groups(monkeypatch) -> None:
     """Have the executors of this process form groups of one, two, four and so on, however busy the machine is."""
     monkeypatch.setattr(grouping, "GROUP_SECONDS", 20.0)
-    monkeypatch.setattr(experience, "LONG", 20.0)
+    monkeypatch.setattr(claim_policy, "LONG", 20.0)
 
 
 @pytest.fixture

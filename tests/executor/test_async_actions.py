@@ -381,7 +381,7 @@ BODIES |= {each.__name__: each for each in (leave_a_task_that_refuses, leave_a_b
 @pytest.mark.usefixtures("_nothing_has_happened")
 @pytest.mark.parametrize("what", ["leave_a_task_that_refuses", "leave_a_busy_thread"])
 def test_action_ends_without_what_refuses_to_end(execute_due, monkeypatch, caplog, what):
-    monkeypatch.setattr(event_loop, "PATIENCE", 0.1)
+    monkeypatch.setattr(event_loop, "CLEAN_UP_TIMEOUT", 0.1)
     function_id = ctx.scheduler.run_after(0, leave_something, what=what)
     next_id = ctx.scheduler.run_after(0, note_async, label="next")
 

@@ -9,8 +9,8 @@ from django.db import transaction
 
 from django_scheduler import ctx, models
 from django_scheduler.databases import database_for
+from django_scheduler.executor.claim_policy import PutOff
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.experience import PutOff
 from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.models import Failure, State
 from tests.models import Entry

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from django_scheduler.databases import database_for
+from django_scheduler.executor.claim_policy import GroupingPolicy, PutOff, RetryStorm
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.experience import Experience, PutOff, Storm
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.worker import Worker
 from django_scheduler.scheduling import wakeup
@@ -46,9 +46,9 @@ def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
         stopping=stopping,
         executor_name="the worker of a test",
         executing_ids=executing_ids,
-        experience=Experience(),
+        grouping_policy=GroupingPolicy(),
         put_off=put_off,
-        storm=Storm(),
+        retry_storm=RetryStorm(),
     )
     wakeup.subscribe("default", poller.wake_up)
     try:

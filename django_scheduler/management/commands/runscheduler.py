@@ -15,7 +15,7 @@ from django.utils import autoreload
 from django_scheduler.executor import (
     CUT_OFF,
     Executor,
-    OrStuck,
+    StopWhenStuck,
     Until,
     end_process_within,
     run_or_end_process,
@@ -26,7 +26,7 @@ from django_scheduler.management.arguments import at_least_0, known_database, po
 from django_scheduler.management.progress import Progress
 from django_scheduler.models import Executor as ExecutorOnRecord
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.supervisor import PATIENCE, ChildOptions, StopSignals, Supervisor, end_at_next_signal
+from django_scheduler.supervisor import END_TIMEOUT, ChildOptions, StopSignals, Supervisor, end_at_next_signal
 from django_scheduler.telemetry import show_log
 
 
@@ -153,7 +153,7 @@ class Command(BaseCommand):
                 max_memory=max_memory,
                 verbosity=verbosity,
             )
-            self._end_within = PATIENCE
+            self._end_within = END_TIMEOUT
             _supervise(child_options, processes, progress)
             return
 
@@ -167,7 +167,7 @@ class Command(BaseCommand):
         with StopSignals() as signals, _refusing_what_is_wrong():
             executor = make_executor()
             start_executor(executor, signals)
-            requests = OrStuck(executor, signals)
+            requests = StopWhenStuck(executor, signals)
             meanwhile = progress.show if progress else None
             self._end_within = run_until_ended(executor, requests, grace=grace, meanwhile=meanwhile)
         if progress:

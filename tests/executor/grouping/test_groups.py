@@ -11,8 +11,8 @@ from django.db import connection, transaction
 
 from django_scheduler import ctx
 from django_scheduler.databases import TABLE, Lane
-from django_scheduler.executor import experience, grouping, poller, worker
-from django_scheduler.executor.experience import GroupSize
+from django_scheduler.executor import claim_policy, grouping, poller, worker
+from django_scheduler.executor.claim_policy import GroupSize
 from django_scheduler.executor.grouping import MutationGroup
 from django_scheduler.executor.poller import Poller
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
@@ -392,7 +392,7 @@ def test_what_a_group_let_go_is_not_kept_waiting_by_its_hooks(groups, monkeypatc
 @pytest.mark.only_on("postgresql", "mysql")
 def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups, monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
-    monkeypatch.setattr(experience, "LARGE", 2)
+    monkeypatch.setattr(claim_policy, "LARGE", 2)
     gate = threading.Event()
 
     def wait() -> None:
@@ -415,9 +415,9 @@ def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups
 @pytest.mark.only_on("postgresql", "mysql")
 def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(monkeypatch):
     monkeypatch.setattr(GroupSize, "__init__", lambda size: setattr(size, "next", 16))
-    monkeypatch.setattr(experience, "LARGE", 2)
-    monkeypatch.setattr(experience, "LARGEST", 16)
-    monkeypatch.setattr(experience, "FOR_A_WHILE", 3600.0)
+    monkeypatch.setattr(claim_policy, "LARGE", 2)
+    monkeypatch.setattr(claim_policy, "LARGEST", 16)
+    monkeypatch.setattr(claim_policy, "FOR_A_WHILE", 3600.0)
     monkeypatch.setattr(worker, "GROUP_SECONDS", 3600.0)  # so that only what was learned releases the claim lock
     has_claim_lock = threading.local()
     together = threading.Barrier(2, timeout=20)
@@ -445,8 +445,8 @@ def test_large_groups_whose_bodies_mostly_wait_run_beside_each_other(monkeypatch
 
 def test_function_that_took_long_runs_alone_from_then_on(execute_as_group, groups, monkeypatch):
     # Nothing takes long before that group, and everything in it does, whatever else the machine has to do.
-    monkeypatch.setattr(experience, "LONG", 60.0)
-    functions.interludes["a"] = lambda: monkeypatch.setattr(experience, "LONG", 0.0)
+    monkeypatch.setattr(claim_policy, "LONG", 60.0)
+    functions.interludes["a"] = lambda: monkeypatch.setattr(claim_policy, "LONG", 0.0)
     first = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_under_another_name, label="long"), *enter("b")]
     others = [ctx.scheduler.run_after(0, functions.enter_under_another_name, label="more") for _ in range(10)]
 

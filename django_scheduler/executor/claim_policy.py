@@ -1,23 +1,22 @@
-"""What the workers of an executor have learned: how large groups may be, what runs alone, what is put off, and storms.
+"""The claim policy: how many functions a worker claims at once, which it passes over, and which it claims first.
 
-Group sizes: one, and twice as many each time that it turned out well. They are learned once for a lane, whoever
-meets it; a lane with a single function teaches nothing about one with a backlog. A function that has ended a group,
-failed alone, or took long runs alone for a while, and one that does what no member may do for good.
+All workers of an executor share it. They learn from how what they have executed has ended.
 
-Put off: what could not be recorded is not executed again at once, because it would be the first again, for ever.
+*Group sizes.* A lane begins with groups of one member, and doubles that each time that all goes well. Sizes are learned
+for each lane: one with a single function teaches nothing about one with a backlog. A function that has ended a group,
+failed alone, or took long runs alone for a while. One that does what no member of a group may do runs alone for good.
 
-How a mutation ends after its rollback is recorded by another transaction. Where the database refuses that, in whatever
-form (``record`` in ``execution.py``), the row is what it was: pending, due, and the first of its lane. So this executor
-passes over it for a while, each time for twice as long, and executes what comes after it. Another executor may claim
-it meanwhile, and then learns the same.
+*Functions that are put off.* How a mutation ends after its rollback is recorded by another transaction. Where the
+database refuses that, in whatever form (``record`` in ``execution.py``), the row is what it was: pending, due, and the
+first of its lane, so it would be claimed again at once, for ever. So this executor passes over it for a while, which is
+twice as long each time, and executes what comes after it. Another executor may claim it meanwhile, and then learns the
+same.
 
-A storm: so many attempts meet transient errors that they would hold up what is healthy.
-
-Each of them costs a claim, a rollback and a record, and none can share a transaction. All are due again soon, and
-before what is scheduled meanwhile. So as long as a storm lasts, this executor takes first what is healthy, in the order
-in which it is due: first attempts of functions whose last attempt has met no such error. The others are taken when
-nothing else is due, by one worker at a time; and ``TURNS`` times a second, so that they are not put off for ever, in
-the order of all.
+*Retry storms.* So many attempts meet transient errors that they would hold up healthy functions: each of them costs a
+claim, a rollback and a record, none can share a transaction, and all are due again soon, before what is scheduled
+meanwhile. So as long as a storm lasts, this executor first claims what is healthy, in the order in which it is due: the
+first attempts of functions whose last attempt has met no transient error. One worker at a time claims in the order of
+all: when nothing healthy is due, and ``RETRIES_PER_SECOND`` times a second, so that nothing waits for ever.
 """
 
 import threading
@@ -50,13 +49,13 @@ FOR_A_WHILE = 10.0
 LONG = 0.5
 
 #: So many transient errors within so many seconds are a storm.
-MANY, WINDOW = 20, 10.0
+STORM_ERRORS, STORM_SECONDS = 20, 10.0
 
-#: How often a second what is not healthy has its turn, although something else is due.
-TURNS = 10
+#: How often a second what is not healthy is executed although something else is due.
+RETRIES_PER_SECOND = 10
 
 #: For how long a function is passed over first, and at most, in seconds.
-FIRST, LONGEST = 0.5, 60.0
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 
 
 class GroupSize:
@@ -101,8 +100,8 @@ class GroupSize:
             self._lock_not_kept_until = time.monotonic() + FOR_A_WHILE
 
 
-class Experience:
-    """Remembers what the workers have learned: how large the groups of each lane may be, and what runs alone."""
+class GroupingPolicy:
+    """Says how large the groups of each lane may be, and what runs alone, by what the workers have learned."""
 
     def __init__(self) -> None:
         self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)
@@ -139,7 +138,7 @@ class PutOff:
         self._forget_what_is_long_over()
         longest = 0.0
         for function_id in ids:
-            wait = self._waits.setdefault(function_id, DoublingWait(first=FIRST, longest=LONGEST)).next()
+            wait = self._waits.setdefault(function_id, DoublingWait(first=FIRST_WAIT, longest=LONGEST_WAIT)).next()
             self._until[function_id] = time.monotonic() + wait
             longest = max(longest, wait)
         return longest
@@ -152,7 +151,7 @@ class PutOff:
                 self._waits.pop(function_id, None)
 
     def _forget_what_is_long_over(self) -> None:
-        long_ago = time.monotonic() - LONGEST
+        long_ago = time.monotonic() - LONGEST_WAIT
         self.forget([function_id for function_id, until in list(self._until.items()) if until < long_ago])
 
     @property
@@ -170,19 +169,19 @@ class PutOff:
         return min((until - now for until in list(self._until.values()) if until > now), default=float("inf"))
 
 
-class Storm:
-    """Knows whether there is a storm, and of which functions. All workers of an executor share it."""
+class RetryStorm:
+    """Knows whether there is a retry storm, and of which functions. All workers of an executor share it."""
 
     def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=MANY)
+        self._times: deque[float] = deque(maxlen=STORM_ERRORS)
         self._names: set[str] = set()
-        self._next_turn = 0.0
-        #: Of the one worker that executes what is not healthy.
-        self._place = threading.Lock()
+        self._next_retry_time = 0.0
+        #: Held by the one worker that executes what is not healthy.
+        self._retrying = threading.Lock()
 
     @property
     def is_on(self) -> bool:
-        return len(self._times) == MANY and time.monotonic() - self._times[0] < WINDOW
+        return len(self._times) == STORM_ERRORS and time.monotonic() - self._times[0] < STORM_SECONDS
 
     @property
     def names(self) -> Collection[str]:
@@ -197,18 +196,18 @@ class Storm:
         else:
             self._names.discard(name)
 
-    def is_turn(self) -> bool:
-        """Return whether what is not healthy has its turn now, and begin to wait for the next one."""
+    def is_retry_time(self) -> bool:
+        """Return whether to execute what is not healthy now, and begin to wait for the next time."""
         now = time.monotonic()
-        if now < self._next_turn or self._place.locked():
+        if now < self._next_retry_time or self._retrying.locked():
             return False
-        self._next_turn = now + 1 / TURNS
+        self._next_retry_time = now + 1 / RETRIES_PER_SECOND
         return True
 
-    def take_place(self) -> bool:
-        """Take the place of the worker that executes what is not healthy, and return whether it was free."""
-        return self._place.acquire(blocking=False)
+    def start_retrying(self) -> bool:
+        """Let the caller be the one worker that executes what is not healthy; return whether there was none."""
+        return self._retrying.acquire(blocking=False)
 
-    def leave_place(self) -> None:
-        """Leave the place to another worker."""
-        self._place.release()
+    def stop_retrying(self) -> None:
+        """Let another worker execute what is not healthy."""
+        self._retrying.release()

@@ -41,7 +41,7 @@ REPEAT = 1.0
 NEVER = float("inf")
 
 
-class Patience:
+class AnswerTimeout:
     """Gives up the session of one thread if the database takes longer than ``seconds`` to answer it."""
 
     def __init__(self, database: Database, seconds: float) -> None:
@@ -84,60 +84,61 @@ class Patience:
 
 
 class _ThisThread(threading.local):
-    patience: Patience | None = None
+    answer_timeout: AnswerTimeout | None = None
 
 
 _this_thread = _ThisThread()
 
 
 @contextmanager
-def patience_with(database: Database, seconds: float | None = None) -> Iterator[None]:
+def with_answer_timeout(database: Database, seconds: float | None = None) -> Iterator[None]:
     """Have the notes of this thread watched within the block, for its session with this database."""
     if not database.has_server:
         yield
         return
-    outer = _this_thread.patience
-    patience = _this_thread.patience = Patience(database, ANSWER_TIMEOUT if seconds is None else seconds)
-    watchdog().watch(patience)
+    outer = _this_thread.answer_timeout
+    answer_timeout = AnswerTimeout(database, ANSWER_TIMEOUT if seconds is None else seconds)
+    _this_thread.answer_timeout = answer_timeout
+    watchdog().watch(answer_timeout)
     try:
         yield
     finally:
-        watchdog().forget(patience)
-        _this_thread.patience = outer
+        watchdog().forget(answer_timeout)
+        _this_thread.answer_timeout = outer
 
 
 def has_connected(session: Any) -> None:
     """Note the session that this thread has from now on."""
-    if _this_thread.patience is not None:
-        _this_thread.patience.session = session
+    if _this_thread.answer_timeout is not None:
+        _this_thread.answer_timeout.session = session
 
 
 @contextmanager
 def awaiting_answer() -> Iterator[None]:
     """Note that this thread waits for the database within the block."""
-    patience = _this_thread.patience
-    if patience is None:
+    answer_timeout = _this_thread.answer_timeout
+    if answer_timeout is None:
         yield
         return
-    before, patience.waits_since = patience.waits_since, time.monotonic()
+    before, answer_timeout.waits_since = answer_timeout.waits_since, time.monotonic()
     try:
         yield
     finally:
-        patience.waits_since = NEVER if before == NEVER else time.monotonic()
+        answer_timeout.waits_since = NEVER if before == NEVER else time.monotonic()
 
 
 @contextmanager
 def awaiting_nothing() -> Iterator[None]:
     """Note that within the block this thread does something else, for as long as that takes."""
-    patience = _this_thread.patience
-    if patience is None:
+    answer_timeout = _this_thread.answer_timeout
+    if answer_timeout is None:
         yield
         return
-    before, patience.waits_since = patience.waits_since, NEVER
+    before, answer_timeout.waits_since = answer_timeout.waits_since, NEVER
     try:
         yield
     finally:
-        patience.waits_since = NEVER if before == NEVER else time.monotonic()
+        answer_timeout.waits_since = NEVER if before == NEVER else time.monotonic()
 
 
 @contextmanager
