@@ -41,7 +41,8 @@ class Settings:
     RETENTION: timedelta | None = timedelta(days=7)
     #: How often an executor says that it is alive.
     HEARTBEAT_INTERVAL: timedelta = timedelta(seconds=10)
-    #: How long another executor sees it silent, and is heard itself, before its running actions are recorded as lost.
+    #: For how long another executor, which writes its own heartbeats, sees none of it before its running actions are
+    #: recorded as lost.
     HEARTBEAT_TIMEOUT: timedelta = timedelta(seconds=30)
     #: How often an idle executor looks for due functions although nothing woke it. ``None``: what suits the
     #: database: 5 s on PostgreSQL, 0.5 s on MySQL and MariaDB and behind a pooler, 1 s on SQLite.

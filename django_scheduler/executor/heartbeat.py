@@ -2,8 +2,8 @@
 
 The row also says which process it is. So when that has ended, an executor in the same process space sees that at its
 next look (every ``HEARTBEAT_INTERVAL``), and need not wait until the heartbeat has been silent for
-``HEARTBEAT_TIMEOUT``; and a process that can be seen alive is not taken for gone, however silent it is. ``recovery.py``
-judges.
+``HEARTBEAT_TIMEOUT``; and a process that can be seen alive is not taken for gone, however silent it is: see
+``recovery.py``.
 """
 
 import logging
@@ -87,8 +87,8 @@ class Registration:
         """Return how long a heartbeat waits for an answer, in seconds: the next one has to come in time."""
         return min(max(get_settings().HEARTBEAT_INTERVAL.total_seconds(), SHORTEST_ANSWER_TIMEOUT), ANSWER_TIMEOUT)
 
-    def is_heard(self) -> bool:
-        """Write the heartbeat alone, and return whether the executor is on record. What is committed was heard."""
+    def write_heartbeat(self) -> bool:
+        """Write the time of the heartbeat alone, and return whether the executor is on record."""
         return bool(self._rows().update(heartbeat_time=self.database.now()))
 
     def make_last_record(self, record: Callable[[], None], what: str) -> None:

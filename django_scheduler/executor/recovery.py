@@ -7,16 +7,17 @@ An executor is gone when its process is, which an executor in the same process s
 ``HEARTBEAT_INTERVAL``). A process that can be seen alive, and not only another one with its id, is never gone, however
 silent: its body may hold SQLite's only lock, or the processor.
 
-Any other executor is gone when its heartbeat has been silent for ``HEARTBEAT_TIMEOUT``. But nobody is judged by a
-silence in which nobody could be heard: the database was away, somebody had locked the table of executors, or the
-judge's own host was suspended. So who judges writes its own heartbeat at every look, and then looks at those of others.
-It judges by what it has seen unchanged for the whole timeout, in which its own heartbeats were written without a gap.
-After a gap, as at its start, all have the whole timeout again. It measures that time by its own monotonic clock: the
-clocks of other hosts, and whether the database's clock has been set, have no part in it.
+Any other executor is gone when it has written no heartbeat for ``HEARTBEAT_TIMEOUT``. But that counts only while
+heartbeats could be written. The database may have been away, somebody may have locked the table of executors, or the
+host of the observer, the executor that looks, may have been suspended. So an observer writes its own heartbeat at every
+look, before it looks at those of others. An executor is gone whose heartbeat the observer has seen unchanged for the
+whole timeout, while it wrote its own without a gap. After a gap, as at its start, all have the whole timeout again. It
+measures that time by its own monotonic clock: the clocks of other hosts, and whether the database's clock has been set,
+have no part in it.
 
-Its row is locked, compared and deleted in one transaction with the record of its actions: of several executors that
-notice, one does it. An executor that was thought to be gone and is not registers again with its
-next heartbeat. What it claims in between belongs to no executor on record, so such actions are given the same time.
+The row of the executor is locked, compared and deleted in one transaction with the record of its actions: of several
+observers, one does it. An executor that was taken for gone and is not registers again with its next heartbeat. What it
+claims in between belongs to no executor on record, so such actions are given the same time.
 
 Mutations need none of this: their lock went with their executor's connection.
 """
@@ -38,28 +39,30 @@ NEVER = float("-inf")
 
 
 class Recovery:
-    """Records what executors that are gone have left behind; it judges for the executor of this ``registration``."""
+    """Records what executors that are gone have left behind. The executor of the ``registration`` is the observer."""
 
     def __init__(self, database: Database, registration: Registration) -> None:
         self._database = database
         self._registration = registration
-        #: When this executor's own heartbeat was written, if the last try has succeeded; and since when something has
-        #: been seen as it is. By ``time.monotonic()``.
-        self._heard_at = NEVER
+        #: When the last look has written this executor's own heartbeat; ``NEVER``: it could not. All times here are by
+        #: ``time.monotonic()``.
+        self._written_at = NEVER
+        #: When a look has written it last; at first when this executor has started.
+        self._last_written_at = time.monotonic()
+        #: Since when heartbeats, and actions without an executor, have been seen as they are.
         self._seen_since: dict[Hashable, float] = {}
-        self._last_heard_at = time.monotonic()
         self._settled = threading.Event()
 
     def look(self) -> None:
         """Look at all executors, and record the actions of those that are known by now to be gone."""
         try:
-            is_heard = self._is_heard()
+            is_on_record = self._write_heartbeat()
             executors = recover_from_ended_processes(self._database)
-            if is_heard:
-                self._judge([each for each in executors if not _can_be_seen_alive(each)])
+            if is_on_record:
+                self._record_lost_after_silence([each for each in executors if not _can_be_seen_alive(each)])
         finally:
-            if time.monotonic() - self._last_heard_at > _timeout():
-                self.settle()  # it may never be heard
+            if time.monotonic() - self._last_written_at > _timeout():
+                self.settle()  # it may never write one
 
     def settle(self) -> None:
         """Do not keep an executor that ends by itself any longer."""
@@ -72,16 +75,19 @@ class Recovery:
         """
         return self._settled.wait(timeout)
 
-    def _is_heard(self) -> bool:
-        before, self._heard_at = self._heard_at, NEVER
-        if not self._registration.is_heard():
-            return False  # this one has been judged itself; it registers again with its next heartbeat
-        self._heard_at = self._last_heard_at = time.monotonic()
-        if self._heard_at - before > _interval() + (_timeout() - _interval()) / 4:
+    def _write_heartbeat(self) -> bool:
+        """Write this executor's heartbeat, and return whether it is on record. After a gap, begin to observe anew."""
+        before, self._written_at = self._written_at, NEVER
+        if not self._registration.write_heartbeat():
+            return False  # another one has taken it for gone; it registers again with its next heartbeat
+        self._written_at = self._last_written_at = time.monotonic()
+        # Later than it is due, but so little that others, who were late as well, are not near the timeout.
+        longest = _interval() + (_timeout() - _interval()) / 4
+        if self._written_at - before > longest:
             self._seen_since = {}
         return True
 
-    def _judge(self, executors: list[Executor]) -> None:
+    def _record_lost_after_silence(self, executors: list[Executor]) -> None:
         ids = list(self._without_executor().values_list("pk", flat=True))
         silent = self._that_stay_as_they_are([*map(_heartbeat, executors), *ids])
         for executor in executors:
@@ -93,10 +99,10 @@ class Recovery:
             self.settle()
 
     def _that_stay_as_they_are(self, seen: Iterable[Hashable]) -> set[Hashable]:
-        """Return what has been seen for the whole timeout, in which this executor was heard."""
+        """Return what has been seen as it is for the whole timeout, while this executor wrote its heartbeats."""
         now = time.monotonic()
         self._seen_since = {each: self._seen_since.get(each, now) for each in seen}
-        return {each for each, since in self._seen_since.items() if self._heard_at - since >= _timeout()}
+        return {each for each, since in self._seen_since.items() if self._written_at - since >= _timeout()}
 
     def _has_suspects(self) -> bool:
         """Return whether there are actions whose executor is not on record, or has been silent by the clock."""

@@ -1,4 +1,4 @@
-"""Who has been silent while nobody could be heard is not taken for gone: one look after the other, at any time."""
+"""Who was silent while no heartbeat could be written is not taken for gone: one look after the other, at any time."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from tests.support.records import record
 def work_elsewhere(ctx: Context) -> None: ...
 
 
-class Judge:
+class Observer:
     """An executor that looks when the test says so."""
 
     def __init__(self, now: SimpleNamespace) -> None:
@@ -35,11 +35,11 @@ class Judge:
 
 
 @pytest.fixture
-def judge(transactional_db, monkeypatch) -> Judge:
+def observer(transactional_db, monkeypatch) -> Observer:
     """With a heartbeat every 10 seconds, and a timeout of 30."""
     now = SimpleNamespace(seconds=0.0)
     monkeypatch.setattr(recovery, "time", SimpleNamespace(monotonic=lambda: now.seconds))
-    return Judge(now)
+    return Observer(now)
 
 
 @pytest.fixture
@@ -60,60 +60,60 @@ def is_lost(elsewhere) -> Callable[[], bool]:
     return lambda: record(function_id).state == State.FAILED
 
 
-def test_silent_executor_is_gone_once_it_has_been_seen_silent_for_the_timeout(judge, elsewhere, is_lost):
-    judge.look_at(0, 10, 20, 29)
+def test_silent_executor_is_gone_once_it_has_been_seen_silent_for_the_timeout(observer, elsewhere, is_lost):
+    observer.look_at(0, 10, 20, 29)
     assert not is_lost()
-    judge.look_at(30)
+    observer.look_at(30)
     assert is_lost()
 
 
-def test_each_heartbeat_begins_the_time_anew(judge, elsewhere, is_lost):
-    judge.look_at(0, 10, 20)
+def test_each_heartbeat_begins_the_time_anew(observer, elsewhere, is_lost):
+    observer.look_at(0, 10, 20)
     elsewhere.beat()
-    judge.look_at(30, 40, 50)
+    observer.look_at(30, 40, 50)
     assert not is_lost()
-    judge.look_at(60)
+    observer.look_at(60)
     assert is_lost()
 
 
-def test_silence_in_which_the_judge_was_not_heard_does_not_count(judge, elsewhere, is_lost):
-    judge.look_at(0, 10, 20)  # then the database is away
-    judge.look_at(80, 90, 100)
+def test_silence_in_which_the_observer_wrote_no_heartbeat_does_not_count(observer, elsewhere, is_lost):
+    observer.look_at(0, 10, 20)  # then the database is away
+    observer.look_at(80, 90, 100)
     assert not is_lost()
-    judge.look_at(110)
+    observer.look_at(110)
     assert is_lost()
 
 
-def test_silence_in_which_the_judge_met_an_error_does_not_count(judge, elsewhere, is_lost, monkeypatch):
+def test_silence_in_which_the_observer_met_an_error_does_not_count(observer, elsewhere, is_lost, monkeypatch):
     def fail() -> bool:
         raise OperationalError("the database is starting up")
 
-    judge.look_at(0, 10, 20)
+    observer.look_at(0, 10, 20)
     with monkeypatch.context() as context:
-        context.setattr(judge.registration, "is_heard", fail)
+        context.setattr(observer.registration, "write_heartbeat", fail)
         with pytest.raises(OperationalError):
-            judge.look_at(25)
-    judge.look_at(30, 40, 50)
+            observer.look_at(25)
+    observer.look_at(30, 40, 50)
     assert not is_lost()
-    judge.look_at(60)
+    observer.look_at(60)
     assert is_lost()
 
 
-def test_executor_that_is_not_on_record_judges_nobody(judge, elsewhere, is_lost):
-    judge.look_at(0, 10, 20)
-    judge.registration.unregister()
-    judge.look_at(30, 40)
+def test_executor_that_is_not_on_record_takes_nobody_for_gone(observer, elsewhere, is_lost):
+    observer.look_at(0, 10, 20)
+    observer.registration.unregister()
+    observer.look_at(30, 40)
     assert not is_lost()
-    judge.registration.register()
-    judge.look_at(50, 60, 70)
+    observer.registration.register()
+    observer.look_at(50, 60, 70)
     assert not is_lost()
-    judge.look_at(80)
+    observer.look_at(80)
     assert is_lost()
 
 
-def test_heartbeat_that_is_written_just_before_the_judgment_counts(judge, elsewhere, is_lost, monkeypatch):
-    judge.look_at(0, 10, 20)
+def test_heartbeat_that_is_written_just_before_the_deletion_counts(observer, elsewhere, is_lost, monkeypatch):
+    observer.look_at(0, 10, 20)
     remove = recovery._remove
     monkeypatch.setattr(recovery, "_remove", lambda *arguments: (elsewhere.beat(), remove(*arguments)))
-    judge.look_at(30)
+    observer.look_at(30)
     assert not is_lost()
