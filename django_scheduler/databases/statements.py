@@ -116,7 +116,7 @@ FUNCTIONS = {
             numrange percentile_cont percentile_disc phraseto_tsquery plainto_tsquery range_agg regexp_replace regr_avgx
             regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy row_to_json
             setweight sha224 sha256 sha384 sha512 similarity split_part statement_timestamp string_agg
-            strict_word_similarity string_to_array strict_word_similarity timezone to_char to_date to_json to_jsonb
+            strict_word_similarity string_to_array timezone to_char to_date to_json to_jsonb
             to_timestamp to_tsquery to_tsvector tstzrange ts_headline ts_rank ts_rank_cd tsrange unaccent unnest
             upper_inc upper_inf uuidv4 uuidv7 uuid_generate_v4 uuid_extract_timestamp websearch_to_tsquery
             word_similarity generate_series random
@@ -210,7 +210,7 @@ def _parts(tokens: list[Token]) -> list[list[Token]]:
 
 
 class _Part:
-    """Looks at one of the statements that the text has."""
+    """Finds out how far one of the statements of a text reaches."""
 
     def __init__(self, tokens: Sequence[Token], vendor: str) -> None:
         self._tokens = tokens

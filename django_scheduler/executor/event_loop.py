@@ -94,9 +94,11 @@ class AsyncBody:
                     self._cancel_task()
                 await asyncio.wait([self._task])
                 timer = asyncio.get_running_loop().call_later(CLEAN_UP_TIMEOUT, self._end_without_it, outcome)
-                await self._end_what_is_left()
-                await sync_to_async(close_connections)()
-            timer.cancel()
+                try:
+                    await self._end_what_is_left()
+                    await sync_to_async(close_connections)()
+                finally:
+                    timer.cancel()
         finally:
             _event_loop().body_ends()
             self._deliver(outcome)

@@ -104,10 +104,7 @@ class MutationExecution(FunctionExecution):
         return None if result is None else values.dump_result(result)
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
-        return calls.run_mutation_body(self.function, arguments, context, self._has_been_committed)
-
-    def _has_been_committed(self) -> bool:
-        return self._is_committed
+        return calls.run_mutation_body(self.function, arguments, context, lambda: self._is_committed)
 
     def after_commit(self) -> None:
         self._is_committed = True

@@ -77,7 +77,7 @@ def is_same(error: str, other: str) -> bool:
 
 
 def in_plain_words(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the same without anything that a function has brought forth, for a database that has refused that."""
+    """Return the same without anything that comes from the function, for a database that has refused that."""
     plain = {"error": NOT_DESCRIBED, "traceback": "", "result": values.dump_result(NOT_DESCRIBED)}
     return {column: plain.get(column, value) if value else value for column, value in changes.items()}
 

@@ -10,6 +10,7 @@ caller too, whatever they look like.
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,9 +46,9 @@ def run_mutation(caller: Context, function: AnyReference, args: tuple[Any, ...],
         caller.running.require_transaction(using, f"run {mutation.name}")
     if django_internals.is_in_atomic_block(connections[using]):
         with transaction.atomic(using=using):
-            commits: list[None] = []
-            transaction.on_commit(lambda: commits.append(None), using=using)
-            return run_mutation_body(mutation, arguments, context, lambda: bool(commits))
+            committed = threading.Event()
+            transaction.on_commit(committed.set, using=using)
+            return run_mutation_body(mutation, arguments, context, committed.is_set)
     result, hook_error = commit_mutation(caller, mutation, arguments)
     if hook_error is not None:
         raise hook_error

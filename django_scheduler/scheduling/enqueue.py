@@ -36,7 +36,7 @@ LARGE = 256 * 1024
 MODULES_BETWEEN = ("django_scheduler.", "django.tasks.", "asgiref.", "asyncio.", "concurrent.futures.")
 
 #: The places in the code of which it was logged that another database's transaction is open there.
-_warned_of: dict[str, object] = {}
+_warned_of: set[str] = set()
 
 
 class Fleet(Protocol):
@@ -191,8 +191,8 @@ def _warn_of_other_transactions(using: str, function_name: str) -> None:
     opened = filter(django_internals.is_in_transaction, connections.all(initialized_only=True))
     if others := ", ".join(repr(connection.alias) for connection in opened):
         place = _place_of_call()
-        this_one = object()
-        if _warned_of.setdefault(place, this_one) is this_one:
+        if place not in _warned_of:
+            _warned_of.add(place)
             warn(
                 "%s was scheduled at once, by %s, although a transaction is open on %s: it was written to %r, where"
                 " none is, and stays if that one is rolled back. Open one there as well, with atomic(using=%r), or"

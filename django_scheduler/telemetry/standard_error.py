@@ -1,8 +1,8 @@
-"""Standard error as a place for the log where nobody waits for its reader.
+"""Write the log to standard error, where nobody has to wait for who reads it.
 
 A pipe that nobody reads is full after a few hundred lines, and then whoever writes to it waits for ever: a worker, and
-also the end of the process. So a thread of its own does the writing. Lines that it has not come to wait in memory;
-when too many of them do, further ones are dropped, and it is said how many.
+also the end of the process. So a thread of its own does the writing. Lines that it has not written yet wait in memory.
+When too many do, further ones are dropped, and a later line says how many.
 """
 
 import logging

@@ -52,9 +52,7 @@ class TransactionWatch:
     ) -> None:
         self._wrappers.remove(self._notice)  # it need not be the last one, because a body may have left its own
         follows = False
-        with suppress(
-            BaseException
-        ):  # the body's own exception may raise something else when it is asked for its cause
+        with suppress(BaseException):  # an exception of the body's may raise when it is asked for its cause
             # What reading a cursor raises does not pass ``_notice``.
             if error is not None and error_type is not None and issubclass(error_type, DatabaseError | InterfaceError):
                 self._note_recurring(error)

@@ -90,7 +90,7 @@ def warnings(caplog):
 @pytest.fixture
 def elsewhere(monkeypatch, transactional_db):
     """An alias of a database that has nothing to do with the scheduler; nothing was logged before."""
-    monkeypatch.setattr("django_scheduler.scheduling.enqueue._warned_of", {})
+    monkeypatch.setattr("django_scheduler.scheduling.enqueue._warned_of", set())
     in_memory = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})["default"]
     in_memory.alias = "elsewhere"
     in_memory.connect()  # tests may not connect to what is in the settings
