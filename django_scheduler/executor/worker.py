@@ -168,7 +168,8 @@ class Worker:
             yield
         finally:
             self.execution = None
-            self._stop_retrying()
+            if self._stop_retrying():
+                self.poller.wake_up()  # one that waits may retry now, and keeps the claim lock until then
             self.poller.function_ended()
             tidy_connections(self.database.using)
 
@@ -177,16 +178,20 @@ class Worker:
         self._another_is_retrying = False
         if not self.retry_storm.is_on:
             return self._claim_first(lanes)
-        if not self.retry_storm.is_retry_time() and (execution := self._claim_first(lanes, only_healthy=True)):
+        # It retries already if it has just claimed too many.
+        in_order_of_all = self._is_retrying or self.retry_storm.is_retry_time()
+        if not in_order_of_all and (execution := self._claim_first(lanes, only_healthy=True)):
             return execution
         self._is_retrying = self._is_retrying or self.retry_storm.start_retrying()
         self._another_is_retrying = not self._is_retrying
         return self._claim_first(lanes) if self._is_retrying else None
 
-    def _stop_retrying(self) -> None:
-        if self._is_retrying:
-            self._is_retrying = False
+    def _stop_retrying(self) -> bool:
+        """Let another worker retry, and return whether this one has."""
+        was_retrying, self._is_retrying = self._is_retrying, False
+        if was_retrying:
             self.retry_storm.stop_retrying()
+        return was_retrying
 
     def _claim_first(self, lanes: list[Lane], *, only_healthy: bool = False) -> Execution | None:
         """Claim in the first lane that has any; ``only_healthy``: of what meets no transient errors."""

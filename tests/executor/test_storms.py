@@ -1,15 +1,19 @@
 """Many that meet transient errors again and again do not hold up the others, and come to their end themselves."""
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.errors import TransientError
+from django_scheduler.executor import claim_policy, poller, worker
 from django_scheduler.executor.poller import Until
 from django_scheduler.models import ScheduledFunction, State
 from tests.executor.grouping.functions import nothing
-from tests.support.in_process import executing
+from tests.support.in_process import executing, one_worker
 from tests.support.waiting import wait_until
 
 attempts: list[int] = []
@@ -51,12 +55,16 @@ def test_what_is_healthy_is_executed_before_a_storm_that_was_due_before_it(execu
     assert set(ScheduledFunction.objects.values_list("state", flat=True)) == {State.SUCCESS}
 
 
-def test_storm_ends_although_something_healthy_is_always_due():
+def test_storm_ends_although_something_healthy_is_always_due(monkeypatch):
+    monkeypatch.setattr(claim_policy, "STORM_SECONDS", 3600.0)
+    monkeypatch.setattr(worker, "FOR_A_WHILE", 3600.0)
     ids = ctx.scheduler.run_after_many(0, ask_for_a_retry, [{"times": 1}] * 22)
     storm = ScheduledFunction.objects.filter(pk__in=ids)
     with executing(concurrency=2):
         wait_until(lambda: len(attempts) >= 20, "the storm was noticed")
+        deadline = time.monotonic() + 20
         while storm.exclude(state=State.SUCCESS).exists():
+            assert time.monotonic() < deadline, "The storm has not ended within 20 seconds."
             ctx.scheduler.run_after_many(0, nothing, [{}] * 5)
 
 
@@ -68,3 +76,39 @@ def test_several_workers_end_a_storm():
 
     assert set(ScheduledFunction.objects.values_list("state", flat=True)) == {State.SUCCESS}
     assert len(attempts) == 2 * 30
+
+
+def test_worker_that_waits_in_a_storm_is_woken_by_the_one_that_retries(monkeypatch, settings):
+    monkeypatch.setattr(poller, "BUSY_INTERVAL", 60.0)
+    settings.DJANGO_SCHEDULER |= {"POLL_INTERVAL": timedelta(minutes=1)}
+    ctx.scheduler.run_after_many(0, ask_for_a_retry, [{"times": 1}] * 100)
+
+    with executing(concurrency=2):
+        rest = ScheduledFunction.objects.exclude(state=State.SUCCESS)
+        wait_until(lambda: not rest.exists(), "the storm has ended", timeout=8.0)
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_worker_sleeps_in_a_storm_while_what_is_due_is_locked(monkeypatch):
+    function_id = ctx.scheduler.run_after(0, nothing)
+    looks: list[None] = []
+    look = poller.Poller._look
+
+    def look_and_count(*arguments):
+        looks.append(None)
+        return look(*arguments)
+
+    monkeypatch.setattr(poller.Poller, "_look", look_and_count)
+    with one_worker(Until.STOPPED) as worker_of_test:
+        for _ in range(claim_policy.STORM_ERRORS):
+            worker_of_test.retry_storm.note("tests:another_one", is_transient=True)
+        thread = threading.Thread(target=worker_of_test.run, daemon=True)
+        with transaction.atomic():
+            ScheduledFunction.objects.select_for_update().get(pk=function_id)
+            thread.start()
+            time.sleep(1.0)
+        worker_of_test.stopping.set()
+        worker_of_test.poller.wake_up()
+        thread.join(20)
+
+    assert 1 <= len(looks) < 10
