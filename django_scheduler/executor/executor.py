@@ -31,7 +31,7 @@ from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.executor.session import in_session
 from django_scheduler.executor.threads import log_briefly, side_task
 from django_scheduler.executor.worker import Worker
-from django_scheduler.record import delete_expired
+from django_scheduler.record import Retention
 from django_scheduler.scheduling import wakeup
 
 #: How often retention looks for what has expired, in seconds.
@@ -233,7 +233,7 @@ class Executor:
         database, stopped = self._database, self._stopped
         beat = in_session(database, self._registration.beat, answer_timeout=self._registration.answer_timeout)
         look = in_session(database, self._recovery.look, answer_timeout=self._registration.answer_timeout)
-        delete = in_session(database, lambda: delete_expired(database, stopped))
+        delete = in_session(database, Retention(database, stopped).delete)
         often, seldom, restart = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL, RESTART_INTERVAL
         return [
             side_task("heartbeat", beat, interval=often, stopping=stopped),

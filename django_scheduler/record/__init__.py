@@ -2,7 +2,7 @@
 
 ``transitions.py`` is the state machine, and the only place that changes a row's state or due time. ``announcing.py``
 tells the log and the receivers of signals of an end, ``error_record.py`` says how an exception is recorded, and
-``retention.py`` deletes what ended long ago, and ``deletion.py`` knows how. ``pending_calls.py`` looks whether the code
+``retention.py`` deletes what ended long ago, by ``deletion.py``. ``pending_calls.py`` looks whether the code
 can still call what waits.
 """
 
@@ -17,11 +17,12 @@ from django_scheduler.record.error_record import (
     is_same,
 )
 from django_scheduler.record.pending_calls import check_pending_calls
-from django_scheduler.record.retention import completed_before, delete_completed_before, delete_expired
+from django_scheduler.record.retention import Retention, completed_before, delete_completed_before, delete_expired
 from django_scheduler.record.transitions import Transition
 
 __all__ = [
     "End",
+    "Retention",
     "Transition",
     "announce",
     "announce_failure_of_another",

@@ -1,5 +1,6 @@
 """Retention: functions that ended long ago are deleted, the oldest first, 1,000 in a transaction."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from threading import Event
@@ -11,22 +12,50 @@ from django_scheduler.databases import Database
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import deletion
 from django_scheduler.record.deletion import Portion
+from django_scheduler.transactions import DoublingWait
 
 #: So that retention never takes the database for itself.
 SECONDS_BETWEEN_TRANSACTIONS = 0.1
 
+#: For how long nothing is deleted after some rows could not be, at first and at most, in seconds. Each such row costs
+#: about two transactions that fail.
+FIRST_WAIT, LONGEST_WAIT = 120.0, 3_600.0
 
-def delete_expired(database: Database, stopping: Event) -> None:
-    """Delete everything that ended longer ago than ``RETENTION``, and log what cannot be deleted."""
+
+class Retention:
+    """Deletes what has expired, and waits longer each time that it could not delete everything."""
+
+    def __init__(self, database: Database, stopping: Event) -> None:
+        self._database = database
+        self._stopping = stopping
+        self._waits = DoublingWait(first=FIRST_WAIT, longest=LONGEST_WAIT)
+        self._not_before = float("-inf")
+
+    def delete(self) -> None:
+        """Delete what has expired, if it is time."""
+        if time.monotonic() < self._not_before:
+            return
+        if delete_expired(self._database, self._stopping):
+            self._waits.reset()
+        else:
+            self._not_before = time.monotonic() + self._waits.next()
+
+
+def delete_expired(database: Database, stopping: Event) -> bool:
+    """Delete everything that ended longer ago than ``RETENTION``, and log what cannot be deleted.
+
+    Return whether all of it could be deleted.
+    """
     retention = get_settings().RETENTION
     if retention is None:
-        return
+        return True
     portions = []
     for portion in delete_completed_before(database, retention):
         portions.append(portion)
         if stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
-            return
+            break
     deletion.warn_of_kept("functions", portions)
+    return not any(portion.kept for portion in portions)
 
 
 def delete_completed_before(database: Database, ago: timedelta) -> Iterator[Portion]:

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from io import StringIO
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from django_scheduler.crons import CronRun, CronRunState
 from django_scheduler.crons.history import ALWAYS_KEPT, delete_expired_history
 from django_scheduler.databases import database_for
 from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.record import delete_expired
+from django_scheduler.record import Retention, delete_expired, retention
 from tests.functions import write
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,6 +108,28 @@ def test_what_is_protected_is_kept_and_everything_else_goes(on_delete, referring
 
     invoice.objects.all().delete()
     delete()
+    assert left() == set()
+
+
+def test_executor_waits_longer_each_time_that_something_was_kept(referring, monkeypatch, caplog):
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    invoice = referring(RESTRICT)
+    invoice.objects.create(to_id=finished()[0])
+    of_executor = Retention(database_for("default"), Event())
+    looked_at = []
+    for seconds in range(0, 20_000, 60):
+        now.seconds = seconds
+        caplog.clear()
+        of_executor.delete()
+        if caplog.records:
+            looked_at.append(seconds)
+    assert looked_at[:6] == [0, 120, 360, 840, 1800, 3720]
+    assert looked_at[6:] == [7320, 10920, 14520, 18120]
+
+    invoice.objects.all().delete()
+    now.seconds += 3_600
+    of_executor.delete()
     assert left() == set()
 
 
