@@ -108,7 +108,7 @@ class ScheduledFunction(models.Model):
     # How many times its process ended unexpectedly while its body was running.
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0, db_default=0)
     # How many attempts in a row have met the transient error that is on record.
-    same_errors = models.PositiveSmallIntegerField(_("same errors"), default=0, db_default=0)
+    same_errors = models.PositiveIntegerField(_("same errors"), default=0, db_default=0)
     result = models.JSONField(_("result"), null=True)
     failure = models.CharField(_("failure"), max_length=16, choices=Failure.choices, blank=True)
     error = models.TextField(_("error"), blank=True)

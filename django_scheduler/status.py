@@ -212,7 +212,11 @@ def executors(using: str) -> tuple[ExecutorStatus, ...]:
 
 def _executor_status(executor: Any) -> ExecutorStatus:
     silence = max(timedelta(0), executor.now - executor.heartbeat_time)
-    running = tuple(RunningFunction(**each) for each in executor.running)
+    running = tuple(
+        # Not whatever it says: an executor of a later version may say more.
+        RunningFunction(id=each["id"], name=each["name"], is_given_up=each.get("is_given_up", False))
+        for each in executor.running
+    )
     return ExecutorStatus(
         name=executor.name,
         host=executor.host,

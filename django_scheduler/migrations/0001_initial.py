@@ -213,7 +213,7 @@ class Migration(migrations.Migration):
                 ("completed_time", django_scheduler.fields.InstantField(null=True, verbose_name="completed")),
                 ("attempts", models.PositiveIntegerField(verbose_name="attempts")),
                 ("crashes", models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name="crashes")),
-                ("same_errors", models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name="same errors")),
+                ("same_errors", models.PositiveIntegerField(db_default=0, default=0, verbose_name="same errors")),
                 ("result", models.JSONField(null=True, verbose_name="result")),
                 (
                     "failure",

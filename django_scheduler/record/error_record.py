@@ -17,7 +17,8 @@ CALLING_MODULES = ("django_scheduler.", "asgiref.", "asyncio.", "concurrent.futu
 #: Of an end whose description the database has refused, in whatever form.
 NOT_DESCRIBED = "It is not described here, because the database refused that. The log of the executor says more."
 
-WORDS_WITH_DIGITS = re.compile(r"\w*\d\w*")
+#: From where a word begins: otherwise a long word would be looked through from each of its letters.
+WORDS_WITH_DIGITS = re.compile(r"\b\w*\d\w*")
 
 # An exception may be of a class that answers in its own way to all that is asked of it; these ask nothing of it.
 _qualname = vars(type)["__qualname__"].__get__

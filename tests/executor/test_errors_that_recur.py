@@ -13,6 +13,7 @@ from django_scheduler import Context, ctx, mutation
 from django_scheduler.errors import ArgumentsTooLarge, TransientError
 from django_scheduler.executor.poller import Until
 from django_scheduler.models import Failure, ScheduledFunction, State
+from django_scheduler.record import is_same
 from django_scheduler.signals import function_finished
 from tests.functions import write
 from tests.models import Entry
@@ -220,3 +221,19 @@ def test_mutation_that_meets_different_errors_is_repeated(execute_due, settings,
     execute_due(Until.NOTHING_PENDING)
 
     assert (record(function_id).state, record(function_id).attempts) == (State.SUCCESS, 7)
+
+
+def test_mutation_that_may_meet_the_same_error_any_number_of_times_is_repeated(execute_due, settings):
+    settings.DJANGO_SCHEDULER = {**SOON, "MAX_SAME_ERRORS": None}
+    function_id = ctx.scheduler.run_after(0, ask_for_retries, reasons=["one"])
+    ScheduledFunction.objects.update(error="TransientError: one", same_errors=32_767)
+
+    execute_due(Until.NOTHING_PENDING)
+
+    assert (record(function_id).state, record(function_id).same_errors) == (State.SUCCESS, 32_768)
+
+
+def test_long_words_of_errors_are_compared_in_no_time():
+    began = time.perf_counter()
+    assert is_same("a" * 10_000, "a" * 10_000)
+    assert time.perf_counter() - began < 0.1

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from django_scheduler import ctx
+from django_scheduler.models import Executor
 from django_scheduler.status import status
 from tests.functions import note, write, write_and_raise, write_with_priority
 from tests.status.records import be_due_for, complete_earlier, put_silent_executor_on_record
@@ -110,6 +111,17 @@ def test_executor_that_has_been_silent_for_too_long_is_stale():
     assert not known.is_alive
     assert known.silence >= 60
     assert status().living_executors == 0
+
+
+def test_executor_of_a_later_version_may_say_more_of_what_it_executes():
+    later = {"id": 1, "name": "shop:pay", "is_given_up": True, "since": "noon"}
+    put_silent_executor_on_record()
+    Executor.objects.update(running=[later, {"id": 2, "name": "shop:send"}])
+
+    (executor,) = status().executors
+
+    assert [(each.id, each.is_given_up) for each in executor.running] == [(1, True), (2, False)]
+    assert executor.held_threads == 1
 
 
 def test_reading_it_takes_few_statements_and_writes_nothing():
