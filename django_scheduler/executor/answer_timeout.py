@@ -1,4 +1,4 @@
-"""What an executor asks its database for itself is answered in time, or the session is given up.
+"""The answer timeout: an executor gives a session up whose database does not answer its own statements in time.
 
 The budget of a function (``budget.py``) limits its body. Around it are the executor's own statements: looks, claims,
 the records of ends, COMMIT, heartbeats. A host that is gone is noticed by the kernel (``databases/silence.py``). But a
@@ -49,7 +49,7 @@ class AnswerTimeout:
         self._seconds = seconds
         self._thread_name = threading.current_thread().name
         #: The one that the thread has now, as ``Database.session`` returns it. ``None``: none yet.
-        self.session: Any = None
+        self.session: object = None
         #: By ``time.monotonic()``; ``NEVER``: it waits for no answer.
         self.waits_since = NEVER
         #: When the watchdog calls ``alarm`` next, by ``time.monotonic()``.
@@ -74,7 +74,7 @@ class AnswerTimeout:
             )
             start_in_background(lambda: self._give_up(session, since))
 
-    def _give_up(self, session: Any, since: float) -> None:
+    def _give_up(self, session: object, since: float) -> None:
         if self.waits_since == since:  # the answer has not come at the last moment
             self._database.cut(session)
 
@@ -107,7 +107,7 @@ def with_answer_timeout(database: Database, seconds: float | None = None) -> Ite
         _this_thread.answer_timeout = outer
 
 
-def has_connected(session: Any) -> None:
+def has_connected(session: object) -> None:
     """Note the session that this thread has from now on."""
     if _this_thread.answer_timeout is not None:
         _this_thread.answer_timeout.session = session

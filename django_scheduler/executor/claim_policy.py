@@ -59,7 +59,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 
 
 class GroupSize:
-    """Says how large the next group of a lane is: it grows with a backlog of short mutations, and else shrinks."""
+    """Says how large the next group of a lane is: it grows with a backlog of short mutations, and otherwise shrinks."""
 
     _grows_from = 0.0
     _lock_not_kept_until = 0.0

@@ -37,6 +37,9 @@ from django_scheduler.scheduling import wakeup
 #: How often retention looks for what has expired, in seconds.
 RETENTION_INTERVAL = 60.0
 
+#: How long the database may take for a deletion, in seconds: it takes along what refers to the rows, and nobody waits.
+RETENTION_ANSWER_TIMEOUT = 600.0
+
 #: How soon the listener and the crons begin again should they end, in seconds.
 RESTART_INTERVAL = 60.0
 
@@ -233,7 +236,7 @@ class Executor:
         database, stopped = self._database, self._stopped
         beat = in_session(database, self._registration.beat, answer_timeout=self._registration.answer_timeout)
         look = in_session(database, self._recovery.look, answer_timeout=self._registration.answer_timeout)
-        delete = in_session(database, Retention(database, stopped).delete)
+        delete = in_session(database, Retention(database, stopped).delete, answer_timeout=RETENTION_ANSWER_TIMEOUT)
         often, seldom, restart = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL, RESTART_INTERVAL
         return [
             side_task("heartbeat", beat, interval=often, stopping=stopped),

@@ -25,8 +25,8 @@ What is special:
 A member whose time is up has used up its budget: it fails, and only the others run alone. If its body does not end,
 all of them lose their session and their locks, and others run them.
 
-A cancel from outside finds the locks of all members held by this transaction. Held for longer than it is patient, the
-group is interrupted as a mutation alone is: all of it vanishes, the cancel has its row, and the others run again.
+A cancel from outside finds the locks of all members held by this transaction. Where it interrupts a mutation alone, it
+interrupts the group: all of it vanishes, the cancel has its row, and the others run again.
 The locks are not held for long: a group begins no further body once ``GROUP_SECONDS`` has passed, and releases the rows
 that it has not come to.
 

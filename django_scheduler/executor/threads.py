@@ -63,7 +63,7 @@ def side_task(name: str, task: Callable[[], None], *, interval: float, stopping:
     """Return a thread that runs ``task`` every ``interval`` seconds until ``stopping`` is set, at least once."""
 
     def run() -> None:
-        # No longer than its interval, so that a heartbeat is heard in time once the database is back.
+        # No longer than its interval, so that a heartbeat is written in time once the database is back.
         waits_after_failure = DoublingWait(first=min(0.5, interval), longest=min(5.0, interval))
         while True:
             try:

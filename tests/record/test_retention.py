@@ -9,7 +9,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from django_scheduler import ctx
-from django_scheduler.databases import database_for
+from django_scheduler.databases import TABLE, database_for
+from django_scheduler.executor import answer_timeout
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.record.deletion import ROWS_PER_TRANSACTION
 from django_scheduler.record.retention import delete_expired
@@ -113,3 +114,21 @@ def test_executor_does_it_by_itself():
 
     with executing(concurrency=1):
         wait_until(lambda: not left(), "what had expired is gone")
+
+
+@pytest.mark.only_on("postgresql")
+def test_deletion_may_take_longer_than_other_answers(monkeypatch):
+    schedule(State.SUCCESS, ended=timedelta(days=8))
+    monkeypatch.setattr(answer_timeout, "ANSWER_TIMEOUT", 0.5)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION delete_slowly() RETURNS trigger LANGUAGE plpgsql"
+            " AS 'BEGIN PERFORM pg_sleep(1.2); RETURN OLD; END'"
+        )
+        cursor.execute(f"CREATE TRIGGER slow BEFORE DELETE ON {TABLE} FOR EACH ROW EXECUTE FUNCTION delete_slowly()")
+    try:
+        with executing(concurrency=1):
+            wait_until(lambda: not left(), "what had expired is gone", timeout=8.0)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION delete_slowly CASCADE")
