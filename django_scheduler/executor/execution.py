@@ -275,7 +275,9 @@ class SingleExecution(Execution):
                 if number == len(tries) - 1 or (number > 0 and self.database.is_transient(error)):
                     raise
                 number += 1
-                self.log(logging.WARNING, "its end could not be recorded, and a new session tries it: %s", error)
+                self.log(
+                    logging.WARNING, "its end could not be recorded, and is tried again on a new session: %s", error
+                )
                 replace_session(self.database.using)
 
     def note_stop_request(self, error: BaseException) -> None:

@@ -90,8 +90,8 @@ class MutationExecution(FunctionExecution):
                 raise
             raise BrokenTransaction(
                 f"{self.name}: the body returned, but its session cannot record the success, so nothing that it wrote"
-                f" remains. What it has set there is in the way: a role, a search path, another database, read only."
-                f" The database says: {error}"
+                " remains. Something that it has set there prevents it: a role, a search path, another database, or"
+                f" read only. The database says: {error}"
             ) from error
         if not is_recorded:
             raise BrokenTransaction(f"{self.name}: the body has changed or deleted the record of its own function.")

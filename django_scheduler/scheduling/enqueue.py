@@ -194,9 +194,10 @@ def _warn_of_other_transactions(using: str, function_name: str) -> None:
         if place not in _warned_of:
             _warned_of.add(place)
             warn(
-                "%s was scheduled at once, by %s, although a transaction is open on %s: it was written to %r, where"
-                " none is, and stays if that one is rolled back. Open one there as well, with atomic(using=%r), or"
-                " schedule where it is open, with ctx.scheduler.using(). This is logged once for each place.",
+                "%s was scheduled at once, by %s, although a transaction is open on %s: no transaction is open on %r,"
+                " where it was written, so it stays if the open one is rolled back. Open one there as well, with"
+                " atomic(using=%r), or schedule in the other database, with ctx.scheduler.using(). This is logged once"
+                " for each place in the code.",
                 function_name,
                 place,
                 others,

@@ -64,7 +64,7 @@ class Running:
                 f"Cannot {what}: this ctx belongs to the mutation {mutation}, {problem}. It would take effect although"
                 " the mutation fails, and again with each retry, so nothing was done. Do it within the body, in the"
                 " thread that runs it: from async code with async_to_sync instead of asyncio.run."
-                " What is not part of the mutation imports ctx, or is an action."
+                " For what is not to be part of the mutation, use the imported ctx, or an action."
             )
 
 

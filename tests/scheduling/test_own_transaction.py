@@ -235,7 +235,7 @@ def test_a_ctx_that_is_kept_until_its_body_has_ended_is_refused():
 
     with pytest.raises(ZeroDivisionError):
         ctx.run_mutation(keep)
-    with pytest.raises(SchedulerError, match=r"whose body has ended.*imports ctx"):
+    with pytest.raises(SchedulerError, match=r"whose body has ended.*use the imported ctx"):
         kept[0].scheduler.run_after(0, write, label="a")
     with transaction.atomic(), pytest.raises(SchedulerError, match="whose body has ended"):
         kept[0].run_mutation(write, label="a")
