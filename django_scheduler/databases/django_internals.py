@@ -258,11 +258,11 @@ def _original(guarded: type[BaseDatabaseWrapper]) -> type[BaseDatabaseWrapper]:
 
 def guard_session(connection: BaseDatabaseWrapper) -> SessionGuard:
     """Put a guard before the sessions of a connection, if there is none yet, and return it."""
-    if not isinstance(connection, _Guarded):
+    guard: SessionGuard | None = vars(connection).get("scheduler_guard")
+    if guard is None:  # while it connects, it has one, but not the class
         wrapper: Any = connection
-        wrapper.scheduler_guard = SessionGuard(connection.vendor)
+        guard = wrapper.scheduler_guard = SessionGuard(connection.vendor)
         wrapper.__class__ = _guarded(wrapper.__class__)
-    guard: SessionGuard = vars(connection)["scheduler_guard"]
     return guard
 
 

@@ -66,7 +66,8 @@ class SessionGuard:
         #: Whether the connection is checked before a statement that follows a pause.
         self.checks_when_idle = False
         self._used_at = 0.0
-        #: The wrappers of statements that the site has put there when the connection was first made.
+        #: The wrappers of statements that the site has put there when the connection was first made; ``None``: nobody
+        #: has looked yet.
         self.wrappers: list[Callable[..., Any]] | None = None
         self._cursors: set[ref[GuardedCursor]] = set()
         self._known = _known.setdefault(vendor, {})

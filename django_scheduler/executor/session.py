@@ -145,10 +145,12 @@ def tidy_other_connections(using: str) -> None:
 
 def _tidy(connection: BaseDatabaseWrapper, *, is_in_transaction: bool = False) -> None:
     guard = django_internals.guard_session(connection)
+    if guard.wrappers is None:  # a body was the first to use it
+        guard.wrappers = list(django_internals.statement_wrappers(connection))
     guard.close_cursors()
     if is_in_transaction or not guard.is_plain or django_internals.has_transaction_state(connection):
         close_connection(connection.alias)
-    if guard.wrappers is not None and django_internals.statement_wrappers(connection) != guard.wrappers:
+    if django_internals.statement_wrappers(connection) != guard.wrappers:
         django_internals.set_statement_wrappers(connection, list(guard.wrappers))
 
 

@@ -5,16 +5,20 @@ import decimal
 import sys
 import threading
 import zoneinfo
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
+from django.db.utils import ConnectionHandler
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import timezone, translation
 
 from django_scheduler import Context, action, ctx, mutation
+from django_scheduler.databases import database_for
 from django_scheduler.executor.execution import in_isolation
+from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.models import State
 from tests.functions import write
 from tests.models import Entry
@@ -194,11 +198,33 @@ def leave_a_wrapper_in_an_action(ctx: Context) -> None:
 
 
 @action
+def leave_a_wrapper_and_connect_again(ctx: Context) -> None:
+    connection.execute_wrappers.append(let_pass)
+    connection.close()
+    Entry.objects.exists()
+
+
+@action
+def connect_again_within_a_wrapper(ctx: Context) -> None:
+    with connection.execute_wrapper(let_pass):
+        connection.close()
+        Entry.objects.exists()
+
+
+@action
 def tell_wrappers(ctx: Context) -> list[str]:
     return [repr(wrapper) for wrapper in connection.execute_wrappers]
 
 
-@pytest.mark.parametrize("leave", [leave_a_wrapper_in_a_mutation, leave_a_wrapper_in_an_action])
+@pytest.mark.parametrize(
+    "leave",
+    [
+        leave_a_wrapper_in_a_mutation,
+        leave_a_wrapper_in_an_action,
+        leave_a_wrapper_and_connect_again,
+        connect_again_within_a_wrapper,
+    ],
+)
 def test_wrapper_of_statements_that_a_function_leaves_behind_ends_with_it(execute_due, leave):
     function_id = ctx.scheduler.run_after(0, leave)
     written_id = ctx.scheduler.run_after(0, write, label="next")
@@ -208,6 +234,26 @@ def test_wrapper_of_statements_that_a_function_leaves_behind_ends_with_it(execut
 
     assert [record(each).state for each in (function_id, written_id)] == [State.SUCCESS] * 2
     assert repr(let_pass) not in str(record(told_id).decoded_result())
+
+
+@pytest.fixture
+def other_alias(monkeypatch, tmp_path) -> Iterator[str]:
+    databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "other.sqlite3"}}
+    monkeypatch.setitem(connections.settings, "other", ConnectionHandler(databases).settings["default"])
+    yield "other"
+    connections["other"].close()
+    del connections["other"]
+
+
+def test_wrapper_around_statements_in_another_database_ends_with_its_block(transactional_db, other_alias):
+    with executor_session(database_for("default")):
+        for _ in range(3):
+            with connections[other_alias].execute_wrapper(let_pass):
+                connections[other_alias].connect()  # by itself it may not, in a test
+                with connections[other_alias].cursor() as cursor:
+                    cursor.execute("SELECT 1")
+            tidy_connections("default")
+            assert connections[other_alias].execute_wrappers == []
 
 
 hooks_that_ran: list[str] = []
