@@ -54,8 +54,12 @@ def executor_session(database: Database, *, answer_timeout: float | None = None)
                 connections.close_all()
             django_internals.set_statement_wrappers(connection, wrappers)
             if outer is None:
-                for each in connections.all(initialized_only=True):
-                    django_internals.end_guard(each)
+                _end_guards()
+
+
+def _end_guards() -> None:
+    for connection in connections.all(initialized_only=True):
+        django_internals.end_guard(connection)
 
 
 @contextmanager
@@ -108,8 +112,11 @@ def checking_when_idle(using: str) -> Iterator[None]:
 
     ``using``: the connection that was in use until now. Nobody knows of the others how long they have been idle.
     """
-    if _this_thread.database is None:
-        yield  # within a test's own transaction, which would go with its connection
+    if _this_thread.database is None:  # within a test's own transaction, which would go with its connection
+        try:
+            yield
+        finally:
+            _end_guards()  # of connections that the body has made
         return
     for connection in connections.all(initialized_only=True):
         used_at = time.monotonic() if connection.alias == using else -inf

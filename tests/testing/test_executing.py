@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from django_scheduler import Context, action, ctx
@@ -222,9 +222,11 @@ class Behaviour:
     def test_an_action_may_close_its_connection(self, scheduler):
         ctx.scheduler.run_after(0, write, label="before")
         ctx.scheduler.run_after(0, functions.close_connection)
+        kind_of_connection = type(connections["default"])
         scheduler.run_due()
 
         assert labels() == ["before", "afterwards"]
+        assert type(connections["default"]) is kind_of_connection  # and guarded no longer
 
     def test_an_async_action_sees_the_tests_database_and_calls_mutations(self, scheduler):
         ctx.scheduler.run_after(0, functions.call_mutation, label="x")
