@@ -130,7 +130,7 @@ FUNCTIONS = {
             from_days from_unixtime group_concat hex hour if ifnull instr json_arrayagg json_contains json_contains_path
             json_extract json_keys json_length json_objectagg json_quote json_remove json_replace json_set json_type
             json_unquote json_valid json_value json_compact locate last_day makedate maketime microsecond minute month
-            now ord quarter rand regexp_like regexp_replace second sha1 sha2 st_asbinary st_geomfromtext std str_to_date
+            now ord quarter rand regexp_like regexp_replace second sha1 sha2 std str_to_date
             sysdate time timestampadd timestampdiff time_format to_days to_seconds truncate unhex unix_timestamp
             utc_timestamp uuid uuid_v4 uuid_v7 variance week weekday weekofyear year yearweek
         """
@@ -148,6 +148,21 @@ FUNCTIONS = {
         """
     ),
 }
+
+FUNCTIONS_OF_GEODJANGO = _words(
+    """
+    mbrcontains mbrcoveredby mbrdisjoint mbrequal mbrequals mbrintersects mbroverlaps mbrtouches mbrwithin st_3ddistance
+    st_3dextent st_3dlength st_3dperimeter st_area st_asbinary st_asgeojson st_asgml st_askml st_assvg st_astext
+    st_azimuth st_centroid st_closestpoint st_collect st_contains st_containsproperly st_convexhull st_coveredby
+    st_covers st_crosses st_dfullywithin st_difference st_disjoint st_distance st_distance_sphere st_distancesphere
+    st_distancespheroid st_dwithin st_envelope st_equals st_extent st_force2d st_force3d st_forcepolygoncw
+    st_geogfromwkb st_geohash st_geometrytype st_geomfromewkb st_geomfromtext st_geomfromwkb st_intersection
+    st_intersects st_isempty st_isvalid st_length st_lengthspheroid st_linelocatepoint st_makeline st_makevalid
+    st_memsize st_minimumboundingcircle st_ndims st_npoints st_numgeometries st_numpoints st_overlaps st_perimeter
+    st_pointonsurface st_polygon st_relate st_reverse st_rotate st_scale st_snaptogrid st_srid st_symdifference
+    st_touches st_transform st_translate st_union st_within
+    """
+)
 
 #: Of PostgreSQL: those whose effect ends with the transaction, or who ask about it. And times, which are the same
 #: throughout a transaction.
@@ -246,7 +261,7 @@ class _Part:
             return Reach.ROWS
         if kind == "quoted" or self._at(position - 1) == ("mark", "."):
             return Reach.SESSION
-        if text in KEYWORDS or text in self._functions or text.startswith("st_"):  # of GeoDjango
+        if text in KEYWORDS or text in self._functions or text in FUNCTIONS_OF_GEODJANGO:
             return Reach.TRANSACTION if self._is_postgresql and text in TIMES_OF_THE_TRANSACTION else Reach.ROWS
         if self._is_postgresql and (text in FUNCTIONS_OF_THE_TRANSACTION or self._is_local_setting(position)):
             return Reach.TRANSACTION
