@@ -50,7 +50,8 @@ class TransactionWatch:
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._wrappers.remove(self._notice)  # it need not be the last one, because a body may have left its own
+        with suppress(ValueError):  # a body may have left its own, or removed all
+            self._wrappers.remove(self._notice)
         follows = False
         with suppress(BaseException):  # an exception of the body's may raise when it is asked for its cause
             # What reading a cursor raises does not pass ``_notice``.

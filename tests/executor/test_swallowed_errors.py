@@ -73,6 +73,15 @@ def roll_back_by_hand() -> None:
         cursor.execute("ROLLBACK")
 
 
+def remove_all_wrappers_of_statements() -> None:
+    connection.execute_wrappers.clear()
+
+
+def replace_all_wrappers_of_statements() -> None:
+    connection.execute_wrappers = []
+    swallow_outside_of_a_savepoint()
+
+
 def delete_its_own_record() -> None:
     ScheduledFunction.objects.all().delete()
 
@@ -94,15 +103,18 @@ WAYS = {
         enter_a_block_and_not_leave_it,
         enter_a_block_without_savepoint_and_not_leave_it,
         roll_back_by_hand,
+        remove_all_wrappers_of_statements,
+        replace_all_wrappers_of_statements,
         delete_its_own_record,
         finish_its_own_record,
     ]
 }
 #: The transaction is whole after these: a statement that failed has undone itself and nothing else.
-HARMLESS = {
-    "sqlite": {"swallow_outside_of_a_savepoint", "swallow_inside_of_a_savepoint", "swallow_what_a_savepoint_undid"},
-    "mysql": {"swallow_outside_of_a_savepoint", "swallow_inside_of_a_savepoint", "swallow_what_a_savepoint_undid"},
-    "postgresql": {"swallow_what_a_savepoint_undid"},
+HARMLESS = {"postgresql": {"swallow_what_a_savepoint_undid", "remove_all_wrappers_of_statements"}}
+HARMLESS["mysql"] = HARMLESS["sqlite"] = HARMLESS["postgresql"] | {
+    "swallow_outside_of_a_savepoint",
+    "swallow_inside_of_a_savepoint",
+    "replace_all_wrappers_of_statements",
 }
 
 
