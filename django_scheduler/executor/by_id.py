@@ -27,7 +27,7 @@ from django_scheduler.executor.recovery import Recovery
 from django_scheduler.executor.session import executor_session, in_session
 from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import execution_of
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.models import LARGEST_ID, ScheduledFunction
 from django_scheduler.record import forget_traceback
 
 
@@ -37,12 +37,16 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
     What becomes of it is on record; nothing that the function raises is raised here. This thread's connection to that
     database is closed before, and all of its connections after.
 
-    Raises ``SchedulerError`` inside a transaction, and the database's errors while nothing has begun.
+    Raises ``TypeError`` if the id is no ``int``, ``SchedulerError`` inside a transaction, and the database's errors while nothing has begun.
 
     Example::
 
         execute(7)
     """
+    if isinstance(function_id, bool) or not isinstance(function_id, int):  # MySQL would take "7 or so" for 7
+        raise TypeError(f"The id of a scheduled function is an int, not {type(function_id).__name__}.")
+    if not 0 < function_id <= LARGEST_ID:
+        return False
     using = using or router.db_for_write(ScheduledFunction)
     if django_internals.is_in_transaction(connections[using]):
         raise SchedulerError(
