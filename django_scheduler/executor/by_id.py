@@ -22,7 +22,7 @@ from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.heartbeat import PATIENCE, Registration
-from django_scheduler.executor.patience import awaiting_answer
+from django_scheduler.executor.patience import awaiting_answer, awaiting_each_answer
 from django_scheduler.executor.recovery import Recovery
 from django_scheduler.executor.session import executor_session, in_session
 from django_scheduler.executor.threads import side_task
@@ -37,7 +37,8 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
     What becomes of it is on record; nothing that the function raises is raised here. This thread's connection to that
     database is closed before, and all of its connections after.
 
-    Raises ``TypeError`` if the id is no ``int``, ``SchedulerError`` inside a transaction, and the database's errors while nothing has begun.
+    Raises ``TypeError`` for an id that is no ``int``, ``SchedulerError`` inside a transaction, and the database's
+    errors while nothing has begun.
 
     Example::
 
@@ -98,7 +99,8 @@ class _OnRecord:
     def __init__(self, database: Database) -> None:
         # The fleet decides what runs in which thread of this process, so we record nothing about it.
         self.registration = Registration(database, queues=[], concurrency=1, running=list)
-        self.registration.register()
+        with awaiting_each_answer(database):
+            self.registration.register()
         self._stopping = threading.Event()
         interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
         recovery = Recovery(database, self.registration)

@@ -17,7 +17,10 @@ holds the row: the old session itself, if its server has not ended it yet. That 
 every wait that may end well.
 
 No note is made while the code of a project runs. How long it may take to make a connection is the driver's business
-(``Database.options``). SQLite has no server, and waits for its lock only as long as it is told to.
+(``Database.options``); from then on it can be cut, also while its session is only being set up. mysqlclient lets no
+other thread ask for a connection's descriptor while it executes a statement, so that is noted at once.
+
+SQLite has no server, and waits for its lock only as long as it is told to.
 """
 
 import logging
@@ -28,6 +31,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django_scheduler.databases import Database
+from django_scheduler.databases.silence import Descriptor
 from django_scheduler.executor.budget import watchdog
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.telemetry import log_of_executors
@@ -48,7 +52,8 @@ class Patience:
         self._database = database
         self._seconds = seconds
         self._thread_name = threading.current_thread().name
-        #: The one that the thread has now, as ``Database.session`` returns it. ``None``: none yet.
+        #: The connection that the thread has now, and its session, as ``Database`` returns them. ``None``: none yet.
+        self.descriptor: Descriptor | None = None
         self.session: Any = None
         #: By ``time.monotonic()``; ``NEVER``: it waits for no answer.
         self.waits_since = NEVER
@@ -62,8 +67,8 @@ class Patience:
             self.alarm_time = min(now, since) + self._seconds
             return
         self.alarm_time = now + REPEAT
-        session = self.session
-        if session is not None:
+        descriptor, session = self.descriptor, self.session
+        if descriptor is not None:
             log_of_executors(
                 logging.ERROR,
                 "The thread %r has waited for an answer of the database %r for %.0f s. Its connection is cut, and it"
@@ -72,11 +77,13 @@ class Patience:
                 self._database.using,
                 now - since,
             )
-            start_in_background(lambda: self._give_up(session, since))
+            start_in_background(lambda: self._give_up(descriptor, session, since))
 
-    def _give_up(self, session: Any, since: float) -> None:
+    def _give_up(self, descriptor: Descriptor, session: Any, since: float) -> None:
         if self.waits_since == since:  # the answer has not come at the last moment
-            self._database.cut(session)
+            descriptor.cut()
+            if session is not None:
+                self._database.end_session(session)  # MySQL's server notices no cut while a statement waits for a lock
 
     def log(self, level: int, message: str, *arguments: object, error: BaseException | None = None) -> None:
         """Log a message about the thread."""
@@ -104,6 +111,12 @@ def patience_with(database: Database, seconds: float | None = None) -> Iterator[
     finally:
         watchdog().forget(patience)
         _this_thread.patience = outer
+
+
+def is_connecting(descriptor: Descriptor | None) -> None:
+    """Note the connection that this thread has from now on; its session is only being set up."""
+    if _this_thread.patience is not None:
+        _this_thread.patience.descriptor, _this_thread.patience.session = descriptor, None
 
 
 def has_connected(session: Any) -> None:

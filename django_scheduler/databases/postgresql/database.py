@@ -250,14 +250,15 @@ class PostgreSQL(Database):
         # Not pg_terminate_backend: behind a connection pool the number of the session is not the server's.
         silence.cut(session.fileno)
 
-    cut = end_session
+    def descriptor_of(self, driver: Any) -> silence.Descriptor:
+        return silence.Descriptor.of(driver.fileno())
 
     def listen(self, wake: Callable[[], None], stopping: Event) -> None:
         if self._cannot_listen:
             return
         connection = self.new_connection()
         try:
-            with connection.cursor() as cursor:
+            with listening.setting_up(connection), connection.cursor() as cursor:
                 if listening.shares_sessions(self.using, connection):
                     self._poll_instead()
                     wake()  # workers that sleep now would sleep for too long
