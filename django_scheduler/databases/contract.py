@@ -216,6 +216,10 @@ class Contract(ABC):
         """
         return None
 
+    def is_at_work(self, session: Any) -> bool:
+        """Return whether the server is executing what another thread's session has asked for, and waits for nobody."""
+        return False
+
     def listen(self, wake: Callable[[], None], stopping: Event) -> None:
         """Call ``wake`` for each wake-up of another process until ``stopping``. Where there are none, return."""
 

@@ -151,6 +151,13 @@ class MySQL(Database):
     def end_session(self, session: Session) -> None:
         self._kill("CONNECTION", session)
 
+    def is_at_work(self, session: Session) -> bool:
+        return self._finds_elsewhere(
+            "SELECT 1 FROM information_schema.processlist WHERE id = %s AND command IN ('Query', 'Execute')"
+            " AND COALESCE(state, '') NOT LIKE 'Waiting%%'",
+            session.number,
+        )
+
     def descriptor_of(self, driver: Any) -> Descriptor:
         return Descriptor.of((driver if hasattr(driver, "fileno") else driver._sock).fileno())  # mysqlclient or PyMySQL
 

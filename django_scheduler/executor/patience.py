@@ -11,7 +11,11 @@ connection, and what follows is what follows any lost connection: a look is repe
 where a COMMIT got no answer the record is read. The note is an attribute of an object of the thread. It costs no
 statement, no thread and no lock, and the watchdog wakes for each thread once per ``ANSWER_TIMEOUT``.
 
-The database may have been alive and only slow: it waited for a lock, or COMMIT waited for a standby. Then nothing is
+Before that, the server is asked on another connection whether it is still at work for that session, by itself: it
+checks constraints at COMMIT, or deletes rows with many that refer to them. That may well take longer, and would take
+as long each time, so it is waited for. What it does not tell within ``TELL_TIMEOUT`` is taken for no.
+
+The database may also have been alive and have waited itself: for a lock, or in COMMIT for a standby. Then nothing is
 doubled and nothing is lost, because what was asked is asked again on a new connection, in a way that waits for who
 holds the row: the old session itself, if its server has not ended it yet. That is why the time need not be longer than
 every wait that may end well.
@@ -27,17 +31,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django_scheduler.databases import Database
 from django_scheduler.databases.silence import Descriptor
 from django_scheduler.executor.budget import watchdog
-from django_scheduler.executor.threads import start_in_background
+from django_scheduler.executor.threads import run_in_background, start_in_background
 from django_scheduler.telemetry import log_of_executors
 
 #: How long the database may take to answer, in seconds.
 ANSWER_TIMEOUT = 30.0
+
+#: How long the database may take to tell whether it is still at work, in seconds.
+TELL_TIMEOUT = 5.0
 
 #: How soon a session is given up once more if that has had no effect, in seconds.
 REPEAT = 1.0
@@ -59,6 +66,8 @@ class Patience:
         self.waits_since = NEVER
         #: When the watchdog calls ``alarm`` next, by ``time.monotonic()``.
         self.alarm_time = time.monotonic() + seconds
+        #: Whether the server is being asked what it does.
+        self._is_asking = False
 
     def alarm(self) -> None:
         """Give the session up if it has been waiting for too long. Called in the watchdog's thread."""
@@ -68,22 +77,35 @@ class Patience:
             return
         self.alarm_time = now + REPEAT
         descriptor, session = self.descriptor, self.session
-        if descriptor is not None:
-            log_of_executors(
-                logging.ERROR,
-                "The thread %r has waited for an answer of the database %r for %.0f s. Its connection is cut, and it"
-                " asks again",
-                self._thread_name,
-                self._database.using,
-                now - since,
-            )
+        if descriptor is not None and not self._is_asking:
+            self._is_asking = True
             start_in_background(lambda: self._give_up(descriptor, session, since))
 
     def _give_up(self, descriptor: Descriptor, session: Any, since: float) -> None:
-        if self.waits_since == since:  # the answer has not come at the last moment
+        message = "it has waited for an answer of the database %r for %.0f s."
+        try:
+            is_at_work = session is not None and self._is_at_work(session)
+        finally:
+            self._is_asking = False
+        waits_for = time.monotonic() - since
+        if self.waits_since != since:  # the answer has come meanwhile
+            return
+        if is_at_work:
+            self.alarm_time = time.monotonic() + self._seconds
+            message += " The server is still executing what it was asked, so it waits on"
+            self.log(logging.WARNING, message, self._database.using, waits_for)
+        else:
+            message += " Its connection is cut, and it asks again"
+            self.log(logging.ERROR, message, self._database.using, waits_for)
             descriptor.cut()
             if session is not None:
                 self._database.end_session(session)  # MySQL's server notices no cut while a statement waits for a lock
+
+    def _is_at_work(self, session: Any) -> bool:
+        answers: list[bool] = []
+        with suppress(Exception):
+            run_in_background(lambda: answers.append(self._database.is_at_work(session)), timeout=TELL_TIMEOUT)
+        return any(answers)
 
     def log(self, level: int, message: str, *arguments: object, error: BaseException | None = None) -> None:
         """Log a message about the thread."""

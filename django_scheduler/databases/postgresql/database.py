@@ -250,6 +250,16 @@ class PostgreSQL(Database):
         # Not pg_terminate_backend: behind a connection pool the number of the session is not the server's.
         silence.cut(session.fileno)
 
+    def is_at_work(self, session: Any) -> bool:
+        # Behind a pooler the number is that of no session, or of another one, which mostly has another name.
+        return self._finds_elsewhere(
+            "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND application_name IN (%s, %s) AND state = 'active'"
+            " AND (wait_event_type IS NULL OR wait_event_type NOT IN ('Client', 'IPC', 'Lock'))",
+            session.info.backend_pid,
+            APPLICATION_NAME,
+            EXECUTING,
+        )
+
     def descriptor_of(self, driver: Any) -> silence.Descriptor:
         return silence.Descriptor.of(driver.fileno())
 
