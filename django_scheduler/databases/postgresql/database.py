@@ -47,6 +47,8 @@ SETTINGS = {
     # Without it the server notices only at the end of a statement that its client has died, and the
     # function that it was executing stays locked until then. (PostgreSQL 14 on Linux and macOS.)
     "client_connection_check_interval": "500",
+    # An executor that has nothing to do keeps its sessions. (PostgreSQL 14.)
+    "idle_session_timeout": "0",
     # Without these a function stays locked for hours if the host of its executor has vanished. A socket of Unix has
     # none of them, and a pooler has them for its own connection to the server.
     "tcp_keepalives_idle": str(silence.KEEP_ALIVE["TCP_KEEPIDLE"]),
