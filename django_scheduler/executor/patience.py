@@ -34,8 +34,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from django_scheduler.databases import Database
-from django_scheduler.databases.silence import Descriptor
+from django_scheduler.databases import Database, Descriptor
 from django_scheduler.executor.budget import watchdog
 from django_scheduler.executor.threads import run_in_background, start_in_background
 from django_scheduler.telemetry import log_of_executors
@@ -82,24 +81,25 @@ class Patience:
             start_in_background(lambda: self._give_up(descriptor, session, since))
 
     def _give_up(self, descriptor: Descriptor, session: Any, since: float) -> None:
-        message = "it has waited for an answer of the database %r for %.0f s."
         try:
             is_at_work = session is not None and self._is_at_work(session)
         finally:
             self._is_asking = False
-        waits_for = time.monotonic() - since
         if self.waits_since != since:  # the answer has come meanwhile
             return
+        waiting = self._thread_name, self._database.using, time.monotonic() - since
         if is_at_work:
             self.alarm_time = time.monotonic() + self._seconds
-            message += " The server is still executing what it was asked, so it waits on"
-            self.log(logging.WARNING, message, self._database.using, waits_for)
-        else:
-            message += " Its connection is cut, and it asks again"
-            self.log(logging.ERROR, message, self._database.using, waits_for)
-            descriptor.cut()
+            message = "The thread %r has waited for an answer of the database %r for %.0f s. Its server is at work"
+            log_of_executors(logging.WARNING, message, *waiting)
+            return
+        descriptor.cut()  # before anything that may take long itself
+        try:
             if session is not None:
                 self._database.end_session(session)  # MySQL's server notices no cut while a statement waits for a lock
+        finally:
+            message = "The thread %r has waited for an answer of the database %r for %.0f s. Its connection is cut"
+            log_of_executors(logging.ERROR, message, *waiting)
 
     def _is_at_work(self, session: Any) -> bool:
         answers: list[bool] = []

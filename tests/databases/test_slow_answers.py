@@ -61,7 +61,7 @@ def test_commit_that_checks_constraints_for_long_is_waited_for(execute_due, capl
 
     assert (record(function_id).state, record(function_id).attempts) == (State.SUCCESS, 1)
     assert "Its connection is cut" not in caplog.text
-    assert "is still executing" in caplog.text
+    assert "Its server is at work" in caplog.text
 
 
 def test_retention_whose_statements_take_long_deletes_all_the_same():
