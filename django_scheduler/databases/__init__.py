@@ -22,6 +22,7 @@ from django_scheduler.databases.inspection import clock_difference, inspection_o
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql import PostgreSQL
 from django_scheduler.databases.queries import Database
+from django_scheduler.databases.silence import Descriptor
 from django_scheduler.databases.sqlite import SQLite
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Backlog",
     "Claimable",
     "Database",
+    "Descriptor",
     "Lane",
     "NewRow",
     "browsing",

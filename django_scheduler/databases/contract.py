@@ -16,6 +16,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals
+from django_scheduler.databases.silence import Descriptor
 from django_scheduler.errors import TransientError
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 
@@ -208,8 +209,16 @@ class Contract(ABC):
     def end_session(self, session: Any) -> None:
         """End another thread's session, so that its transaction vanishes, wherever that thread is."""
 
-    def cut(self, session: Any) -> None:
-        """Cut the connection of another thread, which waits for an answer: its driver then says that it is lost."""
+    def descriptor_of(self, driver: Any) -> Descriptor | None:
+        """Return by what another thread can cut a driver's connection, where there is a server.
+
+        Some drivers answer this only while they execute nothing.
+        """
+        return None
+
+    def is_at_work(self, session: Any) -> bool:
+        """Return whether the server is executing what another thread's session has asked for, and waits for nobody."""
+        return False
 
     def listen(self, wake: Callable[[], None], stopping: Event) -> None:
         """Call ``wake`` for each wake-up of another process until ``stopping``. Where there are none, return."""

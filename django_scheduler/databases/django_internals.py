@@ -187,11 +187,20 @@ class _Guarded(BaseDatabaseWrapper):
         # As what it was, because receivers of ``connection_created`` may be there for one class only.
         guarded = type(self)
         original = _original(guarded)
+        guard = self.scheduler_guard
         wrapper: Any = self
+
+        def get_new_connection(params: dict[str, Any]) -> Any:
+            driver = original.get_new_connection(self, params)
+            guard.has_connected(driver)
+            return driver
+
         wrapper.__class__ = original
+        wrapper.get_new_connection = get_new_connection
         try:
             original.connect(self)
         finally:
+            del wrapper.get_new_connection
             wrapper.__class__ = guarded
         self.scheduler_guard.begin_session(self.execute_wrappers)
 

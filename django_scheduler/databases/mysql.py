@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django_scheduler.databases import django_internals
 from django_scheduler.databases.contract import TABLE, NewRow
 from django_scheduler.databases.queries import Database, Sql, is_paused
-from django_scheduler.databases.silence import answering_within, cut, keep_alive
+from django_scheduler.databases.silence import Descriptor, answering_within, keep_alive
 from django_scheduler.models import ScheduledFunctionId
 
 #: Record changed since it was read, deadlock.
@@ -51,10 +51,6 @@ class Session(NamedTuple):
 
     driver: Any
     number: int
-
-    def descriptor(self) -> int:
-        """Return the descriptor of its socket, of mysqlclient or PyMySQL; raise if it has been closed."""
-        return int((self.driver if hasattr(self.driver, "fileno") else self.driver._sock).fileno())
 
 
 class MySQL(Database):
@@ -155,16 +151,22 @@ class MySQL(Database):
     def end_session(self, session: Session) -> None:
         self._kill("CONNECTION", session)
 
-    def cut(self, session: Session) -> None:
-        cut(session.descriptor)
-        self.end_session(session)  # the server does not notice, as long as a statement waits for a lock
+    def is_at_work(self, session: Session) -> bool:
+        return self._finds_elsewhere(
+            "SELECT 1 FROM information_schema.processlist WHERE id = %s AND command IN ('Query', 'Execute')"
+            " AND COALESCE(state, '') NOT LIKE 'Waiting%%'",
+            session.number,
+        )
+
+    def descriptor_of(self, driver: Any) -> Descriptor:
+        return Descriptor.of((driver if hasattr(driver, "fileno") else driver._sock).fileno())  # mysqlclient or PyMySQL
 
     def _kill(self, what: str, session: Session) -> None:
         own_connection = self.new_connection()
         try:
             own_connection.ensure_connection()
-            descriptor = Session(django_internals.driver_of(own_connection), 0).descriptor()
-            with answering_within(KILL_TIMEOUT, descriptor), own_connection.cursor() as cursor:
+            number = self.descriptor_of(django_internals.driver_of(own_connection)).number
+            with answering_within(KILL_TIMEOUT, lambda: number), own_connection.cursor() as cursor:
                 cursor.execute(f"KILL {what} {session.number:d}")
         except DatabaseError as error:
             if _code(error) != NO_SUCH_THREAD:

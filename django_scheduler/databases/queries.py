@@ -353,6 +353,16 @@ class Database(Contract):
     def session(self) -> Any:
         return django_internals.driver_of(self.connection)
 
+    def _finds_elsewhere(self, sql: str, *params: Any) -> bool:
+        """Return whether there is such a row, on another connection: this thread's is busy."""
+        connection = self.new_connection()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, params)
+                return cursor.fetchone() is not None
+        finally:
+            connection.close()
+
     # Grouping
 
     def special_relations(self) -> frozenset[str]:

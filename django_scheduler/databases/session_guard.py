@@ -69,6 +69,8 @@ class SessionGuard:
         #: The wrappers of statements that the site has put there when the connection was first made; ``None``: nobody
         #: has looked yet.
         self.wrappers: list[Callable[..., Any]] | None = None
+        #: Is told the driver's connection when there is a new one, before anything is asked through it.
+        self.has_connected: Callable[[Any], None] = lambda driver: None
         self._cursors: set[ref[GuardedCursor]] = set()
         self._known = _known.setdefault(vendor, {})
 

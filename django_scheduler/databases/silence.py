@@ -10,10 +10,32 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Timer
+from typing import NamedTuple, Self
 
 #: A peer that has said nothing for so long is asked, so often, so many times; in seconds. What was sent may stay
 #: unacknowledged for so long; in milliseconds. The server is asked to do the same, where a session can ask it.
 KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
+
+
+class Descriptor(NamedTuple):
+    """Names the socket of a connection to other threads: it tells that from a later one, which has the same number."""
+
+    number: int
+    inode: int
+
+    @classmethod
+    def of(cls, number: int) -> Self:
+        """Return that of an open socket."""
+        try:
+            return cls(number, os.fstat(number).st_ino)
+        except OSError:  # as on Windows, where a socket is no file
+            return cls(number, 0)
+
+    def cut(self) -> None:
+        """Cut the connection, if it has not been closed: its driver then says that it is lost."""
+        with suppress(OSError), _socket(self.number) as connection:
+            if os.fstat(connection.fileno()).st_ino == self.inode:
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def keep_alive(descriptor: int) -> None:
@@ -26,9 +48,12 @@ def keep_alive(descriptor: int) -> None:
 
 
 @contextmanager
-def answering_within(seconds: float, descriptor: int) -> Iterator[None]:
-    """Cut the connection if what is asked within takes longer; the driver then raises that it is lost."""
-    timer = Timer(seconds, cut, [lambda: descriptor])
+def answering_within(seconds: float, descriptor: Callable[[], int]) -> Iterator[None]:
+    """Cut the connection if what is asked within takes longer; the driver then raises that it is lost.
+
+    ``descriptor`` is asked only then, in another thread.
+    """
+    timer = Timer(seconds, cut, [descriptor])
     timer.name, timer.daemon = "django_scheduler answer timeout", True
     timer.start()
     try:

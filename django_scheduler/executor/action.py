@@ -31,7 +31,6 @@ from typing import Any
 
 from django.db import transaction
 
-from django_scheduler import values
 from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
 from django_scheduler.executor.budget import Budget
@@ -63,11 +62,10 @@ class ActionExecution(FunctionExecution):
         with checking_when_idle(self.database.using):
             try:
                 result = self.call()
-                recorded_result = None if result is None else values.dump_result(result)
             except BaseException as error:
                 self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
             else:
-                self._end(transitions.END, {"result": recorded_result})
+                self._end(transitions.END, {"result": result})
 
     @property
     def is_async(self) -> bool:

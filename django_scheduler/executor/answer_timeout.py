@@ -11,29 +11,43 @@ connection, and what follows is what follows any lost connection: a look is repe
 where a COMMIT got no answer the record is read. The note is an attribute of an object of the thread. It costs no
 statement, no thread and no lock, and the watchdog wakes for each thread once per ``ANSWER_TIMEOUT``.
 
-The database may have been alive and only slow: it waited for a lock, or COMMIT waited for a standby. Then nothing is
+Before that, the server is asked on another connection whether it is still at work for that session, by itself: it
+checks constraints at COMMIT, or deletes rows with many that refer to them. That may well take longer, and would take
+as long each time, so it is waited for, but not for longer than ``LONGEST_WORK``. What it does not tell within
+``TELL_TIMEOUT`` is taken for no.
+
+The database may also have been alive and have waited itself: for a lock, or in COMMIT for a standby. Then nothing is
 doubled and nothing is lost, because what was asked is asked again on a new connection, in a way that waits for who
 holds the row: the old session itself, if its server has not ended it yet. That is why the time need not be longer than
 every wait that may end well.
 
 No note is made while the code of a project runs. How long it may take to make a connection is the driver's business
-(``Database.options``). SQLite has no server, and waits for its lock only as long as it is told to.
+(``Database.options``); from then on it can be cut, also while its session is only being set up. mysqlclient lets no
+other thread ask for a connection's descriptor while it executes a statement, so that is noted at once.
+
+SQLite has no server, and waits for its lock only as long as it is told to.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from django_scheduler.databases import Database
+from django_scheduler.databases import Database, Descriptor
 from django_scheduler.executor.budget import watchdog
-from django_scheduler.executor.threads import start_in_background
+from django_scheduler.executor.threads import run_in_background, start_in_background
 from django_scheduler.telemetry import log_of_executors
 
 #: How long the database may take to answer, in seconds.
 ANSWER_TIMEOUT = 30.0
+
+#: How long the server may be at work for one answer, in seconds.
+LONGEST_WORK = 600.0
+
+#: How long the database may take to tell whether it is still at work, in seconds.
+TELL_TIMEOUT = 5.0
 
 #: How soon a session is given up once more if that has had no effect, in seconds.
 REPEAT = 1.0
@@ -48,12 +62,15 @@ class AnswerTimeout:
         self._database = database
         self._seconds = seconds
         self._thread_name = threading.current_thread().name
-        #: The one that the thread has now, as ``Database.session`` returns it. ``None``: none yet.
-        self.session: object = None
+        #: The connection that the thread has now, and its session, as ``Database`` returns them. ``None``: none yet.
+        self.descriptor: Descriptor | None = None
+        self.session: Any = None
         #: By ``time.monotonic()``; ``NEVER``: it waits for no answer.
         self.waits_since = NEVER
         #: When the watchdog calls ``alarm`` next, by ``time.monotonic()``.
         self.alarm_time = time.monotonic() + seconds
+        #: Whether the server is being asked what it does.
+        self._is_asking = False
 
     def alarm(self) -> None:
         """Give the session up if it has been waiting for too long. Called in the watchdog's thread."""
@@ -62,21 +79,38 @@ class AnswerTimeout:
             self.alarm_time = min(now, since) + self._seconds
             return
         self.alarm_time = now + REPEAT
-        session = self.session
-        if session is not None:
-            log_of_executors(
-                logging.ERROR,
-                "The thread %r has waited for an answer of the database %r for %.0f s. Its connection is cut, and it"
-                " asks again",
-                self._thread_name,
-                self._database.using,
-                now - since,
-            )
-            start_in_background(lambda: self._give_up(session, since))
+        descriptor, session = self.descriptor, self.session
+        if descriptor is not None and not self._is_asking:
+            self._is_asking = True
+            start_in_background(lambda: self._give_up(descriptor, session, since))
 
-    def _give_up(self, session: object, since: float) -> None:
-        if self.waits_since == since:  # the answer has not come at the last moment
-            self._database.cut(session)
+    def _give_up(self, descriptor: Descriptor, session: Any, since: float) -> None:
+        try:
+            may_be_at_work = session is not None and time.monotonic() - since < LONGEST_WORK
+            is_at_work = may_be_at_work and self._is_at_work(session)
+        finally:
+            self._is_asking = False
+        if self.waits_since != since:  # the answer has come meanwhile
+            return
+        waiting = self._thread_name, self._database.using, time.monotonic() - since
+        if is_at_work:
+            self.alarm_time = time.monotonic() + self._seconds
+            message = "The thread %r has waited for an answer of the database %r for %.0f s. Its server is at work"
+            log_of_executors(logging.WARNING, message, *waiting)
+            return
+        descriptor.cut()  # before anything that may take long itself
+        try:
+            if session is not None:
+                self._database.end_session(session)  # MySQL's server notices no cut while a statement waits for a lock
+        finally:
+            message = "The thread %r has waited for an answer of the database %r for %.0f s. Its connection is cut"
+            log_of_executors(logging.ERROR, message, *waiting)
+
+    def _is_at_work(self, session: Any) -> bool:
+        answers: list[bool] = []
+        with suppress(Exception):
+            run_in_background(lambda: answers.append(self._database.is_at_work(session)), timeout=TELL_TIMEOUT)
+        return any(answers)
 
     def log(self, level: int, message: str, *arguments: object, error: BaseException | None = None) -> None:
         """Log a message about the thread."""
@@ -107,7 +141,13 @@ def with_answer_timeout(database: Database, seconds: float | None = None) -> Ite
         _this_thread.answer_timeout = outer
 
 
-def has_connected(session: object) -> None:
+def is_connecting(descriptor: Descriptor | None) -> None:
+    """Note the connection that this thread has from now on; its session is only being set up."""
+    if _this_thread.answer_timeout is not None:
+        _this_thread.answer_timeout.descriptor, _this_thread.answer_timeout.session = descriptor, None
+
+
+def has_connected(session: Any) -> None:
     """Note the session that this thread has from now on."""
     if _this_thread.answer_timeout is not None:
         _this_thread.answer_timeout.session = session

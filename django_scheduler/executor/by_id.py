@@ -20,14 +20,14 @@ from django.db import connections, router, transaction
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.errors import SchedulerError
-from django_scheduler.executor.answer_timeout import awaiting_answer
+from django_scheduler.executor.answer_timeout import awaiting_answer, awaiting_each_answer
 from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.heartbeat import END_TIMEOUT, Registration
 from django_scheduler.executor.recovery import Recovery
 from django_scheduler.executor.session import executor_session, in_session
 from django_scheduler.executor.threads import side_task
 from django_scheduler.executor.worker import execution_of
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.models import LARGEST_ID, ScheduledFunction
 from django_scheduler.record import forget_traceback
 
 
@@ -37,12 +37,17 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
     What becomes of it is on record; nothing that the function raises is raised here. This thread's connection to that
     database is closed before, and all of its connections after.
 
-    Raises ``SchedulerError`` inside a transaction, and the database's errors while nothing has begun.
+    Raises ``TypeError`` for an id that is no ``int``, ``SchedulerError`` inside a transaction, and the database's
+    errors while nothing has begun.
 
     Example::
 
         execute(7)
     """
+    if isinstance(function_id, bool) or not isinstance(function_id, int):  # MySQL would take "7 or so" for 7
+        raise TypeError(f"The id of a scheduled function is an int, not {type(function_id).__name__}.")
+    if not 0 < function_id <= LARGEST_ID:
+        return False
     using = using or router.db_for_write(ScheduledFunction)
     if django_internals.is_in_transaction(connections[using]):
         raise SchedulerError(
@@ -94,7 +99,8 @@ class _OnRecord:
     def __init__(self, database: Database) -> None:
         # The fleet decides what runs in which thread of this process, so we record nothing about it.
         self.registration = Registration(database, queues=[], concurrency=1, running=list)
-        self.registration.register()
+        with awaiting_each_answer(database):
+            self.registration.register()
         self._stopping = threading.Event()
         interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
         recovery = Recovery(database, self.registration)

@@ -404,15 +404,15 @@ class FunctionExecution(SingleExecution):
         """Return how the body ended if it took longer than it may, whatever it then returned or raised."""
         return self.budget.error if self.budget and self.budget.is_exceeded else None
 
-    def call(self) -> Any:
-        """Call the body with its arguments, note meanwhile that it runs, and return what it returns.
+    def call(self) -> str | None:
+        """Call the body with its arguments, note meanwhile that it runs, and return its result as it is recorded.
 
         It runs within its time budget, and in isolation from what earlier ones have left. Raises what it raises,
         ``TimedOut``, and what ``load_arguments`` raises.
         """
         return in_isolation(self._call)
 
-    def _call(self) -> Any:
+    def _call(self) -> str | None:
         with in_body(self.id, self.name), awaiting_nothing():
             arguments = self.load_arguments()
             if signals.function_started.receivers:
@@ -437,9 +437,10 @@ class FunctionExecution(SingleExecution):
         signals.send(signals.function_started, **self._as_told())
         tidy_connections(self.database.using)
 
-    def _run_body(self, arguments: dict[str, object], context: Context) -> Any:
+    def _run_body(self, arguments: dict[str, object], context: Context) -> str | None:
         try:
-            return self.run_body(arguments, context)
+            result = self.run_body(arguments, context)
+            return None if result is None else values.dump_result(result)  # which may call code of the result
         finally:
             if forks.is_forked:
                 forks.end_process()

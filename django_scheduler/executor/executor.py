@@ -142,8 +142,7 @@ class Executor:
         Raises the database's error if it cannot be reached, or is not migrated.
         """
         forks.watch()
-        self._registration.register()
-        self._log_start()
+        in_session(self._database, self._put_on_record)()
         wakeup.subscribe(self._database.using, self._wake_up)
         for thread in self._side_tasks:
             thread.start()
@@ -245,6 +244,10 @@ class Executor:
             side_task("listener", lambda: database.listen(self._wake_up, stopped), interval=restart, stopping=stopped),
             side_task("crons", self._crons.run, interval=restart, stopping=self._stopping),
         ]
+
+    def _put_on_record(self) -> None:
+        self._registration.register()
+        self._log_start()
 
     def _log_start(self) -> None:
         connection = connections[self._database.using]

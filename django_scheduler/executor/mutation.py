@@ -41,7 +41,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
-from django_scheduler import signals, values
+from django_scheduler import signals
 from django_scheduler.conf import get_settings
 from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
@@ -98,10 +98,10 @@ class MutationExecution(FunctionExecution):
         self._is_committing = True
 
     def run(self) -> str | None:
-        """Run the body in the open transaction, and return what it has returned as it is recorded."""
+        """Run the body in the open transaction, and return its result as it is recorded."""
         result = self.call()
         self.commit_hooks = django_internals.take_commit_hooks(self.database.connection)
-        return None if result is None else values.dump_result(result)
+        return result
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
         return calls.run_mutation_body(self.function, arguments, context, lambda: self._is_committed)

@@ -18,6 +18,7 @@ from django_scheduler.executor.answer_timeout import (
     awaiting_answer,
     awaiting_each_answer,
     has_connected,
+    is_connecting,
     with_answer_timeout,
 )
 from django_scheduler.models import Kind
@@ -44,7 +45,7 @@ def executor_session(database: Database, *, answer_timeout: float | None = None)
     wrappers = django_internals.statement_wrappers(connection)  # those who have added one will remove it
     connection.close()
     _this_thread.database = database
-    django_internals.guard_session(connection)
+    _note_new_connections(connection, database)
     with with_answer_timeout(database, answer_timeout), django_internals.made_with(connection, database.options):
         try:
             yield
@@ -92,9 +93,15 @@ def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
         has_connected(database.session())
         django_internals.keep_open(connection)
         database.prepare_session()
+        _note_new_connections(connection, database)
     guard = django_internals.guard_session(connection)
     if is_in_action:  # also in a thread of its own
         guard.check_when_idle(used_at=time.monotonic())
+
+
+def _note_new_connections(connection: BaseDatabaseWrapper, database: Database) -> None:
+    guard = django_internals.guard_session(connection)
+    guard.has_connected = lambda driver: is_connecting(database.descriptor_of(driver))
 
 
 def _is_of_this_thread(connection: BaseDatabaseWrapper) -> bool:

@@ -18,7 +18,7 @@ CALLING_MODULES = ("django_scheduler.", "asgiref.", "asyncio.", "concurrent.futu
 NOT_DESCRIBED = "It is not described here, because the database refused that. The log of the executor says more."
 
 #: From where a word begins: otherwise a long word would be looked through from each of its letters.
-WORDS_WITH_DIGITS = re.compile(r"\b\w*\d\w*")
+WORDS_WITH_DIGITS = re.compile(r"(?<![\w-])[\w-]*\d[\w-]*")
 
 # An exception may be of a class that answers in its own way to all that is asked of it; these ask nothing of it.
 _qualname = vars(type)["__qualname__"].__get__
@@ -73,7 +73,7 @@ def in_ascii(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_same(error: str, other: str) -> bool:
-    """Return whether two descriptions are of the same error, whatever the numbers in them (ids, addresses, times)."""
+    """Return whether two descriptions are of the same error, whatever the numbers in them (ids, UUIDs, times)."""
     return WORDS_WITH_DIGITS.sub("", error) == WORDS_WITH_DIGITS.sub("", other)
 
 

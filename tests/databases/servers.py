@@ -142,12 +142,17 @@ class OwnDatabase:
         migrate = ["-m", "django", "migrate", "--run-syncdb", "--verbosity=0"]
         run(migrate, {**environment, "DATABASE_URL": server.url}).check_returncode()
 
-    def start_executor(
+    def start_executor(self, *arguments: str, **options: Any) -> ExecutorProcess:
+        executor = self.launch_executor(*arguments, **options)
+        executor.wait_until_started()
+        return executor
+
+    def launch_executor(
         self, *arguments: str, url: str = "", constants: dict[str, Any] | None = None, **settings: Any
     ) -> ExecutorProcess:
         self._environment["DATABASE_URL"] = url or self.server.url
         self._environment["TEST_CONSTANTS"] = json.dumps(constants or {})
-        return self._executors.start(*arguments, **settings)
+        return self._executors.launch(*arguments, **settings)
 
     def schedule(self, function: Any, **arguments: Any) -> int:
         return ctx.scheduler.using(ALIAS).run_after(0, function, **arguments)

@@ -1,10 +1,13 @@
 """Sessions of executors, as a time budget ends them."""
 
+import time
+
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from django_scheduler.databases import database_for
 from django_scheduler.executor.session import executor_session
+from tests.databases.servers import ALIAS
 from tests.support.elsewhere import elsewhere
 
 
@@ -31,6 +34,21 @@ def test_server_is_asked_to_notice_within_half_a_minute_that_an_executors_host_h
 
     times = {"tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"}
     assert elsewhere(read) == dict.fromkeys(times, "session")
+
+
+@pytest.mark.only_on("postgresql")
+def test_sessions_of_an_executor_that_has_nothing_to_do_are_not_ended(own_database):
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute("ALTER ROLE CURRENT_USER SET idle_session_timeout = '200ms'")
+        try:
+            executor = own_database.start_executor(POLL_INTERVAL=3600)
+            time.sleep(1)
+        finally:
+            cursor.execute("ALTER ROLE CURRENT_USER RESET idle_session_timeout")
+    own_database.assert_it_works()
+    assert "ERROR" not in executor.log  # its workers
+    assert "WARNING" not in executor.log  # its listener and its crons
+    assert executor.stop() == 0
 
 
 @pytest.mark.only_on("postgresql", "mysql")

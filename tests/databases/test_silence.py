@@ -5,6 +5,7 @@ from collections import Counter
 from functools import partial
 
 import pytest
+from django.db import connection, connections
 
 from django_scheduler import ctx
 from django_scheduler.databases.silence import answering_within, keep_alive
@@ -17,6 +18,8 @@ EXECUTORS_TIMEOUT = "django_scheduler.executor.answer_timeout.ANSWER_TIMEOUT"
 SHORTEST_ANSWER_TIMEOUT = "django_scheduler.executor.heartbeat.SHORTEST_ANSWER_TIMEOUT"
 CHECK_INTERVAL = "django_scheduler.databases.postgresql.listening.CHECK_INTERVAL"
 ANSWER_TIMEOUT = "django_scheduler.databases.postgresql.listening.ANSWER_TIMEOUT"
+SETUP_TIMEOUT = "django_scheduler.databases.postgresql.listening.SETUP_TIMEOUT"
+RESTART_INTERVAL = "django_scheduler.executor.executor.RESTART_INTERVAL"
 
 
 @pytest.mark.only_on("postgresql")
@@ -73,6 +76,68 @@ def test_executor_gives_up_a_session_that_is_not_answered_and_goes_on(own_databa
 
 
 @pytest.mark.only_on("postgresql", "mysql")
+def test_executor_gives_up_a_connection_on_which_nothing_passes_not_even_its_end(own_database, proxy):
+    executor = own_database.start_executor("--concurrency=1", url=proxy.url, constants={EXECUTORS_TIMEOUT: 0.7})
+    own_database.assert_it_works()
+
+    assert proxy.silence(CLAIM) == 1
+    own_database.assert_it_works()
+
+    assert "Its connection is cut" in executor.log
+    assert executor.stop() == 0
+
+
+@pytest.fixture
+def setup_of_a_session(own_database):
+    """A statement by which Django sets up a new session, before it says that there is one."""
+    if connection.vendor == "mysql":
+        yield b"READ COMMITTED"
+        return
+    set_zone = "ALTER ROLE CURRENT_USER {} timezone"
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(f"{set_zone.format('SET')} = 'Asia/Tokyo'")
+        yield b"TimeZone"
+        cursor.execute(set_zone.format("RESET"))
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_executor_gives_up_a_session_that_is_silent_while_it_is_set_up(own_database, proxy, setup_of_a_session):
+    seldom = {"HEARTBEAT_INTERVAL": 3600, "HEARTBEAT_TIMEOUT": 7200}
+    executor = own_database.start_executor(
+        "--concurrency=1", url=proxy.url, constants={EXECUTORS_TIMEOUT: 0.7}, **seldom
+    )
+    own_database.assert_it_works()
+
+    proxy.swallow(setup_of_a_session)
+    assert proxy.silence(CLAIM) == 1  # so that its worker connects anew
+    own_database.assert_it_works()
+
+    assert proxy.has_swallowed
+    assert executor.stop() == 0
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("said", [b"pg_backend_pid", b"LISTEN django_scheduler"])
+def test_listener_on_a_connection_that_is_silent_from_the_beginning_listens_again(own_database, proxy, said):
+    proxy.swallow(said)
+    executor = own_database.start_executor(
+        url=proxy.url, constants={SETUP_TIMEOUT: 0.7, RESTART_INTERVAL: 0.5}, POLL_INTERVAL=3600
+    )
+    wait_until(lambda: proxy.has_swallowed, "the connection went silent")
+    wait_until(lambda: own_database.sessions("django_scheduler listener"), "it listened")
+    own_database.assert_it_works()
+    assert executor.stop() == 0
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_executor_that_cannot_be_put_on_record_in_time_ends_and_says_why(own_database, proxy):
+    proxy.swallow(b"INSERT INTO")
+    executor = own_database.launch_executor(url=proxy.url, constants={EXECUTORS_TIMEOUT: 0.7})
+    assert executor.end() == 1
+    assert "The executor cannot start: " in executor.log
+
+
+@pytest.mark.only_on("postgresql", "mysql")
 @pytest.mark.parametrize("answer_only", [False, True])
 def test_group_whose_commit_is_not_answered_takes_effect_once(own_database, proxy, answer_only):
     arguments = [{"label": f"silenced {number:02}"} for number in range(30)]
@@ -125,14 +190,14 @@ def test_question_that_is_not_answered_in_time_ends_the_connection():
     one, other = socket.socketpair()
     with one, other:
         one.settimeout(20)
-        with answering_within(0.05, one.fileno()):
+        with answering_within(0.05, one.fileno):
             assert one.recv(1) == b""
 
 
 def test_question_that_is_answered_in_time_leaves_the_connection_alone():
     one, other = socket.socketpair()
     with one, other:
-        with answering_within(60, one.fileno()):
+        with answering_within(60, one.fileno):
             other.send(b"!")
             assert one.recv(1) == b"!"
         other.send(b"?")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
+from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, InterfaceError, connection, transaction
@@ -191,7 +192,9 @@ def ask_for_retries(ctx: Context, *, reasons: list[str]) -> None:
 
 def test_mutation_that_meets_the_same_error_again_and_again_fails(execute_due, settings):
     settings.DJANGO_SCHEDULER = {**SOON, "MAX_SAME_ERRORS": 3}
-    reasons = ["another one", *(f"order {number} is locked by 0x{number:x}7fab3" for number in range(10))]
+    of_no_digits = "cafeabcd-beef-4fed-abba-deadbeefcafe"  # in most of its parts
+    lockers = [of_no_digits if number % 2 else str(UUID(int=number)) for number in range(10)]
+    reasons = ["another one", *(f"order {number} is locked by {locker}" for number, locker in enumerate(lockers))]
     function_id = ctx.scheduler.run_after(0, ask_for_retries, reasons=reasons)
     failures = []
 

@@ -70,6 +70,18 @@ def test_function_that_is_not_due_canceled_or_unknown_is_not_executed():
     assert not Entry.objects.exists()
 
 
+def test_what_is_no_id_is_refused_and_what_can_be_none_is_not_executed(transactional_db):
+    function_id = ctx.scheduler.run_after(0, write, label="x")
+
+    wrongs: list[Any] = [str(function_id), f"{function_id} or so", float(function_id), [function_id], True, None]
+    for wrong in wrongs:
+        with pytest.raises(TypeError, match="The id of a scheduled function is an int, not "):
+            execute(wrong)
+    assert [execute(each) for each in [0, -1, 2**63, 2**100]] == [False] * 4
+
+    assert record(function_id).state == State.PENDING
+
+
 @pytest.mark.parametrize("seconds", [1, 30, 59, 61, 700])
 def test_function_that_was_not_handed_over_is_not_executed_before_it_is_due(seconds, python_clock):
     with freeze_time() as clock:

@@ -47,6 +47,8 @@ SETTINGS = {
     # Without it the server notices only at the end of a statement that its client has died, and the
     # function that it was executing stays locked until then. (PostgreSQL 14 on Linux and macOS.)
     "client_connection_check_interval": "500",
+    # An executor that has nothing to do keeps its sessions. (PostgreSQL 14.)
+    "idle_session_timeout": "0",
     # Without these a function stays locked for hours if the host of its executor has vanished. A socket of Unix has
     # none of them, and a pooler has them for its own connection to the server.
     "tcp_keepalives_idle": str(silence.KEEP_ALIVE["TCP_KEEPIDLE"]),
@@ -250,14 +252,25 @@ class PostgreSQL(Database):
         # Not pg_terminate_backend: behind a connection pool the number of the session is not the server's.
         silence.cut(session.fileno)
 
-    cut = end_session
+    def is_at_work(self, session: Any) -> bool:
+        # Behind a pooler the number is that of no session, or of another one, which mostly has another name.
+        return self._finds_elsewhere(
+            "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND application_name IN (%s, %s) AND state = 'active'"
+            " AND (wait_event_type IS NULL OR wait_event_type NOT IN ('Client', 'IPC', 'Lock'))",
+            session.info.backend_pid,
+            APPLICATION_NAME,
+            EXECUTING,
+        )
+
+    def descriptor_of(self, driver: Any) -> silence.Descriptor:
+        return silence.Descriptor.of(driver.fileno())
 
     def listen(self, wake: Callable[[], None], stopping: Event) -> None:
         if self._cannot_listen:
             return
         connection = self.new_connection()
         try:
-            with connection.cursor() as cursor:
+            with listening.setting_up(connection), connection.cursor() as cursor:
                 if listening.shares_sessions(self.using, connection):
                     self._poll_instead()
                     wake()  # workers that sleep now would sleep for too long

@@ -10,6 +10,7 @@ import selectors
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from threading import Event
 from typing import Any
 
@@ -23,6 +24,9 @@ LISTEN_INTERVAL = 0.1
 
 #: How often it is looked whether its server is there at all, and how long the answer may take, in seconds.
 CHECK_INTERVAL, ANSWER_TIMEOUT = 30.0, 5.0
+
+#: How long it may take to connect and to listen, in seconds: longer than connecting alone may.
+SETUP_TIMEOUT = 15.0
 
 #: How long a notification may take, in seconds.
 NOTIFICATION_TIMEOUT = 1.0
@@ -43,10 +47,15 @@ def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[
                 _discard_notifications(driver)
                 wake()
             if time.monotonic() > next_check:
-                with silence.answering_within(ANSWER_TIMEOUT, driver.fileno()), connection.cursor() as cursor:
+                with silence.answering_within(ANSWER_TIMEOUT, driver.fileno), connection.cursor() as cursor:
                     cursor.execute("SELECT 1")
                 wake()  # the statement has read notifications that select() will not show
                 next_check = time.monotonic() + CHECK_INTERVAL
+
+
+def setting_up(connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
+    """Give up a connection that is not ready in time, also if it is only made within the block."""
+    return silence.answering_within(SETUP_TIMEOUT, lambda: int(django_internals.driver_of(connection).fileno()))
 
 
 def shares_sessions(using: str, connection: BaseDatabaseWrapper) -> bool:
@@ -60,7 +69,7 @@ def shares_sessions(using: str, connection: BaseDatabaseWrapper) -> bool:
         cursor.execute(f"LISTEN {channel}")
     other = connections.create_connection(using)
     try:
-        with other.cursor() as cursor:
+        with setting_up(other), other.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, '')", [channel])
     finally:
         other.close()
