@@ -173,7 +173,7 @@ class MutationExecution(FunctionExecution):
                 f"\n\nThat was the same error in {same_errors:,} attempts in a row, so it is not repeated any more"
                 " (DJANGO_SCHEDULER['MAX_SAME_ERRORS']). Remove the cause, and run it again."
             )
-            self.fail(error, Failure.TRANSIENT, description)
+            self.fail(error, Failure.TRANSIENT, {**description, "same_errors": same_errors})
             return
         self.is_to_be_repeated = True
         delay = backoff(self.attempt)
@@ -222,10 +222,10 @@ class MutationExecution(FunctionExecution):
         self.fail(error, Failure.TIMEOUT)
 
     def fail(
-        self, error: BaseException, failure: Failure = Failure.ERROR, description: dict[str, str] | None = None
+        self, error: BaseException, failure: Failure = Failure.ERROR, description: dict[str, Any] | None = None
     ) -> None:
         """Record that the attempt has failed, outside of a transaction."""
-        changes = {"failure": failure, **self.attempt_on_record, **(description or describe(error))}
+        changes = {"failure": failure, "same_errors": 0, **self.attempt_on_record, **(description or describe(error))}
         if self._record(transitions.FAIL, changes):
             self.announce(State.FAILED, failure, error)
 
