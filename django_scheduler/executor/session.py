@@ -128,6 +128,12 @@ def tidy_connections(using: str) -> None:
     tidy_other_connections(using)
 
 
+def has_open_transaction() -> bool:
+    """Return whether a transaction is open in this thread's session, if it is an executor's, as far as is known."""
+    database = _this_thread.database
+    return database is not None and database.is_transaction_open()
+
+
 def tidy_other_connections(using: str) -> None:
     """Leave nothing of one function to the next one in the other databases."""
     for connection in connections.all(initialized_only=True):
