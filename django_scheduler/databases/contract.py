@@ -167,6 +167,10 @@ class Contract(ABC):
     def is_transaction_open(self) -> bool:
         """Return whether the transaction that was begun is still open, as far as is known without a statement."""
 
+    def finds_transaction_open(self) -> bool:
+        """Ask the server whether a transaction is open, where it can tell and nothing else can."""
+        return False
+
     @abstractmethod
     def mark_transaction(self) -> None:
         """Leave a mark in the open transaction, where nothing else shows whether it has been ended meanwhile."""

@@ -178,6 +178,17 @@ class MySQL(Database):
         driver: Any = django_internals.driver_of(self.connection)
         return super().is_transaction_open() and driver is not None and bool(driver.open)
 
+    def finds_transaction_open(self) -> bool:
+        connection: Any = self.connection
+        if not connection.mysql_is_mariadb or django_internals.driver_of(connection) is None:
+            return False
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT @@in_transaction")
+                return bool(cursor.fetchone()[0])
+        except (DatabaseError, InterfaceError):  # the session is broken
+            return False
+
     def mark_transaction(self) -> None:
         with self.connection.cursor() as cursor:
             cursor.execute(f"SAVEPOINT {MARK}")

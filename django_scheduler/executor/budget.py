@@ -62,7 +62,7 @@ REPEAT = 0.5
 
 
 class Budget:
-    """Limits the time of one call of one body; each attempt has a new one.
+    """Limits the time of one call of one body, which this thread is about to make; each attempt has a new one.
 
     ``interrupt`` and ``give_up`` are called in the watchdog's thread, and must not keep it: the first again and again
     once the time is up, the second once, after the grace.
@@ -78,6 +78,7 @@ class Budget:
         self._give_up = give_up
         self.is_given_up = False
         self.has_ended = False
+        self._thread_id = threading.get_ident()
         self._lock = Lock()
         #: By the clock of this host; ``None``: never.
         self.deadline: datetime | None = None if timeout is None else timezone.now() + timeout
@@ -116,6 +117,12 @@ class Budget:
         assert self.timeout is not None
         return TimedOut(f"its body ran for longer than the {self.timeout.total_seconds():g} s that it may.")
 
+    def note_where_it_is(self, what: str) -> None:
+        """Have the error say that the body goes on, and where."""
+        if frame := sys._current_frames().get(self._thread_id):
+            stack = "".join(traceback.format_stack(frame))
+            self.error.add_note(f"{what} Its thread stays where it is until it returns by itself:\n{stack}")
+
     def alarm(self) -> None:
         """Enforce the budget now that its time has come. Called in the watchdog's thread."""
         with self._lock:
@@ -153,7 +160,6 @@ class MutationBudget(Budget):
         self._database = database
         self._record = record
         self._session = None if timeout is None else database.session()
-        self._thread_id = threading.get_ident()
         self._interrupting: Future[None] | None = None
 
     def _stop(self) -> None:
@@ -171,9 +177,7 @@ class MutationBudget(Budget):
 
     def _cut_off(self) -> None:
         error = self.error
-        if frame := sys._current_frames().get(self._thread_id):
-            stack = "".join(traceback.format_stack(frame))
-            error.add_note(f"It does not react. Its thread stays where it is until it returns by itself:\n{stack}")
+        self.note_where_it_is("It does not react.")
 
         def run() -> None:
             if self.has_ended:

@@ -131,7 +131,7 @@ class Executor:
         given_up = [each for each in self._executions() if each.is_given_up]
         blocking = [each for each in given_up if each.blocks_event_loop]
         if blocking:
-            return f"has an event loop that runs nothing any more: the body of {self._names_of(blocking)} blocks it"
+            return f"has an event loop that runs nothing any more: a body blocks it ({self._names_of(blocking)})"
         if len(given_up) == self._concurrency:
             return f"has no thread left that works: bodies that do not end hold them ({self._names_of(given_up)})"
         return ""

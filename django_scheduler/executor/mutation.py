@@ -48,7 +48,13 @@ from django_scheduler.databases import django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution, in_isolation
-from django_scheduler.executor.session import close_connection, in_session, replace_session, tidy_connections
+from django_scheduler.executor.session import (
+    check_that_no_transaction_is_open,
+    close_connection,
+    in_session,
+    replace_session,
+    tidy_connections,
+)
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, clear_frames, describe, forget_traceback, is_same, transitions
 from django_scheduler.scheduling import calls
@@ -111,6 +117,7 @@ class MutationExecution(FunctionExecution):
         for hook in self.commit_hooks:
             try:
                 in_isolation(hook)
+                check_that_no_transaction_is_open()
             except BaseException as error:
                 self.log(logging.ERROR, "an on_commit hook failed", error=error)
                 forget_traceback(error)
@@ -170,7 +177,7 @@ class MutationExecution(FunctionExecution):
                 f"\n\nThat was the same error in {same_errors:,} attempts in a row, so it is not repeated any more"
                 " (DJANGO_SCHEDULER['MAX_SAME_ERRORS']). Remove the cause, and run it again."
             )
-            self.fail(error, Failure.TRANSIENT, description)
+            self.fail(error, Failure.TRANSIENT, {**description, "same_errors": same_errors})
             return
         self.is_to_be_repeated = True
         delay = backoff(self.attempt)
@@ -219,10 +226,10 @@ class MutationExecution(FunctionExecution):
         self.fail(error, Failure.TIMEOUT)
 
     def fail(
-        self, error: BaseException, failure: Failure = Failure.ERROR, description: dict[str, str] | None = None
+        self, error: BaseException, failure: Failure = Failure.ERROR, description: dict[str, Any] | None = None
     ) -> None:
         """Record that the attempt has failed, outside of a transaction."""
-        changes = {"failure": failure, **self.attempt_on_record, **(description or describe(error))}
+        changes = {"failure": failure, "same_errors": 0, **self.attempt_on_record, **(description or describe(error))}
         if self._record(transitions.FAIL, changes):
             self.announce(State.FAILED, failure, error)
 

@@ -14,6 +14,7 @@ from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
 from django_scheduler.databases import Database, django_internals
+from django_scheduler.errors import BrokenTransaction
 from django_scheduler.executor.answer_timeout import (
     awaiting_answer,
     awaiting_each_answer,
@@ -147,6 +148,24 @@ def tidy_connections(using: str) -> None:
     if django_internals.has_seen_errors(connection):
         connection.close_if_unusable_or_obsolete()
     tidy_other_connections(using)
+
+
+def check_that_no_transaction_is_open() -> None:
+    """Raise ``BrokenTransaction`` if the code that has run in this executor's session has left a transaction open.
+
+    What it wrote there is rolled back, so it must not look as if all went well.
+    """
+    database = _this_thread.database
+    if database is None:
+        return
+    connection = connections[database.using]
+    is_plain = django_internals.guard_session(connection).is_plain
+    has_begun_none = is_plain and not django_internals.has_transaction_state(connection)
+    if database.is_transaction_open() or (not has_begun_none and database.finds_transaction_open()):
+        raise BrokenTransaction(
+            "It has returned with a transaction open, so what it wrote there is rolled back. Commit it, or write within"
+            " `with transaction.atomic():`."
+        )
 
 
 def tidy_other_connections(using: str) -> None:

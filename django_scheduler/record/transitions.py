@@ -126,7 +126,7 @@ FAIL = Transition(
     target=State.FAILED,
     compares=frozenset({"attempts"}),
     sets={"kind": Kind.MUTATION, "completed_time": NOW},
-    writes=_ATTEMPT | _ERROR | {"failure"},
+    writes=_ATTEMPT | _ERROR | {"failure", "same_errors"},
 )
 MISS = Transition(
     sources=_PENDING,

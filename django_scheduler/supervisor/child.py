@@ -158,6 +158,8 @@ class _StopRequests:
                     self._requests += 1
             except (EOFError, OSError):
                 self._is_alone = True
+                if not self._requests:
+                    _warn("Process %d has lost its supervisor, so it stops: nobody would start it again.", os.getpid())
 
 
 def _send(supervisor: Connection, message: Message, text: str) -> None:
@@ -187,11 +189,14 @@ class _LimitOf:
         return ""
 
 
-def _warn_of_memory(memory: int, most: int) -> None:
+def _warn(message: str, *arguments: object) -> None:
     from django_scheduler.executor import log_briefly
 
-    log_briefly(
-        logging.WARNING,
+    log_briefly(logging.WARNING, message, *arguments)
+
+
+def _warn_of_memory(memory: int, most: int) -> None:
+    _warn(
         "--max-memory is ignored: process %d uses %.0f MiB before it has executed anything, and may use %.0f MiB. It"
         " would be replaced again and again.",
         os.getpid(),

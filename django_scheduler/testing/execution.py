@@ -14,13 +14,13 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from django_scheduler.context import Context
 from django_scheduler.databases import VENDORS, Claimable, Database, database_for, django_internals
-from django_scheduler.errors import FunctionNotFound
+from django_scheduler.errors import BrokenTransaction, FunctionNotFound
 from django_scheduler.executor import ActionExecution, Budget, MissingExecution, MutationExecution, SingleExecution
 from django_scheduler.functions import registry
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
@@ -38,18 +38,23 @@ def execute(database: Database, function_id: int) -> list[BaseException] | None:
     """Execute a function that is due and return its errors; return ``None`` if it is not due, or not pending."""
     execution: ExecutionInTest | None = None
     error: BaseException | None = None
-    with _savepoints_as_transactions():
-        try:
-            with transaction.atomic(using=database.using, durable=True):
-                claimed = _claim(database, function_id)
-                if claimed is None:
-                    return None
-                execution = _execution_of(claimed, database)
-                execution.in_transaction()
-        except BaseException as caught:
-            if execution is None:
-                raise
-            error = caught
+    try:
+        with _savepoints_as_transactions():
+            try:
+                with transaction.atomic(using=database.using, durable=True):
+                    claimed = _claim(database, function_id)
+                    if claimed is None:
+                        return None
+                    execution = _execution_of(claimed, database)
+                    execution.in_transaction()
+            except BaseException as caught:
+                if execution is None:
+                    raise
+                error = caught
+    except BrokenTransaction as ended:  # that of the test
+        if execution is not None:
+            execution.collect(ended)
+        raise
     with _savepoints_as_transactions():  # another one: it rolled back what the body had begun by hand
         if error is None:
             execution.after_commit()
@@ -70,16 +75,17 @@ class ExecutionInTest(SingleExecution):
 
     def announce(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
         super().announce(state, failure, error)
-        self._collect(error)
+        self.collect(error)
 
     def log(
         self, level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
     ) -> None:
         super().log(level, message, *arguments, error=error, **extra)
         if level >= logging.ERROR:
-            self._collect(error)
+            self.collect(error)
 
-    def _collect(self, error: BaseException | None) -> None:
+    def collect(self, error: BaseException | None) -> None:
+        """Name the function in its error, and keep it."""
         if error is not None:
             error.add_note(f"The scheduled function was {self.name} {self.id}.")
             self.problems.append(error)
@@ -160,7 +166,13 @@ def _pretended_on(connection: BaseDatabaseWrapper) -> Iterator[None]:
             with connection.execute_wrapper(savepoints.around_statement):
                 yield
         finally:
-            savepoints.roll_back()  # what a body has begun by hand and has not ended
+            try:
+                savepoints.roll_back()  # what a body has begun by hand and has not ended
+            except DatabaseError as error:
+                raise BrokenTransaction(
+                    "The function has ended the transaction of the test itself, by a statement such as COMMIT. Run it"
+                    " in a TransactionTestCase."
+                ) from error
 
 
 class _Savepoints:

@@ -147,7 +147,8 @@ class TransactionWatch:
             return (
                 f"{self._function_name}: the body returned, but its transaction cannot be committed: it is marked to"
                 " be rolled back (set_rollback, or an exception that was caught inside an atomic block), it was closed"
-                " or ended by a statement of the body, or the body has not left an atomic block that it entered."
+                " or ended by a statement of the body (what that has committed stays), or the body has not left an"
+                " atomic block that it entered."
             )
         return (
             f"{self._function_name}: the body caught {type(self._error).__name__} ({str(self._error).strip()}) and"

@@ -208,7 +208,7 @@ def test_mutation_that_meets_the_same_error_again_and_again_fails(execute_due, s
         function_finished.disconnect(note)
 
     row = record(function_id)
-    assert (row.state, row.failure, row.attempts) == (State.FAILED, Failure.TRANSIENT, 4)
+    assert (row.state, row.failure, row.attempts, row.same_errors) == (State.FAILED, Failure.TRANSIENT, 4, 3)
     assert row.error.startswith("TransientError: order 2 is locked")
     assert "the same error in 3 attempts in a row" in row.error
     assert "raise TransientError" in row.traceback

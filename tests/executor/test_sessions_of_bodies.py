@@ -200,15 +200,18 @@ BEGUN: dict[str, list[Callable[[], Any]]] = {
         for number, each in enumerate(BEGUN[vendor])
     ],
 )
-def test_transaction_that_a_body_begins_by_sql_is_rolled_back_and_blocks_nobody(transactional_db, place, leave):
+def test_transaction_that_a_body_begins_by_sql_is_rolled_back_and_blocks_nobody(transactional_db, caplog, place, leave):
     interludes.update(leave=leave, write=lambda: Entry(label="next").save())
-    ctx.scheduler.run_after(0, place, what="leave")
+    function_id = ctx.scheduler.run_after(0, place, what="leave")
     ids = [ctx.scheduler.run_after(0, each, what="write") for each in (do_in_an_action, do_in_a_mutation, do_in_a_hook)]
 
     execute_with_one_worker()
 
     assert [record(each).state for each in ids] == [State.SUCCESS] * 3
     assert [entry.label for entry in Entry.objects.all()] == ["next"] * 3
+    # It does not look as if it had been committed.
+    assert record(function_id).state == (State.FAILED if place is do_in_an_action else State.SUCCESS)
+    assert "It has returned with a transaction open" in caplog.text
 
 
 @pytest.mark.parametrize("place", PLACES)

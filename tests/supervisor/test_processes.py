@@ -126,6 +126,7 @@ def test_processes_end_in_good_order_when_their_supervisor_is_killed(supervise, 
     wait_until(lambda: not supervised.is_running, "both ended")
     assert record(function_id).state == State.SUCCESS
     assert not Executor.objects.exists()
+    assert supervised.log.count("has lost its supervisor, so it stops") == 2
 
 
 def test_signal_right_at_the_start_is_heeded(executors):

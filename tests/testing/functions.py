@@ -62,6 +62,12 @@ def write_dangling_line(ctx: Context) -> None:
 
 
 @mutation
+def end_transaction_by_sql(ctx: Context) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ROLLBACK")
+
+
+@mutation
 def leave_transaction_open(ctx: Context) -> None:
     Entry.objects.create(label="in a block that is not left")
     transaction.atomic().__enter__()

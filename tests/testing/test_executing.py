@@ -283,6 +283,14 @@ class TestInsideATransaction(Behaviour):
         assert labels() == []
         assert ScheduledFunction.objects.get().state == State.FAILED
 
+    def test_a_body_that_ends_the_transaction_of_the_test_is_named(self, scheduler):
+        function_id = ctx.scheduler.run_after(0, functions.end_transaction_by_sql)
+
+        with pytest.raises(BrokenTransaction, match="has ended the transaction of the test itself") as raised:
+            scheduler.run_due()
+
+        assert raised.value.__notes__ == [f"The scheduled function was tests:end_transaction_by_sql {function_id}."]
+
     def test_the_test_is_in_its_transaction_again(self, scheduler):
         before = {name: getattr(connection, name) for name in ("in_atomic_block", "savepoint_ids", "autocommit")}
         ctx.scheduler.run_after(0, functions.meet_database_error)

@@ -106,6 +106,7 @@ def test_action_that_does_not_end_is_recorded_all_the_same_and_its_late_end_is_d
     row = record(function_id)
     assert (row.failure, row.result) == (Failure.TIMEOUT, None)
     assert "does not end" in caplog.text
+    assert ("pass_through" in row.traceback) is not function.is_async  # where its thread is
 
 
 @action
