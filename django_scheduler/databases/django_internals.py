@@ -297,12 +297,14 @@ def _original(guarded: type[BaseDatabaseWrapper]) -> type[BaseDatabaseWrapper]:
     return original
 
 
-def guard_session(connection: BaseDatabaseWrapper) -> SessionGuard:
-    """Put a guard before the sessions of a connection, if there is none yet, and return it."""
-    if not isinstance(connection, _Guarded):
+def guard_session(connection: BaseDatabaseWrapper, *, in_body: bool = True) -> SessionGuard:
+    """Put a guard before the sessions of a connection, if there is none yet, and return it.
+
+    ``in_body``: a body may have left wrappers of statements on it.
+    """
+    if "scheduler_guard" not in vars(connection):  # its class is the original one while it connects
         wrapper: Any = connection
-        is_made = vars(connection)["connection"] is not None  # so that a body may have left wrappers on it
-        wrappers = None if is_made else statement_wrappers(connection)
+        wrappers = None if in_body else list(statement_wrappers(connection))
         wrapper.scheduler_guard = SessionGuard(connection.vendor, wrappers, _attributes(connection))
         wrapper.__class__ = _guarded(wrapper.__class__)
     guard: SessionGuard = vars(connection)["scheduler_guard"]

@@ -43,7 +43,7 @@ def executor_session(database: Database, *, patience: float | None = None) -> It
     wrappers = django_internals.statement_wrappers(connection)  # those who have added one will remove it
     connection.close()
     _this_thread.database = database
-    django_internals.guard_session(connection)
+    django_internals.guard_session(connection, in_body=False)
     with patience_with(database, patience), django_internals.made_with(connection, database.options):
         _this_thread.settings = django_internals.settings_of(connection)
         try:

@@ -346,3 +346,26 @@ def test_wrapper_that_a_body_leaves_on_another_connection_reaches_nobody(transac
         del connections.databases["another"]
 
     assert [record(each).state for each in ids] == [State.SUCCESS] * 2
+
+
+def test_wrapper_through_which_a_body_connects_again_does_not_come_back(transactional_db):
+    seen: list[str] = []
+
+    def note(execute: Any, sql: str, *arguments: Any) -> Any:
+        seen.append(sql)
+        return execute(sql, *arguments)
+
+    def connect_again() -> None:
+        with connection.execute_wrapper(note):
+            connection.close()
+            Entry.objects.count()
+        seen.clear()
+
+    interludes.update(leave=connect_again, ask=Entry.objects.count)
+    ctx.scheduler.run_after(0, do_in_an_action, what="leave")
+    ids = ask_in_both()
+
+    execute_with_one_worker()
+
+    assert [record(each).state for each in ids] == [State.SUCCESS] * 2
+    assert not seen
