@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from django.db import DatabaseError, InterfaceError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.functional import cached_property
 
 from django_scheduler.databases.session_guard import SessionGuard
 
@@ -27,6 +28,14 @@ _NEW: dict[str, Callable[[], Any]] = {
     "atomic_blocks": list,
     "run_on_commit": list,
     "needs_rollback": bool,
+    "closed_in_transaction": bool,
+}
+
+#: What Django changes as a connection is used. All other attributes say what the connection is.
+_CHANGING = frozenset(_NEW) | {
+    *("autocommit", "close_at", "commit_on_exit", "connection", "errors_occurred", "execute_wrappers"),
+    *("health_check_done", "health_check_enabled", "queries_log", "rollback_exc"),
+    *("run_commit_hooks_on_set_autocommit_on", "savepoint_state", "scheduler_guard", "settings_dict"),
 }
 
 
@@ -55,7 +64,7 @@ def open_blocks(connection: BaseDatabaseWrapper) -> Sequence[object]:
 
 def has_transaction_state(connection: BaseDatabaseWrapper) -> bool:
     """Return whether there is anything of a transaction, also of one that Django no longer knows to be open."""
-    return is_in_transaction(connection) or any(vars(connection)[name] for name in _NEW)
+    return is_in_transaction(connection) or any(vars(connection)[name] != new() for name, new in _NEW.items())
 
 
 def savepoints(connection: BaseDatabaseWrapper) -> tuple[str | None, ...]:
@@ -137,6 +146,31 @@ def made_with(connection: BaseDatabaseWrapper, options: Mapping[str, Any]) -> It
         connection.settings_dict = settings
 
 
+def settings_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Return a copy of the settings with which the connection is made."""
+    return _copy(connection.settings_dict)
+
+
+def _copy(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: dict(value) if isinstance(value, dict) else value for name, value in settings.items()}
+
+
+def restore_settings(connection: BaseDatabaseWrapper, settings: dict[str, Any]) -> bool:
+    """Reset with what the connection is made, and return whether that was something else."""
+    if connection.settings_dict == settings:
+        return False
+    connection.settings_dict = _copy(settings)
+    return True
+
+
+def end_driver(driver: Any) -> None:
+    """End the session of a driver's connection, whatever state it is in."""
+    with suppress(Exception):
+        driver.rollback()  # SQLite's close keeps the transaction of a statement that was not read to its end
+    with suppress(Exception):
+        driver.close()
+
+
 def discard(connection: BaseDatabaseWrapper) -> None:
     """Close a connection, whatever state it is in. The next use makes a new one, and nothing of this one is left."""
     wrapper: Any = connection
@@ -184,6 +218,10 @@ class _Guarded(BaseDatabaseWrapper):
         wrapper.__init__(*arguments, **options)
 
     def connect(self) -> None:
+        self.scheduler_guard.forbid("a new session")
+        if vars(self)["connection"] is not None:
+            end_driver(vars(self)["connection"])  # a body has asked for another one
+        attributes, wrappers = _attributes(self), list(self.execute_wrappers)
         # As what it was, because receivers of ``connection_created`` may be there for one class only.
         guarded = type(self)
         original = _original(guarded)
@@ -202,7 +240,8 @@ class _Guarded(BaseDatabaseWrapper):
         finally:
             del wrapper.get_new_connection
             wrapper.__class__ = guarded
-        self.scheduler_guard.begin_session(self.execute_wrappers)
+        made = {name: value for name, value in _attributes(self).items() if attributes.get(name, self) is not value}
+        self.scheduler_guard.begin_session([each for each in self.execute_wrappers if each not in wrappers], made)
 
     def close_if_health_check_failed(self) -> None:
         # Django calls it before it opens a cursor or begins a transaction.
@@ -237,6 +276,8 @@ class _Guarded(BaseDatabaseWrapper):
         return vars(self)["connection"]
 
     def _set_driver(self, driver: Any) -> None:
+        if not self.scheduler_guard.let_use("the driver's connection", sys._getframe(1)):
+            end_driver(vars(self)["connection"])  # a body has dropped it: it would keep its transaction
         vars(self)["connection"] = driver
 
     connection = property(_driver, _set_driver)
@@ -265,12 +306,15 @@ def _original(guarded: type[BaseDatabaseWrapper]) -> type[BaseDatabaseWrapper]:
     return original
 
 
-def guard_session(connection: BaseDatabaseWrapper) -> SessionGuard:
-    """Put a guard before the sessions of a connection, if there is none yet, and return it."""
+def guard_session(connection: BaseDatabaseWrapper, wrappers: Sequence[StatementWrapper] | None = None) -> SessionGuard:
+    """Put a guard before the sessions of a connection, if there is none yet, and return it.
+
+    ``wrappers``: the wrappers of statements that are the site's. ``None``: those may be there that a body has left.
+    """
     guard: SessionGuard | None = vars(connection).get("scheduler_guard")
     if guard is None:  # while it connects, it has one, but not the class
         wrapper: Any = connection
-        guard = wrapper.scheduler_guard = SessionGuard(connection.vendor)
+        guard = wrapper.scheduler_guard = SessionGuard(connection.vendor, wrappers, _attributes(connection))
         wrapper.__class__ = _guarded(wrapper.__class__)
     return guard
 
@@ -281,6 +325,24 @@ def end_guard(connection: BaseDatabaseWrapper) -> None:
         wrapper: Any = connection
         wrapper.__class__ = _original(type(connection))
         del wrapper.scheduler_guard
+
+
+def _attributes(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    return {name: value for name, value in vars(connection).items() if name not in _CHANGING}
+
+
+def restore_attributes(connection: BaseDatabaseWrapper) -> None:
+    """Reset what a body has made of the connection itself, a guarded one: its tenant, say, or its settings."""
+    attributes, expected = vars(connection), guard_session(connection).attributes
+    for name in [name for name in attributes if name not in _CHANGING]:
+        if name in expected:
+            attributes[name] = expected[name]
+        elif not (name.startswith("django_scheduler") or isinstance(_of_class(connection, name), cached_property)):
+            del attributes[name]
+
+
+def _of_class(connection: BaseDatabaseWrapper, name: str) -> Any:
+    return getattr(type(connection), name, None)
 
 
 class Transactions(Protocol):

@@ -12,6 +12,7 @@ from django_scheduler.databases import django_internals
 from django_scheduler.databases.contract import TABLE, NewRow
 from django_scheduler.databases.queries import Database, Sql, is_paused
 from django_scheduler.databases.silence import Descriptor, answering_within, keep_alive
+from django_scheduler.databases.statements import is_known_function
 from django_scheduler.models import ScheduledFunctionId
 
 #: Record changed since it was read, deadlock.
@@ -62,6 +63,8 @@ class MySQL(Database):
         " UNION SELECT LOWER(table_name) FROM information_schema.tables WHERE table_schema = DATABASE()"
         " AND (table_type <> 'BASE TABLE' OR engine NOT IN"
         " (SELECT engine FROM information_schema.engines WHERE transactions = 'YES'))"
+        " UNION SELECT LOWER(routine_name) FROM information_schema.routines WHERE routine_schema = DATABASE()"
+        f" AND routine_type = 'FUNCTION' AND {is_known_function('LOWER(routine_name)', 'mysql')}"
     )
 
     def _now(self) -> Sql:

@@ -370,7 +370,8 @@ class Database(Contract):
 
         Those with triggers, rules or row-level security of the user's, or with defaults and constraints that call the
         user's functions; those whose rows make the database change rows of such tables; views; and tables without
-        transactions. Mutations that share a transaction must not touch them. They are read again every
+        transactions. And those of functions of the user's that no statement tells from harmless ones. Mutations that
+        share a transaction must not touch them. They are read again every
         ``CATALOG_SECONDS``.
         """
         known = self._catalog

@@ -16,9 +16,10 @@ plain, because what follows may rely on what was set, nor within a transaction, 
 missed. Then the action meets the error of the database.
 """
 
+import re
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -39,6 +40,9 @@ IDLE = 2.0
 MOST_REMEMBERED = 2_000
 LONGEST_REMEMBERED = 10_000
 
+#: Parameters that follow another one, and rows of them that follow another one.
+SAME_AGAIN = re.compile(r"(?<=%s)(?:, %s)+|(?<=%s\))(?:, \(%s(?:, %s)*\))+")
+
 #: How statements of Django begin that are never the same again.
 NAMED_ANEW = ('SAVEPOINT "', "SAVEPOINT `", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
 
@@ -57,29 +61,43 @@ _known: dict[str, dict[str, Statement]] = {}
 class SessionGuard:
     """Notes what has been done to the sessions of one connection of a thread, one after the other."""
 
-    def __init__(self, vendor: str) -> None:
+    def __init__(
+        self,
+        vendor: str,
+        wrappers: Sequence[Callable[..., Any]] | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
         self._vendor = vendor
         #: Whether the session is as it was when it was made.
         self.is_plain = True
         self._refuse: Callable[[str], NoReturn] | None = None
         self._special_relations: Collection[str] = ()
+        #: The savepoints that were set since, and are still there.
+        self._savepoints: list[str] = []
         #: Whether the connection is checked before a statement that follows a pause.
         self.checks_when_idle = False
         self._used_at = 0.0
-        #: The wrappers of statements that the site has put there when the connection was first made; ``None``: nobody
-        #: has looked yet.
+        #: The wrappers of statements that were there, and those that the site adds when a connection is made; ``None``:
+        #: nobody knows which of them a body has left.
         self.wrappers: list[Callable[..., Any]] | None = None
+        self._wrappers_before = wrappers
         #: Is told the driver's connection when there is a new one, before anything is asked through it.
         self.has_connected: Callable[[Any], None] = lambda driver: None
+        #: What the connection is, as far as Django does not change it.
+        self.attributes = attributes or {}
         self._cursors: set[ref[GuardedCursor]] = set()
         self._known = _known.setdefault(vendor, {})
 
-    def begin_session(self, wrappers: list[Callable[..., Any]]) -> None:
-        """Note that the connection has got a new session, and that what was done to it until now belongs to it."""
+    def begin_session(self, wrappers: list[Callable[..., Any]], attributes: dict[str, Any]) -> None:
+        """Note that the connection has got a new session, and that what was done to it until now belongs to it.
+
+        ``wrappers`` and ``attributes`` are those that the connection has got with it.
+        """
         self.is_plain = True
         self._used_at = time.monotonic()
+        self.attributes |= attributes
         if self.wrappers is None:
-            self.wrappers = list(wrappers)
+            self.wrappers = [*(self._wrappers_before or []), *wrappers]
 
     def check_when_idle(self, *, used_at: float) -> None:
         """Have the connection checked from now on; it was used last at that time, by ``time.monotonic()``."""
@@ -97,7 +115,7 @@ class SessionGuard:
     @contextmanager
     def refusing(self, refuse: Callable[[str], NoReturn], special_relations: Collection[str]) -> Iterator[None]:
         """Call ``refuse``, with what is about to happen, before anything but rows of ordinary tables is touched."""
-        self._refuse, self._special_relations = refuse, special_relations
+        self._refuse, self._special_relations, self._savepoints = refuse, special_relations, []
         try:
             yield
         finally:
@@ -112,27 +130,43 @@ class SessionGuard:
             if statement.reach:
                 self._refuse("a statement that may do more than read and write rows")
             if not statement.names.isdisjoint(self._special_relations):
-                self._refuse("a statement on a table with triggers, rules or policies, or on a view")
+                self._refuse("a statement on a table with triggers, rules or policies, a view or a function of yours")
+            if statement.savepoint is not None:
+                self._follow_savepoints(*statement.savepoint)
         elif statement.reach is Reach.SESSION:
             self.is_plain = False
 
+    def _follow_savepoints(self, verb: str, name: str) -> None:
+        """Refuse to return to a savepoint that was there before: what others have done since would be gone."""
+        if verb == "SAVEPOINT":
+            self._savepoints.append(name)
+            return
+        while self._savepoints and self._savepoints[-1] != name:
+            self._savepoints.pop()
+        if not self._savepoints and self._refuse is not None:
+            self._refuse("a return to a savepoint that others have set")
+        if verb == "RELEASE":
+            self._savepoints.pop()
+
     def _examine(self, sql: str) -> Statement:
-        # Rows of many parameters are known by one of each.
-        statement = examine(sql.replace("%s, ", " ").replace("( %s), ", " "), self._vendor)
+        # Rows of many parameters are known by one of each. The first one stays: it may be what a function is given.
+        statement = examine(SAME_AGAIN.sub("", sql), self._vendor)
         if len(sql) <= LONGEST_REMEMBERED and not sql.startswith(NAMED_ANEW):
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
             self._known[sql] = statement
         return statement
 
-    def let_use(self, what: str, caller: FrameType) -> None:
-        """Note or refuse that somebody uses what lies behind Django's connection."""
+    def let_use(self, what: str, caller: FrameType) -> bool:
+        """Note or refuse that somebody uses what lies behind Django's connection; return whether they are trusted."""
         frame: FrameType | None = caller
         while frame is not None and frame.f_globals.get("__name__") in PASSING_ON:
             frame = frame.f_back
         module = str(frame.f_globals.get("__name__")) if frame else ""
-        if module not in TRUSTED and not module.startswith(_PREFIXES):
+        is_trusted = module in TRUSTED or module.startswith(_PREFIXES)
+        if not is_trusted:
             self.note(what)
+        return is_trusted
 
     def note(self, what: str) -> None:
         """Note or refuse something that may do anything to the session."""

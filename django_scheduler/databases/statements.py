@@ -33,6 +33,8 @@ class Statement:
     reach: Reach
     #: All that may be the name of a table, in lower case.
     names: frozenset[str] = frozenset()
+    #: What it does with which savepoint: ``SAVEPOINT``, ``RELEASE`` or ``ROLLBACK``, and the name as it is written.
+    savepoint: tuple[str, str] | None = None
 
 
 UNKNOWN = Statement(Reach.SESSION)
@@ -40,13 +42,16 @@ UNKNOWN = Statement(Reach.SESSION)
 #: Strings that contain a backslash mean different things on different servers and settings; not so on SQLite.
 STRINGS = {"postgresql": r"'(?:[^'\\]|'')*'", "mysql": r"'(?:[^'\\]|'')*'", "sqlite": r"'(?:[^']|'')*'"}
 
+#: In backticks PostgreSQL has no names, but an operator on each side.
+BACKTICKS = {"postgresql": "", "mysql": "|`(?:[^`\\\\]|``)+`", "sqlite": "|`(?:[^`\\\\]|``)+`"}
+
 TOKENS = {
     vendor: re.compile(
         r"\s*(?:"
         r"(?P<word>[^\W\d]\w*)"
         r"|(?P<parameter>%s|%\(\w+\)s)"
         r"|(?P<mark>[(),.;\[\]])"
-        r"|(?P<quoted>\"(?:[^\"\\]|\"\")+\"|`(?:[^`\\]|``)+`)"
+        rf"|(?P<quoted>\"(?:[^\"\\]|\"\")+\"{BACKTICKS[vendor]})"
         rf"|(?P<string>{string})"
         r"|(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
         r"|(?P<operator>%%|[-+*/<>=~!@#^&|?:]+)"
@@ -75,16 +80,17 @@ OPERATORS = {
 
 VERBS = _words("select insert update delete with replace values")
 SAVEPOINTS = re.compile(
-    r"(?:SAVEPOINT|RELEASE(?: SAVEPOINT)?|ROLLBACK TO(?: SAVEPOINT)?)\s+[`\"]?\w+[`\"]?", re.IGNORECASE
+    r"(?P<verb>SAVEPOINT|RELEASE(?: SAVEPOINT)?|ROLLBACK TO(?: SAVEPOINT)?)\s+(?P<name>[`\"]?\w+[`\"]?)", re.IGNORECASE
 )
 
 #: Of PostgreSQL.
 END_WITH_TRANSACTION = re.compile(r"\s*(?:SET\s+(?:LOCAL|CONSTRAINTS)|LOCK\s+TABLE|NOTIFY)\b", re.IGNORECASE)
 
-#: Before ``INTO``: elsewhere it makes a table, a variable or a file of what is selected.
+#: Before ``INTO``, where nothing is only selected: else it makes a table, a variable or a file of that.
 BEFORE_INTO = _words("insert replace ignore")
+ONLY_SELECT = _words("select values")
 NAMES_FOLLOW = _words("into as with recursive")
-NEVER = _words("outfile dumpfile procedure")
+NEVER = _words("outfile dumpfile procedure uescape")
 
 KEYWORDS = _words(
     """
@@ -175,12 +181,19 @@ FUNCTIONS_OF_THE_TRANSACTION = _words(
 TIMES_OF_THE_TRANSACTION = _words("current_date current_time current_timestamp localtime localtimestamp")
 
 
+def is_known_function(name: str, vendor: str) -> str:
+    """Return the condition, in SQL, that this is the name of a function that is known to be harmless, or looks so."""
+    known = FUNCTIONS[vendor] | FUNCTIONS_OF_GEODJANGO | FUNCTIONS_OF_THE_TRANSACTION | KEYWORDS
+    names = ", ".join(f"'{each}'" for each in sorted(known))
+    return f"{name} IN ({names})"
+
+
 def examine(sql: str, vendor: str) -> Statement:
     """Return what is known of the statement, which is text with placeholders, in the dialect of that vendor."""
     if vendor not in TOKENS:
         return UNKNOWN
-    if SAVEPOINTS.fullmatch(sql):
-        return Statement(Reach.ROWS)
+    if savepoint := SAVEPOINTS.fullmatch(sql):
+        return Statement(Reach.ROWS, savepoint=(savepoint["verb"].upper().split()[0], savepoint["name"]))
     if vendor == "postgresql" and END_WITH_TRANSACTION.match(sql) and ";" not in sql:
         return Statement(Reach.TRANSACTION)
     tokens = _tokens(sql, vendor)
@@ -234,8 +247,8 @@ class _Part:
         self._is_postgresql = vendor == "postgresql"
 
     def reach(self) -> Reach:
-        verb = next((token for token in self._tokens if token != ("mark", "(")), None)
-        if verb is None or verb[0] != "word" or verb[1] not in VERBS:
+        kind, self._verb = next((token for token in self._tokens if token != ("mark", "(")), ("end", ""))
+        if kind != "word" or self._verb not in VERBS:
             return Reach.SESSION
         return max(self._reach_at(position) for position in range(len(self._tokens)))
 
@@ -243,12 +256,14 @@ class _Part:
         kind, text = self._tokens[position]
         if kind == "operator":
             return Reach.ROWS if text in self._operators else Reach.SESSION
+        if (kind, text) == ("mark", "]") and self._at(position + 1) == ("mark", "("):
+            return Reach.SESSION  # on SQLite, a name may be in brackets
         if kind not in ("word", "quoted"):
             return Reach.ROWS
         if self._at(position + 1) == ("mark", "("):
             return self._reach_of_call(position)
         if kind == "word":
-            if text in NEVER or (text == "into" and self._at(position - 1)[1] not in BEFORE_INTO):
+            if text in NEVER or (text == "into" and not self._inserts_into(position)):
                 return Reach.SESSION
             if text in TIMES_OF_THE_TRANSACTION and self._is_postgresql:
                 return Reach.TRANSACTION
@@ -273,6 +288,9 @@ class _Part:
             position -= 2
         kind, text = self._at(position - 1)
         return kind == "word" and text in NAMES_FOLLOW and self._at(position)[1] not in KEYWORDS
+
+    def _inserts_into(self, position: int) -> bool:
+        return self._verb not in ONLY_SELECT and self._at(position - 1)[1] in BEFORE_INTO
 
     def _is_local_setting(self, position: int) -> bool:
         """Return whether it is ``set_config`` of literals and parameters, the last one of which is ``true``."""

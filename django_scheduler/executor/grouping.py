@@ -18,7 +18,7 @@ What is special:
   transaction, and whatever ends the transaction would commit the others' effects without their ``success``, so that
   they would run once more. It is refused before it is executed (``session_guard.py``), whatever the body makes of that,
   and the function is not grouped again as long as the process lives.
-* A body that leaves a wrapper of statements behind.
+* A body that leaves a wrapper of statements behind, or returns to a savepoint that another one has left.
 * A member that another one has canceled, put off, or whose record it has changed: the record of success then misses
   a row.
 
@@ -110,9 +110,10 @@ class MutationGroup(Execution):
         guard = django_internals.guard_session(self._database.connection)
         self._database.check_constraints_early()
         began_to_compute = time.thread_time()
-        with watch, guard.refusing(self._refuse, self._special_relations):
+        with watch:
             for member in self._members:
-                successes.append(self._run(member, watch))
+                with guard.refusing(self._refuse, self._special_relations):
+                    successes.append(self._run(member, watch))
                 if time.perf_counter() - self._began > GROUP_SECONDS:
                     break
         self.computing_share = (time.thread_time() - began_to_compute) / (time.perf_counter() - self._began)

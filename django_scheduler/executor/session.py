@@ -5,8 +5,9 @@ kept open between functions; one function leaves nothing in them to the next.
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from math import inf
+from typing import Any
 
 from django.db import connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -30,6 +31,9 @@ class _ThisThread(threading.local):
     #: That of the session that the thread is in, if it is in one.
     database: Database | None = None
 
+    #: With what its connection is made.
+    settings: dict[str, Any] | None = None
+
 
 _this_thread = _ThisThread()
 
@@ -41,17 +45,19 @@ def executor_session(database: Database, *, answer_timeout: float | None = None)
     One session may lie within another: an action may execute a function by its id, as a fleet does that executes at
     once. ``answer_timeout``: how long the database may take to answer, in seconds, instead of ``ANSWER_TIMEOUT``.
     """
-    outer = _this_thread.database
+    outer, settings = _this_thread.database, _this_thread.settings
     connection = connections[database.using]
     wrappers = django_internals.statement_wrappers(connection)  # those who have added one will remove it
     connection.close()
     _this_thread.database = database
+    django_internals.guard_session(connection, list(wrappers))
     _note_new_connections(connection, database)
     with with_answer_timeout(database, answer_timeout), django_internals.made_with(connection, database.options):
+        _this_thread.settings = django_internals.settings_of(connection)
         try:
             yield
         finally:
-            _this_thread.database = outer
+            _this_thread.database, _this_thread.settings = outer, settings
             with awaiting_answer():
                 connections.close_all()
             django_internals.set_statement_wrappers(connection, wrappers)
@@ -144,7 +150,9 @@ def tidy_connections(using: str) -> None:
         return  # a test's own, whose transaction would go with them
     reset_queries()
     connection = connections[using]
-    _tidy(connection, is_in_transaction=database.is_transaction_open())
+    assert _this_thread.settings is not None
+    has_other_settings = django_internals.restore_settings(connection, _this_thread.settings)
+    _tidy(connection, has_to_end=has_other_settings or database.is_transaction_open())
     if django_internals.has_seen_errors(connection):
         connection.close_if_unusable_or_obsolete()
     tidy_other_connections(using)
@@ -169,21 +177,22 @@ def check_that_no_transaction_is_open() -> None:
 
 
 def tidy_other_connections(using: str) -> None:
-    """Leave nothing of one function to the next one in the other databases."""
+    """Leave nothing of one function to the next one in the other databases, nor in Django's objects."""
     for connection in connections.all(initialized_only=True):
+        django_internals.guard_session(connection)
+        django_internals.restore_attributes(connection)
         if connection.alias != using:
             _tidy(connection)
             connection.close_if_unusable_or_obsolete()
 
 
-def _tidy(connection: BaseDatabaseWrapper, *, is_in_transaction: bool = False) -> None:
+def _tidy(connection: BaseDatabaseWrapper, *, has_to_end: bool = False) -> None:
     guard = django_internals.guard_session(connection)
-    if guard.wrappers is None:  # a body was the first to use it
-        guard.wrappers = list(django_internals.statement_wrappers(connection))
     guard.close_cursors()
-    if is_in_transaction or not guard.is_plain or django_internals.has_transaction_state(connection):
+    has_unknown_wrappers = guard.wrappers is None and django_internals.statement_wrappers(connection)
+    if has_to_end or not guard.is_plain or has_unknown_wrappers or django_internals.has_transaction_state(connection):
         close_connection(connection.alias)
-    if django_internals.statement_wrappers(connection) != guard.wrappers:
+    if guard.wrappers is not None and django_internals.statement_wrappers(connection) != guard.wrappers:
         django_internals.set_statement_wrappers(connection, list(guard.wrappers))
 
 
@@ -196,11 +205,7 @@ def replace_session(using: str) -> None:
 @awaiting_answer()
 def close_connection(alias: str) -> None:
     """Close a connection for good, also one that a pool would keep; the next use makes a new one."""
-    driver = django_internals.driver_of(connections[alias])
-    with suppress(Exception):
-        driver.rollback()  # SQLite's close keeps the transaction of a statement that was not read to its end
-    with suppress(Exception):
-        driver.close()
+    django_internals.end_driver(django_internals.driver_of(connections[alias]))
     django_internals.discard(connections[alias])
 
 

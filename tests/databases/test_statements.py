@@ -37,6 +37,7 @@ from django.db.models import (
     functions,
 )
 
+from django_scheduler.databases.session_guard import SessionGuard
 from django_scheduler.databases.statements import Reach, examine
 from tests.models import Entry, Line
 
@@ -177,12 +178,37 @@ UNKNOWN = [
     "TRUNCATE t",
     "EXECUTE prepared",
     "SELECT U&'a' UESCAPE '!', \x00",
+    """SELECT U&"any!0074hing" UESCAPE '!' (1)""",
+    "SELECT [anything](1)",
+    "SELECT 1 AS replace INTO x",
 ]
 
 
 @pytest.mark.parametrize("sql", UNKNOWN)
 def test_whatever_is_not_known_may_do_anything(sql):
     assert examine(sql, connection.vendor).reach is Reach.SESSION
+
+
+@pytest.mark.only_on("postgresql")
+def test_backticks_are_operators_and_hide_nothing():
+    assert examine("SELECT 'a' ` anything() ` 'b'", "postgresql").reach is Reach.SESSION
+
+
+CALLS_OF_PARAMETERS = [
+    "SELECT anything(%s, %s), 1",
+    "SELECT anything( %s), 1",
+    "INSERT INTO t (a, b) VALUES (anything(%s, %s), %s)",
+    "SELECT 1 AS %s, anything(1)",
+]
+
+
+@pytest.mark.parametrize("sql", CALLS_OF_PARAMETERS)
+def test_call_of_parameters_is_seen_by_the_guard_too(sql):
+    guard = SessionGuard(connection.vendor)
+
+    guard.let_pass(sql)
+
+    assert not guard.is_plain
 
 
 @pytest.mark.only_on("postgresql")

@@ -1,10 +1,12 @@
 """What a body does to its session ends with it: the next function meets one that is as new."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.databases import django_internals
@@ -12,6 +14,20 @@ from django_scheduler.models import State
 from tests.models import Entry
 from tests.support.in_process import execute_with_one_worker
 from tests.support.records import record
+
+
+@contextmanager
+def threads_may_connect() -> Iterator[None]:
+    """Let threads use an alias that Django's test case does not know."""
+    of_test: Any = BaseDatabaseWrapper.ensure_connection
+    contents = [each.cell_contents for each in of_test.__closure__]
+    (own,) = [each for each in contents if getattr(each, "__name__", "") == "ensure_connection"]
+    BaseDatabaseWrapper.ensure_connection = own  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        BaseDatabaseWrapper.ensure_connection = of_test  # type: ignore[method-assign]
+
 
 #: What a test has bodies do, and what they have seen.
 interludes: dict[str, Callable[[], Any]] = {}
@@ -278,3 +294,81 @@ def test_clock_that_a_mutation_sets_in_its_session_is_not_that_of_its_record(tra
     assert row.completed_time is not None
     assert row.started_time is not None
     assert row.creation_time <= row.started_time <= row.completed_time
+
+
+def become_tenant() -> None:
+    connections["default"].tenant = 7  # type: ignore[attr-defined]
+
+
+def use_another_database() -> None:
+    connection.settings_dict["NAME"] = "nowhere"
+    connection.close()
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("leave", [become_tenant, use_another_database])
+def test_what_a_body_makes_of_the_connection_itself_reaches_nobody(transactional_db, place, leave):
+    def ask() -> str:
+        return f"{connection.settings_dict['NAME']} of {getattr(connections['default'], 'tenant', 'nobody')}"
+
+    interludes.update(leave=leave, ask=ask)
+    before = ask_in_both()
+    ctx.scheduler.run_after(0, place, what="leave")
+    after = ask_in_both()
+
+    execute_with_one_worker()
+
+    assert [record(each).state for each in after] == [State.SUCCESS] * 2
+    assert [record(each).decoded_result() for each in after] == [record(each).decoded_result() for each in before]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_wrapper_that_a_body_leaves_on_another_connection_reaches_nobody(transactional_db, place):
+    """A connection that bodies make, as those of other databases are."""
+
+    def refuse(execute: Any, *arguments: Any) -> Any:
+        raise ValueError("left behind")
+
+    def leave() -> None:
+        with connections["another"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connections["another"].execute_wrappers.append(refuse)
+
+    def ask() -> None:
+        with connections["another"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+    interludes.update(leave=leave, ask=ask)
+    connections.databases["another"] = connections.databases["default"]
+    try:
+        ctx.scheduler.run_after(0, place, what="leave")
+        ids = ask_in_both()
+        with threads_may_connect():
+            execute_with_one_worker()
+    finally:
+        del connections.databases["another"]
+
+    assert [record(each).state for each in ids] == [State.SUCCESS] * 2
+
+
+def test_wrapper_through_which_a_body_connects_again_does_not_come_back(transactional_db):
+    seen: list[str] = []
+
+    def note(execute: Any, sql: str, *arguments: Any) -> Any:
+        seen.append(sql)
+        return execute(sql, *arguments)
+
+    def connect_again() -> None:
+        with connection.execute_wrapper(note):
+            connection.close()
+            Entry.objects.count()
+        seen.clear()
+
+    interludes.update(leave=connect_again, ask=Entry.objects.count)
+    ctx.scheduler.run_after(0, do_in_an_action, what="leave")
+    ids = ask_in_both()
+
+    execute_with_one_worker()
+
+    assert [record(each).state for each in ids] == [State.SUCCESS] * 2
+    assert not seen

@@ -20,6 +20,7 @@ from django_scheduler.databases.postgresql.interruption import (
     sqlstate,
 )
 from django_scheduler.databases.queries import CATALOG_SECONDS, Catalog, Database, Sql, is_paused
+from django_scheduler.databases.statements import is_known_function
 from django_scheduler.telemetry import warn
 
 CHANNEL = "django_scheduler"
@@ -67,19 +68,24 @@ COLUMN_TYPES = {
 }
 
 
-#: Changes whenever a trigger is made or dropped.
-TRIGGERS = "(SELECT ARRAY[count(*), max(oid::bigint)] FROM pg_trigger WHERE NOT tgisinternal)"
+#: Changes whenever a trigger is made or dropped, or a function is made.
+TRIGGERS = (
+    "(SELECT ARRAY[count(*), max(oid::bigint), (SELECT max(oid) FROM pg_proc)::bigint]"
+    " FROM pg_trigger WHERE NOT tgisinternal)"
+)
 
-#: Objects of the user's have numbers from 16384 on; functions of extensions do not count as the user's.
+#: Objects of the user's have numbers from 16384 on; functions of extensions do not count as the user's. A function may
+#: have the name of one that is known to be harmless; and one of a row is called like a column, ``entry.function``.
 SPECIAL_RELATIONS = f"""
     SELECT {TRIGGERS}, ARRAY(WITH RECURSIVE
-    called AS (
-        SELECT dependency.classid, dependency.objid FROM pg_depend dependency
-        WHERE dependency.refclassid = 'pg_proc'::regclass AND dependency.refobjid >= 16384
-        AND NOT EXISTS (
-            SELECT 1 FROM pg_depend member WHERE member.classid = 'pg_proc'::regclass
-            AND member.objid = dependency.refobjid AND member.deptype = 'e'
+    of_user AS (
+        SELECT oid, proname, pronargs, proargtypes[0] AS first FROM pg_proc WHERE oid >= 16384 AND NOT EXISTS (
+            SELECT 1 FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e'
         )
+    ),
+    called AS (
+        SELECT classid, objid FROM pg_depend
+        WHERE refclassid = 'pg_proc'::regclass AND refobjid IN (SELECT oid FROM of_user)
     ),
     special (id) AS (
         (
@@ -97,7 +103,9 @@ SPECIAL_RELATIONS = f"""
             WHERE confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')
         ) reaching ON reaching.reached = special.id
     )
-    SELECT lower(relname) FROM pg_class WHERE oid IN (SELECT id FROM special))
+    SELECT lower(relname) FROM pg_class WHERE oid IN (SELECT id FROM special)
+    UNION ALL SELECT lower(proname) FROM of_user WHERE {is_known_function("lower(proname)", "postgresql")}
+        OR (pronargs = 1 AND first IN (SELECT oid FROM pg_type WHERE typtype = 'c')))
 """
 
 

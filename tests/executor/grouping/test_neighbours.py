@@ -47,6 +47,15 @@ def turn_autocommit_on_past_the_check_of_django() -> None:
     connection.set_autocommit(True)
 
 
+def connect_again() -> None:
+    connection.connect()
+
+
+def drop_the_driver() -> None:
+    connection.connection = None
+    Entry.objects.count()
+
+
 def commit_by_sql() -> None:
     with connection.cursor() as cursor:
         cursor.execute("COMMIT")
@@ -102,6 +111,8 @@ WAYS_OUT: dict[Callable[[], None], set[str]] = {
     commit_past_the_check_of_django: {"postgresql", "mysql", "sqlite"},
     commit_by_the_private_method: {"postgresql", "mysql", "sqlite"},
     turn_autocommit_on_past_the_check_of_django: {"postgresql", "mysql"},
+    connect_again: {"postgresql", "mysql", "sqlite"},
+    drop_the_driver: {"postgresql", "mysql", "sqlite"},
     commit_by_sql: {"postgresql", "mysql", "sqlite"},
     commit_behind_a_comment: {"postgresql", "mysql", "sqlite"},
     commit_by_sql_behind_django: {"postgresql", "mysql", "sqlite"},
@@ -206,6 +217,85 @@ def test_setting_that_a_member_makes_in_any_words_reaches_no_neighbour(execute_a
 
     assert [record(each).state for each in ids] == [State.SUCCESS] * 2
     assert seen[-1] == ""
+
+
+#: Neither of them is a call of an unknown function by its words.
+HIDDEN = [
+    "SELECT become('a', 'b'), 1",
+    """SELECT U&"set!005Fconfig" UESCAPE '!' ('app.account', '7', true)""",
+    "SELECT entry.become FROM tests_entry AS entry",
+    "SELECT log('of the user'::text)",
+    "SELECT st_become()",
+]
+
+
+@pytest.fixture
+def _hidden_settings(transactional_db) -> Iterator[None]:
+    body = "RETURNS text LANGUAGE sql AS $$ SELECT set_config('app.account', '7', true) $$"
+    functions = ["become(a text, b text)", "become(entry tests_entry)", "log(a text)", "st_become()"]
+    with connection.cursor() as cursor:
+        for each in functions:
+            cursor.execute(f"CREATE FUNCTION {each} {body}")
+        default = "coalesce(current_setting('app.account', true), '')"
+        cursor.execute(f"ALTER TABLE tests_entry ALTER executor SET DEFAULT {default}")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE tests_entry ALTER executor DROP DEFAULT")
+        for each in functions:
+            cursor.execute(f"DROP FUNCTION {each}")
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.usefixtures("_hidden_settings")
+@pytest.mark.parametrize("sql", HIDDEN)
+def test_setting_that_the_words_of_a_statement_hide_reaches_no_neighbour(execute_as_group, sql):
+    def ask() -> None:  # in words that do not end the group
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO tests_entry (label) VALUES ('asked')")
+
+    def leave() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.replace("'a', 'b'", "%s, %s"), ["a", "b"] if "'a'" in sql else None)
+
+    functions.interludes.update(a=leave, b=ask)
+    ids = [ctx.scheduler.run_after(0, functions.enter, label=label) for label in ("a", "b")]
+
+    execute_as_group(ids)
+
+    assert [record(each).state for each in ids] == [State.SUCCESS] * 2
+    assert Entry.objects.get(label="asked").executor == ""
+
+
+def execute_sql(sql: str) -> Callable[[], None]:
+    def execute() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+
+    return execute
+
+
+def test_member_returns_to_no_savepoint_that_another_one_has_left(execute_as_group):
+    functions.interludes.update(a=execute_sql("SAVEPOINT left_behind"), c=execute_sql("ROLLBACK TO left_behind"))
+    ids = [ctx.scheduler.run_after(0, functions.enter, label=label) for label in ("a", "b", "c")]
+
+    execute_as_group(ids)
+
+    assert [record(each).state for each in ids] == [State.SUCCESS, State.SUCCESS, State.FAILED]
+    assert [entry.label for entry in Entry.objects.order_by("label")] == ["a", "b"]
+
+
+def test_member_returns_to_a_savepoint_of_its_own(execute_as_group, groups):
+    def set_and_return() -> None:
+        for sql in ("SAVEPOINT own", "SAVEPOINT within", "ROLLBACK TO SAVEPOINT own", "RELEASE SAVEPOINT own"):
+            execute_sql(sql)()
+
+    functions.interludes.update(a=set_and_return)
+    ids = [ctx.scheduler.run_after(0, functions.enter, label=label) for label in ("a", "b")]
+
+    execute_as_group(ids)
+
+    assert [record(each).state for each in ids] == [State.SUCCESS] * 2
+    assert functions.starts.count("a") == 1
 
 
 @pytest.mark.only_on("postgresql")
