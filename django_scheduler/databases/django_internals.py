@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Protocol
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.functional import cached_property
 
@@ -169,6 +169,16 @@ def end_driver(driver: Any) -> None:
         driver.rollback()  # SQLite's close keeps the transaction of a statement that was not read to its end
     with suppress(Exception):
         driver.close()
+
+
+def put_back(connection: BaseDatabaseWrapper, using: str) -> bool:
+    """Make it this thread's connection to that database again, and return whether another one had taken its place."""
+    stranger = connections[using]
+    if stranger is connection:
+        return False
+    end_driver(driver_of(stranger))
+    connections[using] = connection
+    return True
 
 
 def discard(connection: BaseDatabaseWrapper) -> None:

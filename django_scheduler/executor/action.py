@@ -36,12 +36,7 @@ from django_scheduler.databases import django_internals
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.event_loop import AsyncBody
 from django_scheduler.executor.execution import FunctionExecution
-from django_scheduler.executor.session import (
-    check_that_no_transaction_is_open,
-    checking_when_idle,
-    in_session,
-    tidy_connections,
-)
+from django_scheduler.executor.session import checking_when_idle, in_session, tidy_connections
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, describe, forget_traceback, transitions
@@ -67,7 +62,7 @@ class ActionExecution(FunctionExecution):
         with checking_when_idle(self.database.using):
             try:
                 result = self.call()
-                check_that_no_transaction_is_open()
+                self.warn_of_open_transaction("its body")
             except BaseException as error:
                 self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
             else:

@@ -42,7 +42,7 @@ from django_scheduler.errors import TimedOut
 from django_scheduler.executor import forks
 from django_scheduler.executor.answer_timeout import awaiting_answer, awaiting_nothing
 from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.session import replace_session, tidy_connections
+from django_scheduler.executor.session import has_open_transaction, replace_session, tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.record import End, Transition, announce, in_ascii, in_plain_words, transitions
@@ -421,6 +421,12 @@ class FunctionExecution(SingleExecution):
             context = self._context(self.budget)
             with self._traced() if tracing.tracer else tracing.UNTRACED:
                 return self.budget.call(lambda: self._run_body(arguments, context))
+
+    def warn_of_open_transaction(self, who: str) -> None:
+        """Log that code has returned with a transaction open, if it has."""
+        if has_open_transaction():
+            message = "%s has returned with a transaction open, which is rolled back with what it wrote there"
+            self.log(logging.WARNING, message, who)
 
     def load_arguments(self) -> dict[str, object]:
         """Return the arguments for the body.

@@ -48,13 +48,7 @@ from django_scheduler.databases import django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution, in_isolation
-from django_scheduler.executor.session import (
-    check_that_no_transaction_is_open,
-    close_connection,
-    in_session,
-    replace_session,
-    tidy_connections,
-)
+from django_scheduler.executor.session import close_connection, in_session, replace_session, tidy_connections
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, clear_frames, describe, forget_traceback, is_same, transitions
 from django_scheduler.scheduling import calls
@@ -117,7 +111,7 @@ class MutationExecution(FunctionExecution):
         for hook in self.commit_hooks:
             try:
                 in_isolation(hook)
-                check_that_no_transaction_is_open()
+                self.warn_of_open_transaction("an on_commit hook")
             except BaseException as error:
                 self.log(logging.ERROR, "an on_commit hook failed", error=error)
                 forget_traceback(error)

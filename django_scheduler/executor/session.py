@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -15,7 +16,6 @@ from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
 from django_scheduler.databases import Database, django_internals
-from django_scheduler.errors import BrokenTransaction
 from django_scheduler.executor.answer_timeout import (
     awaiting_answer,
     awaiting_each_answer,
@@ -27,12 +27,16 @@ from django_scheduler.models import Kind
 from django_scheduler.scheduling import running
 
 
-class _ThisThread(threading.local):
-    #: That of the session that the thread is in, if it is in one.
-    database: Database | None = None
+@dataclass(frozen=True)
+class _ExecutorSession:
+    database: Database
+    #: Those that a body finds, and the next one as well, whatever the first has made of them.
+    connection: BaseDatabaseWrapper
+    settings: dict[str, Any]
 
-    #: With what its connection is made.
-    settings: dict[str, Any] | None = None
+
+class _ThisThread(threading.local):
+    session: _ExecutorSession | None = None
 
 
 _this_thread = _ThisThread()
@@ -45,19 +49,19 @@ def executor_session(database: Database, *, answer_timeout: float | None = None)
     One session may lie within another: an action may execute a function by its id, as a fleet does that executes at
     once. ``answer_timeout``: how long the database may take to answer, in seconds, instead of ``ANSWER_TIMEOUT``.
     """
-    outer, settings = _this_thread.database, _this_thread.settings
+    outer = _this_thread.session
     connection = connections[database.using]
     wrappers = django_internals.statement_wrappers(connection)  # those who have added one will remove it
     connection.close()
-    _this_thread.database = database
     django_internals.guard_session(connection, list(wrappers))
     _note_new_connections(connection, database)
     with with_answer_timeout(database, answer_timeout), django_internals.made_with(connection, database.options):
-        _this_thread.settings = django_internals.settings_of(connection)
+        settings = django_internals.settings_of(connection)
+        _this_thread.session = _ExecutorSession(database, connection, settings)
         try:
             yield
         finally:
-            _this_thread.database, _this_thread.settings = outer, settings
+            _this_thread.session = outer
             with awaiting_answer():
                 connections.close_all()
             django_internals.set_statement_wrappers(connection, wrappers)
@@ -92,7 +96,7 @@ def in_session(
 @receiver(connection_created)
 def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     # Also a connection that is made anew within a function, after a body or an error has closed the old one.
-    database = _this_thread.database
+    database = _this_thread.session.database if _this_thread.session else None
     is_in_action = _is_in_action()
     if (database is None and not is_in_action) or not _is_of_this_thread(connection):
         return
@@ -126,7 +130,7 @@ def checking_when_idle(using: str) -> Iterator[None]:
 
     ``using``: the connection that was in use until now. Nobody knows of the others how long they have been idle.
     """
-    if _this_thread.database is None:  # within a test's own transaction, which would go with its connection
+    if _this_thread.session is None:  # within a test's own transaction, which would go with its connection
         try:
             yield
         finally:
@@ -145,35 +149,26 @@ def checking_when_idle(using: str) -> Iterator[None]:
 @awaiting_answer()
 def tidy_connections(using: str) -> None:
     """Leave nothing of one function to the next one, if this thread is in an executor's session."""
-    database = _this_thread.database
-    if database is None:
+    session = _this_thread.session
+    if session is None:
         return  # a test's own, whose transaction would go with them
     reset_queries()
-    connection = connections[using]
-    assert _this_thread.settings is not None
-    has_other_settings = django_internals.restore_settings(connection, _this_thread.settings)
-    _tidy(connection, has_to_end=has_other_settings or database.is_transaction_open())
-    if django_internals.has_seen_errors(connection):
-        connection.close_if_unusable_or_obsolete()
+    django_internals.put_back(session.connection, using)
+    has_other_settings = django_internals.restore_settings(session.connection, session.settings)
+    _tidy(session.connection, has_to_end=has_other_settings or session.database.is_transaction_open())
+    if django_internals.has_seen_errors(session.connection):
+        session.connection.close_if_unusable_or_obsolete()
     tidy_other_connections(using)
 
 
-def check_that_no_transaction_is_open() -> None:
-    """Raise ``BrokenTransaction`` if the code that has run in this executor's session has left a transaction open.
-
-    What it wrote there is rolled back, so it must not look as if all went well.
-    """
-    database = _this_thread.database
-    if database is None:
-        return
-    connection = connections[database.using]
+def has_open_transaction() -> bool:
+    """Return whether the code that has run in this executor's session has left a transaction open."""
+    if _this_thread.session is None:
+        return False
+    database, connection = _this_thread.session.database, _this_thread.session.connection
     is_plain = django_internals.guard_session(connection).is_plain
     has_begun_none = is_plain and not django_internals.has_transaction_state(connection)
-    if database.is_transaction_open() or (not has_begun_none and database.finds_transaction_open()):
-        raise BrokenTransaction(
-            "It has returned with a transaction open, so what it wrote there is rolled back. Commit it, or write within"
-            " `with transaction.atomic():`."
-        )
+    return database.is_transaction_open() or (not has_begun_none and database.finds_transaction_open())
 
 
 def tidy_other_connections(using: str) -> None:
@@ -198,7 +193,7 @@ def _tidy(connection: BaseDatabaseWrapper, *, has_to_end: bool = False) -> None:
 
 def replace_session(using: str) -> None:
     """Have the next statement begin a new session, if this thread is in an executor's session."""
-    if _this_thread.database is not None:  # a test's own would take its transaction along
+    if _this_thread.session is not None:  # a test's own would take its transaction along
         close_connection(using)
 
 

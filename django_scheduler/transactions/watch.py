@@ -40,6 +40,7 @@ class TransactionWatch:
 
     def __enter__(self) -> None:
         self._database.mark_transaction()
+        self._connection = self._database.connection
         self._depth = len(django_internals.savepoints(self._database.connection))
         # On PostgreSQL a transaction begins with its first statement.
         self._begun = self._database.is_transaction_intact()
@@ -52,13 +53,14 @@ class TransactionWatch:
     ) -> None:
         with suppress(ValueError):  # a body may have left its own, or removed all
             self._wrappers.remove(self._notice)
+        was_replaced = django_internals.put_back(self._connection, self._database.using)
         follows = False
         with suppress(BaseException):  # an exception of the body's may raise when it is asked for its cause
             # What reading a cursor raises does not pass ``_notice``.
             if error is not None and error_type is not None and issubclass(error_type, DatabaseError | InterfaceError):
                 self._note_recurring(error)
             follows = self._follows(error)
-        self._broken = not self._would_commit()
+        self._broken = was_replaced or not self._would_commit()
         if follows or django_internals.was_closed_in_transaction(self._database.connection):
             self._consequence = error
         if self._broken and error is None:
@@ -146,9 +148,9 @@ class TransactionWatch:
         if self._error is None:
             return (
                 f"{self._function_name}: the body returned, but its transaction cannot be committed: it is marked to"
-                " be rolled back (set_rollback, or an exception that was caught inside an atomic block), it was closed"
-                " or ended by a statement of the body (what that has committed stays), or the body has not left an"
-                " atomic block that it entered."
+                " be rolled back (set_rollback, or an exception that was caught inside an atomic block), its connection"
+                " was closed or replaced, it was ended by a statement of the body (what that has committed stays), or"
+                " the body has not left an atomic block that it entered."
             )
         return (
             f"{self._function_name}: the body caught {type(self._error).__name__} ({str(self._error).strip()}) and"

@@ -71,7 +71,11 @@ def test_process_goes_on_while_a_thread_is_left_and_the_status_says_how_many_are
 
     (executor,) = status().executors
     assert (executor.held_threads, executor.concurrency) == (1, 2)
-    assert [(each.id, each.is_given_up) for each in executor.running] == [(hung_id, True)]
+
+    def running() -> list[tuple[int, bool]]:
+        return [(each.id, each.is_given_up) for executor in status().executors for each in executor.running]
+
+    wait_until(lambda: running() == [(hung_id, True)], "its heartbeat told of nothing else")
     gate.open()  # the body ends at last, and its thread works again
     wait_until(lambda: status().held_threads == 0, "its heartbeat said so")
     assert supervised.started == 1
