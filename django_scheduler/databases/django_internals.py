@@ -297,11 +297,9 @@ class _GuardedAndBeginning(_Guarded):
     """The same, where Django begins transactions by a statement."""
 
     def _start_transaction_under_autocommit(self) -> None:
-        guard = self.scheduler_guard
-        was_plain = guard.is_plain
         own: Any = super()
-        own._start_transaction_under_autocommit()
-        guard.is_plain = was_plain
+        with leaving_nothing(self):
+            own._start_transaction_under_autocommit()
 
 
 @cache
@@ -327,6 +325,18 @@ def guard_session(connection: BaseDatabaseWrapper, wrappers: Sequence[StatementW
         guard = wrapper.scheduler_guard = SessionGuard(connection.vendor, wrappers, _attributes(connection))
         wrapper.__class__ = _guarded(wrapper.__class__)
     return guard
+
+
+@contextmanager
+def leaving_nothing(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Execute our own statements within the block that a guard would take for more than they are."""
+    guard: SessionGuard | None = vars(connection).get("scheduler_guard")
+    was_plain = guard is None or guard.is_plain
+    try:
+        yield
+    finally:
+        if guard is not None:
+            guard.is_plain = was_plain
 
 
 def end_guard(connection: BaseDatabaseWrapper) -> None:

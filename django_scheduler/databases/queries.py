@@ -374,9 +374,9 @@ class Database(Contract):
         share a transaction must not touch them. They are read again every
         ``CATALOG_SECONDS``.
         """
-        known = self._catalog
+        known, connection = self._catalog, self.connection
         if time.monotonic() >= known.read_again_at:
-            with self.connection.cursor() as cursor:
+            with django_internals.leaving_nothing(connection), connection.cursor() as cursor:
                 cursor.execute(self.special_relations_sql)
                 names = frozenset(row[0] for row in cursor.fetchall())
             self._catalog = known = Catalog(names, time.monotonic() + CATALOG_SECONDS)

@@ -307,8 +307,8 @@ class PostgreSQL(Database):
 
     def special_relations(self) -> frozenset[str]:
         # A group asks once, so that a trigger is known as soon as it is there. All the rest takes milliseconds.
-        known = self._catalog
-        with self.connection.cursor() as cursor:
+        known, connection = self._catalog, self.connection
+        with django_internals.leaving_nothing(connection), connection.cursor() as cursor:
             if time.monotonic() < known.read_again_at:
                 cursor.execute(f"SELECT {TRIGGERS}")
                 if cursor.fetchone()[0] == known.triggers:

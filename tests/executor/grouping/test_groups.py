@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.backends.signals import connection_created
 
 from django_scheduler import ctx
 from django_scheduler.databases import TABLE, Lane
@@ -62,6 +63,22 @@ def test_a_group_grows_with_the_backlog_and_ends_with_it(transactional_db, group
     execute_with_one_worker()
 
     assert [len(grouping) for grouping in groups] == [2, 4]  # the first is alone
+
+
+def test_groups_of_plain_members_keep_their_session(transactional_db, groups):
+    sessions: list[Any] = []
+
+    def note(connection: Any, **kwargs: Any) -> None:
+        sessions.append(connection)
+
+    connection_created.connect(note)
+    try:
+        execute_with_one_worker()
+    finally:
+        connection_created.disconnect(note)
+
+    assert len(groups) == 2
+    assert len(sessions) == 1
 
 
 def test_failing_member_fails_alone_once_and_its_neighbours_succeed_once(execute_as_group):
