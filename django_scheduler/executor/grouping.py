@@ -127,8 +127,9 @@ class MutationGroup(Execution):
     def after_commit(self) -> None:
         share_wake_up([hook for member in self.begun for hook in member.commit_hooks])
         for member in self.begun:
+            if member.commit_hooks:
+                tidy_connections(self._database.using)  # of what receivers of signals have left
             member.after_commit()
-            tidy_connections(self._database.using)
 
     def after_rollback(self, error: BaseException) -> None:
         if self.culprit and self.culprit.timed_out:

@@ -55,7 +55,11 @@ def executor_session(database: Database, *, answer_timeout: float | None = None)
     connection.close()
     django_internals.guard_session(connection, list(wrappers))
     _note_new_connections(connection, database)
-    with with_answer_timeout(database, answer_timeout), django_internals.made_with(connection, database.options):
+    with (
+        with_answer_timeout(database, answer_timeout),
+        django_internals.made_with(connection, database.options),
+        database.asked_on(connection),
+    ):
         settings = django_internals.settings_of(connection)
         _this_thread.session = _ExecutorSession(database, connection, settings)
         try:
