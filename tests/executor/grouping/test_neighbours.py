@@ -184,43 +184,8 @@ SETTINGS = [
 ]
 
 
-@pytest.fixture
-def _become_user(transactional_db) -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE FUNCTION become_user() RETURNS text LANGUAGE sql"
-            " AS $$ SELECT set_config('app.account', '7', true) $$"
-        )
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("DROP FUNCTION become_user")
-
-
-def tell_user() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('app.account', true)")
-        return cursor.fetchone()[0] or ""
-
-
-@pytest.mark.only_on("postgresql")
-@pytest.mark.usefixtures("_become_user")
-@pytest.mark.parametrize("sql", SETTINGS)
-def test_setting_that_a_member_makes_in_any_words_reaches_no_neighbour(execute_as_group, sql):
-    seen: list[str] = []
-    functions.interludes["b"] = lambda: seen.append(tell_user())
-    ids = [
-        ctx.scheduler.run_after(0, functions.execute, sql=sql, swallows=False),
-        ctx.scheduler.run_after(0, functions.enter, label="b"),
-    ]
-
-    execute_as_group(ids)
-
-    assert [record(each).state for each in ids] == [State.SUCCESS] * 2
-    assert seen[-1] == ""
-
-
 #: Neither of them is a call of an unknown function by its words.
-HIDDEN = [
+HIDDEN_SETTINGS = [
     "SELECT become('a', 'b'), 1",
     """SELECT U&"set!005Fconfig" UESCAPE '!' ('app.account', '7', true)""",
     "SELECT entry.become FROM tests_entry AS entry",
@@ -230,40 +195,45 @@ HIDDEN = [
 
 
 @pytest.fixture
-def _hidden_settings(transactional_db) -> Iterator[None]:
+def _account(transactional_db) -> Iterator[None]:
+    """Functions that set an account for the transaction, and a column that tells which one is set."""
     body = "RETURNS text LANGUAGE sql AS $$ SELECT set_config('app.account', '7', true) $$"
-    functions = ["become(a text, b text)", "become(entry tests_entry)", "log(a text)", "st_become()"]
+    signatures = ["become_user()", "become(a text, b text)", "become(entry tests_entry)", "log(a text)", "st_become()"]
     with connection.cursor() as cursor:
-        for each in functions:
+        for each in signatures:
             cursor.execute(f"CREATE FUNCTION {each} {body}")
         default = "coalesce(current_setting('app.account', true), '')"
         cursor.execute(f"ALTER TABLE tests_entry ALTER executor SET DEFAULT {default}")
     yield
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE tests_entry ALTER executor DROP DEFAULT")
-        for each in functions:
+        for each in signatures:
             cursor.execute(f"DROP FUNCTION {each}")
 
 
-@pytest.mark.only_on("postgresql")
-@pytest.mark.usefixtures("_hidden_settings")
-@pytest.mark.parametrize("sql", HIDDEN)
-def test_setting_that_the_words_of_a_statement_hide_reaches_no_neighbour(execute_as_group, sql):
-    def ask() -> None:  # in words that do not end the group
-        with connection.cursor() as cursor:
-            cursor.execute("INSERT INTO tests_entry (label) VALUES ('asked')")
+def tell_account() -> str:
+    """Return which account is set, asked in words that do not end a group."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO tests_entry (label) VALUES ('asked') RETURNING executor")
+        return str(cursor.fetchone()[0])
 
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.usefixtures("_account")
+@pytest.mark.parametrize("sql", SETTINGS + HIDDEN_SETTINGS)
+def test_setting_that_a_member_makes_in_any_words_reaches_no_neighbour(execute_as_group, sql):
     def leave() -> None:
         with connection.cursor() as cursor:
-            cursor.execute(sql.replace("'a', 'b'", "%s, %s"), ["a", "b"] if "'a'" in sql else None)
+            cursor.execute(sql.replace("'a', 'b'", "%s, %s"), ["a", "b"] if "'a', 'b'" in sql else None)
 
-    functions.interludes.update(a=leave, b=ask)
+    told: list[str] = []
+    functions.interludes.update(a=leave, b=lambda: told.append(tell_account()))
     ids = [ctx.scheduler.run_after(0, functions.enter, label=label) for label in ("a", "b")]
 
     execute_as_group(ids)
 
     assert [record(each).state for each in ids] == [State.SUCCESS] * 2
-    assert Entry.objects.get(label="asked").executor == ""
+    assert told[-1] == ""
 
 
 def execute_sql(sql: str) -> Callable[[], None]:
@@ -299,6 +269,7 @@ def test_member_returns_to_a_savepoint_of_its_own(execute_as_group, groups):
 
 
 @pytest.mark.only_on("postgresql")
+@pytest.mark.usefixtures("_account")
 def test_wrapper_that_adds_a_setting_to_each_statement_reaches_no_neighbour(execute_as_group):
     def as_user() -> None:
         def add(execute: Any, sql: str, *arguments: Any) -> Any:
@@ -307,15 +278,14 @@ def test_wrapper_that_adds_a_setting_to_each_statement_reaches_no_neighbour(exec
         with connection.execute_wrapper(add):
             Entry.objects.create(label="by the user")
 
-    seen: list[str] = []
-    functions.interludes["a"] = as_user
-    functions.interludes["b"] = lambda: seen.append(tell_user())
+    told: list[str] = []
+    functions.interludes.update(a=as_user, b=lambda: told.append(tell_account()))
     ids = [ctx.scheduler.run_after(0, functions.enter, label=label) for label in ("a", "b")]
 
     execute_as_group(ids)
 
     assert [record(each).state for each in ids] == [State.SUCCESS] * 2
-    assert seen[-1] == ""
+    assert told[-1] == ""
 
 
 def test_wrapper_that_a_member_leaves_behind_reaches_no_neighbour(execute_as_group):
