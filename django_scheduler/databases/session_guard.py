@@ -200,9 +200,9 @@ class GuardedCursor:
     __slots__ = ("__weakref__", "_cursor", "_guard", "_is_closed")
 
     def __init__(self, cursor: Any, guard: SessionGuard) -> None:
-        self._cursor = cursor
-        self._guard = guard
-        self._is_closed = False
+        _set(self, "_cursor", cursor)
+        _set(self, "_guard", guard)
+        _set(self, "_is_closed", False)
 
     def execute(self, sql: Any, *params: Any, **options: Any) -> Any:
         self._guard.let_pass(sql)
@@ -216,7 +216,7 @@ class GuardedCursor:
 
     def close(self) -> None:
         if not self._is_closed:  # its connection may be gone by now, if the guard has closed it
-            self._is_closed = True
+            _set(self, "_is_closed", True)
             self._cursor.close()
 
     def __iter__(self) -> Iterator[Any]:
@@ -228,3 +228,11 @@ class GuardedCursor:
         elif name not in HARMLESS:
             self._guard.note(f"{name}() of the driver's cursor")
         return getattr(self._cursor, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Such as ``arraysize`` and ``row_factory``: it ends with the cursor.
+        setattr(self._cursor, name, value)
+
+
+#: Sets what is the guarded cursor's own.
+_set = object.__setattr__

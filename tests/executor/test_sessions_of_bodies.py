@@ -267,6 +267,20 @@ def test_function_of_plain_statements_keeps_its_session_and_pays_no_statement(tr
     assert len({record(each).decoded_result() for each in ids}) == 1
 
 
+def test_cursor_of_the_driver_can_be_set_up_as_elsewhere(transactional_db):
+    def set_up() -> int:
+        with connection.cursor() as cursor:
+            cursor.cursor.arraysize = 7
+            return int(cursor.cursor.arraysize)
+
+    interludes["set up"] = set_up
+    ids = [ctx.scheduler.run_after(0, each, what="set up") for each in (do_in_a_mutation, do_in_an_action)]
+
+    execute_with_one_worker()
+
+    assert [record(each).decoded_result() for each in ids] == [7, 7]
+
+
 def test_function_that_catches_an_error_of_the_database_leaves_nothing(transactional_db):
     def fail() -> None:
         entry = Entry.objects.create(label="once")
