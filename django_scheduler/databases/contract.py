@@ -157,6 +157,10 @@ class Contract(ABC):
         """Return whether another error will have passed after a while: a lock timeout, a full disk."""
         return False
 
+    def waits_for_this_transaction(self, error: BaseException) -> bool:
+        """Return whether an error of another connection says that it waited for the transaction of this thread."""
+        return False
+
     def largest_statement(self, connection: BaseDatabaseWrapper) -> int | None:
         """Return how many bytes a statement may have, or ``None`` where there is no such limit."""
         return None

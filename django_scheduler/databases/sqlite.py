@@ -162,6 +162,11 @@ class SQLite(Database):
     def is_conflict(self, error: BaseException) -> bool:
         return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
+    def waits_for_this_transaction(self, error: BaseException) -> bool:
+        # While this thread has the only write lock of the file. Another file would be another database of the project.
+        files = [alias for alias in connections if connections[alias].vendor == "sqlite"]
+        return self.is_conflict(error) and len(files) == 1
+
     def is_lost(self, error: BaseException) -> bool:
         return False
 

@@ -33,7 +33,7 @@ class TransactionWatch:
         #: The error of a statement that may have broken the transaction, and one that only followed from it.
         self._error: BaseException | None = None
         self._consequence: BaseException | None = None
-        #: An error that looks like that of a lost connection, but would be met again.
+        #: An error that looks as if it would pass, but would be met again.
         self._recurring: BaseException | None = None
         self._ended = False
         self._broken = False
@@ -59,6 +59,7 @@ class TransactionWatch:
             # What reading a cursor raises does not pass ``_notice``.
             if error is not None and error_type is not None and issubclass(error_type, DatabaseError | InterfaceError):
                 self._note_recurring(error)
+                self._note_wait_for_itself(error)
             follows = self._follows(error)
         self._broken = was_replaced or not self._would_commit()
         if follows or django_internals.was_closed_in_transaction(self._database.connection):
@@ -130,6 +131,16 @@ class TransactionWatch:
     def _note_recurring(self, error: BaseException, *sent: Any) -> None:
         if self._database.is_lost(error) and self._database.recurs(error, _bytes_of(sent)):
             self._recurring = error
+
+    def _note_wait_for_itself(self, error: BaseException) -> None:
+        is_of_this_connection = error is self._error or error is self._consequence
+        if not is_of_this_connection and self._database.waits_for_this_transaction(error):
+            self._recurring = error
+            error.add_note(
+                f"Another connection has waited for the transaction of {self._function_name}, which was waiting for it:"
+                " SQLite lets one connection write at a time. Write in a thread only after the transaction"
+                " (transaction.on_commit), or in an action."
+            )
 
     def _refuse_more_if_ended(self) -> None:
         self._ended |= self._begun and not self._database.is_transaction_open()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
@@ -168,6 +169,32 @@ def test_mutation_that_meets_a_full_disk_is_repeated(execute_due):
 
     row = record(function_id)
     assert (row.state, row.attempts) == (State.SUCCESS, 2)
+    assert not Entry.objects.exists()
+
+
+@mutation
+def wait_for_a_thread_that_writes(ctx: Context) -> None:
+    def write_elsewhere() -> None:
+        try:
+            execute_sql("PRAGMA busy_timeout = 10", "UPDATE tests_entry SET label = 'elsewhere'")
+        finally:
+            connection.close()
+
+    attempts.append("begun")
+    Entry.objects.create(label="own")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(write_elsewhere).result()
+
+
+@pytest.mark.only_on("sqlite")
+def test_mutation_that_waits_for_a_thread_that_waits_for_it_is_not_repeated(execute_due):
+    function_id = ctx.scheduler.run_after(0, wait_for_a_thread_that_writes)
+
+    execute_due()
+
+    row = record(function_id)
+    assert (row.state, row.failure, attempts) == (State.FAILED, Failure.ERROR, ["begun"])
+    assert "Another connection has waited for the transaction" in row.traceback
     assert not Entry.objects.exists()
 
 
