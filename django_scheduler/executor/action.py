@@ -39,7 +39,7 @@ from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import checking_when_idle, in_session, tidy_connections
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.models import Failure, ScheduledFunction, State
-from django_scheduler.record import Transition, describe, forget_traceback, transitions
+from django_scheduler.record import Transition, describe, transitions
 
 
 class ActionExecution(FunctionExecution):
@@ -119,7 +119,7 @@ class ActionExecution(FunctionExecution):
             else:
                 self.log_dropped(what)
             if error is not None:
-                forget_traceback(error)
+                self.forget(error)
 
         try:
             is_recorded = self.until_answered(record, yet, gives_up_on=self._is_refusal)
