@@ -83,8 +83,8 @@ class SessionGuard:
         self._wrappers_before = wrappers
         #: Is told the driver's connection when there is a new one, before anything is asked through it.
         self.has_connected: Callable[[Any], None] = lambda driver: None
-        #: What the connection is, as far as Django does not change it.
-        self.attributes = attributes or {}
+        #: What the connection is, as far as Django does not change it; and what it is while it has no session.
+        self.attributes = self._attributes_without_session = attributes or {}
         self._cursors: set[ref[GuardedCursor]] = set()
         self._known = _known.setdefault(vendor, {})
 
@@ -95,9 +95,13 @@ class SessionGuard:
         """
         self.is_plain = True
         self._used_at = time.monotonic()
-        self.attributes |= attributes
+        self.attributes = {**self.attributes, **attributes}
         if self.wrappers is None:
             self.wrappers = [*(self._wrappers_before or []), *wrappers]
+
+    def end_session(self) -> None:
+        """Note that the connection has no session any more, nor what it got with it."""
+        self.attributes = self._attributes_without_session
 
     def check_when_idle(self, *, used_at: float) -> None:
         """Have the connection checked from now on; it was used last at that time, by ``time.monotonic()``."""
@@ -194,15 +198,18 @@ class SessionGuard:
                     cursor.close()
 
 
+_set = object.__setattr__
+
+
 class GuardedCursor:
     """Stands in for a driver's cursor."""
 
     __slots__ = ("__weakref__", "_cursor", "_guard", "_is_closed")
 
     def __init__(self, cursor: Any, guard: SessionGuard) -> None:
-        self._cursor = cursor
-        self._guard = guard
-        self._is_closed = False
+        _set(self, "_cursor", cursor)
+        _set(self, "_guard", guard)
+        _set(self, "_is_closed", False)
 
     def execute(self, sql: Any, *params: Any, **options: Any) -> Any:
         self._guard.let_pass(sql)
@@ -216,7 +223,7 @@ class GuardedCursor:
 
     def close(self) -> None:
         if not self._is_closed:  # its connection may be gone by now, if the guard has closed it
-            self._is_closed = True
+            _set(self, "_is_closed", True)
             self._cursor.close()
 
     def __iter__(self) -> Iterator[Any]:
@@ -228,3 +235,8 @@ class GuardedCursor:
         elif name not in HARMLESS:
             self._guard.note(f"{name}() of the driver's cursor")
         return getattr(self._cursor, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in HARMLESS:
+            self._guard.note(f"{name} of the driver's cursor")
+        setattr(self._cursor, name, value)

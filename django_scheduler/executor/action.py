@@ -88,7 +88,9 @@ class ActionExecution(FunctionExecution):
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
         if self.function.is_async:
             return self._async_body.run(self.function, arguments, context)
-        return super().run_body(arguments, context)
+        # What it schedules is part of the transaction that it has opened, also on a connection that it has made.
+        with self.database.asked_on(None):
+            return super().run_body(arguments, context)
 
     def is_canceled_on_record(self) -> bool:
         return self.current_row().get("state") != State.IN_PROGRESS

@@ -110,7 +110,8 @@ class MutationExecution(FunctionExecution):
         self._is_committed = True
         for hook in self.commit_hooks:
             try:
-                in_isolation(hook)
+                with self.database.asked_on(None):
+                    in_isolation(hook)
                 self.warn_of_open_transaction("an on_commit hook")
             except BaseException as error:
                 self.log(logging.ERROR, "an on_commit hook failed", error=error)

@@ -177,7 +177,7 @@ def has_open_transaction() -> bool:
 
 def tidy_other_connections(using: str) -> None:
     """Leave nothing of one function to the next one in the other databases, nor in Django's objects."""
-    for connection in connections.all(initialized_only=True):
+    for connection in django_internals.drop_misplaced():
         django_internals.guard_session(connection)
         django_internals.restore_attributes(connection)
         if connection.alias != using:
