@@ -334,7 +334,8 @@ class SingleExecution(Execution):
                 wait = waits.next()
                 self.log(logging.WARNING, "%s, trying again in %.1f s: %s", problem, wait, error)
                 django_internals.discard(self.database.connection)
-            time.sleep(wait)
+            with awaiting_nothing():
+                time.sleep(wait)
 
     def announce(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
         """Announce how the function has ended, which is on record."""
