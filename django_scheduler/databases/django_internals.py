@@ -177,8 +177,21 @@ def put_back(connection: BaseDatabaseWrapper, using: str) -> bool:
     if stranger is connection:
         return False
     end_driver(driver_of(stranger))
+    discard(stranger)  # it may be that of another alias
     connections[using] = connection
     return True
+
+
+def drop_misplaced() -> list[BaseDatabaseWrapper]:
+    """Have Django make those connections of this thread anew that are in the place of another one; return the rest."""
+    made: Any = connections
+    found = {alias: getattr(made._connections, alias, None) for alias in connections}
+    for alias, connection in found.items():
+        if connection is not None and connection.alias != alias:
+            if found.get(connection.alias) is not connection:
+                end_driver(driver_of(connection))
+            del connections[alias]
+    return [connection for alias, connection in found.items() if connection is not None and connection.alias == alias]
 
 
 def discard(connection: BaseDatabaseWrapper) -> None:
@@ -193,6 +206,9 @@ def discard(connection: BaseDatabaseWrapper) -> None:
     wrapper.run_commit_hooks_on_set_autocommit_on = False
     wrapper.rollback_exc = None
     wrapper.execute_wrappers = []
+    if isinstance(connection, _Guarded):
+        connection.scheduler_guard.end_session()
+        restore_attributes(connection)  # a site's own class may note here what it has set in the session
 
 
 def forget_driver(connection: BaseDatabaseWrapper) -> None:
@@ -348,17 +364,21 @@ def end_guard(connection: BaseDatabaseWrapper) -> None:
 
 
 def _attributes(connection: BaseDatabaseWrapper) -> dict[str, Any]:
-    return {name: value for name, value in vars(connection).items() if name not in _CHANGING}
+    return {
+        name: value
+        for name, value in vars(connection).items()
+        if not (name in _CHANGING or name.startswith("django_scheduler"))
+    }
 
 
 def restore_attributes(connection: BaseDatabaseWrapper) -> None:
     """Reset what a body has made of the connection itself, a guarded one: its tenant, say, or its settings."""
-    attributes, expected = vars(connection), guard_session(connection).attributes
-    for name in [name for name in attributes if name not in _CHANGING]:
-        if name in expected:
-            attributes[name] = expected[name]
-        elif not (name.startswith("django_scheduler") or isinstance(_of_class(connection, name), cached_property)):
-            del attributes[name]
+    expected = guard_session(connection).attributes
+    for name in _attributes(connection).keys() - expected.keys():
+        # What a vendor keeps may cost a statement; what all have, such as the time zone, is that of the settings.
+        if hasattr(BaseDatabaseWrapper, name) or not isinstance(_of_class(connection, name), cached_property):
+            del vars(connection)[name]
+    vars(connection).update(expected)
 
 
 def _of_class(connection: BaseDatabaseWrapper, name: str) -> Any:

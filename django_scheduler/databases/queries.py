@@ -90,8 +90,11 @@ class Database(Contract):
         return self._this_thread.connection or connections[self.using]
 
     @contextmanager
-    def asked_on(self, connection: BaseDatabaseWrapper) -> Iterator[None]:
-        """Ask on this connection within the block, in this thread, whatever a body has Django take for its own."""
+    def asked_on(self, connection: BaseDatabaseWrapper | None) -> Iterator[None]:
+        """Ask on this connection within the block, in this thread, whatever a body has Django take for its own.
+
+        ``None``: on that of Django's, as all code does outside of executors.
+        """
         before, self._this_thread.connection = self._this_thread.connection, connection
         try:
             yield

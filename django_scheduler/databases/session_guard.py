@@ -83,8 +83,8 @@ class SessionGuard:
         self._wrappers_before = wrappers
         #: Is told the driver's connection when there is a new one, before anything is asked through it.
         self.has_connected: Callable[[Any], None] = lambda driver: None
-        #: What the connection is, as far as Django does not change it.
-        self.attributes = attributes or {}
+        #: What the connection is, as far as Django does not change it; and what it is while it has no session.
+        self.attributes = self._attributes_without_session = attributes or {}
         self._cursors: set[ref[GuardedCursor]] = set()
         self._known = _known.setdefault(vendor, {})
 
@@ -95,9 +95,13 @@ class SessionGuard:
         """
         self.is_plain = True
         self._used_at = time.monotonic()
-        self.attributes |= attributes
+        self.attributes = {**self.attributes, **attributes}
         if self.wrappers is None:
             self.wrappers = [*(self._wrappers_before or []), *wrappers]
+
+    def end_session(self) -> None:
+        """Note that the connection has no session any more, nor what it got with it."""
+        self.attributes = self._attributes_without_session
 
     def check_when_idle(self, *, used_at: float) -> None:
         """Have the connection checked from now on; it was used last at that time, by ``time.monotonic()``."""
@@ -194,6 +198,10 @@ class SessionGuard:
                     cursor.close()
 
 
+#: Sets what is the guarded cursor's own.
+_set = object.__setattr__
+
+
 class GuardedCursor:
     """Stands in for a driver's cursor."""
 
@@ -229,10 +237,7 @@ class GuardedCursor:
             self._guard.note(f"{name}() of the driver's cursor")
         return getattr(self._cursor, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Such as ``arraysize`` and ``row_factory``: it ends with the cursor.
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in HARMLESS:
+            self._guard.note(f"{name} of the driver's cursor")
         setattr(self._cursor, name, value)
-
-
-#: Sets what is the guarded cursor's own.
-_set = object.__setattr__

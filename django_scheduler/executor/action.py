@@ -39,7 +39,7 @@ from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import checking_when_idle, in_session, tidy_connections
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.models import Failure, ScheduledFunction, State
-from django_scheduler.record import Transition, describe, forget_traceback, transitions
+from django_scheduler.record import Transition, describe, transitions
 
 
 class ActionExecution(FunctionExecution):
@@ -88,7 +88,9 @@ class ActionExecution(FunctionExecution):
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
         if self.function.is_async:
             return self._async_body.run(self.function, arguments, context)
-        return super().run_body(arguments, context)
+        # What it schedules is part of the transaction that it has opened, also on a connection that it has made.
+        with self.database.asked_on(None):
+            return super().run_body(arguments, context)
 
     def is_canceled_on_record(self) -> bool:
         return self.current_row().get("state") != State.IN_PROGRESS
@@ -119,7 +121,7 @@ class ActionExecution(FunctionExecution):
             else:
                 self.log_dropped(what)
             if error is not None:
-                forget_traceback(error)
+                self.forget(error)
 
         try:
             is_recorded = self.until_answered(record, yet, gives_up_on=self._is_refusal)

@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from django_scheduler.databases import Database, Descriptor
+from django_scheduler.databases import Database, Descriptor, django_internals
 from django_scheduler.executor.budget import watchdog
 from django_scheduler.executor.threads import run_in_background, start_in_background
 from django_scheduler.telemetry import log_of_executors
@@ -81,10 +81,10 @@ class AnswerTimeout:
         self.alarm_time = now + REPEAT
         descriptor, session = self.descriptor, self.session
         if descriptor is not None and not self._is_asking:
-            self._is_asking = True
             start_in_background(lambda: self._give_up(descriptor, session, since))
 
     def _give_up(self, descriptor: Descriptor, session: Any, since: float) -> None:
+        self._is_asking = True
         try:
             may_be_at_work = session is not None and time.monotonic() - since < LONGEST_WORK
             is_at_work = may_be_at_work and self._is_at_work(session)
@@ -187,8 +187,14 @@ def awaiting_each_answer(database: Database) -> Iterator[None]:
 
     For what may execute many of them.
     """
-    with awaiting_answer(), database.connection.execute_wrapper(_note_statement):
-        yield
+    wrappers = django_internals.statement_wrappers(database.connection)
+    wrappers.append(_note_statement)
+    try:
+        with awaiting_answer():
+            yield
+    finally:
+        with suppress(ValueError):  # tidying has removed it, or a new session has none
+            wrappers.remove(_note_statement)
 
 
 def _note_statement(execute: Callable[..., Any], *statement: Any) -> Any:

@@ -32,6 +32,7 @@ steady load that is once per time budget, however many functions run.
 
 import ctypes
 import logging
+import os
 import sys
 import threading
 import time
@@ -261,3 +262,7 @@ class Watchdog:
 def watchdog() -> Watchdog:
     """Return the watchdog of this process, which starts when it is first needed."""
     return Watchdog()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=watchdog.cache_clear)  # its thread is not there

@@ -45,7 +45,15 @@ from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.session import has_open_transaction, replace_session, tidy_connections
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.record import End, Transition, announce, in_ascii, in_plain_words, transitions
+from django_scheduler.record import (
+    End,
+    Transition,
+    announce,
+    forget_traceback,
+    in_ascii,
+    in_plain_words,
+    transitions,
+)
 from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import tracing
@@ -326,7 +334,8 @@ class SingleExecution(Execution):
                 wait = waits.next()
                 self.log(logging.WARNING, "%s, trying again in %.1f s: %s", problem, wait, error)
                 django_internals.discard(self.database.connection)
-            time.sleep(wait)
+            with awaiting_nothing():
+                time.sleep(wait)
 
     def announce(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
         """Announce how the function has ended, which is on record."""
@@ -337,6 +346,10 @@ class SingleExecution(Execution):
             duration=self.duration,
         )
         announce(end, error=error)
+
+    def forget(self, error: BaseException) -> None:
+        """Keep nothing of where an error of the project's was raised, now that it is on record or in the log."""
+        forget_traceback(error)
 
     def _as_told(self) -> dict[str, Any]:
         """Return what receivers of ``function_started`` are told."""

@@ -50,7 +50,7 @@ from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution, in_isolation
 from django_scheduler.executor.session import close_connection, in_session, replace_session, tidy_connections
 from django_scheduler.models import Failure, ScheduledFunction, State
-from django_scheduler.record import Transition, clear_frames, describe, forget_traceback, is_same, transitions
+from django_scheduler.record import Transition, clear_frames, describe, is_same, transitions
 from django_scheduler.scheduling import calls
 from django_scheduler.transactions import TransactionWatch, backoff, in_transaction
 
@@ -110,11 +110,12 @@ class MutationExecution(FunctionExecution):
         self._is_committed = True
         for hook in self.commit_hooks:
             try:
-                in_isolation(hook)
+                with self.database.asked_on(None):
+                    in_isolation(hook)
                 self.warn_of_open_transaction("an on_commit hook")
             except BaseException as error:
                 self.log(logging.ERROR, "an on_commit hook failed", error=error)
-                forget_traceback(error)
+                self.forget(error)
             tidy_connections(self.database.using)
         self.announce(State.SUCCESS)
 

@@ -116,7 +116,12 @@ def _prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 
 def _note_new_connections(connection: BaseDatabaseWrapper, database: Database) -> None:
     guard = django_internals.guard_session(connection)
-    guard.has_connected = lambda driver: is_connecting(database.descriptor_of(driver))
+
+    def note(driver: Any) -> None:
+        if _this_thread.session is not None and _this_thread.session.database is database:  # and not one within it
+            is_connecting(database.descriptor_of(driver))
+
+    guard.has_connected = note
 
 
 def _is_of_this_thread(connection: BaseDatabaseWrapper) -> bool:
@@ -165,6 +170,7 @@ def tidy_connections(using: str) -> None:
     tidy_other_connections(using)
 
 
+@awaiting_answer()
 def has_open_transaction() -> bool:
     """Return whether the code that has run in this executor's session has left a transaction open."""
     if _this_thread.session is None:
@@ -177,7 +183,7 @@ def has_open_transaction() -> bool:
 
 def tidy_other_connections(using: str) -> None:
     """Leave nothing of one function to the next one in the other databases, nor in Django's objects."""
-    for connection in connections.all(initialized_only=True):
+    for connection in django_internals.drop_misplaced():
         django_internals.guard_session(connection)
         django_internals.restore_attributes(connection)
         if connection.alias != using:

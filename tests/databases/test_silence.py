@@ -2,16 +2,25 @@
 
 import socket
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
+from itertools import count
+from unittest.mock import Mock
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 from django_scheduler import ctx
+from django_scheduler.databases import database_for, django_internals
 from django_scheduler.databases.silence import answering_within, keep_alive
+from django_scheduler.executor import answer_timeout
+from django_scheduler.executor.execution import MissingExecution
+from django_scheduler.executor.session import executor_session, replace_session, session_of_side_task, tidy_connections
+from django_scheduler.executor.threads import run_in_background
 from django_scheduler.models import Executor
 from tests.databases.servers import ALIAS
 from tests.models import Entry
+from tests.support.in_process import threads_may_connect
 from tests.support.waiting import wait_until
 
 EXECUTORS_TIMEOUT = "django_scheduler.executor.answer_timeout.ANSWER_TIMEOUT"
@@ -184,6 +193,67 @@ def test_body_that_waits_for_long_keeps_its_session(own_database, gate):
     assert gate.arrivals == 1
     assert "Its connection is cut" not in executor.log
     assert executor.stop() == 0
+
+
+@pytest.fixture
+def in_a_thread(transactional_db) -> Callable[[Callable[[], None]], None]:
+    """Runs a call in a thread of an executor, and raises what it raises."""
+    return partial(run_in_background, timeout=20)
+
+
+def test_side_task_whose_session_is_tidied_or_made_anew_ends_well(in_a_thread):
+    def task() -> None:
+        with session_of_side_task(database_for("default")):
+            for leave in (tidy_connections, replace_session):
+                Entry.objects.exists()
+                leave("default")
+                Entry.objects.exists()
+
+    in_a_thread(task)
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_pause_before_a_question_is_asked_again_is_no_silence(in_a_thread, caplog):
+    execution = MissingExecution(Mock(id=7, attempts=0, lag=0.0), database_for("default"), "the executor of a test")
+    tries = count()
+
+    def ask() -> bool:
+        Entry.objects.exists()
+        if next(tries) < 4:
+            raise OperationalError("not yet")
+        return True
+
+    def task() -> None:
+        with session_of_side_task(database_for("default"), answer_timeout=0.3):
+            assert execution.until_answered(ask, "it is not known yet")
+
+    in_a_thread(task)
+
+    assert "Its connection is cut" not in caplog.text
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_session_within_another_one_is_told_from_it(in_a_thread):
+    """Where an action executes a function of another database by its id, and that uses the first one."""
+
+    def task() -> None:
+        own, another = database_for("default"), database_for(ALIAS)
+        with executor_session(own):
+            own.connection.ensure_connection()
+            with executor_session(another):
+                another.connection.ensure_connection()
+                connections["default"].close()
+                connections["default"].ensure_connection()
+                assert answer_timeout._this_thread.answer_timeout is not None
+                noted = answer_timeout._this_thread.answer_timeout.descriptor
+                assert noted == another.descriptor_of(django_internals.driver_of(another.connection))
+
+    connections.databases[ALIAS] = connections.databases["default"]
+    try:
+        with threads_may_connect():
+            in_a_thread(task)
+    finally:
+        del connections.databases[ALIAS]
 
 
 def test_question_that_is_not_answered_in_time_ends_the_connection():

@@ -1,33 +1,21 @@
 """What a body does to its session ends with it: the next function meets one that is as new."""
 
+import zoneinfo
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.databases import django_internals
-from django_scheduler.models import State
+from django_scheduler.models import ScheduledFunction, State
+from tests.functions import write
 from tests.models import Entry
-from tests.support.in_process import execute_with_one_worker
+from tests.support.in_process import execute_with_one_worker, threads_may_connect
 from tests.support.records import record
-
-
-@contextmanager
-def threads_may_connect() -> Iterator[None]:
-    """Let threads use an alias that Django's test case does not know."""
-    of_test: Any = BaseDatabaseWrapper.ensure_connection
-    contents = [each.cell_contents for each in of_test.__closure__]
-    (own,) = [each for each in contents if getattr(each, "__name__", "") == "ensure_connection"]
-    BaseDatabaseWrapper.ensure_connection = own  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        BaseDatabaseWrapper.ensure_connection = of_test  # type: ignore[method-assign]
-
 
 #: What a test has bodies do, and what they have seen.
 interludes: dict[str, Callable[[], Any]] = {}
@@ -314,16 +302,26 @@ def become_tenant() -> None:
     connections["default"].tenant = 7  # type: ignore[attr-defined]
 
 
+def change_the_time_zone() -> None:
+    connection.timezone = zoneinfo.ZoneInfo("Asia/Tokyo")
+
+
+def lose_its_creation() -> None:
+    del vars(connections["default"])["creation"]
+
+
 def use_another_database() -> None:
     connection.settings_dict["NAME"] = "nowhere"
     connection.close()
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("leave", [become_tenant, use_another_database])
+@pytest.mark.parametrize("leave", [become_tenant, change_the_time_zone, lose_its_creation, use_another_database])
 def test_what_a_body_makes_of_the_connection_itself_reaches_nobody(transactional_db, place, leave):
     def ask() -> str:
-        return f"{connection.settings_dict['NAME']} of {getattr(connections['default'], 'tenant', 'nobody')}"
+        own = connections["default"]
+        is_whole = hasattr(own, "creation")
+        return f"{own.settings_dict['NAME']} of {getattr(own, 'tenant', 'nobody')} in {own.timezone}, {is_whole}"
 
     interludes.update(leave=leave, ask=ask)
     before = ask_in_both()
@@ -334,6 +332,119 @@ def test_what_a_body_makes_of_the_connection_itself_reaches_nobody(transactional
 
     assert [record(each).state for each in after] == [State.SUCCESS] * 2
     assert [record(each).decoded_result() for each in after] == [record(each).decoded_result() for each in before]
+
+
+@pytest.mark.only_on("postgresql")
+def test_what_a_sites_own_connection_knows_of_its_session_ends_with_that(transactional_db, monkeypatch):
+    """As that of django-tenants, which sets the search path once per session, and notes on itself that it has."""
+    module = import_module(f"{connection.settings_dict['ENGINE']}.base")
+
+    class DatabaseWrapper(module.DatabaseWrapper):  # type: ignore[misc, name-defined]
+        is_set = False
+
+        def close(self) -> None:
+            self.is_set = False
+            super().close()
+
+        def _cursor(self, name: str | None = None) -> Any:
+            cursor = super()._cursor(name)
+            if not self.is_set:
+                self.connection.execute("SET search_path = public, pg_temp")
+                self.is_set = True
+            return cursor
+
+    monkeypatch.setattr(module, "DatabaseWrapper", DatabaseWrapper)
+    interludes.update(ask=sql("SHOW search_path"), leave=sql("SET statement_timeout = '59s'"))
+    ids = ask_in_both()
+    ctx.scheduler.run_after(0, do_in_an_action, what="leave")
+    ids += ask_in_both()
+
+    execute_with_one_worker()
+
+    assert [record(each).decoded_result() for each in ids] == ["public, pg_temp"] * 4
+
+
+@pytest.fixture
+def another_alias(transactional_db) -> Iterator[str]:
+    connections.databases["another"] = {**connections.databases["default"], "CONN_MAX_AGE": 600}
+    with threads_may_connect():
+        yield "another"
+    del connections.databases["another"]
+
+
+def select(alias: str) -> None:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def take_another_for_its_own() -> None:
+    select("another")
+    connections["default"] = connections["another"]
+
+
+def take_its_own_for_another() -> None:
+    connections["another"] = connections["default"]
+
+
+def take_a_stranger_for_another() -> None:
+    own = connections["default"]
+    connections["another"] = type(own)(own.settings_dict, "of nobody")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("leave", [take_another_for_its_own, take_its_own_for_another, take_a_stranger_for_another])
+def test_connection_that_a_body_puts_in_the_place_of_another_one_does_not_stay(another_alias, place, leave):
+    def ask() -> list[str]:
+        select(another_alias)
+        return [connections[alias].alias for alias in ("default", another_alias)]
+
+    interludes.update(leave=leave, ask=ask)
+    ctx.scheduler.run_after(0, place, what="leave")
+    ids = [ctx.scheduler.run_after(0, each, what="ask") for each in (do_in_a_mutation, do_in_an_action)]
+
+    execute_with_one_worker()
+
+    assert [record(each).state for each in ids] == [State.SUCCESS] * 2, record(ids[0]).error
+    assert [record(each).decoded_result() for each in ids] == [["default", "another"]] * 2
+
+
+@pytest.mark.parametrize("place", [do_in_an_action, do_in_a_hook])
+def test_on_a_connection_that_a_body_has_made_its_transactions_are_what_they_are(transactional_db, place):
+    def connect_anew() -> None:
+        del connections["default"]
+        with suppress(ValueError), transaction.atomic():
+            Entry.objects.create(label="rolled back")
+            ctx.scheduler.run_after(3_600, write, label="later")
+            raise ValueError("after it")
+        ctx.run_mutation(write, label="by a mutation")
+
+    interludes["leave"] = connect_anew
+    function_id = ctx.scheduler.run_after(0, place, what="leave")
+
+    execute_with_one_worker()
+
+    assert record(function_id).state == State.SUCCESS, record(function_id).error
+    assert [entry.label for entry in Entry.objects.all()] == ["by a mutation"]
+    assert not ScheduledFunction.objects.filter(name=write.name).exists()
+
+
+@pytest.mark.parametrize("place", [do_in_an_action, do_in_a_mutation])
+def test_drivers_cursor_may_be_set_as_it_may_elsewhere(transactional_db, place):
+    def read() -> object:
+        with connection.cursor() as cursor:
+            driver: Any = cursor
+            driver.cursor.arraysize = 7
+            if connection.vendor != "mysql":
+                driver.cursor.row_factory = lambda *row: None
+            cursor.execute("SELECT 1")
+            return driver.cursor.arraysize
+
+    interludes["read"] = read
+    function_id = ctx.scheduler.run_after(0, place, what="read")
+
+    execute_with_one_worker()
+
+    assert record(function_id).decoded_result() == 7, record(function_id).error
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -3,11 +3,13 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -18,6 +20,7 @@ from freezegun import freeze_time
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.databases import database_for
 from django_scheduler.errors import SchedulerError, TransientError
+from django_scheduler.executor.budget import watchdog
 from django_scheduler.executor.by_id import execute
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from django_scheduler.record import transitions
@@ -235,6 +238,15 @@ def test_function_executes_as_in_an_executor():
     execute(function_id)
 
     assert ScheduledFunction.objects.get(parent_id=function_id).state == State.PENDING
+
+
+def test_time_budgets_are_kept_in_a_process_that_was_forked_from_one_that_has_kept_some():
+    watchdog()
+    if not (child := os.fork()):
+        watchdog().watch(Mock(alarm_time=0.0, alarm=lambda: os._exit(7)))
+        time.sleep(5)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_process_is_on_record_as_an_executor():

@@ -11,7 +11,9 @@ from django.db import connection, connections, transaction
 from freezegun import freeze_time
 
 from django_scheduler import ctx
+from django_scheduler.databases import database_for
 from django_scheduler.errors import UnknownScheduledFunction
+from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.models import ScheduledFunction
 from tests.functions import write
 from tests.support.sessions import Session
@@ -135,6 +137,20 @@ def test_no_id_comes_twice_in_many_threads():
     for thread in threads:
         thread.join()
     assert len(seen) == len(set(seen)) == 240
+
+
+@pytest.mark.only_on("sqlite")
+def test_function_may_schedule_while_it_reads_in_a_thread_that_has_scheduled_before():
+    """The function of SQL that makes ids cannot be registered anew while a statement is open."""
+    schedule()
+    database = database_for("default")
+    with executor_session(database):
+        schedule()
+        tidy_connections("default")
+        for _ in ScheduledFunction.objects.iterator(chunk_size=1):
+            schedule()
+            break
+        connection.close()
 
 
 def test_a_new_connection_goes_on(execute_due):

@@ -3,6 +3,9 @@
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import database_for
 from django_scheduler.executor.claim_policy import GroupingPolicy, PutOff, RetryStorm
@@ -66,3 +69,16 @@ def execute_with_one_worker(until: Until = Until.NOTHING_DUE) -> None:
         thread.start()
         thread.join(20)
         assert not thread.is_alive(), "What was due has not come to an end."
+
+
+@contextmanager
+def threads_may_connect() -> Iterator[None]:
+    """Let threads use an alias that Django's test case does not know."""
+    of_test: Any = BaseDatabaseWrapper.ensure_connection
+    contents = [each.cell_contents for each in of_test.__closure__]
+    (own,) = [each for each in contents if getattr(each, "__name__", "") == "ensure_connection"]
+    BaseDatabaseWrapper.ensure_connection = own  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        BaseDatabaseWrapper.ensure_connection = of_test  # type: ignore[method-assign]

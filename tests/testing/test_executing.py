@@ -104,6 +104,16 @@ class Behaviour:
         row = ScheduledFunction.objects.get(pk=failing)
         assert (row.state, row.failure, row.error) == (State.FAILED, Failure.ERROR, "ValueError: lost is not to be")
 
+    @pytest.mark.parametrize("function", [write_and_raise, note_and_raise, functions.raise_in_hook])
+    def test_a_failure_says_where_it_comes_from(self, scheduler, function):
+        is_hook = function is functions.raise_in_hook
+        ctx.scheduler.run_after(0, function, **({} if is_hook else {"label": "x"}))
+
+        with pytest.raises(ValueError, match=r"is not to be|went wrong") as caught:
+            scheduler.run_due()
+
+        assert caught.traceback[-1].name == ("hook" if is_hook else function.last_name)
+
     def test_several_failures_are_raised_together(self, scheduler):
         ctx.scheduler.run_after(0, write_and_raise, label="one")
         ctx.scheduler.run_after(0, note_and_raise, label="two")
