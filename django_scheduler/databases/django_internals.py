@@ -33,8 +33,8 @@ _NEW: dict[str, Callable[[], Any]] = {
 
 #: What Django changes as a connection is used. All other attributes say what the connection is.
 _CHANGING = frozenset(_NEW) | {
-    *("autocommit", "close_at", "commit_on_exit", "connection", "errors_occurred", "execute_wrappers"),
-    *("health_check_done", "health_check_enabled", "queries_log", "rollback_exc"),
+    *("_named_cursor_idx", "autocommit", "close_at", "commit_on_exit", "connection", "errors_occurred"),
+    *("execute_wrappers", "health_check_done", "health_check_enabled", "queries_log", "rollback_exc"),
     *("run_commit_hooks_on_set_autocommit_on", "savepoint_state", "scheduler_guard", "settings_dict"),
 }
 
@@ -176,9 +176,10 @@ def put_back(connection: BaseDatabaseWrapper, using: str) -> bool:
     stranger = connections[using]
     if stranger is connection:
         return False
-    end_driver(driver_of(stranger))
-    discard(stranger)  # it may be that of another alias
     connections[using] = connection
+    if isinstance(stranger, BaseDatabaseWrapper):  # a body may have put anything there
+        end_driver(driver_of(stranger))
+        discard(stranger)  # it may be that of another alias
     return True
 
 
@@ -186,12 +187,15 @@ def drop_misplaced() -> list[BaseDatabaseWrapper]:
     """Have Django make those connections of this thread anew that are in the place of another one; return the rest."""
     made: Any = connections
     found = {alias: getattr(made._connections, alias, None) for alias in connections}
-    for alias, connection in found.items():
-        if connection is not None and connection.alias != alias:
-            if found.get(connection.alias) is not connection:
-                end_driver(driver_of(connection))
+    own = {
+        alias: each for alias, each in found.items() if isinstance(each, BaseDatabaseWrapper) and each.alias == alias
+    }
+    for alias, stranger in found.items():
+        if stranger is not None and alias not in own:
             del connections[alias]
-    return [connection for alias, connection in found.items() if connection is not None and connection.alias == alias]
+            if isinstance(stranger, BaseDatabaseWrapper) and not any(stranger is each for each in own.values()):
+                end_driver(driver_of(stranger))
+    return list(own.values())
 
 
 def discard(connection: BaseDatabaseWrapper) -> None:

@@ -161,8 +161,9 @@ def tidy_connections(using: str) -> None:
     session = _this_thread.session
     if session is None:
         return  # a test's own, whose transaction would go with them
-    reset_queries()
     django_internals.put_back(session.connection, using)
+    django_internals.drop_misplaced()
+    reset_queries()
     has_other_settings = django_internals.restore_settings(session.connection, session.settings)
     _tidy(session.connection, has_to_end=has_other_settings or session.database.is_transaction_open())
     if django_internals.has_seen_errors(session.connection):

@@ -391,8 +391,26 @@ def take_a_stranger_for_another() -> None:
     connections["another"] = type(own)(own.settings_dict, "of nobody")
 
 
+def take_no_connections() -> None:
+    nothing: Any = object()
+    connections["default"] = connections["another"] = nothing
+
+
+def take_a_proxy() -> None:
+    connections["default"] = connections["another"] = connection
+
+
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("leave", [take_another_for_its_own, take_its_own_for_another, take_a_stranger_for_another])
+@pytest.mark.parametrize(
+    "leave",
+    [
+        take_another_for_its_own,
+        take_its_own_for_another,
+        take_a_stranger_for_another,
+        take_no_connections,
+        take_a_proxy,
+    ],
+)
 def test_connection_that_a_body_puts_in_the_place_of_another_one_does_not_stay(another_alias, place, leave):
     def ask() -> list[str]:
         select(another_alias)

@@ -20,6 +20,31 @@ from tests.support.statements import statements_through
 pytestmark = pytest.mark.usefixtures("backlog")
 
 
+@pytest.fixture
+def kept() -> Iterator[list[Any]]:
+    kept: list[Any] = []
+    yield kept
+    for each in kept:
+        each.close()
+
+
+def test_members_that_keep_half_read_iterators_stay_in_the_group(execute_as_group, kept):
+    def read() -> None:
+        rows = Entry.objects.iterator(chunk_size=1)
+        next(rows)
+        kept.append(rows)
+
+    for _ in range(3):
+        Entry.objects.create(label="old")
+    functions.interludes["read"] = read
+    ids = [ctx.scheduler.run_after(0, functions.enter, label="read") for _ in range(4)]
+
+    execute_as_group(ids)
+
+    assert [record(each).state for each in ids] == [State.SUCCESS] * 4
+    assert len(kept) == 4
+
+
 def commit_by_the_driver() -> None:
     connection.connection.commit()
 
