@@ -23,7 +23,7 @@ INNOCENT = 5
 BOUND = 60.0
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(180 * SOAK)
 def test_the_innocent_are_exact_and_wait_for_nobody(supervise, ledger):
     posts: list[int] = []
     for _ in range(SOAK if IS_SOAK else 1):
