@@ -359,6 +359,13 @@ def leaving_nothing(connection: BaseDatabaseWrapper) -> Iterator[None]:
             guard.is_plain = was_plain
 
 
+def close_cursors(connection: BaseDatabaseWrapper) -> None:
+    """Close the cursors that a body has left on a connection that is guarded."""
+    guard: SessionGuard | None = vars(connection).get("scheduler_guard")
+    if guard is not None:
+        guard.close_cursors()
+
+
 def end_guard(connection: BaseDatabaseWrapper) -> None:
     """Take the guard away, if there is one."""
     if isinstance(connection, _Guarded):

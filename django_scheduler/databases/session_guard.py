@@ -190,12 +190,20 @@ class SessionGuard:
         return guarded
 
     def close_cursors(self) -> None:
-        """Close the cursors that are still there: on SQLite one that is read half-way keeps what it sees."""
+        """Close the cursors that are still there.
+
+        On SQLite one that is read half-way keeps what it sees. On PostgreSQL the garbage collector may close one while
+        this thread is within the driver, whose lock it cannot take twice. So from now on nobody else closes them.
+        """
+        left = []
         while self._cursors:
             with suppress(Exception):  # another thread may have collected the last one as garbage meanwhile
                 cursor = self._cursors.pop()()
-                if cursor is not None:
-                    cursor.close()
+                if cursor is not None and (of_driver := cursor.take()) is not None:
+                    left.append(of_driver)
+        for of_driver in left:
+            with suppress(Exception):
+                of_driver.close()
 
 
 #: Sets what is the guarded cursor's own.
@@ -223,9 +231,16 @@ class GuardedCursor:
         return self if returned is self._cursor else returned
 
     def close(self) -> None:
-        if not self._is_closed:  # its connection may be gone by now, if the guard has closed it
-            _set(self, "_is_closed", True)
-            self._cursor.close()
+        cursor = self.take()
+        if cursor is not None:  # or its connection may be gone by now
+            cursor.close()
+
+    def take(self) -> Any:
+        """Return the driver's cursor to the one who is to close it, and ``None`` to whoever comes later."""
+        if self._is_closed:
+            return None
+        _set(self, "_is_closed", True)
+        return self._cursor
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._cursor)

@@ -42,7 +42,11 @@ from django_scheduler.errors import TimedOut
 from django_scheduler.executor import forks
 from django_scheduler.executor.answer_timeout import awaiting_answer, awaiting_nothing
 from django_scheduler.executor.budget import Budget
-from django_scheduler.executor.session import has_open_transaction, replace_session, tidy_connections
+from django_scheduler.executor.session import (
+    has_open_transaction,
+    replace_session,
+    tidy_connections,
+)
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.record import (
@@ -463,6 +467,8 @@ class FunctionExecution(SingleExecution):
         finally:
             if forks.is_forked:
                 forks.end_process()
+            with awaiting_answer():
+                django_internals.close_cursors(self.database.connection)
 
     def run_body(self, arguments: dict[str, object], context: Context) -> Any:
         return calls.run_body(self.function, arguments, context)

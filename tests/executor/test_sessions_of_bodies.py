@@ -1,5 +1,6 @@
 """What a body does to its session ends with it: the next function meets one that is as new."""
 
+import gc
 import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -232,6 +233,38 @@ def test_half_read_cursor_that_a_body_keeps_hides_nothing_from_later_functions(t
     execute_with_one_worker()
 
     assert record(seen).decoded_result() == 1
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("place", PLACES)
+def test_garbage_of_a_body_is_collected_at_the_worst_moment(transactional_db, monkeypatch, place):
+    """While the driver has its lock. An iterator that is collected closes its cursor, which takes that lock."""
+    psycopg = pytest.importorskip("psycopg")
+    wait = psycopg.Connection.wait
+
+    def collect_and_wait(*arguments: Any, **options: Any) -> Any:
+        gc.collect()
+        return wait(*arguments, **options)
+
+    def leave_garbage() -> None:
+        for _ in range(2):
+            rows = Entry.objects.iterator(chunk_size=1)
+            next(rows)
+            kept_by_itself = [rows]
+            kept_by_itself.append(kept_by_itself)  # type: ignore[arg-type]
+        monkeypatch.setattr(psycopg.Connection, "wait", collect_and_wait)
+
+    for _ in range(3):
+        Entry.objects.create(label="old")
+    interludes["leave"] = leave_garbage
+    gc.disable()
+    try:
+        function_id = ctx.scheduler.run_after(0, place, what="leave")
+        execute_with_one_worker()
+    finally:
+        gc.enable()
+
+    assert record(function_id).state == (State.FAILED if place is do_and_fail else State.SUCCESS)
 
 
 def test_function_of_plain_statements_keeps_its_session_and_pays_no_statement(transactional_db):
