@@ -162,13 +162,12 @@ def tidy_connections(using: str) -> None:
     if session is None:
         return  # a test's own, whose transaction would go with them
     django_internals.put_back(session.connection, using)
-    django_internals.drop_misplaced()
-    reset_queries()
     has_other_settings = django_internals.restore_settings(session.connection, session.settings)
     _tidy(session.connection, has_to_end=has_other_settings or session.database.is_transaction_open())
     if django_internals.has_seen_errors(session.connection):
         session.connection.close_if_unusable_or_obsolete()
     tidy_other_connections(using)
+    reset_queries()  # of all connections, which are Django's again
 
 
 @awaiting_answer()
