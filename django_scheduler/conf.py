@@ -56,6 +56,9 @@ class Settings:
     #: How many attempts in a row may meet the same transient error before the mutation is ``failed``. With the default
     #: backoff that takes more than three days. ``None``: any number.
     MAX_SAME_ERRORS: int | None = 100
+    #: For how long a function that an executor's code does not know, or whose arguments it refuses, is left to
+    #: executors with other code before it fails. ``timedelta(0)``: it fails at once.
+    UNKNOWN_FUNCTION_GRACE: timedelta = timedelta(minutes=15)
     #: Whether executors of this environment run crons.
     CRONS: bool = True
     #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or its
@@ -100,6 +103,9 @@ def invalid_value(name: str, value: Any) -> str | None:
         form = f'"{FLEET_PREFIX}" and an alias of TASKS'
     elif bool in types:
         valid, form = isinstance(value, bool), "True or False"
+    elif name == "UNKNOWN_FUNCTION_GRACE":
+        valid = isinstance(value, timedelta) and value >= timedelta(0)
+        form = "a datetime.timedelta that is not negative"
     elif timedelta in types:
         valid, form = isinstance(value, timedelta) and value > timedelta(0), "a positive datetime.timedelta"
     else:

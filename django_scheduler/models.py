@@ -126,6 +126,10 @@ class ScheduledFunction(models.Model):
     trace_context = models.TextField(_("trace context"), null=True, blank=True, editable=False)  # noqa: DJ001
     # Whether a fleet was sent it, and may begin it before its due time, which is when the fleet is sent it again.
     handed_over = models.BooleanField(default=False, db_default=False, editable=False)
+    # Since when executors have met it whose code does not know the function, or refuses its arguments; and which ones,
+    # with a space before each. Such a function is left to executors with other code (executor/unexecutable.py).
+    unknown_since = InstantField(_("unknown since"), null=True, editable=False)
+    unknown_to = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001
 
     class Meta:
         verbose_name = _("scheduled function")

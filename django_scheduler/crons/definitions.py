@@ -17,7 +17,7 @@ from django_scheduler import values
 from django_scheduler.crons.models import LONGEST_NAME, Cron, Origin, columns_of
 from django_scheduler.crons.schedules import Schedule, checked_schedule
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule, SchedulerError
-from django_scheduler.functions import AnyFunction, Function, Reference, resolve
+from django_scheduler.functions import AnyFunction, Function, Reference, resolve_to_schedule
 from django_scheduler.values import short_repr
 
 P = ParamSpec("P")
@@ -56,7 +56,7 @@ class Definition:
 
     def target(self) -> AnyFunction:
         """Return its function. Raises ``FunctionNotFound``."""
-        return resolve(self.function)
+        return resolve_to_schedule(self.function)
 
     def stored_args(self) -> dict[str, Any]:
         """Return its arguments as they are stored. Raises ``FunctionNotFound``, ``InvalidArguments``."""

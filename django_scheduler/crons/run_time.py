@@ -19,7 +19,7 @@ from django_scheduler.crons.models import Cron, CronState, Origin, columns_of, l
 from django_scheduler.crons.schedules import Schedule, checked_schedule
 from django_scheduler.databases import Database, database_for
 from django_scheduler.errors import CronDefinedInCode, CronExists, CronUnfinished, UnknownCron
-from django_scheduler.functions import Function, Reference, resolve
+from django_scheduler.functions import Function, Reference, resolve_to_schedule
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.scheduling import Running, wakeup
 
@@ -104,7 +104,7 @@ class Crons:
             _refuse_what_is_in_code(cron, "changed")
             if function is not None or args is not None:
                 arguments = values.load_arguments(cron.function, cron.args) if args is None else dict(args)
-                target = resolve(cron.function if function is None else function)
+                target = resolve_to_schedule(cron.function if function is None else function)
                 cron.function, cron.args = target.name, stored_args(target, (), arguments)
             if schedule is not None:
                 cron.set_columns(columns_of(checked_schedule(schedule).for_cron(name)), self._database.current_time())

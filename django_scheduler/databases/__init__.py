@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from django_scheduler.databases import browsing, django_internals
-from django_scheduler.databases.contract import NOW, TABLE, Backlog, Claimable, Lane, NewRow
+from django_scheduler.databases.contract import NOW, TABLE, Backlog, Claimable, Lane, Left, NewRow
 from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql import PostgreSQL
@@ -34,6 +34,7 @@ __all__ = [
     "Database",
     "Descriptor",
     "Lane",
+    "Left",
     "NewRow",
     "browsing",
     "clock_difference",

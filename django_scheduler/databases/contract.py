@@ -72,10 +72,23 @@ class Claimable:
     lag: float
     #: When it was due, as the driver gives it.
     due_time: Any
+    #: Since when executors have met it that could not execute it, as the driver gives and takes it; and which ones.
+    unknown_since: Any
+    unknown_to: str | None
     trace_context: str | None
     #: The transient error that the last attempts have met, and how many of them did in a row.
     error: str
     same_errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Names the functions that an executor passes over, because it has left them to others."""
+
+    #: By which it is known in ``unknown_to``.
+    code: str
+    #: For how long they are left.
+    grace: timedelta
 
 
 @dataclass(frozen=True, slots=True)

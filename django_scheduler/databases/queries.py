@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from django_scheduler import times
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract, Lane, NewRow
+from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract, Lane, Left, NewRow
 from django_scheduler.fields import InstantSQL
 from django_scheduler.models import Pause, ScheduledFunctionId, State
 
@@ -103,8 +103,11 @@ class Database(Contract):
 
     def later(self, time: Any, seconds: float) -> Any:
         """Return a time that is so many seconds after one that the driver has given, as the driver takes it."""
-        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
-        return moment + timedelta(seconds=seconds)
+        return _parsed(time) + timedelta(seconds=seconds)
+
+    def elapsed(self, since: Any, until: Any) -> timedelta:
+        """Return how much time lies between two times that the driver has given."""
+        return _parsed(until) - _parsed(since)
 
     def end_time(self, claim_time: Any, seconds: float) -> Any:
         """Return when what was claimed then ended, so many seconds later, whatever the session takes for the time."""
@@ -228,9 +231,12 @@ class Database(Contract):
 
     # Looking
 
-    def lanes(self, *, besides: Collection[int] = ()) -> list[Lane]:
-        """Return every queue and priority that has pending functions. ``besides``: ids to pass over."""
-        return self._read_lanes(self._lanes(passing_over(besides)))
+    def lanes(self, *, besides: Collection[int] = (), left: Left | None = None) -> list[Lane]:
+        """Return every queue and priority that has pending functions.
+
+        ``besides``: ids to pass over. ``left``: what to pass over as well.
+        """
+        return self._read_lanes(self._lanes(self._passing_over(besides, left)))
 
     def _read_lanes(self, sql: Sql) -> list[Lane]:
         with self.connection.cursor() as cursor:
@@ -261,13 +267,15 @@ class Database(Contract):
             *due_in.params,
         )
 
-    def look_again(self, lanes: Collection[Lane], *, besides: Collection[int] = ()) -> list[Lane]:
+    def look_again(
+        self, lanes: Collection[Lane], *, besides: Collection[int] = (), left: Left | None = None
+    ) -> list[Lane]:
         """Return those of the lanes that have pending functions from where they began, and where they begin now.
 
         Cheaper than ``lanes`` where the index has many entries of functions that have ended since. This default looks
         at all lanes.
         """
-        return self.lanes(besides=besides)
+        return self.lanes(besides=besides, left=left)
 
     def next_due_in(self, lane: Lane) -> float | None:
         """Return in how many seconds the next function of a lane is due that is not due yet, or ``None``."""
@@ -292,15 +300,16 @@ class Database(Contract):
         before: Lane | None = None,
         besides: Collection[int] = (),
         unhealthy: Collection[str] | None = None,
+        left: Left | None = None,
     ) -> list[Claimable]:
         """Lock the first functions of a lane that are due and that nobody else has locked.
 
         ``most``: how many. ``before``: only what comes before the first function of that lane. ``besides``: ids to
-        pass over. ``unhealthy``: only first attempts, and none of functions of these names. The locks last as long as
-        the transaction, in which this must be called.
+        pass over. ``unhealthy``: only first attempts, and none of functions of these names. ``left``: what to pass over
+        as well. The locks last as long as the transaction, in which this must be called.
         """
         now = self._now()
-        passed_over = passing_over(besides)
+        passed_over = self._passing_over(besides, left)
         earlier = _earlier_than(before)
         healthy = _healthy(unhealthy)
         return self._claim(
@@ -329,31 +338,45 @@ class Database(Contract):
         chosen = f"state = 'pending' AND id = %s AND (due_time <= {now.text} OR handed_over)"
         return next(iter(self._claim(chosen, [function_id, *now.params])), None)
 
+    def _passing_over(self, ids: Collection[int], left: Left | None) -> Sql:
+        """Return a condition that none of these functions meets, and none that is left to others."""
+        executing = passing_over(ids)
+        if left is None:
+            return executing
+        over = self._scheduled_and_due(-left.grace)[0]
+        return Sql(
+            f"{executing.text} AND (unknown_since IS NULL OR unknown_since <= {over.text} OR unknown_to NOT LIKE %s)",
+            *executing.params,
+            *over.params,
+            f"%{left.code}%",
+        )
+
     def _claim(self, chosen: str, params: list[Any]) -> list[Claimable]:
         now = self._now()
         due_in = self.seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, name, kind, {self._text('args')}, attempts, {self._time(now.text)}, {due_in.text},"
-                f" {self.mark_executing}, {self._time('due_time')}, trace_context, error, same_errors FROM {TABLE}"
-                f" WHERE {chosen} {self.skip_locked}",
+                f" {self.mark_executing}, {self._time('due_time')}, {self._time('unknown_since')}, unknown_to,"
+                f" trace_context, error, same_errors FROM {TABLE} WHERE {chosen} {self.skip_locked}",
                 [*now.params, *due_in.params, *params],
             )
-            rows = cursor.fetchall()
-            return [
-                Claimable(
-                    function_id,
-                    name,
-                    kind,
-                    args,
-                    attempts,
-                    self._as_taken(at),
-                    max(0.0, -float(due_in_seconds)),
-                    self._as_taken(due_time),
-                    *others,
-                )
-                for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, *others in rows
-            ]
+            return list(map(self._claimable, cursor.fetchall()))
+
+    def _claimable(self, row: Sequence[Any]) -> Claimable:
+        function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, unknown_since, *others = row
+        return Claimable(
+            function_id,
+            name,
+            kind,
+            args,
+            attempts,
+            self._as_taken(at),
+            max(0.0, -float(due_in_seconds)),
+            self._as_taken(due_time),
+            unknown_since and self._as_taken(unknown_since),
+            *others,
+        )
 
     # The transaction in which mutations execute
 
@@ -457,6 +480,10 @@ class Database(Contract):
         if column == "due_time":
             return self._scheduled_and_due(value)[1]
         return Sql(self._json("%s") if column == "result" else "%s", value)
+
+
+def _parsed(time: Any) -> datetime:
+    return datetime.fromisoformat(time) if isinstance(time, str) else time
 
 
 def _healthy(unhealthy: Collection[str] | None) -> Sql:

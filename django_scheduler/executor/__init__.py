@@ -6,6 +6,7 @@
 * ``execution.py`` is what all executions have in common, and keeps what a body leaves in Python from the next one;
   ``mutation.py``, ``grouping.py`` and ``action.py`` are the kinds. ``budget.py`` limits the time of a body, and
   ``answer_timeout.py`` that of an answer of the database.
+* ``unexecutable.py`` is what becomes of functions that this code cannot execute.
 * ``claim_policy.py`` says how many functions a worker claims, which it passes over, and which it claims first.
 * ``event_loop.py`` runs the bodies of async actions. ``forks.py`` keeps processes that bodies fork out of the executor.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
@@ -15,7 +16,7 @@
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.by_id import execute
-from django_scheduler.executor.execution import MissingExecution, RunningBodies, SingleExecution
+from django_scheduler.executor.execution import RunningBodies, SingleExecution
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
@@ -30,6 +31,7 @@ from django_scheduler.executor.run import (
 )
 from django_scheduler.executor.session import session_of_side_task
 from django_scheduler.executor.threads import log_briefly, run_in_background, start_in_background
+from django_scheduler.executor.unexecutable import MissingExecution
 from django_scheduler.executor.worker import execute_with
 
 __all__ = [

@@ -38,6 +38,7 @@ from django_scheduler.executor.event_loop import AsyncBody
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import checking_when_idle, in_session, tidy_connections
 from django_scheduler.executor.threads import start_in_background
+from django_scheduler.executor.unexecutable import REFUSED, is_to_be_left, left, note_left
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, describe, transitions
 
@@ -64,6 +65,8 @@ class ActionExecution(FunctionExecution):
                 result = self.call()
                 self.warn_of_open_transaction("its body")
             except BaseException as error:
+                if is_to_be_left(self, error) and self._leave(error):
+                    return
                 self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
             else:
                 self._end(transitions.END, {"result": result})
@@ -103,6 +106,23 @@ class ActionExecution(FunctionExecution):
         if not self.is_async:
             self.budget.note_where_it_is("It does not end.")
         self._fail(self.budget.error, Failure.TIMEOUT)
+
+    def _leave(self, error: BaseException) -> bool:
+        """Leave it to executors with other code, for its body has not begun; return whether that is on record."""
+        changes = {"attempts": self.claimed.attempts, **left(self, describe(error)["error"])}
+        seen = {"executor": self.executor_name}
+        try:
+            is_recorded = self.until_answered(
+                lambda: self.record(transitions.LEAVE_BEGUN, changes, seen=seen),
+                "that it is left to executors with other code could not be recorded yet",
+                gives_up_on=self._is_refusal,
+            )
+        except Exception as problem:
+            self.log(logging.ERROR, "it could not be left to executors with other code: %s", problem, error=problem)
+            return False
+        if is_recorded:
+            note_left(self, REFUSED)
+        return is_recorded
 
     def _fail(self, error: BaseException, failure: Failure) -> None:
         self._end(transitions.END_FAILED, {"failure": failure, **describe(error)}, error)

@@ -12,6 +12,9 @@ first of its lane, so it would be claimed again at once, for ever. So this execu
 twice as long each time, and executes what comes after it. Another executor may claim it meanwhile, and then learns the
 same.
 
+*Functions that are left.* This process cannot execute them, but others may (``unexecutable.py``). It passes over them
+as long as the others have time.
+
 *Retry storms.* So many attempts meet transient errors that they would hold up healthy functions: each of them costs a
 claim, a rollback and a record, none can share a transaction, and all are due again soon, before what is scheduled
 meanwhile. So as long as a storm lasts, this executor first claims what is healthy, in the order in which it is due: the
@@ -21,10 +24,12 @@ all: when nothing healthy is due, and ``RETRIES_PER_SECOND`` times a second, so 
 
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable
 
-from django_scheduler.databases import Lane
+from django_scheduler.conf import get_settings
+from django_scheduler.databases import Lane, Left
+from django_scheduler.executor.unexecutable import CODE
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.transactions import DoublingWait
 
@@ -167,6 +172,29 @@ class PutOff:
         """Return for how long the first of them is still put off, or infinity."""
         now = time.monotonic()
         return min((until - now for until in list(self._until.values()) if until > now), default=float("inf"))
+
+
+class LeftToOthers:
+    """Knows that functions were left to executors with other code, and how many of each name."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._passed_over: Left | None = None
+        self._until = 0.0
+
+    def note(self, name: str) -> None:
+        """Note that a function of this name has been left."""
+        grace = get_settings().UNKNOWN_FUNCTION_GRACE
+        self.counts[name] += 1
+        self._passed_over = Left(CODE, grace)
+        self._until = time.monotonic() + grace.total_seconds()
+
+    @property
+    def passed_over(self) -> Left | None:
+        """Return what to pass over; ``None``, so that no claim has to ask, once the time of the last one is over."""
+        if self._passed_over and time.monotonic() > self._until:
+            self._passed_over = None
+        return self._passed_over
 
 
 class RetryStorm:

@@ -2,8 +2,8 @@
 
 ``in_transaction`` is called while the rows are locked, and then ``after_commit`` or ``after_rollback``. What happens
 there depends on what was claimed: ``mutation.py``, ``action.py`` and ``grouping.py`` say it for functions that exist,
-whose bodies ``FunctionExecution`` calls within their time budget and with a ``ctx`` of their own; ``MissingExecution``
-says it for a function that is gone.
+whose bodies ``FunctionExecution`` calls within their time budget and with a ``ctx`` of their own; ``unexecutable.py``
+says it for what this process cannot execute.
 
 Each worker notes which body it is in, where the note outlives a crash. A body can end its process (a segfault,
 ``os._exit``, the kernel when memory is out), and then no thread is left to say which one it was. So a worker writes the
@@ -27,18 +27,20 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from asyncio import _get_running_loop, _set_running_loop, set_event_loop
-from collections.abc import Callable, Collection, Iterator, MutableSequence
+from collections.abc import Callable, Collection, Iterator, MutableSequence, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context as ContextOfVariables
+from datetime import timedelta
 from sys import getprofile, gettrace, setprofile, settrace
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError
 
 from django_scheduler import signals, values
+from django_scheduler.conf import get_settings
 from django_scheduler.context import Context
 from django_scheduler.databases import Claimable, Database, django_internals
-from django_scheduler.errors import TimedOut
+from django_scheduler.errors import InvalidArguments, TimedOut
 from django_scheduler.executor import forks
 from django_scheduler.executor.answer_timeout import awaiting_answer, awaiting_nothing
 from django_scheduler.executor.budget import Budget
@@ -49,15 +51,7 @@ from django_scheduler.executor.session import (
 )
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.record import (
-    End,
-    Transition,
-    announce,
-    forget_traceback,
-    in_ascii,
-    in_plain_words,
-    transitions,
-)
+from django_scheduler.record import End, Transition, announce, forget_traceback, in_ascii, in_plain_words
 from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import tracing
@@ -188,6 +182,11 @@ class Execution(ABC):
     def ids(self) -> Collection[ScheduledFunctionId]:
         """Return the functions that it executes."""
 
+    @property
+    @abstractmethod
+    def begun(self) -> "Sequence[SingleExecution]":
+        """Return the executions of those functions that have begun."""
+
     @abstractmethod
     def in_transaction(self) -> None:
         """Do what is done while the row is locked. An exception rolls the transaction back."""
@@ -209,6 +208,9 @@ class SingleExecution(Execution):
 
     #: What is to end this process, as the handler of a signal raises it, if it has come outside of the body.
     stop_request: BaseException | None = None
+
+    #: Whether the function was left to executors with other code.
+    is_left = False
 
     #: Whether a try to record the end has failed, so that it is not known whether it has taken effect.
     _may_be_recorded = False
@@ -245,6 +247,17 @@ class SingleExecution(Execution):
     @property
     def ids(self) -> Collection[ScheduledFunctionId]:
         return [self.id]
+
+    @property
+    def begun(self) -> "Sequence[SingleExecution]":
+        return [self]
+
+    @property
+    def may_be_left(self) -> bool:
+        """Return whether executors with other code still have time to execute it, if this one cannot."""
+        since = self.claimed.unknown_since
+        waited = self.database.elapsed(since, self.claimed.claim_time) if since else timedelta(0)
+        return waited < get_settings().UNKNOWN_FUNCTION_GRACE
 
     @property
     def attempt_on_record(self) -> dict[str, Any]:
@@ -403,6 +416,8 @@ class FunctionExecution(SingleExecution):
         self.kind = function.kind
         #: Of the call of its body that has begun last.
         self.budget: Budget | None = None
+        #: Why this code cannot call the body with the arguments on record.
+        self.refusal: InvalidArguments | None = None
 
     @abstractmethod
     def make_budget(self) -> Budget:
@@ -450,7 +465,11 @@ class FunctionExecution(SingleExecution):
 
         Raises ``InvalidArguments`` if the code has changed since, so that they cannot be restored or do not fit.
         """
-        return self.function.bind((), values.load_arguments(self.name, self.claimed.args))
+        try:
+            return self.function.bind((), values.load_arguments(self.name, self.claimed.args))
+        except InvalidArguments as error:
+            self.refusal = error
+            raise
 
     def _traced(self) -> AbstractContextManager[object]:
         return tracing.executing(self.claimed.trace_context, self._as_told())
@@ -505,24 +524,3 @@ class ShouldEndEarly:
             self._was_canceled = self._is_canceled_on_record()
             self._ask_again_at = time.monotonic() + INTERVAL
         return self._was_canceled
-
-
-class MissingExecution(SingleExecution):
-    """Fails a function that this process does not know: it is gone, or in a module that nothing here imports."""
-
-    def in_transaction(self) -> None:
-        changes = {
-            "error": (
-                f"FunctionNotFound: there is no function {self.name!r} in any installed app. Restore it (name= keeps an"
-                " old name); or, if another module defines it, import that in its app's functions.py, because executors"
-                " import no others. Then schedule this again."
-            ),
-            **self.attempt_on_record,
-        }
-        transitions.MISS.apply(self.database, self.id, changes)
-
-    def after_commit(self) -> None:
-        self.announce(State.FAILED, Failure.MISSING)
-
-    def after_rollback(self, error: BaseException) -> None:
-        raise error

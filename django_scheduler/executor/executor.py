@@ -22,7 +22,7 @@ from django_scheduler import __version__
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.executor import forks
-from django_scheduler.executor.claim_policy import GroupingPolicy, PutOff, RetryStorm
+from django_scheduler.executor.claim_policy import GroupingPolicy, LeftToOthers, PutOff, RetryStorm
 from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import Execution, RunningBodies, process_is_ending
 from django_scheduler.executor.heartbeat import END_TIMEOUT, Registration
@@ -65,6 +65,7 @@ class Executor:
         self._database = database_for(using)
         self._concurrency = concurrency
         self._queues = sorted(queues)
+        self._ends_by_itself = until is not Until.STOPPED
         self._stopping = threading.Event()
         self._stopped = threading.Event()
         self._running_bodies = running_bodies or RunningBodies([0] * concurrency)
@@ -75,6 +76,7 @@ class Executor:
             running=self._running,
         )
         claim_lock, put_off = ClaimLock(), PutOff()
+        self._left_to_others = LeftToOthers()
         grouping_policy, retry_storm = GroupingPolicy(), RetryStorm()
         self._recovery = Recovery(self._database, self._registration)
         self._poller = Poller(
@@ -84,6 +86,7 @@ class Executor:
             stopping=self._stopping,
             executing_ids=self._executing_ids,
             put_off=put_off,
+            left_to_others=self._left_to_others,
         )
         self._crons = CronPoller(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
         self._workers = [
@@ -96,6 +99,7 @@ class Executor:
                 executing_ids=self._executing_ids,
                 grouping_policy=grouping_policy,
                 put_off=put_off,
+                left_to_others=self._left_to_others,
                 retry_storm=retry_storm,
             )
             for _ in range(concurrency)
@@ -205,6 +209,8 @@ class Executor:
             for thread in self._side_tasks:
                 thread.join(max(0.0, deadline - time.monotonic()))
             self._registration.make_last_record(self._registration.unregister, "remove its row")
+            if self._ends_by_itself:
+                self._log_left()
             self._log(logging.INFO, "Executor %s has stopped")
 
     def _wake_up(self) -> None:
@@ -248,6 +254,15 @@ class Executor:
     def _put_on_record(self) -> None:
         self._registration.register()
         self._log_start()
+
+    def _log_left(self) -> None:
+        if counts := self._left_to_others.counts:
+            self._log(
+                logging.WARNING,
+                "Executor %s ends, and has left functions to executors with other code, because its own does not know"
+                " them or refuses their arguments: %s",
+                ", ".join(f"{name} ({count:,})" for name, count in sorted(counts.items())),
+            )
 
     def _log_start(self) -> None:
         connection = connections[self._database.using]

@@ -85,7 +85,7 @@ class MutationGroup(Execution):
         self._execute_alone = execute_alone
         self._began = time.perf_counter()
         #: The members whose bodies have begun.
-        self.begun: list[MutationExecution] = []
+        self._begun: list[MutationExecution] = []
         self._is_committing = False
         #: The part of their time in which the bodies have not waited, for the database or for anything else.
         self.computing_share = 0.0
@@ -99,6 +99,10 @@ class MutationGroup(Execution):
     def ids(self) -> Collection[ScheduledFunctionId]:
         members = [self.culprit] if self.culprit and self.is_given_up else self._members
         return [member.id for member in members]
+
+    @property
+    def begun(self) -> Sequence[MutationExecution]:
+        return self._begun
 
     @property
     def is_given_up(self) -> bool:
@@ -117,7 +121,7 @@ class MutationGroup(Execution):
                 if time.perf_counter() - self._began > GROUP_SECONDS:
                     break
         self.computing_share = (time.thread_time() - began_to_compute) / (time.perf_counter() - self._began)
-        self._members = self.begun  # other workers may claim the others, also while the hooks run here
+        self._members = self._begun  # other workers may claim the others, also while the hooks run here
         if not self._database.has_one_writer:
             self.release_claim_lock()  # what is left is to wait for the database
         if not transitions.SUCCEED.apply_to_each(self._database, successes, {"executor": self._executor_name}):
@@ -125,8 +129,8 @@ class MutationGroup(Execution):
         self._is_committing = True
 
     def after_commit(self) -> None:
-        share_wake_up([hook for member in self.begun for hook in member.commit_hooks])
-        for member in self.begun:
+        share_wake_up([hook for member in self._begun for hook in member.commit_hooks])
+        for member in self._begun:
             if member.commit_hooks:
                 tidy_connections(self._database.using)  # of what receivers of signals have left
             member.after_commit()
@@ -134,20 +138,20 @@ class MutationGroup(Execution):
     def after_rollback(self, error: BaseException) -> None:
         if self.culprit and self.culprit.timed_out:
             self.culprit.after_rollback(error)
-            self.begun.remove(self.culprit)
+            self._begun.remove(self.culprit)
         tidy_connections(self._database.using)
         if self._was_ended_unseen:
-            for member in self.begun:
+            for member in self._begun:
                 member.fail(error)
             return
-        if self._is_committing and self.begun[0].has_committed():
+        if self._is_committing and self._begun[0].has_committed():
             self.after_commit()
             return
-        for member in self.begun:
+        for member in self._begun:
             self._execute_alone(member.id)
 
     def _run(self, member: MutationExecution, watch: TransactionWatch) -> dict[str, Any]:
-        self.begun.append(member)
+        self._begun.append(member)
         self.culprit = member
         member.release_claim_lock = self.release_claim_lock
         member.begin()

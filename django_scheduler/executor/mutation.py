@@ -12,6 +12,8 @@ How it can end, and why that holds in each case:
   transaction, which asks for ``pending`` and for the same number of attempts. Between the two another executor
   may claim the row and run the body once more. Then the record waits for that one's lock and finds either
   that it has succeeded, or the row as it was.
+* This code refuses the arguments on record: likewise, but the function stays pending for executors with other code. See
+  ``unexecutable.py``.
 * A transient error (deadlock, serialization failure, lost connection, lock timeout, ``TransientError``):
   likewise, but what is recorded is one attempt more and a later due time. It is ``failed``, ``transient``, once so many
   attempts in a row have met the same error that it does not look as if it would pass.
@@ -49,6 +51,7 @@ from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
 from django_scheduler.executor.execution import FunctionExecution, in_isolation
 from django_scheduler.executor.session import close_connection, in_session, replace_session, tidy_connections
+from django_scheduler.executor.unexecutable import REFUSED, is_to_be_left, left, note_left
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, clear_frames, describe, is_same, transitions
 from django_scheduler.scheduling import calls
@@ -140,8 +143,15 @@ class MutationExecution(FunctionExecution):
         error = self._error or error
         if self.stop_request or self._is_transient(error):
             self._retry(error)
+        elif is_to_be_left(self, error):
+            self._leave(error)
         else:
             self.fail(error)
+
+    def _leave(self, error: BaseException) -> None:
+        """Leave it to executors with other code."""
+        if self._record(transitions.LEAVE, left(self, describe(error)["error"]), unless_held=True):
+            note_left(self, REFUSED)
 
     def has_committed(self) -> bool:
         """Return whether a COMMIT that got no answer took effect, as soon as the database says so."""

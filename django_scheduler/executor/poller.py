@@ -35,7 +35,7 @@ from typing import Any
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, Lane
 from django_scheduler.executor.answer_timeout import awaiting_answer
-from django_scheduler.executor.claim_policy import PutOff
+from django_scheduler.executor.claim_policy import LeftToOthers, PutOff
 from django_scheduler.telemetry import log_of_executors as log
 
 #: A lane that was alone in being due twice in a row, as one with a backlog is, is taken to be so for so many seconds,
@@ -70,7 +70,7 @@ class Poller:
     """Finds the lanes that have due functions. Only the thread that has the claim lock uses it.
 
     ``queues``: serve only these; empty: every queue. ``executing_ids`` returns what the executor is executing, and
-    ``put_off`` knows what else it passes over.
+    ``put_off`` and ``left_to_others`` know what else it passes over.
     """
 
     database: Database
@@ -79,6 +79,7 @@ class Poller:
     stopping: Event
     executing_ids: Callable[[], Collection[int]]
     put_off: PutOff
+    left_to_others: LeftToOthers
 
     def __post_init__(self) -> None:
         self._paused_queues: set[str] = set()
@@ -153,12 +154,13 @@ class Poller:
     @awaiting_answer()
     def _look(self, besides: Collection[int]) -> list[Lane]:
         self.database.connection.ensure_connection()  # which is not what makes a look long
+        left = self.left_to_others.passed_over
         began = time.monotonic()
         if began < self._only_known_until:
-            lanes = self._served(self.database.look_again(self._known_lanes, besides=besides))
+            lanes = self._served(self.database.look_again(self._known_lanes, besides=besides, left=left))
             if _due(lanes):
                 return lanes
-        self._known_lanes = self._served(self.database.lanes(besides=besides))
+        self._known_lanes = self._served(self.database.lanes(besides=besides, left=left))
         ended = time.monotonic()
         if ended - began > LONG_LOOK:
             self._only_known_until = ended + min(10 * (ended - began), LONGEST_REST)

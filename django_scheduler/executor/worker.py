@@ -7,31 +7,41 @@ commit.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from math import inf
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
 from django.db import transaction
 
 from django_scheduler.databases import TABLE, Claimable, Database, Lane, django_internals
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.answer_timeout import awaiting_answer
-from django_scheduler.executor.claim_policy import FOR_A_WHILE, GroupingPolicy, GroupSize, PutOff, RetryStorm
-from django_scheduler.executor.execution import Execution, MissingExecution, SingleExecution, own_this_thread
+from django_scheduler.executor.claim_policy import (
+    FOR_A_WHILE,
+    GroupingPolicy,
+    GroupSize,
+    LeftToOthers,
+    PutOff,
+    RetryStorm,
+)
+from django_scheduler.executor.execution import Execution, SingleExecution, own_this_thread
 from django_scheduler.executor.grouping import GROUP_SECONDS, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import ClaimLock, Holding, Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
+from django_scheduler.executor.unexecutable import Unexecutable, UnexecutableGroup, execution_of_unknown
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId
 from django_scheduler.record import forget_traceback
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait
+
+E = TypeVar("E", bound=SingleExecution)
 
 
 class ClaimedTooMany(Exception):
@@ -42,7 +52,7 @@ class ClaimedTooMany(Exception):
 class Worker:
     """Claims and executes, in the thread that calls ``run``.
 
-    ``grouping_policy``, ``put_off`` and ``retry_storm`` are those of all workers of the executor.
+    ``grouping_policy``, ``put_off``, ``left_to_others`` and ``retry_storm`` are those of all workers of the executor.
     """
 
     database: Database
@@ -53,6 +63,7 @@ class Worker:
     executing_ids: Callable[[], list[int]]
     grouping_policy: GroupingPolicy
     put_off: PutOff
+    left_to_others: LeftToOthers
     retry_storm: RetryStorm
 
     def __post_init__(self) -> None:
@@ -140,6 +151,9 @@ class Worker:
                     self._note_failure(execution)
                     self._record_failure(execution, error)
                     self.poller.wake_up()  # for the time of the retry
+                for each in execution.begun:
+                    if each.is_left:
+                        self.left_to_others.note(each.name)
         finally:
             if error is not None:
                 forget_traceback(error)  # its frames may hold cursors
@@ -156,7 +170,7 @@ class Worker:
                 raise  # it has not begun, so nothing is to be recorded: it is claimed again on a new connection
             wait = self.put_off.add(execution.ids)
             message = "how it ended could not be recorded. This executor passes over it for %.1f s: %s"
-            for each in _executed(execution):
+            for each in execution.begun:
                 each.log(logging.ERROR, message, wait, problem, error=problem)
             if self.database.is_lost(problem):
                 raise
@@ -197,12 +211,13 @@ class Worker:
         """Claim in the first lane that has any; ``only_healthy``: of what meets no transient errors."""
         executing = [*self.executing_ids(), *self.put_off.ids]
         unhealthy = self.retry_storm.names if only_healthy else None
+        left = self.left_to_others.passed_over
         for lane, next_lane in zip_longest(lanes, lanes[1:]):
             self._size = self.grouping_policy.size_in(lane)
             self._asked_for = self._size.next
             before = next_lane if next_lane and next_lane.priority == lane.priority else None
             claimed = self.database.claim(
-                lane, most=self._asked_for, before=before, besides=executing, unhealthy=unhealthy
+                lane, most=self._asked_for, before=before, besides=executing, unhealthy=unhealthy, left=left
             )
             if claimed:
                 execution = self._group_of(claimed)
@@ -215,12 +230,12 @@ class Worker:
         return None
 
     def _group_of(self, claimed: list[Claimable]) -> Execution:
-        """Group the mutations at the beginning that may share a transaction, or else execute the first function."""
-        members = []
-        for execution in map(self._execution_of, claimed):
-            if not self._may_be_grouped(execution):
-                break
-            members.append(execution)
+        """Group the functions at the beginning that may share a transaction, or else execute the first function."""
+        first = self._execution_of(claimed[0])
+        executions = chain([first], map(self._execution_of, claimed[1:]))
+        if isinstance(first, Unexecutable):
+            return UnexecutableGroup(_first(executions, _is_unexecutable))
+        members = _first(executions, self._may_be_grouped)
         if len(members) > 1:
             special = self.database.special_relations()
             if TABLE not in special:
@@ -228,7 +243,7 @@ class Worker:
                 group.keeps_claim_lock_for = GROUP_SECONDS if self._size.keeps_claim_lock(len(members)) else 0.0
                 return group
             self._size.cannot_grow()
-        return self._execution_of(claimed[0])
+        return first
 
     def _may_be_grouped(self, execution: Execution) -> TypeGuard[MutationExecution]:
         return (
@@ -238,11 +253,11 @@ class Worker:
         )
 
     def _note_success(self, execution: Execution) -> None:
-        executed = _executed(execution)
+        executed = execution.begun
         self.put_off.forget(each.id for each in executed)
         if isinstance(execution, MutationGroup) and execution.keeps_claim_lock_for:
             self._size.kept_claim_lock(execution.computing_share)
-        if isinstance(execution, MutationGroup) or self._may_be_grouped(execution):
+        if isinstance(execution, MutationGroup | UnexecutableGroup) or self._may_be_grouped(execution):
             self._size.went_well(len(executed), asked_for=self._asked_for)
         else:
             self._size.went_wrong()
@@ -271,19 +286,25 @@ class Worker:
         self.stopping.wait(wait)
 
 
-def _executed(execution: Execution) -> Sequence[SingleExecution]:
-    """Return the functions that have begun."""
-    if isinstance(execution, MutationGroup):
-        return execution.begun
-    assert isinstance(execution, SingleExecution)
-    return [execution]
+def _first(executions: Iterable[SingleExecution], is_one: Callable[[SingleExecution], TypeGuard[E]]) -> list[E]:
+    """Return the executions of a kind at the beginning, before the first other one."""
+    found: list[E] = []
+    for execution in executions:
+        if not is_one(execution):
+            break
+        found.append(execution)
+    return found
+
+
+def _is_unexecutable(execution: SingleExecution) -> TypeGuard[Unexecutable]:
+    return isinstance(execution, Unexecutable)
 
 
 def execution_of(claimed: Claimable, database: Database, executor_name: str) -> SingleExecution:
     """Return the execution of a claimed function, by its kind."""
     function = registry.find_recorded(claimed.name, claimed.kind)
     if function is None:
-        return MissingExecution(claimed, database, executor_name)
+        return execution_of_unknown(claimed, database, executor_name)
     kind = MutationExecution if function.kind is Kind.MUTATION else ActionExecution
     return kind(claimed, database, executor_name, function)
 

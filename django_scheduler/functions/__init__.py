@@ -7,7 +7,15 @@
 
 from django_scheduler.functions.decorators import action, internal_action, internal_mutation, mutation
 from django_scheduler.functions.function import AnyFunction, Function
-from django_scheduler.functions.registry import AnyReference, Reference, api, internal, registry, resolve
+from django_scheduler.functions.registry import (
+    AnyReference,
+    Reference,
+    api,
+    internal,
+    registry,
+    resolve,
+    resolve_to_schedule,
+)
 
 __all__ = [
     "AnyFunction",
@@ -22,4 +30,5 @@ __all__ = [
     "mutation",
     "registry",
     "resolve",
+    "resolve_to_schedule",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
@@ -35,6 +35,7 @@ class Decorator(Protocol):
         priority: int = 0,
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
+        aliases: Sequence[str] = (),
     ) -> Callable[[Callable[Concatenate[Context, P], R]], Function[P, R]]: ...
 
 
@@ -48,10 +49,19 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
         priority: int = 0,
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
+        aliases: Sequence[str] = (),
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
             function: AnyFunction = Function(
-                body, kind=kind, public=public, name=name, queue=queue, priority=priority, alone=alone, timeout=timeout
+                body,
+                kind=kind,
+                public=public,
+                name=name,
+                queue=queue,
+                priority=priority,
+                alone=alone,
+                timeout=timeout,
+                aliases=aliases,
             )
             registry.add(function)
             return function
@@ -70,6 +80,8 @@ _OPTIONS = """
     it may run when it was scheduled, as a ``timedelta`` or a number of seconds, and ``None`` for ever (default: the
     setting ``MUTATION_TIMEOUT`` for a mutation, for ever for an action); then it is ``failed``, ``timeout``.
     ``alone`` (mutations only): it never shares its transaction with others that are due, whatever the backlog.
+    ``aliases``: the names that it had before it was renamed, by which what is on record still finds it; those that it
+    had in another app with that one's label, ``"orders:archive"``.
 
     Raises ``ImproperlyConfigured`` if the function could not be executed as it is.
     """

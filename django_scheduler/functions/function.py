@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from enum import Enum
 from functools import cached_property, update_wrapper
@@ -36,6 +36,9 @@ class Timeout(Enum):
 class Function(Generic[P, R_co]):
     """Can be scheduled, and can be called like the plain function that was decorated."""
 
+    #: Whether every process that starts Django imports the module that defines it; the registry knows.
+    is_discovered = True
+
     def __init__(
         self,
         body: Callable[Concatenate[Context, P], R_co],
@@ -47,6 +50,7 @@ class Function(Generic[P, R_co]):
         priority: int,
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
+        aliases: Sequence[str] = (),
     ) -> None:
         _refuse_what_is_no_plain_function(body, kind)
         update_wrapper(self, body, updated=())  # attributes that the body has could be named as ours are
@@ -57,6 +61,7 @@ class Function(Generic[P, R_co]):
         self.priority = priority
         self.alone = alone
         self._timeout = timeout
+        self._aliases = aliases
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if name is None else name
         _refuse_what_cannot_be_executed(self)
@@ -77,6 +82,17 @@ class Function(Generic[P, R_co]):
                 " app: add its app to INSTALLED_APPS, or move it into one that is there."
             )
         return f"{app.label}:{self.last_name}"
+
+    @property
+    def aliases(self) -> list[str]:
+        """Return the names that it had before."""
+        app_label = self.name.partition(":")[0]
+        return [alias if ":" in alias else f"{app_label}:{alias}" for alias in self._aliases]
+
+    @property
+    def names(self) -> list[str]:
+        """Return all names by which it may be on record."""
+        return [self.name, *self.aliases]
 
     @property
     def timeout(self) -> timedelta | None:
@@ -153,6 +169,11 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
             "timeout= must be a positive timedelta or number of seconds, of at most five years, or None, not"
             f" {function._timeout!r}."
         )
+    if isinstance(function._aliases, str) or not all(map(_is_alias, function._aliases)):
+        refuse(
+            "aliases= must be a tuple of the names that it had, as identifiers or, for those in another app, as"
+            f' "<app_label>:<name>", not {function._aliases!r}.'
+        )
     parameters = list(inspect.signature(function.body).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not parameters or parameters[0].kind not in positional:
@@ -162,6 +183,10 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
             refuse(f"*{parameter.name} has no names to store its arguments by; name each parameter.")
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             refuse(f"{parameter.name!r} is positional-only, and arguments are stored by name; remove the /.")
+
+
+def _is_alias(alias: object) -> bool:
+    return isinstance(alias, str) and alias.count(":") <= 1 and all(map(str.isidentifier, alias.split(":")))
 
 
 def _is_timeout(timeout: object) -> bool:

@@ -1,7 +1,10 @@
 """The registry finds every function that can be scheduled by its name, ``"<app_label>:<name>"``.
 
 A function belongs to the installed app whose code it is part of. The module ``functions`` of every installed
-app is imported when Django starts, as ``admin`` is, and its decorators fill the registry.
+app is imported when Django starts, as ``admin`` is, and its decorators fill the registry. What is defined in a module
+that is imported only later, as views are, would not be found by an executor: so it is refused when it is scheduled.
+
+A function that was renamed is also found by its ``aliases``, the names that rows on record still have.
 
 A reference names a function without importing it: ``api.orders.archive``, or the string ``"orders:archive"``. The
 function is looked up when the reference is used, so modules need not import each other.
@@ -30,11 +33,13 @@ class Registry:
 
     def __init__(self) -> None:
         self._functions: dict[str, AnyFunction] = {}
+        self._aliases: dict[str, AnyFunction] = {}
         self._unnamed: list[AnyFunction] = []
         self._source: Source | None = None
 
     def add(self, function: AnyFunction) -> None:
         """Register a function. Its app, and with it its name, is known once Django has found all apps."""
+        function.is_discovered = not apps.ready or is_test_module(function.body.__module__)
         self._unnamed.append(function)
         if apps.apps_ready:
             self._name_all()
@@ -44,12 +49,12 @@ class Registry:
         self._source = source
 
     def find(self, name: str) -> AnyFunction | None:
-        """Return the registered function of that name, or ``None``.
+        """Return the registered function that has, or had, that name; or ``None``.
 
         A name that a client sends is looked up here, and imports nothing.
         """
         self._name_all()
-        return self._functions.get(name)
+        return self._functions.get(name) or self._aliases.get(name)
 
     def find_recorded(self, name: str, kind: str) -> AnyFunction | None:
         """Return the function that a row means: a registered one, or one of another source, as Django's tasks are.
@@ -79,11 +84,32 @@ class Registry:
             function = self._unnamed.pop(0)
             other = self._functions.get(function.name)
             if other is not None and not _are_same_code(other, function):
-                raise ImproperlyConfigured(
-                    f"Two functions are named {function.name!r}: {_code_of(other)} and"
-                    f" {_code_of(function)}. Rename one of them, or pass name=."
-                )
+                raise _taken(function.name, other, function)
+            function.is_discovered = function.is_discovered or (other is not None and other.is_discovered)
             self._functions[function.name] = function
+            self._aliases = {alias: each for alias, each in self._aliases.items() if each is not other}
+            for alias in function.aliases:
+                self._add_alias(alias, function)
+            if function.name in self._aliases:
+                raise _taken(function.name, self._aliases[function.name], function)
+
+    def _add_alias(self, alias: str, function: AnyFunction) -> None:
+        other = self._functions.get(alias) or self._aliases.get(alias)
+        if other is not None:
+            raise _taken(alias, other, function)
+        self._aliases[alias] = function
+
+
+def is_test_module(name: str) -> bool:
+    """Return whether a module belongs to tests, which execute what they define in their own process."""
+    return any(part in ("tests", "conftest") or part.startswith("test_") for part in name.split("."))
+
+
+def _taken(name: str, one: AnyFunction, other: AnyFunction) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"Two functions are named {name!r}, or were (aliases=): {_code_of(one)} and {_code_of(other)}. Rename one of"
+        " them, pass name=, or remove the alias."
+    )
 
 
 def _code_of(function: AnyFunction) -> str:
@@ -124,6 +150,24 @@ def resolve(function: AnyReference) -> AnyFunction:
                 f"{name} is not a mutation or an action: decorate it with @mutation or @action, or pass a reference"
                 ' (internal.<app_label>.<name>, or the string "<app_label>:<name>").'
             )
+
+
+def resolve_to_schedule(function: AnyReference) -> AnyFunction:
+    """Return the function that is named, if executors find it too.
+
+    Raises ``FunctionNotFound`` if there is none, or if it is in a module that executors do not import.
+    """
+    target = resolve(function)
+    if not target.is_discovered:
+        app = apps.get_containing_app_config(target.body.__module__)
+        where = f"{app.name}.functions" if app else "the module functions of an installed app"
+        raise FunctionNotFound(
+            f"{target.name} was not scheduled, because no executor would find it: it is defined in"
+            f" {target.body.__module__}, which was imported only after Django had started. Move it to the module"
+            f" {where}, or import {target.body.__module__} there: executors import the modules functions and crons of"
+            " every installed app, and what these import."
+        )
+    return target
 
 
 @dataclass(frozen=True, slots=True)

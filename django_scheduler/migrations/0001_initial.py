@@ -240,6 +240,11 @@ class Migration(migrations.Migration):
                 ),
                 ("handed_over", models.BooleanField(db_default=False, default=False, editable=False)),
                 (
+                    "unknown_since",
+                    django_scheduler.fields.InstantField(editable=False, null=True, verbose_name="unknown since"),
+                ),
+                ("unknown_to", models.TextField(blank=True, editable=False, null=True)),
+                (
                     "parent",
                     models.ForeignKey(
                         db_constraint=False,

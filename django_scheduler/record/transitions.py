@@ -10,10 +10,12 @@ transition           from                     to           when
 ``RETRY``            pending                  pending      a mutation has met a transient error
 ``FAIL``             pending                  failed       a mutation has raised, or its time was up
 ``MISS``             pending                  failed       the code has no function of that name
+``LEAVE``            pending                  pending      this code cannot execute it, but other code may
 ``COUNT_CRASH``      pending                  pending      a process has ended in the body of a mutation
 ``FAIL_CRASHED``     pending                  failed       that has happened too often
 ``HAND_OVER``        pending                  pending      a fleet is about to be sent the function
 ``RESCHEDULE``       pending                  pending      somebody wants it to run at another time
+``LEAVE_BEGUN``      in_progress              pending      likewise an action, whose body has not begun
 ``END``              in_progress              success      an action's body has returned
 ``END_FAILED``       in_progress              failed       an action has raised, or its time was up
 ``LOSE``             in_progress              failed       the executor of an action is gone
@@ -102,8 +104,10 @@ _PENDING = (State.PENDING,)
 _IN_PROGRESS = (State.IN_PROGRESS,)
 _ATTEMPT = frozenset({"started_time", "attempts", "executor"})
 _ERROR = frozenset({"error", "traceback"})
+_UNKNOWN = frozenset({"unknown_since", "unknown_to", "error"})
 
-BEGIN = Transition(sources=_PENDING, target=State.IN_PROGRESS, sets={"kind": Kind.ACTION}, writes=_ATTEMPT)
+#: What is on record of the time in which it waited is over.
+BEGIN = Transition(sources=_PENDING, target=State.IN_PROGRESS, sets={"kind": Kind.ACTION, "error": ""}, writes=_ATTEMPT)
 
 #: Alone or in a group. It is part of the transaction in which the body has run, which holds the row's lock.
 SUCCEED = Transition(
@@ -133,6 +137,16 @@ MISS = Transition(
     target=State.FAILED,
     sets={"failure": Failure.MISSING, "completed_time": NOW},
     writes=_ATTEMPT | {"error"},
+)
+
+#: To executors with other code. It is due as before, and what has executed or left it meanwhile is not disturbed.
+LEAVE = Transition(sources=_PENDING, target=State.PENDING, compares=frozenset({"attempts"}), writes=_UNKNOWN)
+LEAVE_BEGUN = Transition(
+    sources=_IN_PROGRESS,
+    target=State.PENDING,
+    compares=frozenset({"executor"}),
+    sets={"started_time": None},
+    writes=_UNKNOWN | {"attempts"},
 )
 
 #: By the supervisor of the process. Two processes that have died are counted twice, and one is counted once.

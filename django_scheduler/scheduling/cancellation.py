@@ -32,7 +32,7 @@ from django.db.models import QuerySet
 
 from django_scheduler.databases import database_for
 from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
-from django_scheduler.functions import AnyReference, resolve
+from django_scheduler.functions import AnyReference, registry, resolve
 from django_scheduler.models import LARGEST_ID, UNFINISHED, Kind, ScheduledFunction, State
 from django_scheduler.record import transitions
 from django_scheduler.scheduling.running import Running
@@ -102,7 +102,7 @@ def cancel_all(
         chosen = chosen.exclude(pk=caller.function_id)
     if function is not None:
         # A name is taken as it is, so that what is left of a function that is gone can be canceled.
-        chosen = chosen.filter(name=function if isinstance(function, str) else resolve(function).name)
+        chosen = chosen.filter(name__in=_names_of(function))
     if start is not None:
         chosen = chosen.filter(due_time__gte=start)
     if end is not None:
@@ -116,6 +116,13 @@ def cancel_all(
         return canceled
 
     return in_transaction(using, cancel_them)
+
+
+def _names_of(function: AnyReference) -> list[str]:
+    if not isinstance(function, str):
+        return resolve(function).names
+    known = registry.find(function)
+    return known.names if known else [function]
 
 
 def cancel_each(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:

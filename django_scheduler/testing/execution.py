@@ -70,6 +70,10 @@ class ExecutionInTest(SingleExecution):
         super().__init__(*args, **kwargs)
         self.problems: list[BaseException] = []
 
+    @property
+    def may_be_left(self) -> bool:
+        return False  # there is no other code in a test
+
     def until_answered(self, ask: Callable[[], bool], problem: str, **options: Any) -> bool:
         return ask()  # it is not asked again: a database error fails the test
 

@@ -91,7 +91,7 @@ class ManualScheduler:
     def scheduled(self, function: AnyReference | None = None) -> list[ScheduledFunction]:
         """Return what is pending, or what is pending of one function, in the order in which it becomes due."""
         rows = self._pending().order_by("due_time", "id")
-        return list(rows if function is None else rows.filter(name=resolve(function).name))
+        return list(rows if function is None else rows.filter(name__in=resolve(function).names))
 
     def assert_scheduled(
         self,

@@ -30,6 +30,7 @@ No pickle: nothing in the database can name anything to be called but an enum, a
 
 from django_scheduler.values.arguments_and_results import REPR, dump_arguments, dump_result, load_arguments, load_result
 from django_scheduler.values.codec import MAXIMUM_DEPTH, PLAIN_TYPES, decode, encode
+from django_scheduler.values.instances import InstanceGone
 from django_scheduler.values.problem import short_repr
 from django_scheduler.values.scalars import JSONValue, to_json
 
@@ -37,6 +38,7 @@ __all__ = [
     "MAXIMUM_DEPTH",
     "PLAIN_TYPES",
     "REPR",
+    "InstanceGone",
     "JSONValue",
     "decode",
     "dump_arguments",

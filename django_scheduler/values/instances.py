@@ -26,6 +26,10 @@ from django_scheduler.values.problem import ValueProblem, malformed
 from django_scheduler.values.scalars import JSONValue
 
 
+class InstanceGone(ValueProblem):
+    """Says that the row of a model instance is gone, which no code can change."""
+
+
 def encode_enum(value: Enum) -> JSONValue:
     cls = value.__class__
     class_name = _name_of_class(cls)
@@ -150,7 +154,7 @@ def decode_model(content: JSONValue, decode: Decode) -> Model:
     try:
         return model._base_manager.using(alias).get(pk=key)
     except ObjectDoesNotExist:
-        raise ValueProblem(f"{label} {key} no longer exists") from None
+        raise InstanceGone(f"{label} {key} no longer exists") from None
 
 
 def _model_labelled(label: str) -> type[Model] | None:

@@ -14,9 +14,9 @@ from django_scheduler import ctx
 from django_scheduler.databases import database_for, django_internals
 from django_scheduler.databases.silence import answering_within, keep_alive
 from django_scheduler.executor import answer_timeout
-from django_scheduler.executor.execution import MissingExecution
 from django_scheduler.executor.session import executor_session, replace_session, session_of_side_task, tidy_connections
 from django_scheduler.executor.threads import run_in_background
+from django_scheduler.executor.unexecutable import MissingExecution
 from django_scheduler.models import Executor
 from tests.databases.servers import ALIAS
 from tests.models import Entry

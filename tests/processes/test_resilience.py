@@ -9,7 +9,7 @@ from django.db import transaction
 
 from django_scheduler import ctx, models
 from django_scheduler.databases import database_for
-from django_scheduler.executor.claim_policy import PutOff
+from django_scheduler.executor.claim_policy import LeftToOthers, PutOff
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.models import Failure, State
@@ -104,6 +104,7 @@ def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_f
         stopping=StoppedAfterTheFirstLook(),
         executing_ids=lambda: (),
         put_off=PutOff(),
+        left_to_others=LeftToOthers(),
     )
     assert poller.due_lanes() is None
 

@@ -40,6 +40,8 @@ VALUES = {
     "same_errors": 1,
     "started_time": None,
     "traceback": "t",
+    "unknown_since": NOW,
+    "unknown_to": "x",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import database_for
-from django_scheduler.executor.claim_policy import GroupingPolicy, PutOff, RetryStorm
+from django_scheduler.executor.claim_policy import GroupingPolicy, LeftToOthers, PutOff, RetryStorm
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import ClaimLock, Poller, Until
 from django_scheduler.executor.worker import Worker
@@ -40,8 +40,16 @@ def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
     def executing_ids() -> list[int]:
         return list(worker.execution.ids) if worker.execution else []
 
-    put_off = PutOff()
-    poller = Poller(database, queues=(), until=until, stopping=stopping, executing_ids=executing_ids, put_off=put_off)
+    put_off, left_to_others = PutOff(), LeftToOthers()
+    poller = Poller(
+        database,
+        queues=(),
+        until=until,
+        stopping=stopping,
+        executing_ids=executing_ids,
+        put_off=put_off,
+        left_to_others=left_to_others,
+    )
     worker = Worker(
         database=database,
         poller=poller,
@@ -51,6 +59,7 @@ def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
         executing_ids=executing_ids,
         grouping_policy=GroupingPolicy(),
         put_off=put_off,
+        left_to_others=left_to_others,
         retry_storm=RetryStorm(),
     )
     wakeup.subscribe("default", poller.wake_up)

@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals, silence
-from django_scheduler.databases.contract import TABLE, Lane
+from django_scheduler.databases.contract import TABLE, Lane, Left
 from django_scheduler.databases.postgresql import interruption, listening
 from django_scheduler.databases.postgresql.interruption import (
     EXECUTING,
@@ -160,10 +160,12 @@ class PostgreSQL(Database):
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, '')", [CHANNEL])
 
-    def look_again(self, lanes: Collection[Lane], *, besides: Collection[int] = ()) -> list[Lane]:
+    def look_again(
+        self, lanes: Collection[Lane], *, besides: Collection[int] = (), left: Left | None = None
+    ) -> list[Lane]:
         # Finished functions stay in the index as long as somebody's snapshot may still see them pending. Reading
         # each lane from where it began skips them: with 100,000 of them 0.1 ms instead of 30.
-        due_in = self.seconds_until("head.due_time")
+        due_in, passed_over = self.seconds_until("head.due_time"), self._passing_over([], left)
         columns = [[getattr(lane, column) for lane in lanes] for column in ("queue", "priority", "due_time")]
         return self._read_lanes(
             Sql(
@@ -172,10 +174,11 @@ class PostgreSQL(Database):
                 " FROM unnest(%s::text[], %s::int[], %s::timestamptz[]) AS lane (queue, priority, due_time)"
                 f" CROSS JOIN LATERAL (SELECT due_time, id FROM {TABLE} WHERE state = 'pending'"
                 " AND queue = lane.queue AND priority = lane.priority AND due_time >= lane.due_time"
-                " AND id <> ALL(%s::bigint[]) ORDER BY due_time, id LIMIT 1) AS head",
+                f" AND id <> ALL(%s::bigint[]){passed_over.text} ORDER BY due_time, id LIMIT 1) AS head",
                 *due_in.params,
                 *columns,
                 list(besides),
+                *passed_over.params,
             )
         )
 
