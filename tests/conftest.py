@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -91,7 +92,8 @@ def _nothing_is_left_behind(request, django_db_blocker):
 @pytest.fixture(autouse=True)
 def _functions_of_a_test_end_with_it(monkeypatch):
     """A function that is decorated within a test is registered as long as the test runs."""
-    monkeypatch.setattr(registry, "_functions", {function.name: function for function in registry})
+    for name in ("_functions", "_renamed"):
+        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
 
 
 @pytest.fixture
@@ -155,6 +157,12 @@ def retry_at_once(monkeypatch) -> None:
 def python_clock(settings) -> None:
     """Functions are due by Python's clock."""
     settings.DJANGO_SCHEDULER = {"CLOCK": "python"}
+
+
+@pytest.fixture
+def no_grace(settings) -> None:
+    """What the code of this process does not know is left to no other."""
+    settings.DJANGO_SCHEDULER = {"UNKNOWN_FUNCTION_GRACE": timedelta(0)}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from testproject.settings import *  # noqa: F403
 from tests.support import mysql_driver
 
 DEBUG = False
-INSTALLED_APPS = [*shop.INSTALLED_APPS, "tests"]
+INSTALLED_APPS = [*shop.INSTALLED_APPS, "tests", *os.environ.get("TEST_APPS", "").split()]
 MIDDLEWARE = [*shop.MIDDLEWARE, "tests.support.strict_policy.strict_policy"]
 MIGRATION_MODULES = {"tests": None}  # the tables of tests.models are made straight from the models
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

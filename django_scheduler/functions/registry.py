@@ -33,7 +33,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._functions: dict[str, AnyFunction] = {}
-        self._aliases: dict[str, AnyFunction] = {}
+        #: By the names that they had.
+        self._renamed: dict[str, AnyFunction] = {}
         self._unnamed: list[AnyFunction] = []
         self._source: Source | None = None
 
@@ -54,7 +55,7 @@ class Registry:
         A name that a client sends is looked up here, and imports nothing.
         """
         self._name_all()
-        return self._functions.get(name) or self._aliases.get(name)
+        return self._find(name)
 
     def find_recorded(self, name: str, kind: str) -> AnyFunction | None:
         """Return the function that a row means: a registered one, or one of another source, as Django's tasks are.
@@ -82,34 +83,24 @@ class Registry:
     def _name_all(self) -> None:
         while self._unnamed:
             function = self._unnamed.pop(0)
-            other = self._functions.get(function.name)
-            if other is not None and not _are_same_code(other, function):
-                raise _taken(function.name, other, function)
-            function.is_discovered = function.is_discovered or (other is not None and other.is_discovered)
+            for name in function.names:
+                other = self._find(name)
+                if other is not None and not _are_same_code(other, function):
+                    raise ImproperlyConfigured(
+                        f"Two functions are named {name!r}: {_code_of(other)} and {_code_of(function)}. Rename one of"
+                        " them, pass name=, or remove the name from aliases=."
+                    )
+                function.is_discovered = function.is_discovered or (other is not None and other.is_discovered)
             self._functions[function.name] = function
-            self._aliases = {alias: each for alias, each in self._aliases.items() if each is not other}
-            for alias in function.aliases:
-                self._add_alias(alias, function)
-            if function.name in self._aliases:
-                raise _taken(function.name, self._aliases[function.name], function)
+            self._renamed |= dict.fromkeys(function.aliases, function)
 
-    def _add_alias(self, alias: str, function: AnyFunction) -> None:
-        other = self._functions.get(alias) or self._aliases.get(alias)
-        if other is not None:
-            raise _taken(alias, other, function)
-        self._aliases[alias] = function
+    def _find(self, name: str) -> AnyFunction | None:
+        return self._functions.get(name) or self._renamed.get(name)
 
 
 def is_test_module(name: str) -> bool:
     """Return whether a module belongs to tests, which execute what they define in their own process."""
     return any(part in ("tests", "conftest") or part.startswith("test_") for part in name.split("."))
-
-
-def _taken(name: str, one: AnyFunction, other: AnyFunction) -> ImproperlyConfigured:
-    return ImproperlyConfigured(
-        f"Two functions are named {name!r}, or were (aliases=): {_code_of(one)} and {_code_of(other)}. Rename one of"
-        " them, pass name=, or remove the alias."
-    )
 
 
 def _code_of(function: AnyFunction) -> str:

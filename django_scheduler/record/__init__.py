@@ -16,11 +16,12 @@ from django_scheduler.record.error_record import (
     in_plain_words,
     is_same,
 )
-from django_scheduler.record.pending_calls import check_pending_calls
+from django_scheduler.record.pending_calls import CallCheck, check_pending_calls
 from django_scheduler.record.retention import Retention, completed_before, delete_completed_before, delete_expired
 from django_scheduler.record.transitions import Transition
 
 __all__ = [
+    "CallCheck",
     "End",
     "Retention",
     "Transition",

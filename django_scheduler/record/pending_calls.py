@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 
 from django_scheduler import values
 from django_scheduler.errors import FunctionNotFound, InvalidArguments
-from django_scheduler.functions import AnyFunction, registry
+from django_scheduler.functions import AnyFunction, registry, resolve_to_schedule
 from django_scheduler.models import Kind, ScheduledFunction, State
 
 ROWS_PER_PAGE = 2_000
@@ -69,21 +69,32 @@ class Findings:
 
 def check_pending_calls(using: str) -> Findings:
     """Look at everything that is pending in a database, and return what cannot be called."""
-    findings = Findings()
-    find, what_is_wrong_for_all = cache(_find), lru_cache(maxsize=10_000)(_what_is_wrong)
+    findings, calls = Findings(), CallCheck()
     for function_id, name, args in _pending(using):
         findings.looked_at += 1
-        function = find(name)
-        if isinstance(function, str):
-            findings.add(function_id, function)
-        elif reason := (
-            _what_is_wrong(values.load_arguments, name, args)
-            or what_is_wrong_for_all(function.bind_names, tuple(args))
-            # One of Django's tasks: its own arguments are within the ones on record.
-            or (registry.find(function.name) is None and _what_is_wrong(function.bind, (), args))
-        ):
+        if reason := calls.what_is_wrong(name, args):
             findings.add(function_id, reason)
     return findings
+
+
+class CallCheck:
+    """Says whether this code can call a function with arguments that are on record, and remembers what it has found."""
+
+    def __init__(self) -> None:
+        self._find = cache(_find)
+        self._what_is_wrong_for_all = lru_cache(maxsize=10_000)(_what_is_wrong)
+
+    def what_is_wrong(self, name: str, args: dict[str, object]) -> str | None:
+        """Return why it cannot be called, or ``None`` if it can."""
+        function = self._find(name)
+        if isinstance(function, str):
+            return function
+        return (
+            _what_is_wrong(values.load_arguments, name, args)
+            or self._what_is_wrong_for_all(function.bind_names, tuple(args))
+            # One of Django's tasks: its own arguments are within the ones on record.
+            or (None if registry.find(function.name) else _what_is_wrong(function.bind, (), args))
+        )
 
 
 def _pending(using: str) -> Iterator[tuple[int, str, dict[str, object]]]:
@@ -96,6 +107,8 @@ def _pending(using: str) -> Iterator[tuple[int, str, dict[str, object]]]:
 
 def _find(name: str) -> AnyFunction | str:
     try:
+        if registry.find(name):
+            return resolve_to_schedule(name)
         # The kind counts only for tasks, and not for their arguments.
         return registry.find_recorded(name, Kind.ACTION) or registry.get(name)
     except FunctionNotFound as error:

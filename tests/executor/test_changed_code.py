@@ -1,4 +1,4 @@
-"""The code has changed since a function was scheduled."""
+"""The code has changed since a function was scheduled, and no other executor has the code that it needs."""
 
 import logging
 
@@ -9,6 +9,8 @@ from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from tests.functions import note, write
 from tests.models import Entry
 from tests.support.records import record
+
+pytestmark = pytest.mark.usefixtures("no_grace")
 
 
 @mutation

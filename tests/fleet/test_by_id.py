@@ -223,6 +223,7 @@ def test_action_may_execute_another_function_as_a_fleet_does_that_executes_at_on
     assert Entry.objects.get().label == "inner"
 
 
+@pytest.mark.usefixtures("no_grace")
 def test_function_that_is_gone_is_missing():
     function_id = ctx.scheduler.run_after(0, write, label="gone")
     ScheduledFunction.objects.update(name="tests:gone")

@@ -31,6 +31,59 @@ def test_a_module_that_is_loaded_again_replaces_its_functions(start_django):
     assert process.stdout.split() == ["True", "True"], process.stderr
 
 
+LATE = "from django_scheduler import mutation\n@mutation\ndef late(ctx): ..."
+SCHEDULE_LATE = """
+import time; import django; django.setup()
+from bakery import views
+from django_scheduler import crons, ctx
+from django_scheduler.errors import FunctionNotFound
+for schedule in [
+    lambda: ctx.scheduler.run_after(0, views.late),
+    lambda: ctx.scheduler.run_at(1000 * time.time(), "bakery:late"),
+    lambda: ctx.scheduler.run_after_many(0, views.late, [{}]),
+    lambda: ctx.crons.register("a cron", crons.Interval(minutes=5), views.late),
+]:
+    try:
+        schedule()
+    except FunctionNotFound as error:
+        print(error)
+    else:
+        print("was scheduled")
+"""
+
+
+def test_a_function_that_only_views_import_is_refused_when_it_is_scheduled(start_django, tmp_path):
+    start_django("")
+    (tmp_path / "bakery" / "views.py").write_text(LATE)
+
+    process = start_django("", SCHEDULE_LATE)
+
+    first, *others = process.stdout.splitlines()
+    assert first == (
+        "bakery:late was not scheduled, because no executor would find it: it is defined in bakery.views, which was"
+        " imported only after Django had started. Move it to the module bakery.functions, or import bakery.views"
+        " there: executors import the modules functions and crons of every installed app, and what these import."
+    ), process.stderr
+    assert others == [first] * 3
+
+
+def test_a_function_that_the_module_imports_is_found_and_so_is_one_that_the_start_of_another_app_imports(
+    start_django, tmp_path
+):
+    start_django("")
+    (tmp_path / "bakery" / "views.py").write_text(LATE)
+    (tmp_path / "bakery" / "apps.py").write_text(
+        "from django.apps import AppConfig\n"
+        "class Bakery(AppConfig):\n    name = 'bakery'\n    def ready(self):\n        from bakery import views\n"
+    )
+    program = "import django; django.setup(); from bakery import views; print(views.late.is_discovered)"
+
+    assert start_django("", program).stdout.split() == ["True"]
+    (tmp_path / "bakery" / "apps.py").unlink()
+    assert start_django("", program).stdout.split() == ["False"]
+    assert start_django("from bakery import views", program).stdout.split() == ["True"]
+
+
 def test_the_package_can_be_imported_before_django_has_started(start_django):
     process = start_django(
         "", "import django_scheduler; print(django_scheduler.__version__, 'ctx' in django_scheduler.__all__)"

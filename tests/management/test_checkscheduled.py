@@ -8,7 +8,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from django_scheduler import Context, ctx, mutation
+from django_scheduler import Context, crons, ctx, mutation
+from django_scheduler.crons import Cron
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import pending_calls
 from tests.functions import note, write, write_and_raise
@@ -106,7 +107,7 @@ def test_many_are_read_in_pages_and_told_in_one_line(monkeypatch, django_assert_
     ids = ctx.scheduler.run_after_many(0, write_and_raise, [{"label": f"{n}"} for n in range(25)])
     ScheduledFunction.objects.update(name="tests:gone")
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):  # four of them read the functions, and one the crons
         listed, said = checkscheduled_fails()
 
     assert listed.count("\n") == 2
@@ -130,3 +131,19 @@ def test_nothing_is_changed():
     before = list(ScheduledFunction.objects.values())
     checkscheduled()
     assert list(ScheduledFunction.objects.values()) == before
+
+
+def test_a_cron_that_was_registered_at_run_time_and_cannot_be_scheduled_is_listed():
+    ctx.crons.register("of 7", crons.Interval(minutes=5), write, label="x")
+    ctx.crons.register("of 8", crons.Interval(minutes=5), write, label="x")
+    Cron.objects.filter(name="of 8").update(function="tests:wriet")
+
+    listed, said = checkscheduled_fails()
+
+    assert listed == (
+        "The cron 'of 8': There is no mutation or action 'tests:wriet' in any installed app."
+        " Did you mean 'tests:write'?\n"
+    )
+    assert said.startswith("1 of the crons")
+    Cron.objects.filter(name="of 8").delete()
+    assert "what the crons schedule" in checkscheduled()

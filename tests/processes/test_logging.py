@@ -58,6 +58,7 @@ def test_failure_is_one_line_with_all_keys_and_the_traceback(run_and_log):
     assert record.exc_info[0] is ValueError
 
 
+@pytest.mark.usefixtures("no_grace")
 def test_function_that_is_missing_is_one_line_with_its_name(run_and_log):
     function_id = ctx.scheduler.run_after(0, "tests:write", label="logged")
     ScheduledFunction.objects.update(name="tests:gone")

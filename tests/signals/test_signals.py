@@ -136,6 +136,7 @@ def test_start_and_end_are_told_once(execute_due, function, state, failure):
     assert "state" not in started[0]
 
 
+@pytest.mark.usefixtures("no_grace")
 def test_end_of_a_function_that_is_gone_is_told(execute_due):
     function_id = ctx.scheduler.run_after(0, write, label="of a function that is gone")
     ScheduledFunction.objects.filter(pk=function_id).update(name="tests:gone")

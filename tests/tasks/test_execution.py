@@ -139,6 +139,7 @@ def test_context_of_a_mutation_that_is_retried_counts_its_attempts(execute_due, 
     assert [entry.label for entry in Entry.objects.all()] == ["attempt 3"]
 
 
+@pytest.mark.usefixtures("no_grace")
 def test_task_that_is_gone_is_missing(execute_due):
     result = jobs.add.enqueue(1)
     ScheduledFunction.objects.update(name="tests.tasks.jobs.removed")
@@ -149,6 +150,7 @@ def test_task_that_is_gone_is_missing(execute_due):
     assert "tests.tasks.jobs.removed" in row(result).error
 
 
+@pytest.mark.usefixtures("no_grace")
 @pytest.mark.parametrize(
     "name",
     ["tests.tasks.jobs.plain", "tests.no_such_module.add", "nonsense", "tests.tasks.broken.x", "tests.tasks.script.x"],
@@ -177,6 +179,7 @@ def test_task_that_has_become_async_since_it_was_enqueued_as_a_mutation_fails_an
     assert [entry.label for entry in Entry.objects.all()] == ["other"]
 
 
+@pytest.mark.usefixtures("no_grace")
 def test_task_that_could_not_be_scheduled_any_more_is_missing_and_holds_up_nobody(execute_due, monkeypatch):
     result = jobs.add.enqueue(1)
     other = jobs.write.enqueue("other")
@@ -189,6 +192,7 @@ def test_task_that_could_not_be_scheduled_any_more_is_missing_and_holds_up_nobod
     assert other.status == TaskResultStatus.SUCCESSFUL
 
 
+@pytest.mark.usefixtures("no_grace")
 def test_arguments_that_no_longer_fit_fail_with_the_reason(execute_due):
     result = jobs.add.enqueue(1)
     ScheduledFunction.objects.update(args={"args": [], "kwargs": {}, "backend": "default"})
