@@ -106,6 +106,9 @@ _ATTEMPT = frozenset({"started_time", "attempts", "executor"})
 _ERROR = frozenset({"error", "traceback"})
 _UNKNOWN = frozenset({"unknown_since", "unknown_to", "error"})
 
+#: From a new due time on, what was sent to a fleet before means nothing any more, nor who could not execute it.
+_KNOWN_AND_HERE = {"handed_over": False, "unknown_since": None}
+
 #: What is on record of the time in which it waited is over.
 BEGIN = Transition(sources=_PENDING, target=State.IN_PROGRESS, sets={"kind": Kind.ACTION, "error": ""}, writes=_ATTEMPT)
 
@@ -122,7 +125,7 @@ RETRY = Transition(
     sources=_PENDING,
     target=State.PENDING,
     compares=frozenset({"attempts"}),
-    sets={"handed_over": False},
+    sets=_KNOWN_AND_HERE,
     writes=_ERROR | {"attempts", "due_time", "same_errors"},
 )
 FAIL = Transition(
@@ -154,7 +157,7 @@ COUNT_CRASH = Transition(
     sources=_PENDING,
     target=State.PENDING,
     compares=frozenset({"crashes"}),
-    sets={"handed_over": False},
+    sets=_KNOWN_AND_HERE,
     writes=frozenset({"crashes", "attempts", "due_time", "error"}),
 )
 FAIL_CRASHED = Transition(
@@ -170,10 +173,8 @@ HAND_OVER = Transition(
     sources=_PENDING, target=State.PENDING, sets={"handed_over": True}, writes=frozenset({"due_time"})
 )
 
-#: The caller has locked the row, so no body is running. What was sent to a fleet before means nothing any more.
-RESCHEDULE = Transition(
-    sources=_PENDING, target=State.PENDING, sets={"handed_over": False}, writes=frozenset({"due_time"})
-)
+#: The caller has locked the row, so no body is running.
+RESCHEDULE = Transition(sources=_PENDING, target=State.PENDING, sets=_KNOWN_AND_HERE, writes=frozenset({"due_time"}))
 
 #: Only the executor that has begun it can end it, and only while it has not been taken for gone.
 END = Transition(

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from django_scheduler import Context, action, ctx, mutation
+from django_scheduler.errors import TransientError
 from django_scheduler.executor import unexecutable
 from django_scheduler.executor.claim_policy import LeftToOthers
 from django_scheduler.executor.execution import FunctionExecution
@@ -200,6 +201,23 @@ def test_a_body_that_calls_another_function_wrongly_fails_at_once():
     function_id = ctx.scheduler.run_after(0, raise_invalid_arguments)
     execute_with_one_worker()
     assert (record(function_id).state, record(function_id).failure) == (State.FAILED, Failure.ERROR)
+
+
+@mutation
+def meet_a_transient_error(ctx: Context, *, label: str) -> None:
+    raise TransientError("not yet")
+
+
+def test_what_other_code_has_begun_is_given_the_whole_grace_again_when_it_waits_for_a_retry(other_code, settings):
+    settings.DJANGO_SCHEDULER = {"BACKOFF_INITIAL": timedelta(minutes=10)}
+    function_id = with_refused_arguments(meet_a_transient_error)
+    execute_with_one_worker()
+    ScheduledFunction.objects.filter(pk=function_id).update(args={"label": "x"})  # as other code takes it
+    other_code()
+    execute_with_one_worker()
+
+    row = record(function_id)
+    assert (row.state, row.attempts, row.unknown_since) == (State.PENDING, 1, None)
 
 
 @pytest.mark.usefixtures("growing_groups")
