@@ -122,6 +122,7 @@ class ActionExecution(FunctionExecution):
             return False
         if is_recorded:
             note_left(self, REFUSED)
+            self.forget(error)
         return is_recorded
 
     def _fail(self, error: BaseException, failure: Failure) -> None:
