@@ -106,6 +106,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
                 if may_act(request, action) and function.state in action.states
                 if not action.repeats or may_run_again(function)
             ],
+            "forbids_rerun": not may_run_again(function),
             "selected_tab": "list",
             **(extra_context or {}),
         }
