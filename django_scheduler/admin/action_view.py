@@ -208,9 +208,7 @@ class Selection:
         newest = rows.order_by("-pk").values_list("pk", flat=True).first()
         return replace(self, first=(oldest or 1) - 1, last=newest or 0)
 
-    def matching(
-        self, database: Database, rows: QuerySet[ScheduledFunction]
-    ) -> QuerySet[ScheduledFunction] | None:
+    def matching(self, database: Database, rows: QuerySet[ScheduledFunction]) -> QuerySet[ScheduledFunction] | None:
         """Return the functions that are selected; ``None`` where only comparing tells, as with a search."""
         if self.filters is None:
             return rows.filter(pk__in=self.ids)

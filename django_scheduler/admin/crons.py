@@ -16,9 +16,7 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
-from django.db.models.functions import Left
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.template.loader import render_to_string
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -30,12 +28,13 @@ from django.views.decorators.http import require_POST
 
 from django_scheduler.admin.actions import may, may_view
 from django_scheduler.admin.cron_form import PREVIEW, PREVIEWED_RUNS, CronForm
+from django_scheduler.admin.cron_history import badge, history, state_of
 from django_scheduler.admin.readable import visible
 from django_scheduler.admin.times import NONE, moment, to_the_second
-from django_scheduler.crons import Cron, CronRun, CronRunState, Crons, CronState, Origin, cron_of, in_words, next_runs
+from django_scheduler.crons import Cron, Crons, CronState, Origin, cron_of, in_words, next_runs
 from django_scheduler.errors import InvalidSchedule, SchedulerError
 from django_scheduler.masking import masked
-from django_scheduler.models import UNFINISHED, ScheduledFunction
+from django_scheduler.models import ScheduledFunction
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Cron]
@@ -44,27 +43,6 @@ else:
 
 #: The names of the pages' addresses.
 LIST, CHANGE = "admin:django_scheduler_cron_changelist", "admin:django_scheduler_cron_change"
-
-#: How many records of a cron's history are shown.
-SHOWN_RECORDS = 50
-
-#: How much of an error is shown there, in characters.
-LONGEST_ERROR = 1_000
-
-#: The look of a badge is that of a function's state.
-LOOKS: dict[CronState | CronRunState, str] = {
-    CronState.ACTIVE: "success",
-    CronState.PAUSED: "paused",
-    CronState.REMOVED: "canceled",
-    CronRunState.SCHEDULED: "in_progress",
-    CronRunState.SUCCESS: "success",
-    CronRunState.FAILED: "failed",
-    CronRunState.REFUSED: "failed",
-    CronRunState.CANCELED: "canceled",
-    CronRunState.SKIPPED: "canceled",
-    CronRunState.MISSED: "canceled",
-    CronRunState.UNKNOWN: "pending",
-}
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -101,7 +79,7 @@ class CronAdmin(ModelAdmin):
 
     @admin.display(description=_("state"))
     def state_badge(self, cron: Cron) -> str:
-        return _badge(cron.state)
+        return badge(cron.state)
 
     @admin.display(description=_("schedule"))
     def when(self, cron: Cron) -> str:
@@ -116,8 +94,8 @@ class CronAdmin(ModelAdmin):
         run = cron.last_run
         if run is None:
             return NONE
-        state = _state_of(run, getattr(cron, "function_state", None))
-        return format_html("{} {}", _badge(state), moment(run.slot or run.time))
+        state = state_of(run, getattr(cron, "function_state", None))
+        return format_html("{} {}", badge(state), moment(run.slot or run.time))
 
     @admin.display(description=_("function"), ordering="function")
     def called(self, cron: Cron) -> str:
@@ -139,9 +117,9 @@ class CronAdmin(ModelAdmin):
         return super().get_queryset(request).annotate(function_state=F("last_run__function__state"))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        is_live = "live" in request.GET
-        request.GET = request.GET.copy()
-        request.GET.pop("live", None)  # for Django, it would be a filter that is not understood
+        parameters = request.GET.copy()
+        is_live = parameters.pop("live", None) is not None
+        request.GET = QueryDict(parameters.urlencode())  # for Django, "live" would be a filter that is not understood
         page = super().changelist_view(request, {**self._tabs(request), **(extra_context or {})})
         return _live(page, "live_list") if is_live else page
 
@@ -164,9 +142,9 @@ class CronAdmin(ModelAdmin):
         }
         if cron is not None:
             context |= {
-                "state": _badge(cron.state),
+                "state": badge(cron.state),
                 "schedule": self.when(cron),
-                "history": _history(cron),
+                "history": history(cron),
                 "may_pause": self.has_pause_permission(request),
                 "may_run": self.has_run_permission(request) and cron.state is not CronState.REMOVED,
                 "is_paused": cron.paused_time is not None,
@@ -278,12 +256,6 @@ def _acted(request: HttpRequest, cron: Cron, verb: str) -> str:
 # The page of a cron
 
 
-def _badge(state: CronState | CronRunState) -> SafeString:
-    """Return a state as an icon and a word."""
-    look = {"state": LOOKS[state], "label": state.label}
-    return render_to_string("admin/django_scheduler/includes/state.html", look)
-
-
 def _next_runs(cron: Cron) -> list[datetime]:
     if cron.next_time is None:
         return []
@@ -301,37 +273,6 @@ def _in_both_zones(runs: list[datetime], zone: str) -> list[tuple[str, str]]:
     except (LookupError, ValueError, OSError):
         crons_zone = None
     return [(to_the_second(run, crons_zone), to_the_second(run)) for run in runs]
-
-
-def _history(cron: Cron) -> list[dict[str, Any]]:
-    """Return what became of the latest slots, with the functions that are still on record."""
-    records = list(CronRun.objects.using(cron._state.db).filter(cron=cron).order_by("-pk")[:SHOWN_RECORDS])
-    functions = ScheduledFunction.objects.using(cron._state.db).only("state", "completed_time")
-    functions = functions.annotate(error_start=Left("error", LONGEST_ERROR))
-    by_id: dict[int | None, Any] = {**functions.in_bulk([record.function_id for record in records])}
-    return [_told(record, by_id.get(record.function_id)) for record in records]
-
-
-def _told(run: CronRun, function: Any) -> dict[str, Any]:
-    """Return what became of a slot. ``function``: what was scheduled for it, if that is still on record."""
-    state = _state_of(run, function and function.state)
-    is_settled = state == run.state or function is None
-    return {
-        "id": run.pk,
-        "slot": to_the_second(run.slot),
-        "last_slot": to_the_second(run.last_slot) if run.slots > 1 else "",
-        "slots": run.slots,
-        "state": _badge(state),
-        "completed": run.completed_time if is_settled else function.completed_time,
-        "function": function and function.pk,
-        "error": run.error if is_settled else function.error_start,
-    }
-
-
-def _state_of(run: CronRun, function_state: str | None) -> CronRunState:
-    """Return the state of a run; that of its function, where an executor has not come to copying that yet."""
-    is_to_be_copied = run.state == CronRunState.SCHEDULED and function_state not in (None, *UNFINISHED)
-    return CronRunState(function_state if is_to_be_copied else run.state)
 
 
 def _live(page: HttpResponse, template: str) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Before an action is confirmed, the page says what it is going to do: to how many functions, and what may happen twice.
+"""Before an action is confirmed, the page says what it will do: to how many functions, and what may happen twice.
 
 Running a function again does once more what it did. A mutation that did not succeed was rolled back, and what never
 began did nothing. But an action may have had its effect however it ended, and its body may even be running still:

@@ -49,7 +49,9 @@ def numbers() -> list[ScheduledFunction]:
     )  # fmt: skip
     cron = ctx.crons.register("a cron", crons.Interval(minutes=1), tick)
     Cron.objects.filter(pk=cron.pk).update(failures=1_000)
-    CronRun.objects.create(pk=IDS[1], cron=cron, state="scheduled", time=timezone.now(), function_id=IDS[1], slots=1_000)
+    CronRun.objects.create(
+        pk=IDS[1], cron=cron, state="scheduled", time=timezone.now(), function_id=IDS[1], slots=1_000
+    )
     return functions
 
 
@@ -115,7 +117,7 @@ def test_what_is_ticked_is_what_is_canceled(language, admin_client, numbers):
     assert sorted(ids_on(text)) == sorted(IDS)
     asked = admin_client.post(reverse(ACT), {"action": "cancel", "id": ticks}).content.decode()
     confirmed = re.findall(r'name="id" value="([^"]*)"', asked)
-    act(admin_client, "cancel", *confirmed)
+    act(admin_client, "cancel", id=confirmed)
     assert set(ScheduledFunction.objects.filter(pk__in=IDS).values_list("state", flat=True)) == {State.CANCELED}
 
 
@@ -134,6 +136,6 @@ def test_more_functions_than_one_batch_are_taken_however_they_were_ticked(admin_
 
 def test_ids_of_which_one_is_not_understood_select_nothing(admin_client):
     function = record(State.PENDING)
-    assert messages_of(act(admin_client, "cancel", function.pk, "1.234")) == ["Nothing was selected."]
+    assert messages_of(act(admin_client, "cancel", id=[function.pk, "1.234"])) == ["Nothing was selected."]
     function.refresh_from_db()
     assert function.state == State.PENDING

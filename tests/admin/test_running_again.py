@@ -1,6 +1,9 @@
 """Running again does once more what was done: the page says how certain that is, and a function can forbid it."""
 
+from typing import Any
+
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse
 
 from django_scheduler import action, ctx, internal_action, internal_mutation, mutation
@@ -16,7 +19,7 @@ GOES_ON = "it may have had its effect already, and it may be running still"
 PARTLY = "what it did before the error, it does a second time"
 NOTHING_KNOWN = "is not known: whatever they did, they do again"
 
-ENDS = [
+ENDS: list[tuple[dict[str, Any], str | None]] = [
     ({"state": State.SUCCESS, "kind": Kind.MUTATION}, HAD),
     ({"state": State.SUCCESS, "kind": Kind.ACTION}, HAD),
     ({"state": State.FAILED, "kind": Kind.ACTION, "failure": Failure.LOST}, UNKNOWN),
@@ -118,8 +121,6 @@ def test_running_again_is_not_offered_where_the_function_forbids_it(admin_client
 
 @pytest.mark.parametrize("rerun", [None, 0, "no"])
 def test_rerun_is_true_or_false(rerun):
-    from django.core.exceptions import ImproperlyConfigured
-
     with pytest.raises(ImproperlyConfigured, match="rerun= must be True or False"):
 
         @action(rerun=rerun)
@@ -128,7 +129,12 @@ def test_rerun_is_true_or_false(rerun):
 
 @pytest.mark.parametrize(
     ("name", "state"),
-    [("cancel", State.SUCCESS), ("run_now", State.IN_PROGRESS), ("reschedule", State.FAILED), ("run_again", State.PENDING)],
+    [
+        ("cancel", State.SUCCESS),
+        ("run_now", State.IN_PROGRESS),
+        ("reschedule", State.FAILED),
+        ("run_again", State.PENDING),
+    ],
 )
 @pytest.mark.parametrize("selected", ["one", "all that match"])
 def test_what_can_be_done_to_none_of_them_is_not_offered(admin_client, name, state, selected):
@@ -150,7 +156,8 @@ def test_the_list_of_one_state_offers_what_can_be_done_in_it():
         state: [
             name
             for name in ("cancel", "run_again", "run_now", "reschedule")
-            if f'name="action" value="{name}"' in page(client, "admin:django_scheduler_scheduledfunction_changelist", state=state)
+            if f'name="action" value="{name}"'
+            in page(client, "admin:django_scheduler_scheduledfunction_changelist", state=state)
         ]
         for state in ("pending", "overdue", "in_progress", "success", "failed", "canceled")
     }
