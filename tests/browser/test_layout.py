@@ -53,9 +53,8 @@ def fill() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_nothing_is_cut_off_at_any_width(page, settings, language):
-    settings.LANGUAGE_CODE = language
+def test_nothing_is_cut_off_at_any_width(page, settings):
+    settings.LANGUAGE_CODE = "de"  # which has long words
     cut = {}
     for name, path in fill().items():
         page.goto(path)
