@@ -70,7 +70,9 @@ def test_more_than_can_be_counted_is_said_to_be_more(admin_client, monkeypatch):
     monkeypatch.setattr(outlook, "SELECTION_COUNTED_TO", 2)
     for _ in range(4):
         record()
-    assert "3+ of them have succeeded" in asked(admin_client, all="1", query="")
+    text = asked(admin_client, all="1", query="")
+    assert "3+ of them have succeeded" in text
+    assert NOTHING_KNOWN in text  # of those that nobody has looked at
 
 
 def test_what_a_search_finds_is_warned_of_though_nobody_has_counted_it(admin_client):
@@ -102,7 +104,9 @@ def test_a_function_can_forbid_that_it_runs_again(admin_client, charge):
     assert messages_of(act(admin_client, "run_again", function.pk, other.pk)) == [
         "1 scheduled again, 1 is of a function that may not run again (rerun=False)"
     ]
-    response = act(admin_client, "run_again", all="1", query="function=tests:charge", first=function.pk - 1, last=function.pk)
+    response = act(
+        admin_client, "run_again", all="1", query="function=tests:charge", first=function.pk - 1, last=function.pk
+    )
     assert messages_of(response) == ["1 is of a function that may not run again (rerun=False)"]
     assert list(ScheduledFunction.objects.filter(state="pending").values_list("rerun_of", flat=True)) == [other.pk]
 
