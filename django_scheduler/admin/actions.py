@@ -33,6 +33,8 @@ class Action:
     run: Callable[[str, Sequence[int], datetime | None], dict[int, Result]]
     needs_time: bool = False
     is_destructive: bool = False
+    #: Whether it does a second time what functions did.
+    repeats: bool = False
 
     def summary(self, outcomes: Mapping[Result, int]) -> str:
         """Return ``12 canceled, 1 had already finished``."""
@@ -49,6 +51,11 @@ _NOT_DONE: dict[Result, Any] = {
     Result.CANCELED: ngettext_lazy("%(count)d was canceled already", "%(count)d were canceled already", "count"),
     Result.MISSING: ngettext_lazy(
         "%(count)d has no function in the code any more", "%(count)d have no function in the code any more", "count"
+    ),
+    Result.NO_RERUN: ngettext_lazy(
+        "%(count)d is of a function that may not run again (rerun=False)",
+        "%(count)d are of functions that may not run again (rerun=False)",
+        "count",
     ),
     Result.GONE: ngettext_lazy("%(count)d is no longer on record", "%(count)d are no longer on record", "count"),
 }
@@ -89,6 +96,7 @@ ACTIONS = {
             ngettext_lazy("%(count)d scheduled again", "%(count)d scheduled again", "count"),
             (State.SUCCESS, State.FAILED, State.CANCELED),
             lambda using, ids, when: interventions.run_again(using, ids),
+            repeats=True,
         ),
         Action(
             "cancel",

@@ -49,8 +49,13 @@ class Page:
     #: Behind which rows the pages before and after this one lie; ``None``: there is no such page.
     before: "Position | None" = None
     after: "Position | None" = None
-    #: Whether there may be more that was not looked at.
-    is_partial: bool = False
+    #: Among how many functions these were looked for, if there are more that were not looked at.
+    looked_at: int = 0
+
+    @property
+    def is_partial(self) -> bool:
+        """Return whether there may be more that was not looked at."""
+        return self.looked_at > 0
 
 
 class Listing:
@@ -73,10 +78,10 @@ class Listing:
         rows, has_more = found[:size], len(found) > size
         near = (order.position(rows[0]) if rows else start) if start else None
         far = order.position(rows[-1]) if has_more else end
-        is_partial = not has_more and end is not None
+        looked_at = 0 if has_more or end is None else self._number_between(order, start, end)
         if is_backward:
-            return Page(rows[::-1], before=far, after=near, is_partial=is_partial)
-        return Page(rows, before=near, after=far, is_partial=is_partial)
+            return Page(rows[::-1], before=far, after=near, looked_at=looked_at)
+        return Page(rows, before=near, after=far, looked_at=looked_at)
 
     def _find(
         self, order: "Order", start: "Position | None", limit: int
@@ -103,6 +108,11 @@ class Listing:
         if len(candidates) == MOST_COMPARED:
             end = order.position(candidates[-1])
         return list(islice(filter(search.finds, candidates), limit)), end
+
+    def _number_between(self, order: "Order", start: "Position | None", end: "Position") -> int:
+        """Return among how many rows something was looked for."""
+        rows = self._rows.filter(self._filters.indexed(self._database)).exclude(order.beyond(end))
+        return (rows.filter(order.beyond(start)) if start else rows)[:LOOKED_AT].count()
 
     def _first_pending(self, start: "Position | None", limit: int) -> list[int] | None:
         """Return the ids of what falls due first; ``None`` if there are too many lanes to be merged."""

@@ -36,6 +36,7 @@ class Decorator(Protocol):
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
         aliases: Sequence[str] = (),
+        rerun: bool = True,
     ) -> Callable[[Callable[Concatenate[Context, P], R]], Function[P, R]]: ...
 
 
@@ -50,6 +51,7 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
         aliases: Sequence[str] = (),
+        rerun: bool = True,
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
             function: AnyFunction = Function(
@@ -62,6 +64,7 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
                 alone=alone,
                 timeout=timeout,
                 aliases=aliases,
+                rerun=rerun,
             )
             registry.add(function)
             return function
@@ -82,6 +85,7 @@ _OPTIONS = """
     ``alone`` (mutations only): it never shares its transaction with others that are due, whatever the backlog.
     ``aliases``: the names that it had before it was renamed, by which what is on record still finds it; those that it
     had in another app with that one's label, ``"orders:archive"``.
+    ``rerun``: whether people may run it again once it has ended; ``False`` refuses that.
 
     Raises ``ImproperlyConfigured`` if the function could not be executed as it is.
     """
