@@ -226,7 +226,7 @@ def test_looking_for_a_key_that_occurs_twice_takes_linear_time(monkeypatch):
 def test_body_of_as_many_keys_as_fit_is_refused_at_once(api):
     names = ",".join(f'"{number:x}":1' for number in range(90_000))
 
-    response = api.post("mutation", '{"path":"tests:http_echo",%s,"15f8f":1}' % names)
+    response = api.post("mutation", f'{{"path":"tests:http_echo",{names},"15f8f":1}}')
 
     assert response.status_code == 400
     assert "the key '15f8f' occurs twice" in response.json()["errorMessage"]
