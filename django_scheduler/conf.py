@@ -58,8 +58,8 @@ class Settings:
     MAX_SAME_ERRORS: int | None = 100
     #: Whether executors of this environment run crons.
     CRONS: bool = True
-    #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or its
-    #: dotted path. See ``django_scheduler.masking``.
+    #: What hides secrets in arguments, results, errors and tracebacks from those who look at them in the admin: a
+    #: callable, or its dotted path. See ``django_scheduler.masking``.
     MASK: str | Callable[[str, Any], Any] = "django_scheduler.masking.mask_by_key"
     #: Below which modules, besides installed apps, enums and dataclasses among arguments and results are restored from
     #: modules that are not loaded yet.

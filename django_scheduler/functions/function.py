@@ -95,6 +95,13 @@ class Function(Generic[P, R_co]):
     def _whole_signature(self) -> inspect.Signature:
         return inspect.signature(self.body)
 
+    def names_by_position(self, number: int) -> list[str] | None:
+        """Return what those arguments are called that a task of Django's is given by position.
+
+        ``None``: it is no task, or it takes fewer.
+        """
+        return None
+
     def bind_names(self, names: Iterable[str]) -> None:
         """Raise ``InvalidArguments`` if arguments of these names do not fit the signature."""
         Function.bind(self, (), dict.fromkeys(names))  # not self.bind: that of a task looks at the values too
