@@ -40,7 +40,7 @@ from django_scheduler.values.arguments_and_results import (
 )
 from django_scheduler.values.codec import MAXIMUM_DEPTH, PLAIN_TYPES, decode, encode
 from django_scheduler.values.problem import short_repr
-from django_scheduler.values.scalars import JSONValue, to_json
+from django_scheduler.values.scalars import JSONValue, is_plain_text, to_json
 
 __all__ = [
     "MAXIMUM_DEPTH",
@@ -52,6 +52,7 @@ __all__ = [
     "dump_arguments",
     "dump_result",
     "encode",
+    "is_plain_text",
     "load_arguments",
     "load_result",
     "short_repr",
