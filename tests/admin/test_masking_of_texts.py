@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
     "key",
     ["pass", "db_pass", "userPass", "pw", "DB_PW", "auth", "basicAuth", "bearer", "sentry_dsn", "jwt", "id-jwt", "otp",
      "pin", "card_number", "cardNumber", "creditCard", "cc-num", "cvv2", "pass_word", "passCode", "X-Api-Key", "APIKey",
-     "PGPASSWORD", "csrf", "session_id", "PHPSESSID", "backup_codes", "Passwort",
+     "PGPASSWORD", "csrf", "session_id", "PHPSESSID", "backup_codes", "Passwort", "oauth2", "creds", "api_key2",
      "\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "pass\u200bword", "pa\u017f\u017fword"],
 )  # fmt: skip
 def test_more_names_of_secrets(key):
