@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 
 from django_scheduler.admin.times import to_the_second
 from django_scheduler.crons import Cron, CronRun, CronRunState, CronState
+from django_scheduler.masking import masked_text
 from django_scheduler.models import UNFINISHED, ScheduledFunction
 
 #: How many records of a cron's history are shown.
@@ -44,13 +45,13 @@ def history(cron: Cron) -> list[dict[str, Any]]:
     functions = ScheduledFunction.objects.using(cron._state.db).only("state", "completed_time")
     functions = functions.annotate(error_start=Left("error", LONGEST_ERROR))
     by_id: dict[int | None, Any] = {**functions.in_bulk([record.function_id for record in records])}
-    return [_told(record, by_id.get(record.function_id)) for record in records]
+    return [_told(cron, record, by_id.get(record.function_id)) for record in records]
 
 
-def _told(run: CronRun, function: Any) -> dict[str, Any]:
+def _told(cron: Cron, run: CronRun, function: Any) -> dict[str, Any]:
     """Return what became of a slot. ``function``: what was scheduled for it, if that is still on record."""
     state = state_of(run, function.state if function else None)
-    told = {
+    told: dict[str, Any] = {
         "id": run.pk,
         "slot": to_the_second(run.slot),
         "last_slot": to_the_second(run.last_slot) if run.slots > 1 else "",
@@ -62,7 +63,7 @@ def _told(run: CronRun, function: Any) -> dict[str, Any]:
     }
     if function and state != run.state:
         told |= {"completed": function.completed_time, "error": function.error_start}
-    return told
+    return {**told, "error": masked_text(cron.function, told["error"], args=cron.args)}
 
 
 def state_of(run: CronRun, function_state: str | None) -> CronRunState:

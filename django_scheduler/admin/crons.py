@@ -33,7 +33,7 @@ from django_scheduler.admin.readable import visible
 from django_scheduler.admin.times import NONE, moment, to_the_second
 from django_scheduler.crons import Cron, Crons, CronState, Origin, cron_of, in_words, next_runs
 from django_scheduler.errors import InvalidSchedule, SchedulerError
-from django_scheduler.masking import masked
+from django_scheduler.masking import masked, masked_text
 from django_scheduler.models import ScheduledFunction
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ class CronAdmin(ModelAdmin):
                 "may_pause": self.has_pause_permission(request),
                 "may_run": self.has_run_permission(request) and cron.state is not CronState.REMOVED,
                 "is_paused": cron.paused_time is not None,
+                "paused_reason": masked_text(cron.function, cron.paused_reason, args=cron.args),
             }
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -18,7 +18,7 @@ from django.db.models.functions import Cast, Left, Length
 from django_scheduler.admin.filters import OVERDUE, Filters
 from django_scheduler.admin.readable import brief
 from django_scheduler.databases import Database, browsing
-from django_scheduler.masking import masked
+from django_scheduler.masking import masked, masked_text
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.times import EPOCH
 from django_scheduler.values import JSONValue
@@ -246,10 +246,14 @@ class Row:
     @property
     def arguments(self) -> str | None:
         """Return its arguments in brief, or ``None`` if they are too large for that."""
-        args: JSONValue = getattr(self.function, "short_args", None)
-        if args is None and "args" in self.function.__dict__:
-            args = self.function.args
+        args = self._args
         return None if args is None else brief(masked(self.function.name, args))
+
+    @property
+    def _args(self) -> JSONValue:
+        """Return its arguments as they are stored, or ``None`` if they have not been read."""
+        args: JSONValue = getattr(self.function, "short_args", None)
+        return self.function.args if args is None and "args" in self.function.__dict__ else args
 
     @property
     def arguments_length(self) -> int:
@@ -263,4 +267,5 @@ class Row:
 
     @property
     def first_line_of_error(self) -> str:
-        return str(getattr(self.function, "error_start", "")).strip().partition("\n")[0]
+        text = str(getattr(self.function, "error_start", "")).strip()
+        return masked_text(self.function.name, text, args=self._args).partition("\n")[0]

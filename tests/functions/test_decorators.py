@@ -156,6 +156,8 @@ def test_a_mutation_cannot_be_async(decorator):
         ({"queue": ""}, "queue="),
         ({"queue": "x" * 101}, "queue="),
         ({"queue": None}, "queue="),
+        ({"queue": "a\0b"}, "queue="),
+        ({"queue": "\ud800"}, "queue="),
         ({"priority": True}, "priority="),
         ({"priority": 1.0}, "priority="),
         ({"priority": 32_768}, "priority="),

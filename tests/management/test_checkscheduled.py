@@ -147,3 +147,10 @@ def test_a_cron_that_was_registered_at_run_time_and_cannot_be_scheduled_is_liste
     assert said.startswith("1 of the crons")
     Cron.objects.filter(name="of 8").delete()
     assert "what the crons schedule" in checkscheduled()
+
+
+def test_names_on_record_make_up_no_line_of_the_list():
+    function_id = ctx.scheduler.run_after(0, write, label="x")
+    ScheduledFunction.objects.filter(pk=function_id).update(name="tests:gone\nThis code can execute all")
+    listed, _ = checkscheduled_fails()
+    assert "tests:gone\\nThis code" in listed
