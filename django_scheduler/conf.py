@@ -56,6 +56,9 @@ class Settings:
     #: How many attempts in a row may meet the same transient error before the mutation is ``failed``. With the default
     #: backoff that takes more than three days. ``None``: any number.
     MAX_SAME_ERRORS: int | None = 100
+    #: For how long a due function of a queue that is not paused may wait before that is a problem: for all queues, or
+    #: by the name of the queue, and with the name "" for all others. ``None``: for any time.
+    MAX_LAG: timedelta | dict[str, timedelta | None] | None = timedelta(minutes=5)
     #: Whether executors of this environment run crons.
     CRONS: bool = True
     #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or its
@@ -91,6 +94,10 @@ def invalid_value(name: str, value: Any) -> str | None:
         return None
     if name == "CLOCK":
         valid, form = value in get_args(Clock), '"database" or "python"'
+    elif name == "MAX_LAG":
+        limits = value.items() if isinstance(value, dict) else [("", value)]
+        valid = all(isinstance(queue, str) and (each is None or _is_duration(each)) for queue, each in limits)
+        form = "a positive datetime.timedelta, None, or a dict of these by the names of queues"
     elif name == "MASK":
         valid, form = isinstance(value, str) or callable(value), "a callable or its import path"
     elif name == "HTTP_PERMISSION":
@@ -101,11 +108,15 @@ def invalid_value(name: str, value: Any) -> str | None:
     elif bool in types:
         valid, form = isinstance(value, bool), "True or False"
     elif timedelta in types:
-        valid, form = isinstance(value, timedelta) and value > timedelta(0), "a positive datetime.timedelta"
+        valid, form = _is_duration(value), "a positive datetime.timedelta"
     else:
         valid = isinstance(value, int) and not isinstance(value, bool) and value > 0
         form = "a positive whole number"
     return None if valid else f"must be {form}"
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)
 
 
 _read_from: object = object()

@@ -126,6 +126,11 @@ class ScheduledFunction(models.Model):
     trace_context = models.TextField(_("trace context"), null=True, blank=True, editable=False)  # noqa: DJ001
     # Whether a fleet was sent it, and may begin it before its due time, which is when the fleet is sent it again.
     handed_over = models.BooleanField(default=False, db_default=False, editable=False)
+    # Since when executors have met it whose code does not know the function, or refuses its arguments; null: none has.
+    unknown_since = InstantField(_("unknown since"), null=True, editable=False)
+    # What is known of the request that caused it: {"request_id": ..., "user": ..., "user_id": ...}. It travels on to what
+    # the function schedules.
+    context = models.JSONField(_("context"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("scheduled function")
@@ -165,6 +170,11 @@ class ScheduledFunction(models.Model):
             PartialIndex(fields=["parent"], condition=models.Q(parent__isnull=False), name="django_scheduler_children"),
             PartialIndex(
                 fields=["rerun_of"], condition=models.Q(rerun_of__isnull=False), name="django_scheduler_reruns"
+            ),
+            PartialIndex(
+                fields=["unknown_since"],
+                condition=models.Q(unknown_since__isnull=False),
+                name="django_scheduler_unknown",
             ),
         ]
 

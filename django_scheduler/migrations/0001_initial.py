@@ -240,6 +240,11 @@ class Migration(migrations.Migration):
                 ),
                 ("handed_over", models.BooleanField(db_default=False, default=False, editable=False)),
                 (
+                    "unknown_since",
+                    django_scheduler.fields.InstantField(editable=False, null=True, verbose_name="unknown since"),
+                ),
+                ("context", models.JSONField(editable=False, null=True, verbose_name="context")),
+                (
                     "parent",
                     models.ForeignKey(
                         db_constraint=False,
@@ -352,6 +357,15 @@ class Migration(migrations.Migration):
                 fields=["rerun_of"],
                 fields_in_mysql=["rerun_of"],
                 name="django_scheduler_reruns",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="scheduledfunction",
+            index=django_scheduler.models.PartialIndex(
+                condition=models.Q(("unknown_since__isnull", False)),
+                fields=["unknown_since"],
+                fields_in_mysql=["unknown_since"],
+                name="django_scheduler_unknown",
             ),
         ),
         migrations.AddIndex(
