@@ -1,27 +1,33 @@
 """``manage.py runscheduler`` executes what is due, until a signal says stop."""
 
+import difflib
+import logging
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, router
 from django.utils import autoreload
 
+from django_scheduler.conf import get_settings
 from django_scheduler.executor import (
     CUT_OFF,
     Executor,
     StopWhenStuck,
     Until,
     end_process_within,
+    log_briefly,
     run_or_end_process,
     run_until_ended,
     start_executor,
 )
+from django_scheduler.functions import registry
 from django_scheduler.management.arguments import at_least_0, known_database, positive, size_of_memory
 from django_scheduler.management.progress import Progress
 from django_scheduler.models import Executor as ExecutorOnRecord
@@ -139,6 +145,7 @@ class Command(BaseCommand):
         if not processes and (max_functions or max_memory):
             raise CommandError("--max-functions and --max-memory need a process that can be replaced: --processes=1.")
         show_log(verbosity)
+        _warn_of_undeclared(queues)
         show_progress = until is Until.NOTHING_PENDING and self.stderr.isatty()
         progress = Progress(using, queues, self.stderr) if show_progress else None
 
@@ -174,6 +181,22 @@ class Command(BaseCommand):
             progress.finish()
         if requests.is_stuck:
             raise SystemExit(CUT_OFF)
+
+
+def _warn_of_undeclared(queues: Collection[str]) -> None:
+    """Log which queues neither a function nor a setting declares: mostly their names are mistyped."""
+    of_tasks = [each.get("QUEUES", ["default"]) for each in getattr(settings, "TASKS", {}).values()]
+    max_lag = get_settings().MAX_LAG
+    declared = {
+        *(function.queue for function in registry),
+        *(queue for each in of_tasks for queue in each),
+        *(max_lag if isinstance(max_lag, dict) else ()),
+    } - {""}
+    for queue in sorted({*queues} - declared):
+        near = difflib.get_close_matches(queue, declared, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(declared)) or 'none'}."
+        message = "No function and no setting declares the queue %r, so this executor may have nothing to execute. %s"
+        log_briefly(logging.WARNING, message, queue, hint, queue=queue)
 
 
 def _execute_and_reload(make_executor: Callable[[], Executor], grace: float) -> None:
