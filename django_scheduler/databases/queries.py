@@ -199,14 +199,15 @@ class Database(Contract):
             completed = now if row.state == State.CANCELED else Sql("NULL")
             placeholders.append(
                 f"({new_id}%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
-                f" {completed.text}, 0, '', '', '', %s, '', %s, {row.hand_over is not None})"
+                f" {completed.text}, 0, '', '', '', %s, '', %s, {row.hand_over is not None}, {self._json('%s')})"
             )
             params += [row.name, row.kind, row.args, row.state, row.queue, row.priority]
-            params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id, row.trace_context]
+            params += [*scheduled.params, *due.params, *now.params, *completed.params]
+            params += [row.parent_id, row.trace_context, row.context]
         return self._insert(
             f"INSERT INTO {TABLE} ({'id, ' if new_ids[0] else ''}name, kind, args, state, queue, priority,"
             " scheduled_time, due_time, creation_time, completed_time, attempts, failure, error, traceback, parent_id,"
-            " executor, trace_context, handed_over)"
+            " executor, trace_context, handed_over, context)"
             f" VALUES {', '.join(placeholders)}",
             params,
         )
@@ -334,7 +335,8 @@ class Database(Contract):
         due_in = self.seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, name, kind, {self._text('args')}, attempts, {self._time(now.text)}, {due_in.text},"
+                f"SELECT id, name, kind, queue, {self._text('args')}, {self._text('context')}, attempts,"
+                f" {self._time(now.text)}, {due_in.text},"
                 f" {self.mark_executing}, {self._time('due_time')}, trace_context, error, same_errors FROM {TABLE}"
                 f" WHERE {chosen} {self.skip_locked}",
                 [*now.params, *due_in.params, *params],
@@ -345,14 +347,16 @@ class Database(Contract):
                     function_id,
                     name,
                     kind,
+                    queue,
                     args,
+                    context,
                     attempts,
                     self._as_taken(at),
                     max(0.0, -float(due_in_seconds)),
                     self._as_taken(due_time),
                     *others,
                 )
-                for function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, *others in rows
+                for function_id, name, kind, queue, args, context, attempts, at, due_in_seconds, _, due_time, *others in rows
             ]
 
     # The transaction in which mutations execute

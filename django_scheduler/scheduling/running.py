@@ -46,6 +46,8 @@ class Running:
     user: "AbstractBaseUser | AnonymousUser | None" = None
     #: When its timeout ends; ``None``: never.
     deadline: datetime | None = None
+    #: What is known of the request that caused it, as JSON; what it schedules is caused by the same.
+    scheduling_context: str | None = None
     #: Says whether it should end early.
     should_end_early: Callable[[], bool] = lambda: False
 

@@ -183,7 +183,7 @@ class _LimitOf:
         """Say in words which limit has been reached; empty: none. A process that has executed nothing reaches none."""
         functions = self._running_bodies.ended
         if functions and self._max_functions is not None and functions >= self._max_functions:
-            return f"has executed {functions:,} functions"
+            return f"has executed {'1 function' if functions == 1 else f'{functions:,} functions'}"
         if functions and self._max_memory is not None and (memory := _memory_in_use()) >= self._max_memory:
             return f"uses {memory / 2**20:,.0f} MiB of memory"
         return ""

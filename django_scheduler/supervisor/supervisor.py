@@ -23,7 +23,7 @@ from multiprocessing.connection import wait
 from django_scheduler.databases import database_for
 from django_scheduler.executor import Until, log_briefly, start_in_background
 from django_scheduler.supervisor.child import ChildOptions
-from django_scheduler.supervisor.death import record_death
+from django_scheduler.supervisor.death import names_of, record_death
 from django_scheduler.supervisor.orphans import reap_orphans
 from django_scheduler.supervisor.process import ChildProcess
 from django_scheduler.supervisor.stop_signals import StopSignals
@@ -152,14 +152,14 @@ class Supervisor:
         self._records.append(start_in_background(lambda: record_death(self._database, name, in_body, end)))
 
     def _log_death(self, process: ChildProcess, seconds: float) -> None:
-        ids = ", ".join(map(str, process.running_ids))
+        functions = ", ".join(names_of(self._database, process.running_ids))
         log_briefly(
             logging.ERROR,
             "Executor %s has died: its process %d ended (%s) %s. Another one is started in %.2f s.",
             process.executor_name or "(not started)",
             process.id,
             process.end,
-            f"in the body of the functions {ids}" if ids else "in no body",
+            f"in the body of {functions}" if functions else "in no body",
             seconds,
             executor=process.executor_name,
         )

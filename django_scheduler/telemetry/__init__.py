@@ -1,17 +1,21 @@
 """The log and the tracer: others may watch by them what happens, and nothing fails because of them.
 
 * ``log.py`` writes the log, where no logging is configured through ``standard_error.py``.
+* ``tracebacks.py`` has tracebacks begin at the function.
 * ``tracing.py`` is where a tracer is plugged in.
 """
 
 from django_scheduler.telemetry import tracing
 from django_scheduler.telemetry.log import log_of_crons, log_of_executors, report, show_log, warn
+from django_scheduler.telemetry.tracebacks import from_the_body_on, traceback_of
 
 __all__ = [
+    "from_the_body_on",
     "log_of_crons",
     "log_of_executors",
     "report",
     "show_log",
+    "traceback_of",
     "tracing",
     "warn",
 ]

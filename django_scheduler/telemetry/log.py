@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from django_scheduler.telemetry.standard_error import StandardErrorHandler
+from django_scheduler.telemetry.tracebacks import from_the_body_on
 
 logger = logging.getLogger("django_scheduler")
 
@@ -26,7 +27,8 @@ def log(
 ) -> None:
     """Log a message, with the traceback of ``error``, and with ``extra`` as attributes; never raise."""
     try:
-        logger.log(level, message, *arguments, exc_info=error, extra=extra)
+        exc_info = None if error is None else (type(error), error, from_the_body_on(error))
+        logger.log(level, message, *arguments, exc_info=exc_info, extra=extra)
     except BaseException as raised:
         # What a handler shows may raise anything. Only the main thread is sent Ctrl-C.
         if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
