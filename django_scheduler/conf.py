@@ -69,6 +69,9 @@ class Settings:
     HTTP_PERMISSION: str | None = None
     #: How many bytes a call over HTTP may have.
     HTTP_MAX_BODY_BYTES: int = 1024 * 1024
+    #: The header of a request that has its id, which ``django_scheduler.middleware`` records with what the request
+    #: schedules. ``None``: no id is recorded.
+    REQUEST_ID_HEADER: str | None = "X-Request-ID"
     #: Who executes what is due: ``"tasks:<alias>"`` hands it to the workers of that backend of Django's tasks.
     #: ``None``: the executor that finds it.
     EXECUTOR: str | None = None
@@ -102,6 +105,8 @@ def invalid_value(name: str, value: Any) -> str | None:
         valid, form = isinstance(value, str) or callable(value), "a callable or its import path"
     elif name == "HTTP_PERMISSION":
         valid, form = isinstance(value, str) and "." in value, "the dotted path of a function"
+    elif name == "REQUEST_ID_HEADER":
+        valid, form = isinstance(value, str) and bool(value), "the name of a header"
     elif name == "EXECUTOR":
         valid = isinstance(value, str) and value.startswith(FLEET_PREFIX) and value != FLEET_PREFIX
         form = f'"{FLEET_PREFIX}" and an alias of TASKS'

@@ -8,9 +8,11 @@ that met a transient error just before may still record its own retry time over 
 
 Run again. A function that has ended is scheduled once more, as a new one that refers to it. The old record stays as it
 is, so an action whose outcome is unknown stays ``lost``. The new one has the same arguments, in the form in which they
-were stored, and whatever queue, priority and kind its function has by now.
+were stored, and whatever queue, priority and kind its function has by now. It is caused by the request that runs it
+again; where there is none, by what had caused the old one.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -75,14 +77,17 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
     Raises ``TooManyScheduled`` or ``ArgumentsTooLarge`` if one transaction may not schedule so much in bulk.
     """
 
+    context = enqueue.current_context(None)
+
     def schedule() -> dict[int, InterventionResult]:
         results = dict.fromkeys(ids, InterventionResult.GONE)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=ids).order_by("pk")
         ended: dict[int, NewRow] = {}
-        for pk, name, kind, state, args in rows.values_list("pk", "name", "kind", "state", "args"):
+        columns = ("pk", "name", "kind", "state", "args", "context")
+        for pk, name, kind, state, args, old_context in rows.values_list(*columns):
             if state in UNFINISHED:
                 results[pk] = InterventionResult.UNFINISHED
-            elif row := _row(name, kind, to_json(args)):
+            elif row := _row(name, kind, to_json(args), context or (json.dumps(old_context) if old_context else None)):
                 results[pk] = InterventionResult.DONE
                 ended[pk] = row
             else:
@@ -93,7 +98,7 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
     return in_transaction(using, schedule)
 
 
-def _row(name: str, kind: str, args: str) -> NewRow | None:
+def _row(name: str, kind: str, args: str, context: str | None) -> NewRow | None:
     function = registry.find_recorded(name, kind)
     if function is None:
         return None
@@ -106,6 +111,7 @@ def _row(name: str, kind: str, args: str) -> NewRow | None:
         priority=function.priority,
         time=timedelta(0),
         parent_id=None,
+        context=context,
     )
 
 

@@ -1,4 +1,4 @@
-"""``running`` knows the function that the current code is part of.
+"""``running`` knows the function that the current code is part of, and ``request_context`` the request that it serves.
 
 A ``ContextVar`` carries it, so the imported ``ctx`` knows it in every service that a function calls, in
 async code and across ``sync_to_async``. A thread that a function starts by itself does not inherit it;
@@ -69,5 +69,10 @@ class Running:
                 " For what is not to be part of the mutation, use the imported ctx, or an action."
             )
 
+
+#: Tells, as JSON, what is known of the request that the current code serves.
+request_context: ContextVar[Callable[[], str | None] | None] = ContextVar(
+    "django_scheduler.request_context", default=None
+)
 
 running: ContextVar[Running | None] = ContextVar("django_scheduler.running", default=None)
