@@ -7,8 +7,9 @@ it would be 80 if all of them were counted.) It is read from the primary, becaus
 Lag is the age of the oldest due function that nobody is executing. An action that executes is not pending. A mutation
 that executes is, because nothing is committed yet. PostgreSQL shows which row its transaction holds, so there it does
 not count. Elsewhere nothing shows it, so for as long as a mutation executes it counts as due: one that executes for ten
-seconds looks like a lag of ten seconds. A function that a fleet was sent counts as due only once it is to be sent
-again, and one that waits for a retry once it is due again.
+seconds looks like a lag of ten seconds. On the other hand, on PostgreSQL all members of a group count as executing as
+soon as the group has begun; a function that a fleet was sent counts as due only once it is to be sent again; and one
+that waits for a retry once it is due again. So lag may be reported too long, and a little too short.
 """
 
 from collections import Counter

@@ -22,6 +22,7 @@ from multiprocessing.connection import wait
 
 from django_scheduler.databases import database_for
 from django_scheduler.executor import Until, log_briefly, start_in_background
+from django_scheduler.supervisor.alive_file import AliveFile
 from django_scheduler.supervisor.child import ChildOptions
 from django_scheduler.supervisor.death import names_of, record_death
 from django_scheduler.supervisor.orphans import reap_orphans
@@ -43,8 +44,9 @@ LONG_ENOUGH = 10.0
 class Supervisor:
     """Keeps ``processes`` child processes executing with the same options."""
 
-    def __init__(self, options: ChildOptions, *, processes: int) -> None:
+    def __init__(self, options: ChildOptions, *, processes: int, alive_file: AliveFile | None = None) -> None:
         self._options = options
+        self._alive_file = alive_file
         self._database = database_for(options.using)
         self._ends_by_itself = Until[options.until] is not Until.STOPPED
         self._kept_processes = [KeptProcess(options) for _ in range(processes)]
@@ -75,6 +77,8 @@ class Supervisor:
             for kept in self._kept_processes:
                 for process in kept.processes:
                     self._look_at(process, kept)
+            if self._alive_file and not any(process.is_silent for process in self._processes):
+                self._alive_file.touch()
             reap_orphans(besides={process.id for process in self._processes})
             if meanwhile:
                 meanwhile()

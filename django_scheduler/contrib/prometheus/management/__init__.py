@@ -1,0 +1,1 @@
+"""``commands/`` has ``scheduler_metrics``, which serves the metrics of this host."""

@@ -1,0 +1,1 @@
+"""``scheduler_metrics.py`` serves the metrics of this host."""
