@@ -4,8 +4,8 @@ Add ``"django_scheduler.middleware.RequestContextMiddleware"`` to ``MIDDLEWARE``
 served then has on record, in the column ``context``, as far as it is known:
 
 * ``request_id``: what the request's header ``DJANGO_SCHEDULER["REQUEST_ID_HEADER"]`` says, if it looks like an id;
-* ``user_id`` and ``user``: the key and the name of its user, if anything has looked at ``request.user`` by then. Nothing
-  is read from the database for it.
+* ``user_id`` and ``user``: the key and the name of its user, if anything has looked at ``request.user`` by then.
+  Nothing is read from the database for it.
 
 It travels on to what these functions schedule. Functions are given neither the request nor the user. What a streaming
 response schedules while it is sent has no request any more.
@@ -44,11 +44,12 @@ class RequestContextMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
-        if iscoroutinefunction(get_response):
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if iscoroutinefunction(self):
+        if self._is_async:
             return self._respond(request)
         with serving(request):
             return self._get_response(request)

@@ -128,8 +128,8 @@ class ScheduledFunction(models.Model):
     handed_over = models.BooleanField(default=False, db_default=False, editable=False)
     # Since when executors have met it whose code does not know the function, or refuses its arguments; null: none has.
     unknown_since = InstantField(_("unknown since"), null=True, editable=False)
-    # What is known of the request that caused it: {"request_id": ..., "user": ..., "user_id": ...}. It travels on to what
-    # the function schedules.
+    # What is known of the request that caused it: {"request_id": ..., "user": ..., "user_id": ...}. It travels on to
+    # what the function schedules.
     context = models.JSONField(_("context"), null=True, editable=False)
 
     class Meta:

@@ -105,12 +105,13 @@ def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
 def causes(function: ScheduledFunction) -> Iterator[tuple[str, str, str]]:
     """Yield what is known of the request that caused it, as it may be read: a label, a text, and what finds others."""
     labels = {"request_id": _("Request"), "user": _("User"), "user_id": _("Key of the user")}
-    context = masked(function.name, function.context)
-    if not isinstance(context, dict):
+    known = function.context or {}
+    shown = masked(function.name, known)
+    if not isinstance(shown, dict):
         return
-    for name, value in context.items():
+    for name, value in shown.items():
         text = value if isinstance(value, str) else json.dumps(value)
-        query = urlencode({"request": text}) if name == "request_id" and text == function.context[name] else ""
+        query = urlencode({"request": text}) if name == "request_id" and value == known.get(name) else ""
         yield labels.get(name, name), text, query
 
 

@@ -43,7 +43,20 @@ BY = {
     "code": (Q(parent__isnull=True) & ~_OF_A_CRON, _("other code")),
 }
 
-PARAMETERS = ("q", "state", "function", "kind", "queue", "failure", "error", "created", "finished", "by", "parent", "request")
+PARAMETERS = (
+    "q",
+    "state",
+    "function",
+    "kind",
+    "queue",
+    "failure",
+    "error",
+    "created",
+    "finished",
+    "by",
+    "parent",
+    "request",
+)
 
 #: What may stand in the address besides filters.
 OTHER_PARAMETERS = {"after", "before", "live", "_changelist_filters", "e"}

@@ -211,7 +211,9 @@ def recent(database: Database, functions: Functions) -> Recent:
             lags[name].append(max(0.0, (started - due).total_seconds()))
             failed[name] += state == State.FAILED
     speeds = [
-        Speed(name, len(each), failed[name], percentile(each, 0.5), percentile(each, 0.95), percentile(lags[name], 0.95))
+        Speed(
+            name, len(each), failed[name], percentile(each, 0.5), percentile(each, 0.95), percentile(lags[name], 0.95)
+        )
         for name, each in durations.items()
     ]
     slowest = sorted(speeds, key=lambda speed: (-speed.p95, speed.name))[:LINES]

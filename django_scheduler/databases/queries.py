@@ -332,14 +332,14 @@ class Database(Contract):
 
     def _claim(self, chosen: str, params: list[Any]) -> list[Claimable]:
         now = self._now()
-        due_in = self.seconds_until("due_time")
+        until_due = self.seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, name, kind, queue, {self._text('args')}, {self._text('context')}, attempts,"
-                f" {self._time(now.text)}, {due_in.text},"
+                f" {self._time(now.text)}, {until_due.text},"
                 f" {self.mark_executing}, {self._time('due_time')}, trace_context, error, same_errors FROM {TABLE}"
                 f" WHERE {chosen} {self.skip_locked}",
-                [*now.params, *due_in.params, *params],
+                [*now.params, *until_due.params, *params],
             )
             rows = cursor.fetchall()
             return [
@@ -352,11 +352,11 @@ class Database(Contract):
                     context,
                     attempts,
                     self._as_taken(at),
-                    max(0.0, -float(due_in_seconds)),
+                    max(0.0, -float(due_in)),
                     self._as_taken(due_time),
                     *others,
                 )
-                for function_id, name, kind, queue, args, context, attempts, at, due_in_seconds, _, due_time, *others in rows
+                for function_id, name, kind, queue, args, context, attempts, at, due_in, _, due_time, *others in rows
             ]
 
     # The transaction in which mutations execute

@@ -1,4 +1,4 @@
-"""``status()`` says what is going on now and what is wrong: for ``scheduler_status``, the admin, metrics and the health view.
+"""``status()`` says what is going on now and what is wrong: for commands, the admin, metrics and the health view.
 
 * ``reading.py`` reads it from the database.
 * ``snapshot.py`` describes what was read.

@@ -64,12 +64,11 @@ _MESSAGES = {
         " %(lag)s s. Start more (--processes, --concurrency), or look at what takes so long: %(functions)s"
     ),
     ProblemCode.PAUSED: gettext_noop(
-        "The queue “%(queue)s” is paused (by %(paused_by)s: %(reason)s), so what is due there waits. Resume it in the"
-        " overview of the admin."
+        "The queue “%(queue)s” is paused%(why)s, so what is due there waits. Resume it in the overview of the admin."
     ),
 }
 _EVERYTHING_IS_PAUSED = gettext_noop(
-    "Everything is paused (by %(paused_by)s: %(reason)s), so what is due waits. Resume it in the overview of the admin."
+    "Everything is paused%(why)s, so what is due waits. Resume it in the overview of the admin."
 )
 
 #: How many functions a message names.
@@ -182,7 +181,8 @@ def _unknown(function: UnknownFunction) -> Problem:
 
 
 def _paused(pause: PauseStatus) -> Problem:
-    details = {"queue": pause.queue, "paused_by": pause.paused_by or "?", "reason": pause.reason or "–"}
+    why = ": ".join(filter(None, (pause.paused_by, pause.reason)))
+    details = {"queue": pause.queue, "why": f" ({why})" if why else ""}
     return Problem(ProblemCode.PAUSED, None if pause.queue == Pause.EVERYTHING else pause.queue, details)
 
 

@@ -155,9 +155,11 @@ def unknown_functions(using: str) -> tuple[UnknownFunction, ...]:
     first_rows = rows.order_by("unknown_since", "pk").values_list("name", "queue", "unknown_since", "pk")
     found = list(first_rows[:MOST_UNKNOWN])
     counts = Counter((name, queue) for name, queue, _, _ in found)
-    firsts = {(name, queue): (since, pk) for name, queue, since, pk in reversed(found)}
+    firsts = {(name, queue): (since, pk) for name, queue, since, pk in reversed(found) if since is not None}
     return tuple(
-        UnknownFunction(name=name, queue=queue, count=count, since=firsts[name, queue][0], first_id=firsts[name, queue][1])
+        UnknownFunction(
+            name=name, queue=queue, count=count, since=firsts[name, queue][0], first_id=firsts[name, queue][1]
+        )
         for (name, queue), count in counts.items()
     )
 

@@ -94,7 +94,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownFunction:
-    """Names a function that executors could not execute, because their code does not know it or refuses its arguments."""
+    """Names a function whose arguments executors refuse, or that they do not know, because their code is older."""
 
     name: str
     queue: str

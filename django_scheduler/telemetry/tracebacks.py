@@ -1,5 +1,6 @@
 """A traceback begins at the function: how we came to call it tells nobody why it has failed."""
 
+from collections.abc import Callable
 from types import TracebackType
 
 from django_scheduler.errors import SchedulerError
@@ -8,7 +9,7 @@ from django_scheduler.errors import SchedulerError
 CALLING_MODULES = ("django_scheduler.", "django.tasks.", "asgiref.", "asyncio.", "concurrent.futures.")
 
 # An exception may be of a class that answers in its own way to all that is asked of it; this asks nothing of it.
-traceback_of = vars(BaseException)["__traceback__"].__get__
+traceback_of: Callable[[BaseException], TracebackType | None] = vars(BaseException)["__traceback__"].__get__
 
 
 def from_the_body_on(error: BaseException) -> TracebackType | None:

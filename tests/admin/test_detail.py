@@ -125,7 +125,7 @@ def test_request_that_caused_a_function_is_shown_escaped_and_leads_to_its_other_
 
 def test_request_is_masked_as_arguments_are_and_nobody_finds_a_function_by_it(admin_client):
     function = record(context={"request_id": "7f3a", "user": "ada"})
-    with override_settings(DJANGO_SCHEDULER={"MASK": lambda name, value: {key: "hidden" for key in value}}):
+    with override_settings(DJANGO_SCHEDULER={"MASK": lambda name, value: dict.fromkeys(value, "hidden")}):
         text = page(admin_client, DETAIL, function.pk)
         assert "7f3a" not in text
         assert ">ada<" not in text

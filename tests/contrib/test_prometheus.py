@@ -14,7 +14,6 @@ from django.test import modify_settings
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from django_scheduler import ctx
-from django_scheduler.contrib.prometheus.management.commands.scheduler_metrics import Command as ServeMetrics
 from django_scheduler.contrib.prometheus.metrics import exported, register
 from django_scheduler.pausing import pause
 from django_scheduler.signals import function_finished, function_scheduled
@@ -125,10 +124,10 @@ def test_problems_and_health_are_metrics(registry):
 def test_command_that_serves_them_says_what_it_needs(tmp_path, monkeypatch):
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     with pytest.raises(CommandError, match="PROMETHEUS_MULTIPROC_DIR is not set"):
-        call_command(ServeMetrics())
+        call_command("scheduler_metrics")
 
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CommandError, match=f"cannot be served at 127.0.0.1:{port}"):
-            call_command(ServeMetrics(), port=port)
+            call_command("scheduler_metrics", port=port)

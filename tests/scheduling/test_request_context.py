@@ -1,7 +1,8 @@
-"""Who or what has scheduled a function: the request and its user, as far as they are known, and never more than that."""
+"""Who or what has scheduled a function: the request and its user, as far as they are known, and never more."""
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -36,7 +37,7 @@ def ada(transactional_db) -> User:
     return get_user_model().objects.create_user("ada")
 
 
-def contexts() -> list[object]:
+def contexts() -> list[Any]:
     return list(ScheduledFunction.objects.order_by("pk").values_list("context", flat=True))
 
 
@@ -76,7 +77,8 @@ def test_nothing_of_a_request_is_left_for_the_next_one():
 
 
 @pytest.mark.parametrize(
-    "value", ["", "a" * 201, "two words", "7f3a\r\nforged", "7f3a\0", "<script>", "7f3a\u202e", "caf\xe9", '"}', "ünïcode"]
+    "value",
+    ["", "a" * 201, "two words", "7f3a\r\nforged", "7f3a\0", "<script>", "7f3a\u202e", "caf\xe9", '"}', "ünïcode"],
 )
 def test_header_that_looks_like_no_id_is_not_recorded(rf, value):
     with serving(rf.get("/", headers={"X-Request-ID": value})):
@@ -87,9 +89,9 @@ def test_header_that_looks_like_no_id_is_not_recorded(rf, value):
 
 @pytest.mark.parametrize(("header", "recorded"), [("Traceparent", {"request_id": "00-4bf9-01"}), (None, None)])
 def test_header_is_that_of_the_setting(rf, header, recorded):
-    with override_settings(DJANGO_SCHEDULER={"REQUEST_ID_HEADER": header}):
-        with serving(rf.get("/", headers={"X-Request-ID": "another", "Traceparent": "00-4bf9-01"})):
-            ctx.scheduler.run_after(0, write, label="a")
+    request = rf.get("/", headers={"X-Request-ID": "another", "Traceparent": "00-4bf9-01"})
+    with override_settings(DJANGO_SCHEDULER={"REQUEST_ID_HEADER": header}), serving(request):
+        ctx.scheduler.run_after(0, write, label="a")
 
     assert contexts() == [recorded]
 

@@ -1,5 +1,6 @@
 """The health view: 200 or 503, for everybody, in bounded time, and nothing else of the system."""
 
+import os
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ from django.urls import path
 
 from django_scheduler import health as module
 from django_scheduler.health import health
+from django_scheduler.status import status
 from tests.status.records import put_living_executor_on_record
 from tests.support.waiting import wait_until
 
@@ -49,8 +51,8 @@ def test_who_is_not_signed_in_may_ask_although_all_else_needs_a_login(client, se
 
 
 def test_status_is_read_once_however_many_ask(client, monkeypatch):
-    looks = []
-    monkeypatch.setattr(module, "status", lambda using: looks.append(using))
+    looks: list[str] = []
+    monkeypatch.setattr(module, "status", looks.append)
     for _ in range(5):
         client.get("/health/")
 
@@ -59,7 +61,8 @@ def test_status_is_read_once_however_many_ask(client, monkeypatch):
 
 def test_request_waits_no_longer_than_it_may_and_starts_no_second_look(client, monkeypatch):
     put_living_executor_on_record()
-    answers, looks, status = threading.Event(), [], module.status
+    looks: list[str] = []
+    answers = threading.Event()
 
     def hang(using):
         looks.append(using)
@@ -92,7 +95,7 @@ def test_process_that_was_forked_looks_by_itself(client, monkeypatch):
     put_living_executor_on_record()
     client.get("/health/")
     latest = module._latest
-    monkeypatch.setattr(module.os, "getpid", lambda: 0)
+    monkeypatch.setattr(os, "getpid", lambda: 0)
 
     client.get("/health/")
 

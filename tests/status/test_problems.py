@@ -69,7 +69,9 @@ def test_queue_is_served_by_whoever_names_it_or_names_none():
     assert found() == []
 
 
-@pytest.mark.parametrize(("limit", "problem"), [(timedelta(seconds=90), ["late"]), (timedelta(seconds=200), []), (None, [])])
+@pytest.mark.parametrize(
+    ("limit", "problem"), [(timedelta(seconds=90), ["late"]), (timedelta(seconds=200), []), (None, [])]
+)
 def test_due_function_waits_for_longer_than_it_may(limit, problem):
     put_living_executor_on_record()
     be_due_for(ctx.scheduler.run_after(0, write, label="due"), 100)
@@ -93,7 +95,9 @@ def test_each_queue_has_its_limit():
 
 
 def test_all_threads_that_serve_a_queue_are_taken():
-    put_living_executor_on_record(concurrency=2, running=[{"id": 1, "name": "shop:import"}, {"id": 2, "name": "shop:pay"}])
+    put_living_executor_on_record(
+        concurrency=2, running=[{"id": 1, "name": "shop:import"}, {"id": 2, "name": "shop:pay"}]
+    )
     put_living_executor_on_record(name="another", queues=["email"])
     first = ctx.scheduler.run_after(0, write, label="due")
     be_due_for(ctx.scheduler.run_after(0, write_with_priority, label="of a queue with free threads"), 100)

@@ -2,5 +2,4 @@
 
 It needs the extra ``prometheus``. ``docs/monitoring.md`` lists the metrics and says how they are scraped. In
 ``metrics.py``, signals increment the counters, and gauges are read from the database when they are scraped.
-``management/`` has the command that serves them.
 """

@@ -1,6 +1,7 @@
 """Metrics say what is going on in the database when they are scraped, and count what this process has done.
 
-In the library's multiprocess mode, ``exported()`` has both: what all processes of this host have done, and the database.
+In the library's multiprocess mode, ``exported()`` has both: what all processes of this host have done, and what is
+going on in the database.
 
 Labels are names of functions, queues and states, of which there are few; never ids.
 """

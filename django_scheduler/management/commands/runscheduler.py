@@ -266,9 +266,7 @@ def _kept_alive(path: Path | None) -> Iterator[AliveFile | None]:
         alive.remove()
 
 
-def _supervise(
-    child_options: ChildOptions, processes: int, progress: Progress | None, alive: AliveFile | None
-) -> None:
+def _supervise(child_options: ChildOptions, processes: int, progress: Progress | None, alive: AliveFile | None) -> None:
     with StopSignals() as signals:
         with _refusing_what_is_wrong():
             supervisor = Supervisor(child_options, processes=processes, alive_file=alive)

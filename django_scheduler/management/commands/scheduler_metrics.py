@@ -5,9 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from prometheus_client import start_http_server
-
-from django_scheduler.contrib.prometheus.metrics import exported
+from django.utils.module_loading import import_string
 
 
 class Command(BaseCommand):
@@ -26,6 +24,11 @@ class Command(BaseCommand):
                 "PROMETHEUS_MULTIPROC_DIR is not set, so nothing of what other processes count can be seen here. Set it"
                 " to the same empty directory for this command and for runscheduler."
             )
+        try:
+            exported = import_string("django_scheduler.contrib.prometheus.metrics.exported")
+            start_http_server = import_string("prometheus_client.start_http_server")
+        except ImportError as error:
+            raise CommandError(f'Metrics need pip install "django_scheduler[prometheus]": {error}.') from error
         try:
             server, thread = start_http_server(port, address, exported())
         except OSError as error:

@@ -1,1 +1,0 @@
-"""``commands/`` has ``scheduler_metrics``, which serves the metrics of this host."""

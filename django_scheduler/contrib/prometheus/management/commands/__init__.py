@@ -1,1 +1,0 @@
-"""``scheduler_metrics.py`` serves the metrics of this host."""
