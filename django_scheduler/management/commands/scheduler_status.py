@@ -119,7 +119,7 @@ def _pause(pause: PauseStatus) -> tuple[str, ...]:
 
 def _executor(executor: ExecutorStatus) -> tuple[str, ...]:
     state = "alive" if executor.is_alive else "stale"
-    queues = ", ".join(executor.queues) or "all"
+    queues = ", ".join(executor.queues) or ("all" if executor.concurrency else "none: a worker of a fleet")
     concurrency = str(executor.concurrency) + (f", {_held(executor)}" if executor.held_threads else "")
     return executor.name, state, f"{executor.silence:.0f} s ago", concurrency, queues
 
