@@ -59,6 +59,9 @@ class Settings:
     #: For how long a function that an executor's code does not know, or whose arguments it refuses, is left to
     #: executors with other code before it fails. ``timedelta(0)``: it fails at once.
     UNKNOWN_FUNCTION_GRACE: timedelta = timedelta(minutes=15)
+    #: For how long a due function of a queue that is not paused may wait before that is a problem: for all queues, or
+    #: by the name of the queue, and with the name "" for all others. ``None``: for any time.
+    MAX_LAG: timedelta | dict[str, timedelta | None] | None = timedelta(minutes=5)
     #: Whether executors of this environment run crons.
     CRONS: bool = True
     #: What hides secrets in arguments, results, errors and tracebacks from those who look at them in the admin: a
@@ -72,6 +75,9 @@ class Settings:
     HTTP_PERMISSION: str | None = None
     #: How many bytes a call over HTTP may have.
     HTTP_MAX_BODY_BYTES: int = 1024 * 1024
+    #: The header of a request that has its id, which ``django_scheduler.middleware`` records with what the request
+    #: schedules. ``None``: no id is recorded.
+    REQUEST_ID_HEADER: str | None = "X-Request-ID"
     #: Who executes what is due: ``"tasks:<alias>"`` hands it to the workers of that backend of Django's tasks.
     #: ``None``: the executor that finds it.
     EXECUTOR: str | None = None
@@ -97,6 +103,10 @@ def invalid_value(name: str, value: Any) -> str | None:
         return None
     if name == "CLOCK":
         valid, form = value in get_args(Clock), '"database" or "python"'
+    elif name == "MAX_LAG":
+        limits = value.items() if isinstance(value, dict) else [("", value)]
+        valid = all(isinstance(queue, str) and (each is None or _is_duration(each)) for queue, each in limits)
+        form = "a positive datetime.timedelta, None, or a dict of these by the names of queues"
     elif name == "MASK":
         valid, form = isinstance(value, str) or callable(value), "a callable or its import path"
     elif name == "VALUE_MODULES":
@@ -104,6 +114,8 @@ def invalid_value(name: str, value: Any) -> str | None:
         form = "a list of the names of modules"
     elif name == "HTTP_PERMISSION":
         valid, form = isinstance(value, str) and "." in value, "the dotted path of a function"
+    elif name == "REQUEST_ID_HEADER":
+        valid, form = isinstance(value, str) and bool(value), "the name of a header"
     elif name == "EXECUTOR":
         valid = isinstance(value, str) and value.startswith(FLEET_PREFIX) and value != FLEET_PREFIX
         form = f'"{FLEET_PREFIX}" and an alias of TASKS'
@@ -113,11 +125,15 @@ def invalid_value(name: str, value: Any) -> str | None:
         valid = isinstance(value, timedelta) and value >= timedelta(0)
         form = "a datetime.timedelta that is not negative"
     elif timedelta in types:
-        valid, form = isinstance(value, timedelta) and value > timedelta(0), "a positive datetime.timedelta"
+        valid, form = _is_duration(value), "a positive datetime.timedelta"
     else:
         valid = isinstance(value, int) and not isinstance(value, bool) and value > 0
         form = "a positive whole number"
     return None if valid else f"must be {form}"
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)
 
 
 _read_from: object = object()

@@ -127,9 +127,12 @@ class ScheduledFunction(models.Model):
     # Whether a fleet was sent it, and may begin it before its due time, which is when the fleet is sent it again.
     handed_over = models.BooleanField(default=False, db_default=False, editable=False)
     # Since when executors have met it whose code does not know the function, or refuses its arguments; and which ones,
-    # with a space before each. Such a function is left to executors with other code (executor/unexecutable.py).
+    # with a space between them. Such a function is left to executors with other code (executor/unexecutable.py).
     unknown_since = InstantField(_("unknown since"), null=True, editable=False)
     unknown_to = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001
+    # What is known of the request that caused it: {"request_id": ..., "user": ..., "user_id": ...}. It travels on to
+    # what the function schedules.
+    context = models.JSONField(_("context"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("scheduled function")
@@ -169,6 +172,11 @@ class ScheduledFunction(models.Model):
             PartialIndex(fields=["parent"], condition=models.Q(parent__isnull=False), name="django_scheduler_children"),
             PartialIndex(
                 fields=["rerun_of"], condition=models.Q(rerun_of__isnull=False), name="django_scheduler_reruns"
+            ),
+            PartialIndex(
+                fields=["unknown_since"],
+                condition=models.Q(unknown_since__isnull=False),
+                name="django_scheduler_unknown",
             ),
         ]
 

@@ -34,6 +34,7 @@ from django_scheduler.admin.times import NONE, moment, to_the_second
 from django_scheduler.crons import Cron, Crons, CronState, Origin, cron_of, in_words, next_runs
 from django_scheduler.errors import InvalidSchedule, SchedulerError
 from django_scheduler.masking import masked, masked_text
+from django_scheduler.middleware import serving
 from django_scheduler.models import ScheduledFunction
 
 if TYPE_CHECKING:
@@ -251,7 +252,8 @@ def _acted(request: HttpRequest, cron: Cron, verb: str) -> str:
             crons.resume(cron.name)
             return gettext("Resumed.")
         case _:
-            return gettext("Scheduled to run now: %(id)s.") % {"id": crons.run_now(cron.name)}
+            with serving(request):
+                return gettext("Scheduled to run now: %(id)s.") % {"id": crons.run_now(cron.name)}
 
 
 # The page of a cron

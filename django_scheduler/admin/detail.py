@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.db.models.functions import Left
@@ -105,6 +106,19 @@ def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
         yield Moment(str(State(function.state).label).capitalize(), completed)
     elif started:
         yield Moment(_("End"), None, "ahead")
+
+
+def causes(function: ScheduledFunction) -> Iterator[tuple[str, str, str]]:
+    """Yield what is known of the request that caused it, as it may be read: a label, a text, and what finds others."""
+    labels = {"request_id": _("Request"), "user": _("User"), "user_id": _("Key of the user")}
+    known = function.context or {}
+    shown = masked(function.name, known)
+    if not isinstance(shown, dict):
+        return
+    for name, value in shown.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        query = urlencode({"request": text}) if name == "request_id" and value == known.get(name) else ""
+        yield labels.get(name, name), text, query
 
 
 def relatives(rows: QuerySet[ScheduledFunction], function: ScheduledFunction) -> dict[str, Any]:

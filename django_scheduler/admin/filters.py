@@ -43,7 +43,20 @@ BY = {
     "code": (Q(parent__isnull=True) & ~_OF_A_CRON, _("other code")),
 }
 
-PARAMETERS = ("q", "state", "function", "kind", "queue", "failure", "error", "created", "finished", "by", "parent")
+PARAMETERS = (
+    "q",
+    "state",
+    "function",
+    "kind",
+    "queue",
+    "failure",
+    "error",
+    "created",
+    "finished",
+    "by",
+    "parent",
+    "request",
+)
 
 #: What may stand in the address besides filters.
 OTHER_PARAMETERS = {"after", "before", "live", "_changelist_filters", "e"}
@@ -57,7 +70,7 @@ CHOICES: dict[str, Collection[str]] = {
     "finished": WINDOWS,
     "by": BY,
 }
-LONGEST = {"q": 200, "function": 255, "queue": LONGEST_QUEUE_NAME, "error": 255}
+LONGEST = {"q": 200, "function": 255, "queue": LONGEST_QUEUE_NAME, "error": 255, "request": 200}
 
 ARGUMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.+)", re.DOTALL)
 
@@ -150,6 +163,10 @@ class Filters:
                 return Q(**{name: value})
             case "error":
                 return Q(error=value) | Q(error__startswith=f"{value}:")
+            case "request" if masked("", {"request_id": value}) == {"request_id": value}:
+                return Q(context__request_id=value)
+            case "request":
+                return Q(pk__in=[])  # nobody finds a function by what is masked
             case "created":
                 return Q(creation_time__gte=database.ago(WINDOWS[value][0]))
             case "finished":

@@ -20,7 +20,7 @@ from django_scheduler import pausing, status
 from django_scheduler.admin import statistics
 from django_scheduler.admin.actions import ACTIONS, may_act, may_pause
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
-from django_scheduler.admin.time_limit import Questions
+from django_scheduler.admin.time_limit import Answer, Questions
 from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, State
 
 #: From which lag on the overview shows a warning, and from which on a problem, in seconds.
@@ -96,6 +96,10 @@ class OverviewAdmin(SchedulerAdmin):
     def _panels(self, request: HttpRequest) -> dict[str, Any]:
         database = self.database
         using = database.using
+        period = statistics.PERIODS.get(request.GET.get("period", ""), statistics.PERIODS["hour"])
+        name = request.GET.get("function", "")
+        if not name.isprintable():
+            name = ""  # no function has such a name, and not every database takes it
         functions = self.get_queryset(request)
         in_progress = functions.filter(state=State.IN_PROGRESS).order_by()
         with Questions(database) as ask:
@@ -103,15 +107,23 @@ class OverviewAdmin(SchedulerAdmin):
             executors = ask(partial(status.executors, using))
             busy = ask(lambda: dict(in_progress.values_list("executor").annotate(Count("pk"))))
             recent = ask(partial(statistics.recent, database, functions))
-            per_minute = ask(partial(statistics.per_minute, functions))
+            last_hour = course = ask(partial(statistics.course, functions, statistics.PERIODS["hour"]))
+            if name or period.name != "hour":
+                course = ask(partial(statistics.course, functions.filter(name=name) if name else functions, period))
             upcoming = ask(partial(statistics.upcoming, functions))
             failures = ask(partial(statistics.failures, functions))
-            pauses = {pause.queue: pause for pause in Pause.objects.using(using).order_by("queue")}
+            unknown = ask(partial(status.unknown_functions, using))
+            pauses = {pause.queue: pause for pause in status.pauses(using)}
         by_queue = {queue.queue: queue for queue in queues.value or ()}
         by_executor = busy.value or {}
         lag = max((queue.lag for queue in by_queue.values()), default=0.0)
+        problems: tuple[status.Problem, ...] = ()
+        if queues.value is not None and executors.value is not None:
+            problems = status.find_problems(queues.value, executors.value, pauses.values(), unknown.value or ())
         clock_difference = recent.value.clock_difference if recent.value else None
         return {
+            # Of the pause of everything there is a banner with a button.
+            "problems": [each for each in problems if (each.code, each.queue) != (status.ProblemCode.PAUSED, None)],
             "lag": lag,
             "lag_level": "bad" if lag > VERY_LATE else "warning" if lag > LATE else "good",
             "queues": queues,
@@ -119,8 +131,13 @@ class OverviewAdmin(SchedulerAdmin):
             "pending": sum(queue.pending for queue in by_queue.values()),
             "most_counted": status.MOST_COUNTED,
             "queue_lines": [
-                {"name": name, "status": by_queue.get(name), "pause": pauses.get(name)}
-                for name in sorted({*by_queue, *pauses} - {Pause.EVERYTHING})
+                {
+                    "name": queue,
+                    "status": by_queue.get(queue),
+                    "pause": pauses.get(queue),
+                    "serving": sum(executor.serves(queue) for executor in executors.value or ()),
+                }
+                for queue in sorted({*by_queue, *pauses} - {Pause.EVERYTHING})
             ],
             "pause_of_everything": pauses.get(Pause.EVERYTHING),
             "running": sum(by_executor.values()),
@@ -129,7 +146,13 @@ class OverviewAdmin(SchedulerAdmin):
             "executor_lines": [
                 {"executor": executor, "busy": by_executor.get(executor.name, 0)} for executor in executors.value or ()
             ],
-            "per_minute": per_minute,
+            "per_minute": Answer(last_hour.value.throughput if last_hour.value else None),
+            "throughput": course.value.throughput if course.value else None,
+            "lag_course": course.value.lag if course.value else None,
+            "course": course,
+            "periods": statistics.PERIODS.values(),
+            "period": period,
+            "function_name": name,
             "upcoming": upcoming,
             "failures": failures,
             "recent": recent,

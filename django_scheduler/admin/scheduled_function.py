@@ -21,6 +21,7 @@ from django_scheduler.admin.readable import visible
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
 from django_scheduler.databases import browsing
+from django_scheduler.middleware import serving
 from django_scheduler.models import LARGEST_ID, ScheduledFunction, State
 
 #: The answer to a page that refreshes itself while the database is late: it keeps what it shows, and what is ticked.
@@ -99,6 +100,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "result": detail.shown(function, "result"),
             **(relatives.value or {}),
             "relatives_are_late": relatives.is_late,
+            "causes": list(detail.causes(function)),
             "origins": links_to_cron(self.admin_site, request, function),
             "actions": [
                 action
@@ -114,7 +116,8 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
         """Cancel functions, run them now or again, or reschedule them."""
-        return ActionView(self, request).response()
+        with serving(request):
+            return ActionView(self, request).response()
 
 
 def _state_tabs(filters: Filters, counts: dict[str, int]) -> Iterator[dict[str, Any]]:

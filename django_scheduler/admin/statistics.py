@@ -1,4 +1,7 @@
-"""The overview shows the past hour and the next day; each panel has its own queries, which have a time limit.
+"""The overview shows the past and the next day; each panel has its own queries, which have a time limit.
+
+Throughput and lag over time are counted by the database, in one query over the index of what has ended. The rest is
+taken from the latest functions.
 
 The charts are SVG that the server renders. Here they are geometry only, in units of the view box; colors are the style
 sheet's.
@@ -12,18 +15,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from django.db.models import Count, QuerySet, TextField
+from django.db.models import Avg, Case, Count, DurationField, ExpressionWrapper, F, Max, QuerySet, TextField, When
 from django.db.models.functions import Cast, Left, TruncHour, TruncMinute
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from django_scheduler.admin.times import duration
 from django_scheduler.crons import upcoming as upcoming_slots
 from django_scheduler.databases import Database, database_for
+from django_scheduler.fields import InstantField
 from django_scheduler.masking import masked_text
 from django_scheduler.models import ScheduledFunction, State
 
-MINUTES, HOURS = 60, 24
+HOURS = 24
 
 #: How many of the latest functions speeds and failures are taken from.
 SAMPLE, FAILURES = 5_000, 1_000
@@ -40,14 +45,51 @@ Functions = QuerySet[ScheduledFunction]
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """Says how far back throughput and lag are shown, and in which steps."""
+
+    name: str
+    number: int
+    step: timedelta
+    trunc: type[TruncMinute | TruncHour]
+    #: How a time on it is written.
+    format: str
+
+    @property
+    def length(self) -> timedelta:
+        return self.number * self.step
+
+
+PERIODS = {
+    period.name: period
+    for period in (
+        Period("hour", 60, timedelta(minutes=1), TruncMinute, "H:i"),
+        Period("day", 24, timedelta(hours=1), TruncHour, "D H:i"),
+        Period("week", 7 * 24, timedelta(hours=1), TruncHour, "D H:i"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Says what has ended in each step of a period, and how late it had begun."""
+
+    throughput: "Chart"
+    #: The longest lag of each step.
+    lag: "Chart"
+
+
+@dataclass(frozen=True, slots=True)
 class Speed:
-    """Says how long a function takes, and how often it fails, among the latest."""
+    """Says how long a function takes, how late it begins and how often it fails, among the latest."""
 
     name: str
     count: int
     failed: int
     p50: float
     p95: float
+    #: In 95 of 100 cases it has begun no later than that after it was due, in seconds.
+    lag_p95: float
 
     @property
     def failed_percent(self) -> int:
@@ -82,27 +124,53 @@ class Recent:
     clock_difference: float | None
 
 
-def per_minute(functions: Functions) -> "Chart":
-    """Return what has succeeded and what has failed, in each minute of the last hour."""
+def course(functions: Functions, period: Period) -> Course:
+    """Return what has succeeded and failed in each step of the period, and how late it had begun."""
+    # The steps begin where the database truncates.
     now = timezone.now().astimezone(UTC)
-    start = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
+    current = now.replace(second=0, microsecond=0, minute=now.minute if period.trunc is TruncMinute else 0)
+    start = current - (period.number - 1) * period.step
+    lag = ExpressionWrapper(F("started_time") - _due_time(), output_field=DurationField())
     rows = (
         functions.filter(completed_time__gte=start)
         .order_by()
-        .annotate(minute=TruncMinute("completed_time", tzinfo=database_for(functions.db).zone_of_columns))
-        .values_list("minute", "state")
-        .annotate(Count("pk"))
+        .annotate(step=period.trunc("completed_time", tzinfo=database_for(functions.db).zone_of_columns))
+        .values_list("step", "state")
+        .annotate(number=Count("pk"), longest=Max(lag), average=Avg(lag))
     )
-    counts = {(minute.replace(tzinfo=UTC), state): number for minute, state, number in rows}
-    minutes = [start + timedelta(minutes=number) for number in range(MINUTES)]
-    up = [counts.get((minute, State.SUCCESS), 0) for minute in minutes]
-    down = [counts.get((minute, State.FAILED), 0) for minute in minutes]
-    titles = [
-        _("%(time)s: %(succeeded)d succeeded, %(failed)d failed")
-        % {"time": date_format(timezone.localtime(minute), "H:i"), "succeeded": above, "failed": below}
-        for minute, above, below in zip(minutes, up, down, strict=True)
+    counts: Counter[tuple[datetime, str]] = Counter()
+    longest: dict[datetime, timedelta] = defaultdict(timedelta)
+    total: dict[datetime, timedelta] = defaultdict(timedelta)
+    for step, state, number, highest, average in rows:
+        at = step.replace(tzinfo=UTC)
+        counts[at, state] = number
+        if state in (State.SUCCESS, State.FAILED) and highest is not None:
+            longest[at] = max(longest[at], highest)
+            total[at] += max(timedelta(0), average) * number
+    steps = [start + number * period.step for number in range(period.number)]
+    up = [counts[step, State.SUCCESS] for step in steps]
+    down = [counts[step, State.FAILED] for step in steps]
+    lags = [longest[step].total_seconds() for step in steps]
+    times = [date_format(timezone.localtime(step), period.format) for step in steps]
+    ended = [
+        _("%(time)s: %(succeeded)d succeeded, %(failed)d failed") % {"time": time, "succeeded": above, "failed": below}
+        for time, above, below in zip(times, up, down, strict=True)
     ]
-    return chart(up, down, titles)
+    begun = [
+        _("%(time)s: began at most %(longest)s after it was due, on average %(average)s")
+        % {
+            "time": time,
+            "longest": duration(longest[step]),
+            "average": duration(total[step] / max(1, above + below)),
+        }
+        for time, step, above, below in zip(times, steps, up, down, strict=True)
+    ]
+    return Course(chart(up, down, ended), chart(lags, [0] * len(steps), begun))
+
+
+def _due_time() -> Case:
+    """Return when a function was due that has begun; what a fleet was sent is due again later."""
+    return Case(When(handed_over=True, then=F("scheduled_time")), default=F("due_time"), output_field=InstantField())
 
 
 def upcoming(functions: Functions) -> "Chart":
@@ -135,17 +203,22 @@ def recent(database: Database, functions: Functions) -> Recent:
         functions.filter(completed_time__isnull=False)
         .order_by("-completed_time")
         .annotate(present=database.now())
-        .values_list("name", "state", "started_time", "completed_time", "present")[:SAMPLE]
+        .annotate(was_due=_due_time())
+        .values_list("name", "state", "was_due", "started_time", "completed_time", "present")[:SAMPLE]
     )
     durations: dict[str, list[float]] = defaultdict(list)
+    lags: dict[str, list[float]] = defaultdict(list)
     failed: Counter[str] = Counter()
     found = list(rows)
-    for name, state, started, completed, _present in found:
+    for name, state, due, started, completed, _present in found:
         if started is not None and completed is not None and state in (State.SUCCESS, State.FAILED):
             durations[name].append(max(0.0, (completed - started).total_seconds()))
+            lags[name].append(max(0.0, (started - due).total_seconds()))
             failed[name] += state == State.FAILED
     speeds = [
-        Speed(name, len(each), failed[name], percentile(each, 0.5), percentile(each, 0.95))
+        Speed(
+            name, len(each), failed[name], percentile(each, 0.5), percentile(each, 0.95), percentile(lags[name], 0.95)
+        )
         for name, each in durations.items()
     ]
     slowest = sorted(speeds, key=lambda speed: (-speed.p95, speed.name))[:LINES]
@@ -212,16 +285,16 @@ class Chart:
     width: str
     height: str
     base: str
-    highest: int
-    up_total: int
-    down_total: int
+    highest: float
+    up_total: float
+    down_total: float
 
     @property
     def is_empty(self) -> bool:
         return not self.up_total and not self.down_total
 
 
-def chart(up: Sequence[int], down: Sequence[int], titles: Sequence[str]) -> Chart:
+def chart(up: Sequence[float], down: Sequence[float], titles: Sequence[str]) -> Chart:
     """Return a chart of numbers, with what each column says when one points at it."""
     highest, lowest = max(up, default=0), max(down, default=0)
     unit = HEIGHT / max(1, _round_number(highest) + _round_number(lowest))
@@ -240,7 +313,7 @@ def _visible(height: float) -> float:
     return max(height, 1.5) if height else 0.0
 
 
-def _round_number(number: int) -> int:
+def _round_number(number: float) -> int:
     """Return the next number of the form 1, 2, 5, 10, 20, 50, ... up to which an axis goes; 0 for 0."""
     steps = (factor * 10**power for power in count() for factor in (1, 2, 5))
     return next(step for step in steps if number <= step) if number else 0

@@ -36,6 +36,8 @@ class NewRow:
     priority: int
     time: timedelta | datetime
     parent_id: int | None
+    #: What is known of the request that caused it, as JSON.
+    context: str | None = None
     #: It is due at once and is being handed over: how long that may take before it is due again.
     hand_over: timedelta | None = None
     #: By which a tracer links the execution to the call that has scheduled it.
@@ -64,7 +66,10 @@ class Claimable:
     id: ScheduledFunctionId
     name: str
     kind: str
+    queue: str
     args: str
+    #: What is known of the request that caused it, as JSON.
+    context: str | None
     attempts: int
     #: When it was claimed, as the driver gives and takes it.
     claim_time: Any

@@ -202,14 +202,15 @@ class Database(Contract):
             completed = now if row.state == State.CANCELED else Sql("NULL")
             placeholders.append(
                 f"({new_id}%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
-                f" {completed.text}, 0, '', '', '', %s, '', %s, {row.hand_over is not None})"
+                f" {completed.text}, 0, '', '', '', %s, '', %s, {row.hand_over is not None}, {self._json('%s')})"
             )
             params += [row.name, row.kind, row.args, row.state, row.queue, row.priority]
-            params += [*scheduled.params, *due.params, *now.params, *completed.params, row.parent_id, row.trace_context]
+            params += [*scheduled.params, *due.params, *now.params, *completed.params]
+            params += [row.parent_id, row.trace_context, row.context]
         return self._insert(
             f"INSERT INTO {TABLE} ({'id, ' if new_ids[0] else ''}name, kind, args, state, queue, priority,"
             " scheduled_time, due_time, creation_time, completed_time, attempts, failure, error, traceback, parent_id,"
-            " executor, trace_context, handed_over)"
+            " executor, trace_context, handed_over, context)"
             f" VALUES {', '.join(placeholders)}",
             params,
         )
@@ -353,26 +354,29 @@ class Database(Contract):
 
     def _claim(self, chosen: str, params: list[Any]) -> list[Claimable]:
         now = self._now()
-        due_in = self.seconds_until("due_time")
+        until_due = self.seconds_until("due_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, name, kind, {self._text('args')}, attempts, {self._time(now.text)}, {due_in.text},"
-                f" {self.mark_executing}, {self._time('due_time')}, {self._time('unknown_since')}, unknown_to,"
-                f" trace_context, error, same_errors FROM {TABLE} WHERE {chosen} {self.skip_locked}",
-                [*now.params, *due_in.params, *params],
+                f"SELECT id, name, kind, queue, {self._text('args')}, {self._text('context')}, attempts,"
+                f" {self._time(now.text)}, {until_due.text}, {self.mark_executing}, {self._time('due_time')},"
+                f" {self._time('unknown_since')}, unknown_to, trace_context, error, same_errors FROM {TABLE}"
+                f" WHERE {chosen} {self.skip_locked}",
+                [*now.params, *until_due.params, *params],
             )
             return list(map(self._claimable, cursor.fetchall()))
 
     def _claimable(self, row: Sequence[Any]) -> Claimable:
-        function_id, name, kind, args, attempts, at, due_in_seconds, _, due_time, unknown_since, *others = row
+        function_id, name, kind, queue, args, context, attempts, at, due_in, _, due_time, unknown_since, *others = row
         return Claimable(
             function_id,
             name,
             kind,
+            queue,
             args,
+            context,
             attempts,
             self._as_taken(at),
-            max(0.0, -float(due_in_seconds)),
+            max(0.0, -float(due_in)),
             self._as_taken(due_time),
             unknown_since and self._as_taken(unknown_since),
             *others,

@@ -97,8 +97,9 @@ class _OnRecord:
     """Keeps this process on record as an executor of one database."""
 
     def __init__(self, database: Database) -> None:
-        # The fleet decides what runs in which thread of this process, so we record nothing about it.
-        self.registration = Registration(database, queues=[], concurrency=1, running=list)
+        # The fleet decides what runs in which thread of this process, so we record nothing about it: no thread of it
+        # looks for what is due.
+        self.registration = Registration(database, queues=[], concurrency=0, running=list)
         with awaiting_each_answer(database):
             self.registration.register()
         self._stopping = threading.Event()

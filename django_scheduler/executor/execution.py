@@ -354,15 +354,17 @@ class SingleExecution(Execution):
             with awaiting_nothing():
                 time.sleep(wait)
 
-    def announce(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
-        """Announce how the function has ended, which is on record."""
+    def announce(
+        self, state: State, failure: Failure | None = None, error: BaseException | None = None, *, detail: str = ""
+    ) -> None:
+        """Announce how the function has ended, which is on record; ``detail``: what the log says of the failure."""
         end = End(
             **self._as_told(),
             state=state.value,
             failure=failure.value if failure else "",
             duration=self.duration,
         )
-        announce(end, error=error)
+        announce(end, error=error, detail=detail)
 
     def forget(self, error: BaseException) -> None:
         """Keep nothing of where an error of the project's was raised, now that it is on record or in the log."""
@@ -374,6 +376,7 @@ class SingleExecution(Execution):
             "function_id": self.id,
             "name": self.name,
             "kind": self.kind.value if self.kind else "",
+            "queue": self.claimed.queue,
             "attempt": self.attempt,
             "lag": self.lag,
             "executor": self.executor_name,
@@ -382,9 +385,11 @@ class SingleExecution(Execution):
 
     def log_dropped(self, what: str) -> None:
         """Log that an outcome is not recorded: a cancel, another executor or the end of the time decided before."""
-        state = self.current_row().get("state", "deleted")
+        rows = ScheduledFunction.objects.using(self.database.using).filter(pk=self.id)
+        with awaiting_answer():
+            state, failure = rows.values_list("state", "failure").first() or ("deleted", "")
         message = "%s is dropped, because the function was decided meanwhile; it is now %s"
-        self.log(logging.WARNING, message, what, state)
+        self.log(logging.WARNING, message, what, f"{state} ({failure})" if failure else state)
 
     def log(
         self, level: int, message: str, *arguments: object, error: BaseException | None = None, **extra: Any
@@ -399,6 +404,7 @@ class SingleExecution(Execution):
             error=error,
             function=self.name,
             function_id=self.id,
+            queue=self.claimed.queue,
             attempt=self.attempt,
             executor=self.executor_name,
             lag=self.lag,
@@ -504,6 +510,7 @@ class FunctionExecution(SingleExecution):
                 attempt=self.attempt,
                 deadline=budget.deadline,
                 should_end_early=ShouldEndEarly(budget, self.is_canceled_on_record),
+                scheduling_context=self.claimed.context,
             )
         )
 

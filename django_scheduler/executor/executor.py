@@ -160,10 +160,9 @@ class Executor:
         if not self._stopping.is_set():
             self._stopping.set()
             self._wake_up()
-            executing = len(self._executing_ids())
-            self._log(
-                logging.INFO, "Executor %s is stopping: it begins nothing new, and is executing %d functions", executing
-            )
+            number = len(self._executing_ids())
+            executing = "1 function" if number == 1 else f"{number or 'no'} functions"
+            self._log(logging.INFO, "Executor %s is stopping: it begins nothing new, and is executing %s", executing)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the workers, for ``timeout`` seconds at most; then end the side tasks.

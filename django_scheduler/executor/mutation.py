@@ -182,7 +182,9 @@ class MutationExecution(FunctionExecution):
                 f"\n\nThat was the same error in {same_errors:,} attempts in a row, so it is not repeated any more"
                 " (DJANGO_SCHEDULER['MAX_SAME_ERRORS']). Remove the cause, and run it again."
             )
-            self.fail(error, Failure.TRANSIENT, {**description, "same_errors": same_errors})
+            changes = {**description, "same_errors": same_errors}
+            detail = f"the same error in {same_errors:,} attempts in a row"
+            self.fail(error, Failure.TRANSIENT, changes, detail=detail)
             return
         self.is_to_be_repeated = True
         delay = backoff(self.attempt)
@@ -231,12 +233,17 @@ class MutationExecution(FunctionExecution):
         self.fail(error, Failure.TIMEOUT)
 
     def fail(
-        self, error: BaseException, failure: Failure = Failure.ERROR, description: dict[str, Any] | None = None
+        self,
+        error: BaseException,
+        failure: Failure = Failure.ERROR,
+        description: dict[str, Any] | None = None,
+        *,
+        detail: str = "",
     ) -> None:
         """Record that the attempt has failed, outside of a transaction."""
         changes = {"failure": failure, "same_errors": 0, **self.attempt_on_record, **(description or describe(error))}
         if self._record(transitions.FAIL, changes):
-            self.announce(State.FAILED, failure, error)
+            self.announce(State.FAILED, failure, error, detail=detail)
 
     def _put_off(self, refusal: Exception) -> None:
         """Have it run again later: the database takes its row, but not that it has failed."""

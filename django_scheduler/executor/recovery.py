@@ -168,12 +168,14 @@ def _record_lost(database: Database, actions: QuerySet[ScheduledFunction], reaso
         f"Lost: {reason} while the action was executing, so nobody knows how far it came. It is not started again by"
         " itself: look at what it has done, and schedule it again if that is right."
     )
-    for pk, name, executor, attempt in list(actions.values_list("pk", "name", "executor", "attempts")):
+    columns = ("pk", "name", "queue", "executor", "attempts")
+    for pk, name, queue, executor, attempt in list(actions.values_list(*columns)):
         if transitions.LOSE.apply_to_rows(database, actions.filter(pk=pk), {"error": error}):
             end = End(
                 function_id=pk,
                 name=name,
                 kind=Kind.ACTION.value,
+                queue=queue,
                 attempt=attempt,
                 executor=executor,
                 using=database.using,

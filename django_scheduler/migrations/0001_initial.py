@@ -245,6 +245,7 @@ class Migration(migrations.Migration):
                     django_scheduler.fields.InstantField(editable=False, null=True, verbose_name="unknown since"),
                 ),
                 ("unknown_to", models.TextField(blank=True, editable=False, null=True)),
+                ("context", models.JSONField(editable=False, null=True, verbose_name="context")),
                 (
                     "parent",
                     models.ForeignKey(
@@ -358,6 +359,15 @@ class Migration(migrations.Migration):
                 fields=["rerun_of"],
                 fields_in_mysql=["rerun_of"],
                 name="django_scheduler_reruns",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="scheduledfunction",
+            index=django_scheduler.models.PartialIndex(
+                condition=models.Q(("unknown_since__isnull", False)),
+                fields=["unknown_since"],
+                fields_in_mysql=["unknown_since"],
+                name="django_scheduler_unknown",
             ),
         ),
         migrations.AddIndex(

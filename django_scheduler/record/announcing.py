@@ -23,6 +23,7 @@ class End:
     name: str
     #: Empty: there is no such function.
     kind: str
+    queue: str
     attempt: int
     executor: str
     using: str
@@ -35,15 +36,15 @@ class End:
     duration: float | None = None
 
 
-def announce(end: End, *, error: BaseException | None = None) -> None:
-    """Log how a function has ended, and send ``function_finished``."""
+def announce(end: End, *, error: BaseException | None = None, detail: str = "") -> None:
+    """Log how a function has ended, with a ``detail`` of its failure, and send ``function_finished``."""
     log(
         logging.ERROR if end.state == State.FAILED else logging.INFO,
         "%s %s: %s%s, took %.3f s, began %.3f s after it was due",
         end.name,
         end.function_id,
         end.state,
-        f" ({end.failure})" if end.failure else "",
+        f" ({', '.join(filter(None, (end.failure, detail)))})" if end.failure else "",
         end.duration,
         end.lag,
         error=error,
@@ -74,6 +75,7 @@ def _keys(end: End) -> dict[str, Any]:
     return {
         "function": end.name,
         "function_id": end.function_id,
+        "queue": end.queue,
         "executor": end.executor,
         "state": end.state,
         "failure": end.failure,

@@ -7,12 +7,10 @@ from types import CodeType, TracebackType
 from typing import Any
 
 from django_scheduler import values
+from django_scheduler.telemetry import from_the_body_on, traceback_of
 
 LONGEST_ERROR = 10_000
 LONGEST_TRACEBACK = 50_000
-
-#: The modules through which every body is called.
-CALLING_MODULES = ("django_scheduler.", "asgiref.", "asyncio.", "concurrent.futures.")
 
 #: Of an end whose description the database has refused, in whatever form.
 NOT_DESCRIBED = "It is not described here, because the database refused that. The log of the executor says more."
@@ -22,9 +20,7 @@ WORDS_WITH_DIGITS = re.compile(r"(?<![\w-])[\w-]*\d[\w-]*")
 
 # An exception may be of a class that answers in its own way to all that is asked of it; these ask nothing of it.
 _qualname = vars(type)["__qualname__"].__get__
-_cause, _context, _traceback = (
-    vars(BaseException)[name].__get__ for name in ("__cause__", "__context__", "__traceback__")
-)
+_cause, _context = (vars(BaseException)[name].__get__ for name in ("__cause__", "__context__"))
 _set_context = vars(BaseException)["__context__"].__set__
 
 
@@ -39,7 +35,7 @@ def describe(error: BaseException) -> dict[str, str]:
 def clear_frames(error: BaseException) -> None:
     """Release what the frames hold through which the error, and what it came from, have passed."""
     for each in _with_causes(error):
-        traceback.clear_frames(_traceback(each))
+        traceback.clear_frames(traceback_of(each))
 
 
 def forget_traceback(error: BaseException) -> None:
@@ -93,9 +89,9 @@ def _error_text(error: BaseException) -> str:
 
 
 def _traceback_text(error: BaseException) -> str:
-    frames = _traceback(error)
+    frames = from_the_body_on(error)
     try:
-        return "".join(traceback.format_exception(type(error), error, _from_the_body_on(frames)))
+        return "".join(traceback.format_exception(type(error), error, frames))
     except BaseException:
         # Without the lines of the source, for which a module's own loader may be asked.
         places = [f"  File {code.co_filename}, line {line}, in {code.co_name}" for code, line in _places(frames)]
@@ -106,14 +102,6 @@ def _places(frames: TracebackType | None) -> Iterator[tuple[CodeType, int]]:
     while frames is not None:
         yield frames.tb_frame.f_code, frames.tb_lineno
         frames = frames.tb_next
-
-
-def _from_the_body_on(frames: TracebackType | None) -> TracebackType | None:
-    """Return the frames from the body on, or all of them if there is no body."""
-    rest = frames
-    while rest and str(rest.tb_frame.f_globals.get("__name__")).startswith(CALLING_MODULES):
-        rest = rest.tb_next
-    return rest or frames
 
 
 def _storable(text: str, longest: int) -> str:

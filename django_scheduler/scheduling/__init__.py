@@ -4,13 +4,13 @@
 * ``commit_hook.py`` counts what a transaction schedules, and announces it after the commit; ``wakeup.py`` wakes
   executors.
 * ``interventions.py`` is what people do to functions on record: reschedule, run now, run again.
-* ``calls.py`` runs a function now; ``running.py`` knows which one is running.
+* ``calls.py`` runs a function now; ``running.py`` knows which one is running, and which request is being served.
 """
 
 from django_scheduler.scheduling import calls, cancellation, enqueue, interventions, wakeup
 from django_scheduler.scheduling.cancellation import InterventionResult
 from django_scheduler.scheduling.commit_hook import share_wake_up
-from django_scheduler.scheduling.running import Running, running
+from django_scheduler.scheduling.running import Running, request_context, running
 from django_scheduler.scheduling.scheduler import Scheduler
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "cancellation",
     "enqueue",
     "interventions",
+    "request_context",
     "running",
     "share_wake_up",
     "wakeup",

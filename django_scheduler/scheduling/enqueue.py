@@ -17,7 +17,7 @@ from django_scheduler.functions import AnyFunction, AnyReference, Function, reso
 from django_scheduler.models import ScheduledFunctionId, State
 from django_scheduler.scheduling import cancellation, commit_hook
 from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, Limit
-from django_scheduler.scheduling.running import Running
+from django_scheduler.scheduling.running import Running, request_context
 from django_scheduler.telemetry import tracing, warn
 
 ROWS_PER_STATEMENT = 1_000
@@ -110,6 +110,7 @@ def _enqueue(
         caller.require_transaction(using, f"schedule {function.name}")
     commit_hook.count(using, limits, len(arguments), sum(map(len, arguments)), function.name)
     parent = caller.function_id if caller and caller.using == using else None
+    context = current_context(caller)
     state = State.CANCELED if caller and cancellation.is_canceled(caller) else State.PENDING
     # What is scheduled in bulk is not sent here: sending each of many thousands would keep the caller waiting.
     fleet = _fleet if _fleet and state is State.PENDING and limits is ONE_BY_ONE and _is_due(time) else None
@@ -124,6 +125,7 @@ def _enqueue(
                 priority=function.priority,
                 time=time,
                 parent_id=parent,
+                context=context,
                 hand_over=fleet.time_to_begin() if fleet else None,
                 trace_context=trace_context,
             )
@@ -135,6 +137,14 @@ def _enqueue(
         fleet.hand_over_after_commit(using, ids, function)
     _warn_of_other_transactions(using, function.name)
     return ids
+
+
+def current_context(caller: Running | None) -> str | None:
+    """Return what is known of the request that has caused the caller, or that is being served now, as JSON."""
+    if caller is not None and caller.function_id is not None:
+        return caller.scheduling_context
+    tell = request_context.get()
+    return tell() if tell is not None else None
 
 
 def _traced(function: AnyFunction, number: int) -> AbstractContextManager[str | None]:

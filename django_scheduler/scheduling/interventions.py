@@ -8,10 +8,12 @@ that met a transient error just before may still record its own retry time over 
 
 Run again. A function that has ended is scheduled once more, as a new one that refers to it. The old record stays as it
 is, so an action whose outcome is unknown stays ``lost``. The new one has the same arguments, in the form in which they
-were stored, and whatever queue, priority and kind its function has by now. A function that is declared with
-``rerun=False`` never runs again.
+were stored, and whatever queue, priority and kind its function has by now. It is caused by the request that runs it
+again; where there is none, by what had caused the old one. A function that is declared with ``rerun=False`` never runs
+again.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -76,11 +78,14 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
     Raises ``TooManyScheduled`` or ``ArgumentsTooLarge`` if one transaction may not schedule so much in bulk.
     """
 
+    context = enqueue.current_context(None)
+
     def schedule() -> dict[int, InterventionResult]:
         results = dict.fromkeys(ids, InterventionResult.GONE)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=ids).order_by("pk")
         ended: dict[int, NewRow] = {}
-        for pk, name, kind, state, args in rows.values_list("pk", "name", "kind", "state", "args"):
+        columns = ("pk", "name", "kind", "state", "args", "context")
+        for pk, name, kind, state, args, old_context in rows.values_list(*columns):
             function = registry.find_recorded(name, kind)
             if state in UNFINISHED:
                 results[pk] = InterventionResult.UNFINISHED
@@ -90,16 +95,16 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
                 results[pk] = InterventionResult.NO_RERUN
             else:
                 results[pk] = InterventionResult.DONE
-                ended[pk] = _row(function, name, to_json(args))
+                ended[pk] = _row(function, to_json(args), context or (json.dumps(old_context) if old_context else None))
         _write(using, ended)
         return results
 
     return in_transaction(using, schedule)
 
 
-def _row(function: AnyFunction, name: str, args: str) -> NewRow:
+def _row(function: AnyFunction, args: str, context: str | None) -> NewRow:
     return NewRow(
-        name=name,
+        name=function.name,
         kind=function.kind,
         args=args,
         state=State.PENDING,
@@ -107,6 +112,7 @@ def _row(function: AnyFunction, name: str, args: str) -> NewRow:
         priority=function.priority,
         time=timedelta(0),
         parent_id=None,
+        context=context,
     )
 
 

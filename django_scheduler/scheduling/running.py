@@ -1,4 +1,4 @@
-"""``running`` knows the function that the current code is part of.
+"""``running`` knows the function that the current code is part of, and ``request_context`` the request that it serves.
 
 A ``ContextVar`` carries it, so the imported ``ctx`` knows it in every service that a function calls, in
 async code and across ``sync_to_async``. A thread that a function starts by itself does not inherit it;
@@ -46,6 +46,8 @@ class Running:
     user: "AbstractBaseUser | AnonymousUser | None" = None
     #: When its timeout ends; ``None``: never.
     deadline: datetime | None = None
+    #: What is known of the request that caused it, as JSON; what it schedules is caused by the same.
+    scheduling_context: str | None = None
     #: Says whether it should end early.
     should_end_early: Callable[[], bool] = lambda: False
 
@@ -67,5 +69,10 @@ class Running:
                 " For what is not to be part of the mutation, use the imported ctx, or an action."
             )
 
+
+#: Tells, as JSON, what is known of the request that the current code serves.
+request_context: ContextVar[Callable[[], str | None] | None] = ContextVar(
+    "django_scheduler.request_context", default=None
+)
 
 running: ContextVar[Running | None] = ContextVar("django_scheduler.running", default=None)

@@ -16,8 +16,10 @@ here at the top, and ``ChildOptions`` names everything by strings.
 import logging
 import os
 import platform
+import time
 from collections.abc import MutableSequence
 from contextlib import suppress
+from ctypes import c_double
 from dataclasses import dataclass
 from enum import Enum, auto
 from multiprocessing.connection import Connection
@@ -64,10 +66,13 @@ class Message(Enum):
     STUCK = auto()
 
 
-def run_child(options: ChildOptions, supervisor: Connection, running_ids: MutableSequence[int]) -> None:
+def run_child(
+    options: ChildOptions, supervisor: Connection, running_ids: MutableSequence[int], alive_at: c_double
+) -> None:
     """Run an executor until the supervisor says stop, or has ended.
 
     ``running_ids``: shared with the supervisor, which reads there whose bodies were running if this process dies.
+    ``alive_at``: likewise, when the main thread has run last, by the clock that all processes share.
     """
     import django
 
@@ -80,14 +85,18 @@ def run_child(options: ChildOptions, supervisor: Connection, running_ids: Mutabl
     seconds_left = options.grace
     try:
         with StopSignals() as signals:
-            seconds_left = _run_executor(options, supervisor, running_ids, signals)
+            seconds_left = _run_executor(options, supervisor, running_ids, alive_at, signals)
     finally:
         ignore_signals()
         end_process_within(seconds_left)
 
 
 def _run_executor(
-    options: ChildOptions, supervisor: Connection, running_ids: MutableSequence[int], signals: StopSignals
+    options: ChildOptions,
+    supervisor: Connection,
+    running_ids: MutableSequence[int],
+    alive_at: c_double,
+    signals: StopSignals,
 ) -> float:
     """Run an executor, and return for how many seconds what bodies have left running may go on."""
     from django_scheduler.executor import Executor, RunningBodies, Until, run_until_ended, start_executor
@@ -108,6 +117,7 @@ def _run_executor(
 
     def be_replaced() -> None:
         nonlocal has_asked
+        alive_at.value = time.monotonic()
         if not has_asked and (reason := executor.why_stuck):
             has_asked = True
             _send(supervisor, Message.STUCK, reason)
@@ -183,7 +193,7 @@ class _LimitOf:
         """Say in words which limit has been reached; empty: none. A process that has executed nothing reaches none."""
         functions = self._running_bodies.ended
         if functions and self._max_functions is not None and functions >= self._max_functions:
-            return f"has executed {functions:,} functions"
+            return f"has executed {'1 function' if functions == 1 else f'{functions:,} functions'}"
         if functions and self._max_memory is not None and (memory := _memory_in_use()) >= self._max_memory:
             return f"uses {memory / 2**20:,.0f} MiB of memory"
         return ""

@@ -18,12 +18,13 @@ mutation has succeeded, or that it is still pending, and adds this process to th
 import logging
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import timedelta
 
 from django.db import DatabaseError, InterfaceError
 
 from django_scheduler.databases import Database
-from django_scheduler.executor import recover_from_ended_processes, session_of_side_task
+from django_scheduler.executor import recover_from_ended_processes, run_in_background, session_of_side_task
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
 from django_scheduler.record import End, announce_failure_of_another, transitions
 from django_scheduler.telemetry import log_of_executors as log
@@ -31,6 +32,23 @@ from django_scheduler.transactions import DoublingWait, backoff
 
 #: After so many processes have died in its body, a mutation is not run again.
 TOO_MANY_CRASHES = 3
+
+#: How long the log of a death waits for the names of functions, in seconds.
+NAMES_TIMEOUT = 1.0
+
+
+def names_of(database: Database, ids: Collection[int]) -> list[str]:
+    """Return functions with their names, "orders:archive_order 7", as far as the database answers within a moment."""
+    names: dict[int, str] = {}
+
+    def read() -> None:
+        rows = ScheduledFunction.objects.using(database.using).filter(pk__in=ids)
+        names.update(rows.values_list("pk", "name"))
+
+    if ids:
+        with suppress(DatabaseError, InterfaceError, TimeoutError):
+            run_in_background(read, timeout=NAMES_TIMEOUT)
+    return [f"{names.get(each, 'function')} {each}" for each in sorted(ids)]
 
 
 def record_death(database: Database, executor_name: str, in_body: Collection[int], end: str) -> None:
@@ -92,11 +110,12 @@ def _fail(database: Database, function_id: int, count: int, executor_name: str, 
     }
     if transitions.FAIL_CRASHED.apply(database, function_id, changes, seen={"crashes": count}):
         rows = ScheduledFunction.objects.using(database.using)
-        name, attempt = rows.values_list("name", "attempts").get(pk=function_id)
+        name, queue, attempt = rows.values_list("name", "queue", "attempts").get(pk=function_id)
         crashed = End(
             function_id=function_id,
             name=name,
             kind=Kind.MUTATION.value,
+            queue=queue,
             attempt=attempt,
             executor=executor_name,
             using=database.using,

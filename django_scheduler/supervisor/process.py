@@ -16,6 +16,12 @@ from django_scheduler.supervisor.stop_signals import blocked_in_child
 
 _spawn = get_context("spawn")
 
+#: A process whose main thread has not run for so long is silent, in seconds. It runs ten times a second.
+SILENT_AFTER = 15.0
+
+#: So is one that has not begun to execute after this time, in seconds: imports and the database may take long.
+STARTS_WITHIN = 300.0
+
 
 class ChildProcess:
     """Starts when it is made; ``close`` it when it has ended."""
@@ -23,8 +29,9 @@ class ChildProcess:
     def __init__(self, options: ChildOptions) -> None:
         self._pipe, its_end = _spawn.Pipe()
         self._running_ids = _spawn.RawArray("q", options.concurrency)
+        self._alive_at = _spawn.RawValue("d", 0.0)
         self._process = _spawn.Process(
-            target=run_child, args=(options, its_end, self._running_ids), name="runscheduler"
+            target=run_child, args=(options, its_end, self._running_ids, self._alive_at), name="runscheduler"
         )
         with blocked_in_child():
             self._process.start()
@@ -98,6 +105,17 @@ class ChildProcess:
     def age(self) -> float:
         """Return how long ago it was started, in seconds."""
         return time.monotonic() - self._started_at
+
+    @property
+    def is_silent(self) -> bool:
+        """Return whether its main thread does not run although it has not been told to end.
+
+        The whole process is stopped or starved, or native code keeps the interpreter's lock.
+        """
+        if self.was_to_end:
+            return False
+        alive_at = self._alive_at.value
+        return time.monotonic() > alive_at + SILENT_AFTER if alive_at else self.age > STARTS_WITHIN
 
     @property
     def has_ended(self) -> bool:

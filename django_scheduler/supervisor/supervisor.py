@@ -22,8 +22,9 @@ from multiprocessing.connection import wait
 
 from django_scheduler.databases import database_for
 from django_scheduler.executor import Until, log_briefly, start_in_background
+from django_scheduler.supervisor.alive_file import AliveFile
 from django_scheduler.supervisor.child import ChildOptions
-from django_scheduler.supervisor.death import record_death
+from django_scheduler.supervisor.death import names_of, record_death
 from django_scheduler.supervisor.orphans import reap_orphans
 from django_scheduler.supervisor.process import ChildProcess
 from django_scheduler.supervisor.stop_signals import StopSignals
@@ -43,8 +44,9 @@ LONG_ENOUGH = 10.0
 class Supervisor:
     """Keeps ``processes`` child processes executing with the same options."""
 
-    def __init__(self, options: ChildOptions, *, processes: int) -> None:
+    def __init__(self, options: ChildOptions, *, processes: int, alive_file: AliveFile | None = None) -> None:
         self._options = options
+        self._alive_file = alive_file
         self._database = database_for(options.using)
         self._ends_by_itself = Until[options.until] is not Until.STOPPED
         self._kept_processes = [KeptProcess(options) for _ in range(processes)]
@@ -75,6 +77,8 @@ class Supervisor:
             for kept in self._kept_processes:
                 for process in kept.processes:
                     self._look_at(process, kept)
+            if self._alive_file and not any(process.is_silent for process in self._processes):
+                self._alive_file.touch()
             reap_orphans(besides={process.id for process in self._processes})
             if meanwhile:
                 meanwhile()
@@ -152,14 +156,14 @@ class Supervisor:
         self._records.append(start_in_background(lambda: record_death(self._database, name, in_body, end)))
 
     def _log_death(self, process: ChildProcess, seconds: float) -> None:
-        ids = ", ".join(map(str, process.running_ids))
+        functions = ", ".join(names_of(self._database, process.running_ids))
         log_briefly(
             logging.ERROR,
             "Executor %s has died: its process %d ended (%s) %s. Another one is started in %.2f s.",
             process.executor_name or "(not started)",
             process.id,
             process.end,
-            f"in the body of the functions {ids}" if ids else "in no body",
+            f"in the body of {functions}" if functions else "in no body",
             seconds,
             executor=process.executor_name,
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from django_scheduler.telemetry.secrets import mask_text
 from django_scheduler.telemetry.standard_error import StandardErrorHandler
+from django_scheduler.telemetry.tracebacks import from_the_body_on
 
 #: How much of an error or a traceback is logged, in characters.
 LONGEST_TEXT = 50_000
@@ -37,7 +38,7 @@ def log(
         if not logger.isEnabledFor(level):
             return
         path, line, caller, _ = logger.findCaller()
-        exception = (type(error), error, error.__traceback__) if error is not None else None
+        exception = (type(error), error, from_the_body_on(error)) if error is not None else None
         shown = tuple(map(_as_told if error is not None else _shown, arguments))
         keys = {key: _key(value) for key, value in extra.items()}
         record = logger.makeRecord(logger.name, level, path, line, one_line(message), shown, exception, caller, keys)
@@ -93,7 +94,7 @@ class _Shown:
 
 def _shown_traceback(error: BaseException) -> str:
     try:
-        text = "".join(traceback.format_exception(error))
+        text = "".join(traceback.format_exception(type(error), error, from_the_body_on(error)))
     except BaseException:  # which may be raised by the error itself
         return f"  The traceback of {type(error).__qualname__} cannot be shown"
     lines = mask_text(_bounded(text)).strip("\n").split("\n")

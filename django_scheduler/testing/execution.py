@@ -77,8 +77,10 @@ class ExecutionInTest(SingleExecution):
     def until_answered(self, ask: Callable[[], bool], problem: str, **options: Any) -> bool:
         return ask()  # it is not asked again: a database error fails the test
 
-    def announce(self, state: State, failure: Failure | None = None, error: BaseException | None = None) -> None:
-        super().announce(state, failure, error)
+    def announce(
+        self, state: State, failure: Failure | None = None, error: BaseException | None = None, *, detail: str = ""
+    ) -> None:
+        super().announce(state, failure, error, detail=detail)
         self.collect(error)
 
     def log(

@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.test import override_settings
 from django.urls import reverse
 from django.utils import timezone
 
 from django_scheduler import crons, ctx
 from django_scheduler.models import ScheduledFunction, State
-from tests.admin.conftest import DETAIL, client_with, ids_on, page, record
+from tests.admin.conftest import DETAIL, LIST, client_with, ids_on, page, record
 from tests.functions import write
 
 pytestmark = pytest.mark.django_db
@@ -105,3 +106,27 @@ def test_what_a_function_was_given_comes_back_the_same(admin_client):
     function_id = ctx.scheduler.run_after(0, write, label="ä")
     assert ScheduledFunction.objects.get(pk=function_id).decoded_args() == {"label": "ä"}
     assert "ä" in page(admin_client, DETAIL, function_id)
+
+
+def test_request_that_caused_a_function_is_shown_escaped_and_leads_to_its_other_functions(admin_client):
+    context = {"request_id": "7f3a", "user": "<b>ada</b>", "user_id": "7", "tenant": ["a"]}
+    function = record(context=context)
+    other = record(context=context)
+    record(context={"request_id": "another"})
+    record()
+
+    text = page(admin_client, DETAIL, function.pk)
+
+    assert "&lt;b&gt;ada&lt;/b&gt;" in text
+    assert "[&quot;a&quot;]" in text
+    assert f'{reverse(LIST)}?request=7f3a"' in text
+    assert ids_on(page(admin_client, LIST, request="7f3a")) == [other.pk, function.pk]
+
+
+def test_request_is_masked_as_arguments_are_and_nobody_finds_a_function_by_it(admin_client):
+    function = record(context={"request_id": "7f3a", "user": "ada"})
+    with override_settings(DJANGO_SCHEDULER={"MASK": lambda name, value: dict.fromkeys(value, "hidden")}):
+        text = page(admin_client, DETAIL, function.pk)
+        assert "7f3a" not in text
+        assert ">ada<" not in text
+        assert ids_on(page(admin_client, LIST, request="7f3a")) == []

@@ -9,8 +9,10 @@ from django.utils import timezone
 from django_scheduler import crons, ctx
 from django_scheduler.admin.statistics import chart, percentile
 from django_scheduler.models import Executor, Failure, State
+from django_scheduler.pausing import pause
 from tests.admin.conftest import DETAIL, LIST, OVERVIEW, act, page, record
 from tests.functions import write
+from tests.status.records import put_living_executor_on_record
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +62,74 @@ def test_what_is_upcoming_and_what_crons_add_to_it(admin_client):
     ctx.crons.register("four times within an hour", in_three_hours, write, label="a")
     shown = context(admin_client)["upcoming"].value
     assert (shown.up_total, shown.highest) == (5, 4)
+
+
+def test_throughput_and_lag_over_time(admin_client):
+    now = timezone.now()
+    minute = now - timedelta(minutes=10)
+    for late in (1, 3):
+        begun = minute - timedelta(seconds=1)
+        record(due_time=begun - timedelta(seconds=late), started_time=begun, completed_time=minute)
+    record(State.CANCELED, due_time=minute - timedelta(hours=9), started_time=None, completed_time=minute)
+    record(handed_over=True, scheduled_time=minute - timedelta(seconds=2), due_time=now, started_time=minute)
+
+    shown = context(admin_client)
+
+    (bar,) = [bar for bar in shown["lag_course"].bars if "at most 3.00 s" in bar.title]
+    assert "on average 2.00 s" in bar.title
+    assert [bar.title for bar in shown["lag_course"].bars if "at most 2.00 s" in bar.title]  # what a fleet was sent
+    assert shown["throughput"].up_total == 3
+
+
+def test_course_of_one_function_and_over_a_longer_time(admin_client):
+    record(completed_time=timezone.now() - timedelta(hours=5))
+    record(name="tests:note", completed_time=timezone.now() - timedelta(hours=50))
+    record(State.FAILED, completed_time=timezone.now() - timedelta(days=10))
+
+    def course(**parameters: str) -> tuple[float, float, int]:
+        shown = admin_client.get(reverse(OVERVIEW), parameters).context
+        return shown["throughput"].up_total, shown["throughput"].down_total, len(shown["throughput"].bars)
+
+    assert course() == (0, 0, 60)
+    assert course(period="day") == (1, 0, 24)
+    assert course(period="week") == (2, 0, 168)
+    assert course(period="week", function="tests:note") == (1, 0, 168)
+    assert course(period="century", function="tests:note\0") == (0, 0, 60)
+    assert "tests:note" in page(admin_client, OVERVIEW, period="day", function="tests:note")
+
+
+def test_lag_of_each_function(admin_client):
+    now = timezone.now()
+    record(due_time=now - timedelta(seconds=9), started_time=now - timedelta(seconds=4))
+
+    (speed,) = context(admin_client)["slowest"]
+
+    assert round(speed.lag_p95) == 5
+
+
+def test_banner_on_top_says_why_functions_are_late(admin_client):
+    put_living_executor_on_record(queues=["default"])
+    record(State.PENDING, queue="<b>mail</b>")
+    record(State.PENDING, name="tests:of_newer_code", unknown_since=timezone.now())
+    pause("default", "reports", reason="the bank is closed", paused_by="ada")
+
+    text = page(admin_client, OVERVIEW)
+
+    banner, _, rest = text.partition('class="ds-hero"')
+    assert "No executor serves the queue “&lt;b&gt;mail&lt;/b&gt;”" in banner
+    assert "tests:of_newer_code" in banner
+    assert "the bank is closed" in banner
+    assert banner.count('<li class="ds-problem"') == 2
+    assert banner.count("ds-problem-warning") == 1
+    assert "nobody" in rest
+    assert "1 executor" in rest
+
+
+def test_no_banner_while_all_is_well(admin_client):
+    put_living_executor_on_record()
+    record(State.PENDING)
+
+    assert "ds-problem" not in page(admin_client, OVERVIEW)
 
 
 def test_the_slowest_functions(admin_client):
@@ -123,14 +193,14 @@ def test_the_clocks_are_compared(admin_client):
     assert "agree" in page(admin_client, OVERVIEW)
 
 
-def test_it_takes_at_most_twelve_queries_however_many_functions(admin_client, count_queries):
+def test_it_takes_at_most_thirteen_queries_however_many_functions(admin_client, count_queries):
     for number in range(30):
         record(State.FAILED, error=f"Error{number}: no", name=f"tests:{number}")
         executor(str(number), number)
         record(State.PENDING, priority=number)
     with count_queries() as queries:
         page(admin_client, OVERVIEW)
-    assert len(queries.statements) <= 12, queries.statements
+    assert len(queries.statements) <= 13, queries.statements
 
 
 def test_a_chart_shows_one_among_thousands(db):

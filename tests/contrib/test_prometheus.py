@@ -1,16 +1,21 @@
 """Metrics, as Prometheus reads them."""
 
+import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from django.apps import apps
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import modify_settings
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from django_scheduler import ctx
-from django_scheduler.contrib.prometheus.metrics import register
+from django_scheduler.contrib.prometheus.metrics import exported, register
+from django_scheduler.pausing import pause
 from django_scheduler.signals import function_finished, function_scheduled
 from tests.functions import note, note_and_raise, write, write_with_priority
 from tests.status.records import be_due_for, put_silent_executor_on_record
@@ -90,3 +95,39 @@ def test_app_registers_them_with_the_registry_of_the_process():
         for signal, receivers in zip(signals, before, strict=True):
             signal.receivers[:] = receivers
             signal.sender_receivers_cache.clear()
+
+
+def test_multiprocess_mode_exports_what_all_processes_count_and_what_is_in_the_database(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    count = "from prometheus_client import Counter; Counter('django_scheduler_of_a_process', '').inc()"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", count], check=True)
+    put_silent_executor_on_record()
+
+    text = generate_latest(exported()).decode()
+
+    assert "django_scheduler_of_a_process_total 2.0" in text
+    assert 'django_scheduler_executors{state="stale"} 1.0' in text
+
+
+def test_problems_and_health_are_metrics(registry):
+    pause("default", "email")
+
+    text = generate_latest(registry).decode()
+
+    assert "django_scheduler_healthy 0.0" in text
+    assert 'django_scheduler_problems{code="no_executor"} 1.0' in text
+    assert 'django_scheduler_problems{code="paused"} 1.0' in text
+    assert 'django_scheduler_problems{code="late"} 0.0' in text
+
+
+def test_command_that_serves_them_says_what_it_needs(tmp_path, monkeypatch):
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    with pytest.raises(CommandError, match="PROMETHEUS_MULTIPROC_DIR is not set"):
+        call_command("scheduler_metrics")
+
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CommandError, match=f"cannot be served at 127.0.0.1:{port}"):
+            call_command("scheduler_metrics", port=port)

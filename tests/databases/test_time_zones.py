@@ -185,7 +185,7 @@ def test_the_overview_counts_each_function_in_its_minute(travel, execute_due):
     ctx.scheduler.run_after(0, write, label="now")
     ctx.scheduler.run_after(timedelta(minutes=299), write, label="later")
     execute_due()
-    minutes = statistics.per_minute(ScheduledFunction.objects.all())
+    minutes = statistics.course(ScheduledFunction.objects.all(), statistics.PERIODS["hour"]).throughput
     assert "1 succeeded" in minutes.bars[-1].title
     hours = statistics.upcoming(ScheduledFunction.objects.all())
     assert hours.bars[5].title.endswith(": 1")

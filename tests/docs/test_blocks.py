@@ -22,8 +22,8 @@ LANGUAGES = {
 }
 
 #: ``manage.py NAME OPTIONS``, wherever it is: in a block, in a sentence, or as a list of YAML or Docker.
-TYPED = re.compile(r'manage\.py"?,? "?([a-z_]+)((?:[ ,"]+(?:--?[a-z][\w-]*|[\w.]+)"?)*)')
-PLACEHOLDERS = {"NAME", "ALIAS", "N", "M", "SECONDS", "SIZE"}
+TYPED = re.compile(r'manage\.py"?,? "?([a-z_]+)((?:[ ,"]+(?:--?[a-z][\w-]*|[\w./]+)"?)*)')
+PLACEHOLDERS = {"NAME", "ALIAS", "N", "M", "PATH", "SECONDS", "SIZE"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

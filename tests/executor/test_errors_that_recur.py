@@ -217,7 +217,7 @@ def ask_for_retries(ctx: Context, *, reasons: list[str]) -> None:
         raise TransientError(reasons[len(attempts) - 1])
 
 
-def test_mutation_that_meets_the_same_error_again_and_again_fails(execute_due, settings):
+def test_mutation_that_meets_the_same_error_again_and_again_fails(execute_due, settings, caplog):
     settings.DJANGO_SCHEDULER = {**SOON, "MAX_SAME_ERRORS": 3}
     of_no_digits = "cafeabcd-beef-4fed-abba-deadbeefcafe"  # in most of its parts
     lockers = [of_no_digits if number % 2 else str(UUID(int=number)) for number in range(10)]
@@ -239,6 +239,7 @@ def test_mutation_that_meets_the_same_error_again_and_again_fails(execute_due, s
     assert row.error.startswith("TransientError: order 2 is locked")
     assert "the same error in 3 attempts in a row" in row.error
     assert "raise TransientError" in row.traceback
+    assert "failed (transient, the same error in 3 attempts in a row), took" in caplog.text
     assert failures == ["transient"]
 
 

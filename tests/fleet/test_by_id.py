@@ -26,6 +26,7 @@ from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from django_scheduler.record import transitions
 from django_scheduler.scheduling import enqueue
 from django_scheduler.scheduling.interventions import reschedule, run_now
+from django_scheduler.status import status
 from tests.functions import note, note_and_raise, note_async, write, write_and_raise, write_then_schedule
 from tests.models import Entry
 from tests.support.records import record
@@ -41,6 +42,16 @@ def test_function_is_executed_once_however_often_its_id_is_sent(function):
     assert record(function_id).state == State.SUCCESS
     assert record(function_id).attempts == 1
     assert Entry.objects.count() == 1
+
+
+def test_process_that_only_executes_what_it_is_sent_serves_no_queue():
+    execute(ctx.scheduler.run_after(0, write, label="sent"))
+    ctx.scheduler.run_after(0, write, label="due")
+
+    now = status()
+
+    assert [(each.is_alive, each.serves("default")) for each in now.executors] == [(True, False)]
+    assert [problem.code for problem in now.problems] == ["no_executor"]
 
 
 def test_function_is_executed_once_by_many_at_once():

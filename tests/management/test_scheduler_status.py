@@ -12,7 +12,7 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor
 from django_scheduler.pausing import pause
 from tests.functions import write, write_with_priority
-from tests.status.records import be_due_for, put_silent_executor_on_record
+from tests.status.records import be_due_for, put_living_executor_on_record, put_silent_executor_on_record
 from tests.support.in_process import executing
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +41,7 @@ def test_it_is_not_healthy_when_no_executor_is_on_record():
     answer = Answer()
 
     assert answer.exit_code == 1
-    assert answer.errors == "No executor is alive.\n"
+    assert answer.errors == "No executor is alive, so nothing is executed. Start one: manage.py runscheduler\n"
 
 
 def test_it_is_not_healthy_when_every_executor_is_silent():
@@ -55,10 +55,10 @@ def test_it_is_not_healthy_when_every_executor_is_silent():
 
 @pytest.mark.parametrize(("max_lag", "exit_code"), [("50", 1), ("200", 0)])
 def test_it_is_not_healthy_when_a_due_function_waits_for_too_long(max_lag, exit_code):
-    be_due_for(ctx.scheduler.run_after(0, write, label="of a queue that nobody serves"), 100)
+    be_due_for(ctx.scheduler.run_after(0, write, label="due"), 100)
+    put_living_executor_on_record()
 
-    with executing(queues=["another"]):
-        answer = Answer(f"--max-lag={max_lag}")
+    answer = Answer(f"--max-lag={max_lag}")
 
     assert answer.exit_code == exit_code
     assert ("and may wait for 50 s" in answer.errors) == bool(exit_code)
@@ -91,8 +91,12 @@ def test_json_says_the_same():
     assert answer.exit_code == 1
     assert (told["healthy"], told["pending"], told["due"], told["running"]) == (False, 1, 1, 0)
     assert told["lag"] >= 100
-    assert told["problems"] == answer.errors.splitlines()
-    assert [each["queue"] for each in told["queues"]] == ["default"]
+    assert [each["message"] for each in told["problems"]] == answer.errors.splitlines()
+    assert [(each["code"], each["queue"], each["is_warning"]) for each in told["problems"]] == [
+        ("queue_not_served", "default", False),
+        ("late", "default", False),
+    ]
+    assert [(each["queue"], each["served_by"]) for each in told["queues"]] == [("default", [])]
     assert [(each["name"], each["is_alive"]) for each in told["executors"]] == [(executor.name, True)]
 
 
@@ -130,6 +134,31 @@ def test_pause_is_shown_and_what_waits_for_it_is_not_late():
     assert told["lag"] >= 100
     assert [(each["queue"], each["reason"]) for each in told["pauses"]] == [("default", "the bank is closed")]
     assert [each["is_paused"] for each in told["queues"]] == [True]
+
+
+def test_text_says_how_many_executors_serve_each_queue():
+    ctx.scheduler.run_after(0, write, label="due")
+    ctx.scheduler.run_after(0, write_with_priority, label="due")
+    put_living_executor_on_record(queues=["default"])
+    put_living_executor_on_record(name="another", queues=["default"])
+
+    answer = Answer()
+
+    head, *lines = answer.output.split("\n\n")[1].splitlines()
+    assert head.split() == ["queue", "pending", "due", "lag", "executors"]
+    assert [(line.split()[0], line.split()[-1]) for line in lines] == [("default", "2"), ("email", "0")]
+
+
+def test_warnings_are_shown_and_leave_the_exit_code_alone():
+    put_living_executor_on_record()
+    pause("default", "email", reason="the bank is closed")
+
+    answer, as_json = Answer(), Answer("--json")
+
+    assert (answer.exit_code, as_json.exit_code) == (0, 0)
+    assert "the bank is closed" in answer.errors
+    told = json.loads(as_json.output)
+    assert (told["healthy"], [each["is_warning"] for each in told["problems"]]) == (True, [True])
 
 
 def test_unknown_database_is_refused():

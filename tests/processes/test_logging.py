@@ -1,6 +1,7 @@
 """The log that docs/logging.md documents."""
 
 import logging
+import traceback
 
 import pytest
 from django.core.management import call_command
@@ -65,3 +66,22 @@ def test_function_that_is_missing_is_one_line_with_its_name(run_and_log):
     _, record, _ = run_and_log()
     assert record.levelname == "ERROR"
     assert (record.function, record.function_id, record.failure) == ("tests:gone", function_id, "missing")
+
+
+def test_every_record_about_a_function_carries_its_queue(run_and_log):
+    ctx.scheduler.run_after(0, "tests:write", label="succeeds")
+    ctx.scheduler.run_after(0, "tests:write_and_raise", label="fails")
+
+    _, success, failure, _ = run_and_log()
+
+    assert (success.state, success.queue) == ("success", "default")
+    assert (failure.state, failure.queue) == ("failed", "default")
+
+
+def test_logged_traceback_begins_at_the_function(run_and_log):
+    ctx.scheduler.run_after(0, "tests:write_and_raise", label="logged")
+
+    _, record, _ = run_and_log()
+
+    first, *_ = traceback.extract_tb(record.exc_info[2])
+    assert first.name == "write_and_raise"

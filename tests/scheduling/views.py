@@ -26,6 +26,12 @@ def schedule(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"id": function_id, "function_id": ctx.function_id})
 
 
+def greet_and_schedule(request: HttpRequest) -> HttpResponse:
+    user = str(request.user)
+    service("a")
+    return HttpResponse(f"Hello {user}")
+
+
 @transaction.non_atomic_requests
 def schedule_in_a_block(request: HttpRequest) -> HttpResponse:
     with transaction.atomic():
@@ -57,6 +63,7 @@ async def schedule_in_the_wrong_way(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("schedule/", schedule),
+    path("greet-and-schedule/", greet_and_schedule),
     path("schedule-in-a-block/", schedule_in_a_block),
     path("run-mutation/", run_mutation),
     path("schedule-async/", schedule_async),

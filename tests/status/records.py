@@ -1,6 +1,7 @@
 """Records as they would be if time had passed."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import F
 from django.utils import timezone
@@ -34,4 +35,24 @@ def put_silent_executor_on_record() -> None:
         queues=[],
         concurrency=8,
         version="0",
+    )
+
+
+def put_living_executor_on_record(name: str = "here:1:0", **values: Any) -> None:
+    """Of an executor that has said just now that it is alive."""
+    now = timezone.now()
+    Executor.objects.create(
+        name=name,
+        **{
+            "host": "here",
+            "process_space": "another",
+            "process_id": 1,
+            "process_start": "",
+            "started_time": now,
+            "heartbeat_time": now,
+            "queues": [],
+            "concurrency": 8,
+            "version": "0",
+            **values,
+        },
     )

@@ -50,7 +50,7 @@ def test_process_that_is_killed_is_replaced_and_its_action_is_lost_without_a_hea
     supervised.wait_until_executing(3)
     assert len(supervised.process_ids) == 2
     assert victim not in supervised.process_ids
-    supervised.wait_until_logged(rf"process {victim} ended \(SIGKILL\) in the body of the functions {function_id}\.")
+    supervised.wait_until_logged(rf"process {victim} ended \(SIGKILL\) in the body of \S+:\w+ {function_id}\.")
     assert_it_works()
     assert supervised.stop() == 0
 

@@ -1,27 +1,33 @@
 """Metrics say what is going on in the database when they are scraped, and count what this process has done.
 
+In the library's multiprocess mode, ``exported()`` has both: what all processes of this host have done, and what is
+going on in the database.
+
 Labels are names of functions, queues and states, of which there are few; never ids.
 """
 
+import os
+from collections import Counter as Counts
 from collections.abc import Iterable
 from typing import Any
 
 from django.db import connections, router
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from django_scheduler.databases import django_internals
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.signals import function_finished, function_scheduled
-from django_scheduler.status import Status, status
+from django_scheduler.status import ProblemCode, Status, status
 
 #: From a millisecond to ten minutes, in seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
 
 
 class StatusCollector(Collector):
-    """Reads what is going on in a database; default: the one that ``ScheduledFunction`` is read from."""
+    """Reads what is going on in a database; default: the one that ``ScheduledFunction`` is written to."""
 
     def __init__(self, using: str | None = None) -> None:
         self._using = using
@@ -32,16 +38,23 @@ class StatusCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read the status, and yield the gauges."""
-        now = _status(self._using or router.db_for_read(ScheduledFunction))
+        now = _status(self._using or router.db_for_write(ScheduledFunction))
         pending = "Pending functions, executing mutations among them (counted to 100,000)."
+        due = "Pending functions whose time has come, also in queues that are paused (counted to 100,000)."
         yield _of_queues("pending", pending, now, "pending")
-        yield _of_queues("due", "Pending functions that could start now (counted to 100,000).", now, "due")
+        yield _of_queues("due", due, now, "due")
         yield _of_queues("lag_seconds", "Age of the oldest due function that nobody executes.", now, "lag")
         yield GaugeMetricFamily("django_scheduler_running", "Actions in progress.", value=now.running)
         executors = GaugeMetricFamily("django_scheduler_executors", "Executors on record.", labels=["state"])
         executors.add_metric(["alive"], now.living_executors)
         executors.add_metric(["stale"], len(now.executors) - now.living_executors)
         yield executors
+        problems = GaugeMetricFamily("django_scheduler_problems", "Why functions are late.", labels=["code"])
+        found = Counts(problem.code for problem in now.problems)
+        for code in ProblemCode:
+            problems.add_metric([code.value], found[code])
+        yield problems
+        yield GaugeMetricFamily("django_scheduler_healthy", "1 if nothing needs somebody at once.", value=now.healthy)
         held = "Threads that are held by bodies that do not end although their time is up."
         yield GaugeMetricFamily("django_scheduler_held_threads", held, value=now.held_threads)
 
@@ -91,6 +104,21 @@ class Metrics:
             self._duration.labels(name, kind).observe(duration)
         if lag is not None:
             self._start_lag.labels(name, kind).observe(lag)
+
+
+def exported() -> CollectorRegistry:
+    """Return the registry to export; with ``PROMETHEUS_MULTIPROC_DIR``, one of what all processes of this host count.
+
+    Example::
+
+        path("metrics/", lambda request: HttpResponse(generate_latest(exported()), content_type=CONTENT_TYPE_LATEST))
+    """
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(StatusCollector())
+    return registry
 
 
 def register(registry: CollectorRegistry, using: str | None = None) -> Metrics:

@@ -1,32 +1,46 @@
 """``manage.py runscheduler`` executes what is due, until a signal says stop."""
 
+import difflib
+import logging
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, router
 from django.utils import autoreload
 
+from django_scheduler.conf import get_settings
 from django_scheduler.executor import (
     CUT_OFF,
     Executor,
     StopWhenStuck,
     Until,
     end_process_within,
+    log_briefly,
     run_or_end_process,
     run_until_ended,
     start_executor,
 )
+from django_scheduler.functions import registry
 from django_scheduler.management.arguments import at_least_0, known_database, positive, size_of_memory
 from django_scheduler.management.progress import Progress
 from django_scheduler.models import Executor as ExecutorOnRecord
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.supervisor import END_TIMEOUT, ChildOptions, StopSignals, Supervisor, end_at_next_signal
+from django_scheduler.supervisor import (
+    END_TIMEOUT,
+    AliveFile,
+    ChildOptions,
+    StopSignals,
+    Supervisor,
+    end_at_next_signal,
+)
 from django_scheduler.telemetry import show_log
 
 
@@ -80,6 +94,12 @@ class Command(BaseCommand):
             metavar="SIZE",
             help="replace a process by a new one when it uses so much memory, such as 512M or 2G",
         )
+        parser.add_argument(
+            "--alive-file",
+            type=Path,
+            metavar="PATH",
+            help="touch this file every second while all processes run, for the liveness probe of a container",
+        )
         until = parser.add_mutually_exclusive_group()
         until.add_argument(
             "--once",
@@ -125,6 +145,7 @@ class Command(BaseCommand):
         grace: float,
         max_functions: int | None,
         max_memory: int | None,
+        alive_file: Path | None,
         until: Until,
         reload: bool,
         verbosity: int,
@@ -138,7 +159,10 @@ class Command(BaseCommand):
             raise CommandError("With --reload everything is executed in one process: leave --processes out.")
         if not processes and (max_functions or max_memory):
             raise CommandError("--max-functions and --max-memory need a process that can be replaced: --processes=1.")
+        if reload and alive_file:
+            raise CommandError("--alive-file is for deployments, where --reload is not used: leave one of them out.")
         show_log(verbosity)
+        _warn_of_undeclared(queues)
         show_progress = until is Until.NOTHING_PENDING and self.stderr.isatty()
         progress = Progress(using, queues, self.stderr) if show_progress else None
 
@@ -154,26 +178,51 @@ class Command(BaseCommand):
                 verbosity=verbosity,
             )
             self._end_within = END_TIMEOUT
-            _supervise(child_options, processes, progress)
+            with _kept_alive(alive_file) as alive:
+                _supervise(child_options, processes, progress, alive)
             return
 
         make_executor = partial(Executor, using=using, concurrency=concurrency, queues=queues, until=until)
         if reload:
             _execute_and_reload(make_executor, grace)
         else:
-            self._execute(make_executor, grace, progress)
+            with _kept_alive(alive_file) as alive:
+                self._execute(make_executor, grace, progress, alive)
 
-    def _execute(self, make_executor: Callable[[], Executor], grace: float, progress: Progress | None) -> None:
+    def _execute(
+        self, make_executor: Callable[[], Executor], grace: float, progress: Progress | None, alive: AliveFile | None
+    ) -> None:
+        def show() -> None:
+            if progress:
+                progress.show()
+            if alive:
+                alive.touch()
+
         with StopSignals() as signals, _refusing_what_is_wrong():
             executor = make_executor()
             start_executor(executor, signals)
             requests = StopWhenStuck(executor, signals)
-            meanwhile = progress.show if progress else None
-            self._end_within = run_until_ended(executor, requests, grace=grace, meanwhile=meanwhile)
+            self._end_within = run_until_ended(executor, requests, grace=grace, meanwhile=show)
         if progress:
             progress.finish()
         if requests.is_stuck:
             raise SystemExit(CUT_OFF)
+
+
+def _warn_of_undeclared(queues: Collection[str]) -> None:
+    """Log which queues neither a function nor a setting declares: mostly their names are mistyped."""
+    of_tasks = [each.get("QUEUES", ["default"]) for each in getattr(settings, "TASKS", {}).values()]
+    max_lag = get_settings().MAX_LAG
+    declared = {
+        *(function.queue for function in registry),
+        *(queue for each in of_tasks for queue in each),
+        *(max_lag if isinstance(max_lag, dict) else ()),
+    } - {""}
+    for queue in sorted({*queues} - declared):
+        near = difflib.get_close_matches(queue, declared, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(declared)) or 'none'}."
+        message = "No function and no setting declares the queue %r, so this executor may have nothing to execute. %s"
+        log_briefly(logging.WARNING, message, queue, hint, queue=queue)
 
 
 def _execute_and_reload(make_executor: Callable[[], Executor], grace: float) -> None:
@@ -201,10 +250,26 @@ def _execute_and_reload(make_executor: Callable[[], Executor], grace: float) -> 
                 executor.abandon()
 
 
-def _supervise(child_options: ChildOptions, processes: int, progress: Progress | None) -> None:
+@contextmanager
+def _kept_alive(path: Path | None) -> Iterator[AliveFile | None]:
+    """Make the alive file, and remove it at the end."""
+    if path is None:
+        yield None
+        return
+    try:
+        alive = AliveFile(path)
+    except OSError as error:
+        raise CommandError(f"The alive file {path} cannot be written: {error}.") from error
+    try:
+        yield alive
+    finally:
+        alive.remove()
+
+
+def _supervise(child_options: ChildOptions, processes: int, progress: Progress | None, alive: AliveFile | None) -> None:
     with StopSignals() as signals:
         with _refusing_what_is_wrong():
-            supervisor = Supervisor(child_options, processes=processes)
+            supervisor = Supervisor(child_options, processes=processes, alive_file=alive)
             _try_database(child_options.using, signals)
         ended_well = supervisor.run(signals, meanwhile=progress.show if progress else None)
     if progress:

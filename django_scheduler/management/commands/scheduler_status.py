@@ -13,15 +13,15 @@ from django.db import DatabaseError, InterfaceError, router
 
 from django_scheduler.management.arguments import at_least_0, known_database
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.status import MOST_COUNTED, ExecutorStatus, PauseStatus, QueueStatus, Status, status
+from django_scheduler.status import MOST_COUNTED, ExecutorStatus, PauseStatus, Problem, QueueStatus, Status, status
 from django_scheduler.telemetry import one_line
 
 
 class Command(BaseCommand):
     help = (
-        "Shows what is pending, due, running and finished, and which executors are alive. The exit code is 1 if no"
-        " executor is alive, if one has no thread left that works, or if a due function has waited longer than"
-        " --max-lag in a queue that is not paused."
+        "Shows what is pending, due, running and finished, which executors are alive, and what is wrong. The exit code"
+        " is 1 if something needs somebody at once: no executor serves a queue with due functions, one has no thread"
+        " left that works or too old code, or a due function has waited for too long in a queue that is not paused."
     )
     requires_system_checks = ()  # a health check is quick, and asked often
 
@@ -32,11 +32,11 @@ class Command(BaseCommand):
             "--max-lag",
             type=at_least_0(float),
             metavar="SECONDS",
-            help="how long a due function may have been waiting (default: any time)",
+            help="how long a due function may have been waiting, in each queue (default: the setting MAX_LAG)",
         )
 
     def handle(self, *, as_json: bool, database: str | None, max_lag: float | None, **options: Any) -> None:
-        using = known_database(database or router.db_for_read(ScheduledFunction))
+        using = known_database(database or router.db_for_write(ScheduledFunction))
         try:
             now = status(using)
         except ImproperlyConfigured as error:
@@ -46,34 +46,32 @@ class Command(BaseCommand):
                 f"The status cannot be read: {str(error).strip()}. Can the database be reached, and has"
                 " `manage.py migrate` been run?"
             ) from error
-        problems = list(_problems(now, max_lag))
+        problems = now.problems_beyond(max_lag)
+        is_healthy = all(problem.is_warning for problem in problems)
         if as_json:
-            self.stdout.write(json.dumps(_as_json(now, problems), default=str))
+            self.stdout.write(json.dumps(_as_json(now, problems, is_healthy), default=str))
         else:
             for line in _as_text(now):
                 self.stdout.write(one_line(line))
         for problem in problems:
-            self.stderr.write(self.style.ERROR(one_line(problem)))
-        if problems:
+            style = self.style.WARNING if problem.is_warning else self.style.ERROR
+            self.stderr.write(style(one_line(problem.message)))
+        if not is_healthy:
             sys.exit(1)
 
 
-def _problems(now: Status, max_lag: float | None) -> Iterable[str]:
-    if not now.living_executors:
-        yield "No executor is alive."
-    if max_lag is not None and now.unwanted_lag > max_lag:
-        yield f"A due function has been waiting for {now.unwanted_lag:.1f} s, and may wait for {max_lag:g} s."
-
-    for executor in now.executors:
-        if executor.is_alive and executor.held_threads == executor.concurrency:
-            names = ", ".join(f"{each.name} {each.id}" for each in executor.running)
-            yield f"Executor {executor.name} has no thread left that works: bodies that do not end hold them ({names})."
-
-
-def _as_json(now: Status, problems: list[str]) -> dict[str, Any]:
+def _as_json(now: Status, problems: Iterable[Problem], is_healthy: bool) -> dict[str, Any]:
     return {
-        "healthy": not problems,
-        "problems": problems,
+        "healthy": is_healthy,
+        "problems": [
+            {
+                "code": problem.code,
+                "queue": problem.queue,
+                "is_warning": problem.is_warning,
+                "message": problem.message,
+            }
+            for problem in problems
+        ],
         "pending": now.pending,
         "due": now.due,
         "lag": now.lag,
@@ -84,9 +82,10 @@ def _as_json(now: Status, problems: list[str]) -> dict[str, Any]:
         "living_executors": now.living_executors,
         "held_threads": now.held_threads,
         "counted_at_most": MOST_COUNTED,
-        "queues": [asdict(queue) for queue in now.queues],
+        "queues": [{**asdict(queue), "served_by": _serving(queue, now.executors)} for queue in now.queues],
         "pauses": [asdict(pause) for pause in now.pauses],
         "executors": [asdict(executor) for executor in now.executors],
+        "unknown_functions": [asdict(function) for function in now.unknown_functions],
     }
 
 
@@ -98,10 +97,16 @@ def _as_text(now: Status) -> Iterable[str]:
     yield f"finished  {_count(ended.finished)} within the last minute, of which failed: {_count(ended.failed)}"
     yield f"executors {now.living_executors} alive, of {len(now.executors)} on record"
     if now.held_threads:
-        yield f"held      {now.held_threads} threads, by bodies that do not end although their time is up"
-    yield from _table(("queue", "pending", "due", "lag"), map(_queue, now.queues))
+        threads = "1 thread" if now.held_threads == 1 else f"{now.held_threads} threads"
+        yield f"held      {threads}, by bodies that do not end although their time is up"
+    queues = ((*_queue(queue), str(len(_serving(queue, now.executors)))) for queue in now.queues)
+    yield from _table(("queue", "pending", "due", "lag", "executors"), queues)
     yield from _table(("paused", "since", "by", "reason"), map(_pause, now.pauses))
     yield from _table(("executor", "state", "heartbeat", "concurrency", "queues"), map(_executor, now.executors))
+
+
+def _serving(queue: QueueStatus, executors: Iterable[ExecutorStatus]) -> list[str]:
+    return [executor.name for executor in executors if executor.serves(queue.queue)]
 
 
 def _queue(queue: QueueStatus) -> tuple[str, ...]:
@@ -115,7 +120,7 @@ def _pause(pause: PauseStatus) -> tuple[str, ...]:
 
 def _executor(executor: ExecutorStatus) -> tuple[str, ...]:
     state = "alive" if executor.is_alive else "stale"
-    queues = ", ".join(executor.queues) or "all"
+    queues = ", ".join(executor.queues) or ("all" if executor.concurrency else "none: a worker of a fleet")
     concurrency = str(executor.concurrency) + (f", {_held(executor)}" if executor.held_threads else "")
     return executor.name, state, f"{executor.silence:.0f} s ago", concurrency, queues
 

@@ -245,6 +245,7 @@ def test_mutation_that_hangs_loses_its_locks_and_its_late_end_is_dropped(short_g
 
     row = record(function_id)
     assert (row.failure, row.queue) == (Failure.TIMEOUT, "touched")
+    assert "it is now failed (timeout)" in caplog.text
     assert "It does not react" in row.traceback
     assert "pass_through" in row.traceback  # where its thread is
     assert "does not react" in caplog.text

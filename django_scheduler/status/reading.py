@@ -1,19 +1,21 @@
-"""``status()`` says what is going on now: for ``manage.py scheduler_status``, the admin, and metrics.
+"""The status is read from the database: what waits, what runs, what has ended, and who is alive.
 
 It locks nothing and costs little, whatever is on record: each lane is looked up in the index of what is pending, and a
 count of pending functions stops at ``MOST_COUNTED``. (Measured on PostgreSQL with a million pending functions: 16 ms;
-it would be 80 if all of them were counted.)
+it would be 80 if all of them were counted.) It is read from the primary, because a replica may be late itself.
 
 Lag is the age of the oldest due function that nobody is executing. An action that executes is not pending. A mutation
 that executes is, because nothing is committed yet. PostgreSQL shows which row its transaction holds, so there it does
 not count. Elsewhere nothing shows it, so for as long as a mutation executes it counts as due: one that executes for ten
-seconds looks like a lag of ten seconds. So lag may be reported too long, and never too short.
+seconds looks like a lag of ten seconds. On the other hand, on PostgreSQL all members of a group count as executing as
+soon as the group has begun; a function that a fleet was sent counts as due only once it is to be sent again; and one
+that waits for a retry once it is due again. So lag may be reported too long, and a little too short.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import router
@@ -22,82 +24,21 @@ from django.db.models import Count
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Backlog, browsing, database_for
 from django_scheduler.models import Executor, Pause, ScheduledFunction, State
+from django_scheduler.status.problems import Problem, find_problems
+from django_scheduler.status.snapshot import (
+    Ended,
+    ExecutorStatus,
+    PauseStatus,
+    QueueStatus,
+    RunningFunction,
+    UnknownFunction,
+)
 
 #: Counts end here: a number as large as this means so many, or more.
 MOST_COUNTED = 100_000
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueStatus:
-    """Says what waits in one queue."""
-
-    queue: str
-    #: How many functions are pending, whether they are due or not. A mutation that is executing is one of them.
-    pending: int
-    #: How many of these are due.
-    due: int
-    #: For how long the oldest due function has been due that nobody is executing (outside of PostgreSQL an executing
-    #: mutation counts too), in seconds.
-    lag: float
-    #: Whether it is paused, by itself or with every queue.
-    is_paused: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseStatus:
-    """Says what is paused, by whom, and why."""
-
-    #: Its name; empty for every queue.
-    queue: str
-    reason: str
-    paused_by: str
-    paused_time: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningFunction:
-    """Names a function whose body was running at the last heartbeat of its executor."""
-
-    id: int
-    name: str
-    #: Whether its time was up and it did not end. It is on record as failed, and holds a thread until it returns.
-    is_given_up: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutorStatus:
-    """Describes one executor on record."""
-
-    name: str
-    host: str
-    process_id: int
-    queues: tuple[str, ...]
-    concurrency: int
-    started_time: datetime
-    #: How long ago its last heartbeat was, in seconds, by the clock that says what is due.
-    silence: float
-    #: Whether that is no longer ago than ``HEARTBEAT_TIMEOUT``.
-    is_alive: bool
-    #: The version of this app.
-    version: str
-    #: What it was executing at its last heartbeat. Only here mutations are shown that are executing.
-    running: tuple[RunningFunction, ...]
-    #: How many of its threads are held by bodies that do not end although their time is up.
-    held_threads: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """Says how many functions have ended within the last minute."""
-
-    succeeded: int
-    failed: int
-    canceled: int
-
-    @property
-    def finished(self) -> int:
-        """Return how many have succeeded or failed."""
-        return self.succeeded + self.failed
+#: How many of the functions are looked at that executors do not know.
+MOST_UNKNOWN = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +54,22 @@ class Status:
     ended_per_minute: Ended
     #: Ordered by name.
     executors: tuple[ExecutorStatus, ...]
+    #: What executors could not execute because their code is older, the longest unknown first.
+    unknown_functions: tuple[UnknownFunction, ...]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Return why functions are late, or are going to be: what needs somebody at once comes first."""
+        return self.problems_beyond(None)
+
+    @property
+    def healthy(self) -> bool:
+        """Return whether nothing needs somebody at once: no problem is more than a warning."""
+        return all(problem.is_warning for problem in self.problems)
+
+    def problems_beyond(self, max_lag: float | None) -> tuple[Problem, ...]:
+        """Return the problems if each queue may have this lag, in seconds; ``None``: what the setting says."""
+        return find_problems(self.queues, self.executors, self.pauses, self.unknown_functions, max_lag=max_lag)
 
     @property
     def pending(self) -> int:
@@ -146,22 +103,23 @@ class Status:
 
 
 def status(using: str | None = None) -> Status:
-    """Return what is going on now in the database of that alias; default: where ``ScheduledFunction`` is read from.
+    """Return what is going on now in the database of that alias; default: where ``ScheduledFunction`` is written to.
 
     Raises the database's error if it cannot be reached, or is not migrated.
 
     Example::
 
-        if status().lag > 60:
-            ...
+        for problem in status().problems:
+            print(problem.message)
     """
-    using = using or router.db_for_read(ScheduledFunction)
+    using = using or router.db_for_write(ScheduledFunction)
     return Status(
         queues=queues(using),
         pauses=pauses(using),
         running=running(using),
         ended_per_minute=ended_per_minute(using),
         executors=executors(using),
+        unknown_functions=unknown_functions(using),
     )
 
 
@@ -191,6 +149,21 @@ def queues(using: str) -> tuple[QueueStatus, ...]:
     )
 
 
+def unknown_functions(using: str) -> tuple[UnknownFunction, ...]:
+    """Return what executors could not execute because their code is older, the longest unknown first."""
+    rows = ScheduledFunction.objects.using(using).filter(unknown_since__isnull=False, state=State.PENDING)
+    first_rows = rows.order_by("unknown_since", "pk").values_list("name", "queue", "unknown_since", "pk")
+    found = list(first_rows[:MOST_UNKNOWN])
+    counts = Counter((name, queue) for name, queue, _, _ in found)
+    firsts = {(name, queue): (since, pk) for name, queue, since, pk in reversed(found) if since is not None}
+    return tuple(
+        UnknownFunction(
+            name=name, queue=queue, count=count, since=firsts[name, queue][0], first_id=firsts[name, queue][1]
+        )
+        for (name, queue), count in counts.items()
+    )
+
+
 def running(using: str) -> int:
     """Return how many actions are being executed."""
     return ScheduledFunction.objects.using(using).filter(state=State.IN_PROGRESS).count()
@@ -213,7 +186,7 @@ def executors(using: str) -> tuple[ExecutorStatus, ...]:
 def _executor_status(executor: Any) -> ExecutorStatus:
     silence = max(timedelta(0), executor.now - executor.heartbeat_time)
     running = tuple(
-        # Not whatever it says: an executor of a later version may say more.
+        # Only what is known here: an executor of another version may say more.
         RunningFunction(id=each["id"], name=each["name"], is_given_up=each.get("is_given_up", False))
         for each in executor.running
     )
