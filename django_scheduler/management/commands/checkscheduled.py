@@ -3,15 +3,16 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import router
 
 from django_scheduler.management.arguments import known_database
+from django_scheduler.management.command import SchedulerCommand, refusing_what_is_wrong
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import check_pending_calls
 
 
-class Command(BaseCommand):
+class Command(SchedulerCommand):
     help = (
         "Checks that this code can execute everything that is pending: that each function exists, and that its stored"
         " arguments can be restored and fit its signature. Lists what cannot be executed, and exits with 1, otherwise."
@@ -21,6 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--database", metavar="ALIAS", help="the database whose functions are checked")
 
+    @refusing_what_is_wrong("What is pending cannot be checked")
     def handle(self, *args: Any, database: str | None, **options: Any) -> None:
         findings = check_pending_calls(known_database(database or router.db_for_write(ScheduledFunction)))
         for problem in findings.listed():

@@ -7,16 +7,15 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, InterfaceError, router
+from django.db import router
 
 from django_scheduler.management.arguments import at_least_0, known_database
+from django_scheduler.management.command import SchedulerCommand, refusing_what_is_wrong
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.status import MOST_COUNTED, ExecutorStatus, PauseStatus, QueueStatus, Status, status
 
 
-class Command(BaseCommand):
+class Command(SchedulerCommand):
     help = (
         "Shows what is pending, due, running and finished, and which executors are alive. The exit code is 1 if no"
         " executor is alive, if one has no thread left that works, or if a due function has waited longer than"
@@ -36,15 +35,8 @@ class Command(BaseCommand):
 
     def handle(self, *, as_json: bool, database: str | None, max_lag: float | None, **options: Any) -> None:
         using = known_database(database or router.db_for_read(ScheduledFunction))
-        try:
+        with refusing_what_is_wrong("The status cannot be read"):
             now = status(using)
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error)) from error
-        except (DatabaseError, InterfaceError) as error:
-            raise CommandError(
-                f"The status cannot be read: {str(error).strip()}. Can the database be reached, and has"
-                " `manage.py migrate` been run?"
-            ) from error
         problems = list(_problems(now, max_lag))
         if as_json:
             self.stdout.write(json.dumps(_as_json(now, problems), default=str))
