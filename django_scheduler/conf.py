@@ -108,6 +108,8 @@ def invalid_value(name: str, value: Any) -> str | None:
     return None if valid else f"must be {form}"
 
 
+_NO_SETTINGS: dict[str, Any] = {}
+
 _read_from: object = object()
 _read = Settings()
 
@@ -118,9 +120,9 @@ def get_settings() -> Settings:
     Raises ``ImproperlyConfigured`` for an unknown key or a wrong value.
     """
     global _read_from, _read
-    configured = getattr(django_settings, NAME, None)
+    configured = getattr(django_settings, NAME, _NO_SETTINGS)
     if configured is not _read_from:
-        _read = _from_dict(configured or {})
+        _read = _from_dict(configured)
         _read_from = configured
     return _read
 

@@ -250,5 +250,3 @@ def _is_zone(text: str) -> bool:
     except (LookupError, ValueError, OSError):
         return False
     return True
-
-

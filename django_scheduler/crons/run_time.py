@@ -21,9 +21,11 @@ from django_scheduler.databases import Database, database_for
 from django_scheduler.errors import CronDefinedInCode, CronExists, CronUnfinished, UnknownCron
 from django_scheduler.functions import Function, Reference, resolve
 from django_scheduler.models import ScheduledFunctionId
-from django_scheduler.scheduling import Running, wakeup
+from django_scheduler.scheduling import Running, explains_refusals, wakeup
 
 P = ParamSpec("P")
+
+_explains_refusals = explains_refusals("ctx.crons")
 
 
 class Crons:
@@ -60,6 +62,7 @@ class Crons:
     def register(
         self, name: str, schedule: Schedule, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> Cron: ...
+    @_explains_refusals
     def register(self, name: str, schedule: Schedule, function: Any, /, *args: Any, **kwargs: Any) -> Cron:
         """Register a cron: the function is scheduled with these arguments whenever the schedule says so.
 
@@ -85,6 +88,7 @@ class Crons:
         self._announce()
         return cron
 
+    @_explains_refusals
     def update(
         self,
         name: str,
@@ -111,6 +115,7 @@ class Crons:
         self._announce()
         return cron
 
+    @_explains_refusals
     def pause(self, name: str, reason: str = "", /) -> None:
         """Pause a cron until it is resumed. A run that has begun goes on.
 
@@ -119,6 +124,7 @@ class Crons:
         with self._changing(name) as cron:
             history.pause(cron, reason, self._database.current_time())
 
+    @_explains_refusals
     def resume(self, name: str, /) -> None:
         """Resume a paused cron with its next slot. Those that came up meanwhile are not caught up with.
 
@@ -134,6 +140,7 @@ class Crons:
                 cron.next_time = cron.next_slot(self._database.current_time())
         self._announce()
 
+    @_explains_refusals
     def run_now(self, name: str, /) -> ScheduledFunctionId:
         """Run a cron now, in addition to its slots, and return the id of the scheduled function.
 
@@ -153,6 +160,7 @@ class Crons:
                 )
             return schedule_run(self._database, cron, now, caller=self._caller)
 
+    @_explains_refusals
     def delete(self, name: str, /) -> None:
         """Delete a cron and its history. A run that has begun goes on.
 
@@ -165,6 +173,7 @@ class Crons:
                 _refuse_what_is_in_code(cron, "deleted")
             cron.delete(using=self._alias)
 
+    @_explains_refusals
     def get(self, name: str, /) -> Cron:
         """Return a cron as it is on record.
 
@@ -175,6 +184,7 @@ class Crons:
             raise _unknown(name)
         return cron
 
+    @_explains_refusals
     def list(self) -> builtins.list[Cron]:
         """Return all crons, by name."""
         return [*Cron.objects.using(self._alias).order_by("name")]

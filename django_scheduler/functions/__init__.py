@@ -6,7 +6,7 @@
 """
 
 from django_scheduler.functions.decorators import action, internal_action, internal_mutation, mutation
-from django_scheduler.functions.function import AnyFunction, Function
+from django_scheduler.functions.function import AnyFunction, Function, why_not_bound
 from django_scheduler.functions.registry import AnyReference, Reference, api, internal, registry, resolve
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "mutation",
     "registry",
     "resolve",
+    "why_not_bound",
 ]
