@@ -82,8 +82,8 @@ def parse_time(when: datetime | float) -> datetime:
 def looks_like_seconds(number: float) -> bool:
     """Return whether a number that is taken as milliseconds is rather one of seconds.
 
-    Nobody asks for a delay of less than a tenth of a second, but for 5 or 30 seconds; nor for one of 3,600 milliseconds,
-    but for an hour. What is as round in milliseconds, as 1,500 or 86,400,000 are, is left alone, and so is 0.
+    Nobody asks for a delay of less than a tenth of a second, but for 5 or 30 seconds; nor for one of 3,600
+    milliseconds, but for an hour. What is as round in milliseconds, as 1,500 or 86,400,000 are, is left alone.
     """
     if number < 100:
         return number > 0

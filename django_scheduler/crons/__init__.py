@@ -10,8 +10,9 @@ Define crons in code, in the module ``functions`` or ``crons`` of an app::
 
 ``ctx.crons.register`` takes the same, at run time: see ``docs/crons.md``.
 
-The files: ``schedules.py``, ``cron_lines.py``, ``line_syntax.py`` and ``wall_clock.py`` compute slots, ``definitions.py`` has what code
-defines, ``reconcile.py`` puts that on record, ``models.py`` is the record, ``run_time.py`` is ``ctx.crons``.
+The files: ``schedules.py``, ``cron_lines.py`` with ``line_syntax.py``, and ``wall_clock.py`` compute slots,
+``definitions.py`` has what code defines, ``reconcile.py`` puts that on record, ``models.py`` is the record,
+``run_time.py`` is ``ctx.crons``.
 ``firing.py`` decides about a due slot (``executor/crons.py`` calls it), ``catch_up.py`` says which of several slots
 runs, ``history.py`` records how it went, and ``preview.py`` shows what is ahead. Other
 packages of ours import some of these modules from here; users need none of them.

@@ -9,7 +9,6 @@ field ends with 7, which is Sunday once more, and nobody who writes ``mon/2`` th
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache

@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from django.db import IntegrityError, router, transaction
 
 from django_scheduler import values
-from django_scheduler.crons import history
+from django_scheduler.crons import definitions, history, reconcile
 from django_scheduler.crons.definitions import Definition, stored_args
 from django_scheduler.crons.firing import schedule_run
 from django_scheduler.crons.models import Cron, CronState, Origin, columns_of, lock
@@ -78,6 +78,7 @@ class Crons:
         self._require_transaction(name)
         definition = Definition(name, schedule, function, args, kwargs)
         cron = definition.new_cron(Origin.RUN_TIME, self._database.current_time())
+        self._adopt_what_is_missing(name)
         if Cron.objects.using(self._alias).filter(name__iexact=name).exists():
             raise _taken(name)
         try:
@@ -150,7 +151,7 @@ class Crons:
         ``ctx.scheduler.run_after`` raises.
         """
         with self._changing(name) as cron:
-            if cron.state is CronState.REMOVED:
+            if cron.state is CronState.REMOVED and name not in definitions.defined_crons:
                 raise UnknownCron(f"The cron {name!r} is no longer in the code, so it does not run.")
             now = self._database.current_time()
             if (run := history.settle_last_run(self._database, cron, now)) is not None:
@@ -179,6 +180,7 @@ class Crons:
 
         Raises ``UnknownCron``.
         """
+        self._adopt_what_is_missing(name)
         cron = Cron.objects.using(self._alias).filter(name=name).first()
         if cron is None:
             raise _unknown(name)
@@ -187,6 +189,7 @@ class Crons:
     @_explains_refusals
     def list(self) -> builtins.list[Cron]:
         """Return all crons, by name."""
+        reconcile.adopt_what_is_missing(self._database)
         return [*Cron.objects.using(self._alias).order_by("name")]
 
     @overload
@@ -237,7 +240,13 @@ class Crons:
         """Return all crons from async code, as ``list`` does."""
         return await sync_to_async(self.list)()
 
+    def _adopt_what_is_missing(self, name: str) -> None:
+        """Put a cron that the code defines on record, with the others, if no executor has done so yet."""
+        if name in definitions.defined_crons:
+            reconcile.adopt_what_is_missing(self._database)
+
     def _locked(self, name: str) -> Cron:
+        self._adopt_what_is_missing(name)
         cron = lock(self._database, name=name)
         if cron is None:
             raise _unknown(name)

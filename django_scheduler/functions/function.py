@@ -85,8 +85,8 @@ class Function(Generic[P, R_co]):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
             arguments = ", ".join(["0", self.last_name, *(f"{name}=..." for name in self.signature.parameters)])
             raise AttributeError(
-                f"{self.last_name} has no .{attribute}(): schedule it with ctx.scheduler.run_after({arguments}), where 0 is"
-                " the delay, and ctx comes from django_scheduler or is the first parameter of a function."
+                f"{self.last_name} has no .{attribute}(): schedule it with ctx.scheduler.run_after({arguments}), where"
+                " 0 is the delay, and ctx comes from django_scheduler or is the first parameter of a function."
             )
 
     @cached_property

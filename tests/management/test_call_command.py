@@ -100,7 +100,7 @@ class InsideATestCase(TestCase):
         for options in ({"once": True}, {"drain": True}, {}, {"processes": 0}, {"processes": 2}, {"reload": True}):
             with (
                 self.subTest(options=options),
-                self.assertRaisesRegex(CommandError, "cannot see .* open on 'default'.* django_scheduler.testing"),
+                pytest.raises(CommandError, match=r"cannot see .* open on 'default'.* django_scheduler.testing"),
             ):
                 call_command("runscheduler", **options)
 
@@ -111,7 +111,7 @@ class InsideATestCase(TestCase):
 
         call_command("checkscheduled", stdout=StringIO())
         call_command("synccrons", stdout=StringIO())
-        with self.assertRaises(SystemExit):
+        with pytest.raises(SystemExit):
             call_command("scheduler_status", json=True, max_lag=1, stdout=StringIO(), stderr=StringIO())
         call_command("prunescheduled", older_than="3d", verbosity=0)
         assert list(states()) == [function_id]

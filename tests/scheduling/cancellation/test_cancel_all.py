@@ -1,8 +1,8 @@
 from datetime import datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import Permission
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.utils import timezone
 
