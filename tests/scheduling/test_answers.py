@@ -128,7 +128,7 @@ def test_who_schedules_too_much_in_bulk_is_not(settings):
 @pytest.mark.parametrize(
     ("function", "arguments", "parts"),
     [
-        (write, {"lable": "x"}, ["missing a required argument: 'label'", "'lable' (did you mean 'label'?)"]),
+        (write, {"lable": "x"}, ["missing a required ", ": 'label', and got", "'lable' (did you mean 'label'?)"]),
         (write, {"label": "x", "wait": 1}, ["unexpected keyword argument 'wait'"]),
         (write_then_schedule, {"label": "x", "dealy": 1}, ["'dealy' (did you mean 'delay'?)"]),
         (write_then_schedule, {"lebal": 1, "dealy": 1}, ["'lebal' (did you mean 'label'?)", "'dealy' (did you mean"]),
