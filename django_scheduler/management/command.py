@@ -5,7 +5,7 @@ two of them exclude each other. So each option is read here once more, in whatev
 """
 
 from argparse import Action, ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -65,8 +65,8 @@ def _read_option(action: Action, value: object) -> object:
     if not callable(action.type):
         return value
     try:
-        convert: Callable[[Any], object] = action.type
-        read = convert(value if isinstance(value, timedelta) else str(value))
+        convert: Any = action.type
+        read: object = convert(value if isinstance(value, timedelta) else str(value))
     except ArgumentTypeError as error:
         raise _refusal(action, str(error)) from None
     except ValueError:

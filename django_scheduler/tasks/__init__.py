@@ -15,7 +15,7 @@ Without a backend of ours in ``TASKS`` no end of a function is announced to Djan
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import django
 from django.conf import settings

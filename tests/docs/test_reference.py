@@ -99,21 +99,22 @@ def headings_of(page: Path) -> dict[str, str]:
     return {name: html.unescape(re.sub(r"<[^>]+>|\s+", "", heading)) for name, heading in found}
 
 
-def public_objects() -> Iterator[tuple[str, object]]:
+def public_names() -> Iterator[str]:
     """Name everything that ``api.md`` promises: the names of our packages for users, and their members."""
-    for module in (crons, testing):
-        yield from ((f"{module.__name__}.{name}", getattr(module, name)) for name in module.__all__)
-    yield from ((f"django_scheduler.errors.{name}", cls) for name, cls in vars(errors).items() if inspect.isclass(cls))
-    yield from ((f"django_scheduler.signals.{name}", signal) for name, signal in SIGNALS.items())
-    yield from ((f"django_scheduler.scheduling.scheduler.Scheduler.{name}", None) for name in methods_of(Scheduler))
-    yield from ((f"django_scheduler.crons.Crons.{name}", None) for name in methods_of(crons.Crons))
-    yield from ((f"django_scheduler.testing.ManualScheduler.{name}", None) for name in methods_of(ManualScheduler))
-    for choices in (models.State, models.Failure, crons.CronState, crons.CronRunState, crons.Origin):
-        for member in choices:
-            module = "models" if choices in (models.State, models.Failure) else "crons"
-            yield f"django_scheduler.{module}.{choices.__name__}.{member.name}", None
-    for name in (field.name for field in models.ScheduledFunction._meta.concrete_fields):
-        yield f"django_scheduler.models.ScheduledFunction.{name}", None
+    for package in (crons, testing):
+        yield from (f"{package.__name__}.{name}" for name in package.__all__)
+    yield from (f"django_scheduler.errors.{name}" for name, cls in vars(errors).items() if inspect.isclass(cls))
+    yield from (f"django_scheduler.signals.{name}" for name in SIGNALS)
+    yield from (f"django_scheduler.scheduling.scheduler.Scheduler.{name}" for name in methods_of(Scheduler))
+    yield from (f"django_scheduler.crons.Crons.{name}" for name in methods_of(crons.Crons))
+    yield from (f"django_scheduler.testing.ManualScheduler.{name}" for name in methods_of(ManualScheduler))
+    for home, choices in (
+        *(("models", choices) for choices in (models.State, models.Failure)),
+        *(("crons", choices) for choices in (crons.CronState, crons.CronRunState, crons.Origin)),
+    ):
+        yield from (f"django_scheduler.{home}.{choices.__name__}.{member}" for member in choices.__members__)
+    for field in models.ScheduledFunction._meta.concrete_fields:
+        yield f"django_scheduler.models.ScheduledFunction.{field.name}"
 
 
 def methods_of(cls: type) -> list[str]:
@@ -130,7 +131,7 @@ NOT_IN_THE_REFERENCE = {
 
 def test_the_built_reference_has_everything_that_is_public_where_it_is_imported_from(site):
     headings = headings_of(site / "api.html")
-    missing = [name for name, _ in public_objects() if name not in headings]
+    missing = [name for name in public_names() if name not in headings]
     assert [name for name in missing if name.removeprefix("django_scheduler.") not in NOT_IN_THE_REFERENCE] == []
 
 
