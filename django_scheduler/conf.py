@@ -136,6 +136,8 @@ def _is_duration(value: Any) -> bool:
     return isinstance(value, timedelta) and value > timedelta(0)
 
 
+_NO_SETTINGS: dict[str, Any] = {}
+
 _read_from: object = object()
 _read = Settings()
 
@@ -146,9 +148,9 @@ def get_settings() -> Settings:
     Raises ``ImproperlyConfigured`` for an unknown key or a wrong value.
     """
     global _read_from, _read
-    configured = getattr(django_settings, NAME, None)
+    configured = getattr(django_settings, NAME, _NO_SETTINGS)
     if configured is not _read_from:
-        _read = _from_dict(configured or {})
+        _read = _from_dict(configured)
         _read_from = configured
     return _read
 

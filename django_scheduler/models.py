@@ -6,7 +6,9 @@ Any code may read these tables; only this app writes them.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NewType
 
+from django.apps import apps
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement
@@ -19,6 +21,11 @@ if TYPE_CHECKING:  # Django's fields are generic for type checkers, and not at r
     from django.db.models import DateTimeField as InstantField
 else:
     from django_scheduler.fields import InstantField, NameField
+
+if apps.apps_ready and not apps.is_installed("django_scheduler"):
+    raise ImproperlyConfigured(
+        "django_scheduler is imported, and is no app of this project: add 'django_scheduler' to INSTALLED_APPS."
+    )
 
 LONGEST_QUEUE_NAME = 100
 LONGEST_REASON, LONGEST_USER_NAME = 500, 255

@@ -79,6 +79,20 @@ def parse_time(when: datetime | float) -> datetime:
     return in_utc(when) if isinstance(when, datetime) else EPOCH + timedelta(milliseconds=when)
 
 
+def looks_like_seconds(number: float) -> bool:
+    """Return whether a number that is taken as milliseconds is rather one of seconds.
+
+    Nobody asks for a delay of less than a tenth of a second, but for 5 or 30 seconds; nor for one of 3,600
+    milliseconds, but for an hour. What is as round in milliseconds, as 1,500 or 86,400,000 are, is left alone.
+    """
+    if number < 100:
+        return number > 0
+    for seconds, round_milliseconds in ((86_400, 60_000), (3_600, 500), (60, 500)):  # days, hours, minutes
+        if number >= seconds:
+            return number % seconds == 0 and number % round_milliseconds != 0
+    return False
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

@@ -12,7 +12,7 @@ from django.db import router
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler import values
-from django_scheduler.crons import Cron, CronLine, Interval, Schedule, cron_lines, definitions, next_runs
+from django_scheduler.crons import Cron, CronLine, Interval, Schedule, definitions, line_syntax, next_runs
 from django_scheduler.databases import database_for
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
 from django_scheduler.functions import registry
@@ -48,7 +48,7 @@ class CronForm(ModelForm):
     line = forms.CharField(
         label=_("Cron line"),
         required=False,
-        max_length=cron_lines.LONGEST_LINE,
+        max_length=line_syntax.LONGEST_LINE,
         help_text=_(
             "Minute, hour, day of month, month, day of week, as in 0 9 * * mon-fri. H as the minute chooses one from"
             " the name."

@@ -18,7 +18,7 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import VENDORS, clock_difference, database_for, inspection_of
 from django_scheduler.models import Executor, ScheduledFunction, State
 
-#: How many connections an executor may use at the same time: one for each of its 8 threads and 5 side tasks.
+#: How many connections an executor may use at the same time: one for each of its 8 threads, and for 5 side tasks.
 CONNECTIONS_OF_AN_EXECUTOR = 8 + 5
 
 #: How much two clocks may differ, in seconds.

@@ -30,7 +30,7 @@ def check_time_zones(**kwargs: Any) -> Iterator[CheckMessage]:
 @register("django_scheduler")
 def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
     """E001: a setting does not exist. E002: a setting has a value that it cannot have."""
-    configured = getattr(settings, conf.NAME, None) or {}
+    configured = getattr(settings, conf.NAME, {})
     if not isinstance(configured, dict):
         yield Error(
             f"{conf.NAME} is not a dict but {type(configured).__name__}.",
@@ -49,6 +49,30 @@ def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
                 hint="Correct it, or leave it out for the default.",
                 id="django_scheduler.E002",
             )
+
+
+@register("django_scheduler")
+def check_name_of_settings(**kwargs: Any) -> Iterator[CheckMessage]:
+    """E001: the settings, or one of them, are under another name, where nobody reads them."""
+    for name in sorted(dir(settings)):
+        if not name.isupper() or name == conf.NAME:
+            continue
+        single = name.removeprefix(f"{conf.NAME}_")
+        if single != name and single in conf.NAMES:
+            hint = f"Write {conf.NAME} = {{{single!r}: ...}}."
+        elif difflib.SequenceMatcher(None, name, conf.NAME).ratio() > 0.85 or _looks_like_ours(name):
+            hint = f"Did you mean {conf.NAME}?"
+        else:
+            continue
+        yield Error(f"{name} is no setting of django_scheduler.", hint=hint, id="django_scheduler.E001")
+
+
+def _looks_like_ours(name: str) -> bool:
+    """Return whether something is called after scheduling, and has settings of ours."""
+    if "SCHEDUL" not in name:
+        return False
+    value = getattr(settings, name)
+    return isinstance(value, dict) and any(each in conf.NAMES for each in value)
 
 
 @register("django_scheduler")

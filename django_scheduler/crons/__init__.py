@@ -10,14 +10,15 @@ Define crons in code, in the module ``functions`` or ``crons`` of an app::
 
 ``ctx.crons.register`` takes the same, at run time: see ``docs/crons.md``.
 
-The files: ``schedules.py``, ``cron_lines.py`` and ``wall_clock.py`` compute slots, ``definitions.py`` has what code
-defines, ``reconcile.py`` puts that on record, ``models.py`` is the record, ``run_time.py`` is ``ctx.crons``.
+The files: ``schedules.py``, ``cron_lines.py`` with ``line_syntax.py``, and ``wall_clock.py`` compute slots,
+``definitions.py`` has what code defines, ``reconcile.py`` puts that on record, ``models.py`` is the record,
+``run_time.py`` is ``ctx.crons``.
 ``firing.py`` decides about a due slot (``executor/crons.py`` calls it), ``catch_up.py`` says which of several slots
 runs, ``history.py`` records how it went, and ``preview.py`` shows what is ahead. Other
 packages of ours import some of these modules from here; users need none of them.
 """
 
-from django_scheduler.crons import cron_lines, definitions, firing, history, reconcile
+from django_scheduler.crons import definitions, firing, history, line_syntax, reconcile
 from django_scheduler.crons.cron_lines import CronLine, Daily, Hourly, Monthly, Weekly
 from django_scheduler.crons.definitions import register
 from django_scheduler.crons.history import cron_of, functions_of
@@ -40,13 +41,13 @@ __all__ = [
     "Origin",
     "Schedule",
     "Weekly",
-    "cron_lines",
     "cron_of",
     "definitions",
     "firing",
     "functions_of",
     "history",
     "in_words",
+    "line_syntax",
     "next_runs",
     "reconcile",
     "register",

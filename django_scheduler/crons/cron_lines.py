@@ -20,17 +20,13 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from django.conf import settings
 
+from django_scheduler.crons.line_syntax import STABLE_MINUTE, for_cronsim
 from django_scheduler.crons.schedules import Schedule, ScheduleOptions, is_whole
 from django_scheduler.crons.wall_clock import STEP, clock_changes, local_time, moment_of, plain_local
 from django_scheduler.errors import InvalidSchedule
 from django_scheduler.times import in_utc
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-
-LONGEST_LINE = 255
-
-#: As the minute of a line: the name of the cron chooses one.
-STABLE_MINUTE = "H"
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
@@ -44,11 +40,12 @@ class LineOptions(ScheduleOptions, total=False):
 class CronLine(Schedule):
     """Run at the times that match a cron line of five fields (minute, hour, day of month, month, day of week).
 
+    Where neither day of month nor day of week begins with ``*``, one of the two has to match, otherwise both.
     ``timezone`` is the zone of its times, as in ``"Europe/Berlin"``; default: the project's ``TIME_ZONE``. A minute of
     ``H`` is chosen by the cron's name: always the same one, and not the same one for all crons.
 
-    Raises ``InvalidSchedule`` for what is no cron line or matches no time, such as ``"0 0 30 2 *"``, and for an
-    unknown zone.
+    Raises ``InvalidSchedule``, which says what to write instead, for what is no cron line or matches no time, such as
+    ``"0 0 30 2 *"``, and for an unknown zone.
     """
 
     def __init__(self, line: str, *, timezone: str | None = None, **options: Unpack[ScheduleOptions]) -> None:
@@ -83,7 +80,7 @@ class CronLine(Schedule):
 
     def _matches_after(self, local: datetime) -> Iterator[datetime]:
         """Yield the local times that match the line."""
-        return map(plain_local, CronSim(self.line, local))
+        return map(plain_local, CronSim(for_cronsim(self.line), local))
 
     def count_slots(self, bounds: Sequence[datetime]) -> list[int]:
         """Return how many slots there are between each two bounds, with the earlier one and without the later one.
@@ -91,7 +88,7 @@ class CronLine(Schedule):
         They are not gone through one by one: it takes a step for each hour.
         """
         times = [in_utc(bound) for bound in bounds]
-        sim = CronSim(self.line, datetime(2000, 1, 1))  # noqa: DTZ001  (any time)
+        sim = CronSim(for_cronsim(self.line), datetime(2000, 1, 1))  # noqa: DTZ001  (any time)
         changes = [*clock_changes(self._zone, times[0] - STEP, times[-1])]
         return [self._count_between(sim, start, end, changes) for start, end in pairwise(times)]
 
@@ -184,21 +181,13 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _refuse_invalid_line(line: str) -> None:
-    if len(line) > LONGEST_LINE:
-        raise InvalidSchedule(f"A cron line has at most {LONGEST_LINE} characters, not {len(line)}.")
-    fields = line.split(" ")
-    if len(fields) != 5:
-        raise InvalidSchedule(
-            f"The cron line {line!r} has {len(fields)} fields, and needs five: minute, hour, day of month, month, day"
-            " of week. For what runs every few seconds there are intervals."
-        )
-    minute = "0" if fields[0] == STABLE_MINUTE else fields[0]
+    checked = for_cronsim(line)
     try:
-        match = next(CronSim(" ".join([minute, *fields[1:]]), datetime(2000, 1, 1)), None)  # noqa: DTZ001  (any time)
-    except CronSimError as error:
-        raise InvalidSchedule(f"The cron line {line!r} is not valid, or matches no day: {error}") from error
+        match = next(CronSim(checked, datetime(2000, 1, 1)), None)  # noqa: DTZ001  (any time)
+    except CronSimError:  # a day that none of the months has
+        match = None
     if match is None:
-        raise InvalidSchedule(f"The cron line {line!r} matches no time, so it would never run.")
+        raise InvalidSchedule(f"The cron line {line!r} is not valid: it matches no day, so it would never run.")
 
 
 def _minute(minute: int | None) -> str:

@@ -107,6 +107,9 @@ class Definitions:
     def __iter__(self) -> Iterator[Definition]:
         return iter(list(self._definitions))
 
+    def __contains__(self, name: object) -> bool:
+        return any(definition.name == name for definition in self._definitions)
+
 
 defined_crons = Definitions()
 

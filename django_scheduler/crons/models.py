@@ -15,7 +15,8 @@ from django.db import connections, models
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from django_scheduler.crons.cron_lines import LONGEST_LINE, CronLine
+from django_scheduler.crons.cron_lines import CronLine
+from django_scheduler.crons.line_syntax import LONGEST_LINE
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.databases import Database
 from django_scheduler.models import UNCHECKED, ScheduledFunction

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext_lazy
 
 from django_scheduler.crons.cron_lines import CronLine
+from django_scheduler.crons.line_syntax import for_cronsim
 from django_scheduler.crons.models import Cron
 from django_scheduler.crons.schedules import Interval, Schedule
 from django_scheduler.errors import InvalidSchedule
@@ -33,7 +34,7 @@ def in_words(cron: Cron) -> str:
     except InvalidSchedule:
         return cron.line
     if isinstance(schedule, CronLine):
-        return CronSim(schedule.line, timezone.now()).explain()
+        return CronSim(for_cronsim(schedule.line), timezone.now()).explain()
     assert isinstance(schedule, Interval)
     for unit, text in _UNITS:
         if schedule.every % unit == timedelta(0):

@@ -110,6 +110,14 @@ def adopt(database: Database) -> Changes | None:
         return None
 
 
+def adopt_what_is_missing(database: Database) -> None:
+    """Adopt the definitions of this process if one of them is not on record, because no executor has done so yet."""
+    defined = {definition.name for definition in _valid_definitions()}
+    known = Cron.objects.using(database.using).filter(name__in=defined).values_list("name", flat=True)
+    if defined and not defined <= set(known):
+        adopt(database)
+
+
 def record_as_alive(database: Database) -> None:
     """Record that an executor with the definitions of this process is alive."""
     CronRelease.objects.using(database.using).filter(pk=fingerprint()).update(alive_time=database.now())

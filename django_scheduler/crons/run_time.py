@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from django.db import IntegrityError, router, transaction
 
 from django_scheduler import values
-from django_scheduler.crons import history
+from django_scheduler.crons import definitions, history, reconcile
 from django_scheduler.crons.definitions import Definition, problem_with_name, stored_args
 from django_scheduler.crons.firing import schedule_run
 from django_scheduler.crons.models import Cron, CronState, Origin, columns_of, lock
@@ -21,10 +21,12 @@ from django_scheduler.databases import Database, database_for
 from django_scheduler.errors import CronDefinedInCode, CronExists, CronUnfinished, UnknownCron
 from django_scheduler.functions import Function, Reference, resolve_to_schedule
 from django_scheduler.models import ScheduledFunctionId
-from django_scheduler.scheduling import Running, wakeup
+from django_scheduler.scheduling import Running, explains_refusals, wakeup
 from django_scheduler.values import is_plain_text
 
 P = ParamSpec("P")
+
+_explains_refusals = explains_refusals("ctx.crons")
 
 
 class Crons:
@@ -61,6 +63,7 @@ class Crons:
     def register(
         self, name: str, schedule: Schedule, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> Cron: ...
+    @_explains_refusals
     def register(self, name: str, schedule: Schedule, function: Any, /, *args: Any, **kwargs: Any) -> Cron:
         """Register a cron: the function is scheduled with these arguments whenever the schedule says so.
 
@@ -76,6 +79,7 @@ class Crons:
         self._require_transaction(name)
         definition = Definition(name, schedule, function, args, kwargs)
         cron = definition.new_cron(Origin.RUN_TIME, self._database.current_time())
+        self._adopt_what_is_missing(name)
         if Cron.objects.using(self._alias).filter(name__iexact=name).exists():
             raise _taken(name)
         try:
@@ -86,6 +90,7 @@ class Crons:
         self._announce()
         return cron
 
+    @_explains_refusals
     def update(
         self,
         name: str,
@@ -112,6 +117,7 @@ class Crons:
         self._announce()
         return cron
 
+    @_explains_refusals
     def pause(self, name: str, reason: str = "", /) -> None:
         """Pause a cron until it is resumed. A run that has begun goes on.
 
@@ -122,6 +128,7 @@ class Crons:
         with self._changing(name) as cron:
             history.pause(cron, reason, self._database.current_time())
 
+    @_explains_refusals
     def resume(self, name: str, /) -> None:
         """Resume a paused cron with its next slot. Those that came up meanwhile are not caught up with.
 
@@ -137,6 +144,7 @@ class Crons:
                 cron.next_time = cron.next_slot(self._database.current_time())
         self._announce()
 
+    @_explains_refusals
     def run_now(self, name: str, /) -> ScheduledFunctionId:
         """Run a cron now, in addition to its slots, and return the id of the scheduled function.
 
@@ -146,7 +154,7 @@ class Crons:
         ``ctx.scheduler.run_after`` raises.
         """
         with self._changing(name) as cron:
-            if cron.state is CronState.REMOVED:
+            if cron.state is CronState.REMOVED and name not in definitions.defined_crons:
                 raise UnknownCron(f"The cron {name!r} is no longer in the code, so it does not run.")
             now = self._database.current_time()
             if (run := history.settle_last_run(self._database, cron, now)) is not None:
@@ -156,6 +164,7 @@ class Crons:
                 )
             return schedule_run(self._database, cron, now, caller=self._caller)
 
+    @_explains_refusals
     def delete(self, name: str, /) -> None:
         """Delete a cron and its history. A run that has begun goes on.
 
@@ -168,18 +177,22 @@ class Crons:
                 _refuse_what_is_in_code(cron, "deleted")
             cron.delete(using=self._alias)
 
+    @_explains_refusals
     def get(self, name: str, /) -> Cron:
         """Return a cron as it is on record.
 
         Raises ``UnknownCron``.
         """
+        self._adopt_what_is_missing(name)
         cron = None if problem_with_name(name) else Cron.objects.using(self._alias).filter(name=name).first()
         if cron is None:
             raise _unknown(name)
         return cron
 
+    @_explains_refusals
     def list(self) -> builtins.list[Cron]:
         """Return all crons, by name."""
+        reconcile.adopt_what_is_missing(self._database)
         return [*Cron.objects.using(self._alias).order_by("name")]
 
     @overload
@@ -230,7 +243,13 @@ class Crons:
         """Return all crons from async code, as ``list`` does."""
         return await sync_to_async(self.list)()
 
+    def _adopt_what_is_missing(self, name: str) -> None:
+        """Put a cron that the code defines on record, with the others, if no executor has done so yet."""
+        if name in definitions.defined_crons:
+            reconcile.adopt_what_is_missing(self._database)
+
     def _locked(self, name: str) -> Cron:
+        self._adopt_what_is_missing(name)
         cron = None if problem_with_name(name) else lock(self._database, name=name)
         if cron is None:
             raise _unknown(name)

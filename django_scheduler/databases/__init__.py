@@ -14,7 +14,7 @@ A new database is a subclass of ``Database`` with a line here, and a subclass of
 from functools import cache
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from django_scheduler.databases import browsing, django_internals
 from django_scheduler.databases.contract import NOW, TABLE, Backlog, Claimable, Lane, Left, NewRow
@@ -41,9 +41,13 @@ __all__ = [
     "database_for",
     "django_internals",
     "inspection_of",
+    "is_not_migrated",
 ]
 
 _BY_VENDOR: dict[str, type[Database]] = {"postgresql": PostgreSQL, "mysql": MySQL, "sqlite": SQLite}
+
+#: What the names of our tables begin with.
+TABLE_PREFIX = "django_scheduler_"
 
 #: ``connection.vendor`` of the databases that functions can be scheduled in. (MariaDB's is ``mysql``.)
 VENDORS = frozenset(_BY_VENDOR)
@@ -61,3 +65,12 @@ def database_for(using: str) -> Database:
             f"django_scheduler works on PostgreSQL, MySQL, MariaDB and SQLite; the database {using!r} is {vendor}."
         )
     return _BY_VENDOR[vendor](using)
+
+
+def is_not_migrated(error: DatabaseError) -> bool:
+    """Return whether a statement failed because a table or a column of ours is not there."""
+    return TABLE_PREFIX in str(error) and any(
+        database_for(alias).names_what_is_not_there(error)
+        for alias in connections
+        if connections[alias].vendor in VENDORS
+    )

@@ -171,6 +171,10 @@ class Contract(ABC):
     def is_lost(self, error: BaseException) -> bool:
         """Return whether the connection is gone, or can no longer be used."""
 
+    @abstractmethod
+    def names_what_is_not_there(self, error: DatabaseError) -> bool:
+        """Return whether a statement names a table or a column that the database does not have."""
+
     def _is_passing(self, error: BaseException) -> bool:
         """Return whether another error will have passed after a while: a lock timeout, a full disk."""
         return False

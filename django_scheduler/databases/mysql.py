@@ -214,6 +214,9 @@ class MySQL(Database):
     def is_conflict(self, error: BaseException) -> bool:
         return _code(error) in CONFLICTS
 
+    def names_what_is_not_there(self, error: DatabaseError) -> bool:
+        return _code(error) in (1146, 1054)  # no such table, unknown column
+
     def is_lost(self, error: BaseException) -> bool:
         return isinstance(error, InterfaceError) or _code(error) in LOST
 

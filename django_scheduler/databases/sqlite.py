@@ -9,7 +9,7 @@ from threading import Event
 from time import monotonic, monotonic_ns, time_ns
 from typing import Any, ClassVar
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from django_scheduler.databases import django_internals
@@ -166,6 +166,9 @@ class SQLite(Database):
         # While this thread has the only write lock of the file. Another file would be another database of the project.
         files = [alias for alias in connections if connections[alias].vendor == "sqlite"]
         return self.is_conflict(error) and len(files) == 1
+
+    def names_what_is_not_there(self, error: DatabaseError) -> bool:
+        return any(words in str(error) for words in ("no such table", "no such column", "has no column named"))
 
     def is_lost(self, error: BaseException) -> bool:
         return False

@@ -6,7 +6,7 @@
 """
 
 from django_scheduler.functions.decorators import action, internal_action, internal_mutation, mutation
-from django_scheduler.functions.function import AnyFunction, Function
+from django_scheduler.functions.function import AnyFunction, Function, why_not_bound
 from django_scheduler.functions.registry import (
     AnyReference,
     Reference,
@@ -31,4 +31,5 @@ __all__ = [
     "registry",
     "resolve",
     "resolve_to_schedule",
+    "why_not_bound",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from enum import Enum
 from functools import cached_property, update_wrapper
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
+
+
+#: What other queues call on a function to schedule it, and their async twins.
+ELSEWHERE = (
+    *("delay", "delay_on_commit", "apply_async", "apply_async_on_commit", "s", "si"),  # Celery
+    *("enqueue", "aenqueue", "using"),  # Django's tasks, RQ
+    *("send", "send_with_options", "message"),  # dramatiq
+    *("defer", "defer_async", "configure"),  # procrastinate
+    "schedule",  # Huey
+)
 
 
 class Timeout(Enum):
@@ -73,6 +84,17 @@ class Function(Generic[P, R_co]):
 
     def __repr__(self) -> str:
         return f"<{self.kind.value} {self.name}>"
+
+    if not TYPE_CHECKING:  # for a type checker a function has the attributes that it has
+
+        def __getattr__(self, attribute: str) -> object:
+            if attribute not in ELSEWHERE:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
+            arguments = ", ".join(["0", self.last_name, *(f"{name}=..." for name in self.signature.parameters)])
+            raise AttributeError(
+                f"{self.last_name} has no .{attribute}(): schedule it with ctx.scheduler.run_after({arguments}), where"
+                " 0 is the delay, and ctx comes from django_scheduler or is the first parameter of a function."
+            )
 
     @cached_property
     def name(self) -> str:
@@ -132,7 +154,7 @@ class Function(Generic[P, R_co]):
         try:
             _, *bound = self._whole_signature.bind(None, *args, **kwargs).arguments.items()
         except TypeError as error:
-            raise InvalidArguments(f"{self.name}{self.signature} cannot be called like this: {error}.") from None
+            raise InvalidArguments(why_not_bound(self.name, self.signature, args, kwargs, error)) from None
         arguments = dict(bound)
         for parameter in self.signature.parameters.values():
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
@@ -141,6 +163,25 @@ class Function(Generic[P, R_co]):
 
 
 AnyFunction = Function[..., Any]
+
+
+def why_not_bound(
+    name: str, signature: inspect.Signature, args: Sequence[object], kwargs: Mapping[str, object], error: TypeError
+) -> str:
+    """Say why arguments do not fit a signature: what is missing, and also what is given and not known.
+
+    ``error``: the first problem that Python has found; it stops there.
+    """
+    problems = [str(error)]
+    parameters = signature.parameters
+    takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
+    left = [each for each in list(parameters)[len(args) :] if each not in kwargs]
+    for given in () if takes_any else [each for each in kwargs if isinstance(each, str) and each not in parameters]:
+        near = difflib.get_close_matches(given, left or parameters, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        known = f"got an unexpected keyword argument {given!r}"
+        problems = [*(each for each in problems if each != known), known + hint]
+    return f"{name}{signature} cannot be called like this: {', and '.join(problems)}."
 
 
 def _refuse_what_is_no_plain_function(body: object, kind: Kind) -> None:

@@ -1,4 +1,5 @@
 """The commands, in ``commands/``, and what several of them need.
 
-``arguments.py`` reads durations, numbers and the database from the command line; ``progress.py`` draws a bar.
+``command.py`` is their base, which reads options; ``arguments.py`` reads durations, numbers and the database from the
+command line; ``progress.py`` draws a bar.
 """

@@ -42,8 +42,13 @@ def written(duration: timedelta) -> str:
     return text + (f"{left:g}s" if left or not text else "")
 
 
-def duration(text: str) -> timedelta:
-    """Read a duration, for ``add_argument(type=duration)``."""
+def duration(given: str | timedelta) -> timedelta:
+    """Read a duration, for ``add_argument(type=duration)``; ``call_command`` may give it as a ``timedelta``."""
+    if isinstance(given, timedelta):
+        if given < timedelta(0):
+            raise ArgumentTypeError(f"{given} is less than 0")
+        return given
+    text = given
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ArgumentTypeError(f"{text!r} is not a duration, such as 90s, 30m, 12h, 7d, 2w or 1d12h")

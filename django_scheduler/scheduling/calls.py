@@ -24,6 +24,7 @@ from django_scheduler.databases import database_for, django_internals
 from django_scheduler.errors import FunctionNotFound, SchedulerError
 from django_scheduler.functions import AnyFunction, AnyReference, resolve
 from django_scheduler.models import Kind, ScheduledFunction
+from django_scheduler.scheduling.refusals import is_in_event_loop
 from django_scheduler.scheduling.running import Running, running
 from django_scheduler.transactions import Attempt, DoublingWait, OwnTransaction
 
@@ -87,6 +88,8 @@ def commit_mutation(
 def run_action(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     action, arguments, context = _prepare_action(caller, function, args, kwargs)
     if action.is_async:
+        if is_in_event_loop():
+            raise RuntimeError(f"{action.name} is async, and awaited in async code: await ctx.arun_action(...).")
         return async_to_sync(run_async_body)(action, arguments, context)
     return run_body(action, arguments, context)
 

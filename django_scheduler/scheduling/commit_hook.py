@@ -6,6 +6,8 @@ something was scheduled, and what the transaction has scheduled is the sum of th
 one wake-up.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ class Limit:
     setting: str
     unit: str
     error: type[Exception]
+    #: Which limit is the one of bulk scheduling, where this is not it.
+    bulk: Limit | None = None
 
     def check(self, before: int, after: int, function_name: str) -> None:
         """Raise the error if ``after`` is more than the limit, and warn when it comes near."""
@@ -39,8 +43,7 @@ class Limit:
         if after > limit:
             raise self.error(
                 f"{function_name} was not scheduled: this transaction would have scheduled {after:,} {self.unit}, and"
-                f" {limit:,} are allowed (DJANGO_SCHEDULER[{self.setting!r}]). Schedule in several transactions, or"
-                " schedule one function that schedules the rest."
+                f" {limit:,} are allowed (DJANGO_SCHEDULER[{self.setting!r}]). {self._advice()}"
             )
         if before <= limit * WARN_ABOVE < after:
             warn(
@@ -52,15 +55,22 @@ class Limit:
                 function_name,
             )
 
+    def _advice(self) -> str:
+        split = "schedule in several transactions, or schedule one function that schedules the rest."
+        if self.bulk is None:
+            return split.capitalize()
+        allowed = getattr(get_settings(), self.bulk.setting)
+        return f"Use run_after_many or run_at_many, which may schedule {allowed:,} {self.unit}, {split}"
 
-#: Of what is scheduled one by one, and of what is scheduled in bulk.
-ONE_BY_ONE = (
-    Limit("MAX_SCHEDULED_PER_TRANSACTION", "functions", TooManyScheduled),
-    Limit("MAX_ARGUMENT_BYTES_PER_TRANSACTION", "bytes of arguments", ArgumentsTooLarge),
-)
+
+#: Of what is scheduled in bulk, and of what is scheduled one by one.
 BULK = (
     Limit("MAX_BULK_SCHEDULED_PER_TRANSACTION", "functions", TooManyScheduled),
     Limit("MAX_BULK_ARGUMENT_BYTES_PER_TRANSACTION", "bytes of arguments", ArgumentsTooLarge),
+)
+ONE_BY_ONE = (
+    Limit("MAX_SCHEDULED_PER_TRANSACTION", "functions", TooManyScheduled, BULK[0]),
+    Limit("MAX_ARGUMENT_BYTES_PER_TRANSACTION", "bytes of arguments", ArgumentsTooLarge, BULK[1]),
 )
 
 

@@ -35,8 +35,8 @@ LARGE = 256 * 1024
 #: The modules through which a call comes here.
 MODULES_BETWEEN = ("django_scheduler.", "django.tasks.", "asgiref.", "asyncio.", "concurrent.futures.")
 
-#: The places in the code of which it was logged that another database's transaction is open there.
-_warned_of: set[str] = set()
+#: What was logged once, and for which places in the code.
+_warned_of: set[tuple[str, str]] = set()
 
 
 class Fleet(Protocol):
@@ -200,9 +200,8 @@ def _warn_of_other_transactions(using: str, function_name: str) -> None:
         return
     opened = filter(django_internals.is_in_transaction, connections.all(initialized_only=True))
     if others := ", ".join(repr(connection.alias) for connection in opened):
-        place = _place_of_call()
-        if place not in _warned_of:
-            _warned_of.add(place)
+        place = place_to_warn_of("another database's transaction")
+        if place is not None:
             warn(
                 "%s was scheduled at once, by %s, although a transaction is open on %s: no transaction is open on %r,"
                 " where it was written, so it stays if the open one is rolled back. Open one there as well, with"
@@ -216,12 +215,16 @@ def _warn_of_other_transactions(using: str, function_name: str) -> None:
             )
 
 
-def _place_of_call() -> str:
-    """Return the file and the line from which this package was called."""
+def place_to_warn_of(problem: str) -> str | None:
+    """Return the file and the line from which this package was called; ``None`` if it was warned of that already."""
     frame = sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").startswith(MODULES_BETWEEN):
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    if (problem, place) in _warned_of:
+        return None
+    _warned_of.add((problem, place))
+    return place
 
 
 def _is_due(time: timedelta | datetime) -> bool:

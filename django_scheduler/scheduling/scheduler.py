@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ParamSpec, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import router
 
+from django_scheduler.errors import InvalidArguments, InvalidSchedule
 from django_scheduler.functions import AnyReference, Function, Reference
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 from django_scheduler.scheduling import cancellation, enqueue
+from django_scheduler.scheduling.refusals import explains_refusals
 from django_scheduler.scheduling.running import Running
-from django_scheduler.times import parse_delay, parse_time
+from django_scheduler.telemetry import warn
+from django_scheduler.times import looks_like_seconds, parse_delay, parse_time
+from django_scheduler.values import short_repr
 
 P = ParamSpec("P")
+T = TypeVar("T")
+Given = TypeVar("Given")
+
+_explains_refusals = explains_refusals("ctx.scheduler")
 
 
 class Scheduler:
@@ -51,6 +60,7 @@ class Scheduler:
     def run_after(
         self, delay: timedelta | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
+    @_explains_refusals
     def run_after(self, delay: timedelta | float, function: Any, /, *args: Any, **kwargs: Any) -> ScheduledFunctionId:
         """Schedule a function to run once a delay has passed, and return its id.
 
@@ -64,7 +74,7 @@ class Scheduler:
 
             ctx.scheduler.run_after(timedelta(days=7), archive_order, order_id=7)
         """
-        return enqueue.schedule(self._alias, self._caller, parse_delay(delay), function, args, kwargs)
+        return enqueue.schedule(self._alias, self._caller, _delay(delay, function), function, args, kwargs)
 
     @overload
     def run_at(
@@ -74,14 +84,16 @@ class Scheduler:
     def run_at(
         self, when: datetime | float, function: Reference | str, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId: ...
+    @_explains_refusals
     def run_at(self, when: datetime | float, function: Any, /, *args: Any, **kwargs: Any) -> ScheduledFunctionId:
         """Schedule a function to run at a time, and return its id.
 
         ``when`` is an aware ``datetime`` or a number of milliseconds since the epoch. In the past: due at
         once. Raises what ``run_after`` raises.
         """
-        return enqueue.schedule(self._alias, self._caller, parse_time(when), function, args, kwargs)
+        return enqueue.schedule(self._alias, self._caller, _time(when, function), function, args, kwargs)
 
+    @_explains_refusals
     def run_after_many(
         self, delay: timedelta | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
@@ -94,14 +106,16 @@ class Scheduler:
 
             ctx.scheduler.run_after_many(0, send_invoice, [{"order_id": 1}, {"order_id": 2}])
         """
-        return enqueue.schedule_many(self._alias, self._caller, parse_delay(delay), function, arguments)
+        return enqueue.schedule_many(self._alias, self._caller, _delay(delay, function), function, arguments)
 
+    @_explains_refusals
     def run_at_many(
         self, when: datetime | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
         """Schedule a function once for each dict of arguments, as ``run_after_many`` does, to run at a time."""
-        return enqueue.schedule_many(self._alias, self._caller, parse_time(when), function, arguments)
+        return enqueue.schedule_many(self._alias, self._caller, _time(when, function), function, arguments)
 
+    @_explains_refusals
     def cancel(self, function_id: int, /) -> None:
         """Cancel a scheduled function, as part of this transaction.
 
@@ -114,18 +128,29 @@ class Scheduler:
         """
         cancellation.cancel(self._alias, function_id, self._caller)
 
+    @_explains_refusals
     def cancel_all(
         self,
         function: AnyReference | None = None,
         *,
         start: datetime | float | None = None,
         end: datetime | float | None = None,
+        everything: bool = False,
     ) -> int:
-        """Cancel every unfinished function, or those of one name, and return how many were canceled.
+        """Cancel the unfinished functions of one name, or of a time, and return how many were canceled.
 
-        ``start`` and ``end``: only those that are due at ``start`` or later, and before ``end``. A function that
-        calls this is not canceled by it.
+        ``start`` and ``end``: only those that are due at ``start`` or later, and before ``end``. ``everything=True``:
+        all that is unfinished, whatever it is. A function that calls this is not canceled by it.
+
+        Raises ``InvalidArguments`` if nothing says which ones, as when ``function`` is ``None`` by mistake.
         """
+        if everything == any(condition is not None for condition in (function, start, end)):
+            raise InvalidArguments(
+                "cancel_all(everything=True) takes nothing else, because it cancels all that is unfinished."
+                if everything
+                else "cancel_all() canceled nothing: say which function, or a time with start= and end=. To cancel all"
+                " that is unfinished, whatever it is, write cancel_all(everything=True)."
+            )
         return cancellation.cancel_all(
             self._alias,
             self._caller,
@@ -182,6 +207,46 @@ class Scheduler:
         *,
         start: datetime | float | None = None,
         end: datetime | float | None = None,
+        everything: bool = False,
     ) -> int:
         """Do what ``cancel_all`` does, for async callers."""
-        return await sync_to_async(self.cancel_all)(function, start=start, end=end)
+        return await sync_to_async(self.cancel_all)(function, start=start, end=end, everything=everything)
+
+
+def _delay(delay: timedelta | float, function: AnyReference) -> timedelta:
+    """Return a delay as a ``timedelta``. Log a number that may be meant as seconds, once for each place in the code."""
+    parsed = _parsed(parse_delay, delay, function)
+    if settings.DEBUG and not isinstance(delay, timedelta) and looks_like_seconds(delay):
+        place = enqueue.place_to_warn_of("a number that looks like seconds")
+        if place is not None:
+            warn(
+                "%s was scheduled after %s milliseconds, by %s, because numbers are milliseconds. If seconds are meant,"
+                " write timedelta(seconds=%s). This is logged where DEBUG is on, once for each place in the code.",
+                _name(function),
+                delay,
+                place,
+                delay,
+            )
+    return parsed
+
+
+def _time(when: datetime | float, function: AnyReference) -> datetime:
+    return _parsed(parse_time, when, function)
+
+
+def _parsed(parse: Callable[[Given], T], given: Given, function: AnyReference) -> T:
+    """Parse a delay or a time; an error names the function."""
+    try:
+        return parse(given)
+    except (InvalidSchedule, TypeError) as error:
+        raise type(error)(f"{_name(function)} was not scheduled. {error}") from None
+
+
+def _name(function: object) -> str:
+    match function:
+        case Function():
+            return function.name
+        case Reference() | str():
+            return str(function)
+        case _:
+            return short_repr(function)

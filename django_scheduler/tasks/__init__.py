@@ -13,19 +13,22 @@ Without a backend of ours in ``TASKS`` no end of a function is announced to Djan
 5.2, which has no tasks, this package can be imported, and ``SchedulerBackend`` says why it cannot.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import django
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
     from django_scheduler.tasks.backend import SchedulerBackend
     from django_scheduler.tasks.task import AnyTask, SchedulerTask
 
 __all__ = ["AnyTask", "SchedulerBackend", "SchedulerTask", "register"]
+
+#: The dotted paths of the backend.
+OURS = ("django_scheduler.tasks.SchedulerBackend", "django_scheduler.tasks.backend.SchedulerBackend")
 
 HAS_TASKS = django.VERSION >= (6, 0)
 
@@ -53,13 +56,12 @@ def register() -> None:
         function_finished.disconnect(announce_end)
 
 
-def _is_ours(backend: Any) -> bool:
-    from django_scheduler.tasks.backend import SchedulerBackend
+def _is_ours(backend: object) -> bool:
+    """Return whether a backend is ours, without importing any: others may be slow to import, or fail.
 
-    try:
-        return issubclass(import_string(backend["BACKEND"]), SchedulerBackend)
-    except Exception:  # Django says what is wrong with it where it is used
-        return False
+    One that is made from ours says so itself when Django makes it: see ``SchedulerBackend``.
+    """
+    return isinstance(backend, Mapping) and backend.get("BACKEND") in OURS
 
 
 def _register_again(setting: str, **kwargs: object) -> None:

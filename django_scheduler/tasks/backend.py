@@ -7,6 +7,7 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.apps import apps
+from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.db import connections, router
 from django.tasks.backends.base import BaseTaskBackend
@@ -17,8 +18,9 @@ from django.utils.json import normalize_json
 from django_scheduler import ctx
 from django_scheduler.models import LARGEST_ID, Kind, ScheduledFunction
 from django_scheduler.scheduling import Scheduler
+from django_scheduler.signals import function_finished
 from django_scheduler.tasks.function import function_of
-from django_scheduler.tasks.result import announce, result_of
+from django_scheduler.tasks.result import announce, announce_end, result_of
 from django_scheduler.tasks.task import LONGEST_NAME, AnyTask, SchedulerTask, as_plain, find_task, with_values
 
 OPTIONS = ("kind", "database")
@@ -36,6 +38,11 @@ class SchedulerBackend(BaseTaskBackend):
     supports_async_task = True
     supports_get_result = True
     supports_priority = True
+
+    def __init__(self, alias: str, params: dict[str, Any]) -> None:
+        super().__init__(alias, params)
+        if alias in settings.TASKS:
+            function_finished.connect(announce_end)  # for a subclass, of which nobody has known until now
 
     @property
     def using(self) -> str:

@@ -24,7 +24,7 @@ from django.utils.json import normalize_json
 from django_scheduler import values
 from django_scheduler.databases import database_for
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions import Function
+from django_scheduler.functions import Function, why_not_bound
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.tasks.result import announce, running_result
 from django_scheduler.tasks.task import AnyTask, as_plain, find_task
@@ -78,8 +78,8 @@ class TaskFunction(Function[..., Any]):
         try:
             self._signature_of_task.bind(*context, *kwargs["args"], **kwargs["kwargs"])
         except TypeError as error:
-            signature = self._signature_of_task
-            raise InvalidArguments(f"{self.name}{signature} cannot be called like this: {error}.") from None
+            signature, given = self._signature_of_task, [*context, *kwargs["args"]]
+            raise InvalidArguments(why_not_bound(self.name, signature, given, kwargs["kwargs"], error)) from None
         return arguments
 
     def names_by_position(self, number: int) -> list[str] | None:

@@ -5,6 +5,7 @@
 * ``clock.py`` stops time and moves it, also that of freezegun and time-machine.
 * ``execution.py`` claims and executes one function, as a worker does, and lets its transactions commit inside of a
   ``TestCase``.
+* ``crons.py`` fires crons while a test lets time pass.
 * ``expectation.py`` is what ``assert_scheduled`` looks for.
 """
 

@@ -39,7 +39,7 @@ def execute(database: Database, function_id: int) -> list[BaseException] | None:
     execution: ExecutionInTest | None = None
     error: BaseException | None = None
     try:
-        with _savepoints_as_transactions():
+        with committing():
             try:
                 with transaction.atomic(using=database.using, durable=True):
                     claimed = _claim(database, function_id)
@@ -55,7 +55,7 @@ def execute(database: Database, function_id: int) -> list[BaseException] | None:
         if execution is not None:
             execution.collect(ended)
         raise
-    with _savepoints_as_transactions():  # another one: it rolled back what the body had begun by hand
+    with committing():  # another one: it rolled back what the body had begun by hand
         if error is None:
             execution.after_commit()
         else:
@@ -155,8 +155,8 @@ def _execution_of(claimed: Claimable, database: Database) -> ExecutionInTest:
 
 
 @contextmanager
-def _savepoints_as_transactions() -> Iterator[None]:
-    """Have the outermost ``atomic`` act like a transaction, on every connection of this thread.
+def committing() -> Iterator[None]:
+    """Have the outermost ``atomic`` act like a transaction that commits, on every connection of this thread.
 
     Without a transaction around the test, as in a ``TransactionTestCase``, this does nothing.
     """

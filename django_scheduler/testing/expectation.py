@@ -1,5 +1,6 @@
 """``assert_scheduled`` looks for an expectation among the pending functions, and its message describes it."""
 
+import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,9 +33,11 @@ class Expectation:
             return
         for name in self.arguments:
             if name not in self.function.signature.parameters:
+                near = difflib.get_close_matches(name, self.function.signature.parameters, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise InvalidArguments(
                     f"{self.function.name}{self.function.signature} cannot be scheduled with {name!r}: it has no"
-                    " such argument."
+                    f" such argument.{hint}"
                 )
 
     def is_met_by(self, row: ScheduledFunction) -> bool:

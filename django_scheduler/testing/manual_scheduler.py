@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
@@ -15,9 +16,12 @@ from django_scheduler.databases import database_for
 from django_scheduler.functions import AnyReference, resolve
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.testing import clock
+from django_scheduler.testing.crons import MOST_SLOTS, CronsOfTest
 from django_scheduler.testing.execution import execute
 from django_scheduler.testing.expectation import Expectation, listing, refuse_ambiguous_options
 from django_scheduler.times import parse_delay, parse_time, pythons_clock
+
+CRONS_HINT = "Advance by less, or switch crons off in tests: DJANGO_SCHEDULER['CRONS'] = False."
 
 
 class TooManyRuns(AssertionError):
@@ -76,10 +80,10 @@ class ManualScheduler:
     def advance(
         self, duration: timedelta = timedelta(0), /, *, max_runs: int = 100, raise_failures: bool = True, **units: float
     ) -> list[ScheduledFunction]:
-        """Let time pass, and execute what becomes due on the way, each at its own time.
+        """Let time pass, and execute what becomes due on the way, each at its own time. Crons fire, too.
 
         The duration is a ``timedelta``, or what makes one: ``advance(hours=2)``. Raises ``TooManyRuns`` if more
-        than ``max_runs`` become due.
+        than ``max_runs`` become due, of which the runs of crons are none.
         """
         duration += timedelta(**units)
         if duration < timedelta(0):
@@ -143,24 +147,41 @@ class ManualScheduler:
         return self._pending().filter(due_time__lte=timezone.now()).order_by("-priority", "due_time", "id")
 
     def _run_until(self, end: datetime | None, max_runs: int, *, raise_failures: bool) -> list[ScheduledFunction]:
+        """Execute what becomes due until a time, and fire crons; or execute until nothing is pending.
+
+        Crons, which never end, fire only until a time.
+        """
         run = _Run(self._alias)
-        while (function := self._next(end)) is not None:
-            if len(run) == max_runs:
+        crons = CronsOfTest(database_for(self._alias)) if end is not None else None
+        while True:
+            if crons is not None:
+                run.add_problems(crons.fire_due())
+                if crons.fired > MOST_SLOTS:
+                    raise TooManyRuns(f"Crons have come up {crons.fired:,} times. {CRONS_HINT}")
+            if (function := self._due().first()) is None:
+                if not self._move_to_next(end, crons):
+                    break
+            elif len(run) == max_runs + (crons.fired if crons else 0):
                 raise TooManyRuns(run.explanation(function))
-            run.execute(function.pk)
+            else:
+                run.execute(function.pk)
+                if crons is not None:
+                    crons.retry_waiting()
+        if crons is not None:
+            crons.settle()
         return run.end(raise_failures=raise_failures)
 
-    def _next(self, end: datetime | None) -> ScheduledFunction | None:
-        """Return what is due next, and move the clock to that time, or to the end if there is nothing."""
-        if (due := self._due().first()) is not None:
-            return due
-        upcoming = self._pending().order_by("due_time").first()
-        if upcoming is None or (end is not None and upcoming.due_time > end):
+    def _move_to_next(self, end: datetime | None, crons: CronsOfTest | None) -> bool:
+        """Move the clock to when something becomes due, or else to the end; return whether something does."""
+        upcoming = self._pending().order_by("due_time").values_list("due_time", flat=True).first()
+        times = [time for time in (upcoming, crons.next_time() if crons else None) if time is not None]
+        next_time = min(times, default=None)
+        if next_time is None or (end is not None and next_time > end):
             if end is not None:
                 _move_to(end)
-            return None
-        _move_to(upcoming.due_time)
-        return self._next(end)
+            return False
+        _move_to(next_time)
+        return True
 
 
 class _Run:
@@ -173,6 +194,10 @@ class _Run:
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    def add_problems(self, problems: Iterable[BaseException]) -> None:
+        """Raise these too at the end."""
+        self._problems += problems
 
     def execute(self, function_id: int) -> None:
         problems = execute(self._database, function_id)

@@ -118,3 +118,36 @@ def test_pythons_clock_is_a_warning_in_production_only():
         assert "W001" in ids(deploy=True)
         assert "W001" not in ids()
     assert "W001" not in ids(deploy=True)
+
+
+@pytest.mark.parametrize("value", [[], (), "", "x", 0, None, False, [("RETENTION", None)]], ids=repr)
+def test_settings_that_are_no_dict_are_an_error_also_empty_ones(value, settings):
+    settings.DJANGO_SCHEDULER = value
+    assert [message.id for message in errors_with(value)] == ["django_scheduler.E002"]
+    with pytest.raises(ImproperlyConfigured, match="DJANGO_SCHEDULER must be a dict"):
+        get_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("DJANGO_SCHEDULAR", {"CRONS": False}, "Did you mean DJANGO_SCHEDULER?"),
+        ("DJANGO_SHEDULER", {}, "Did you mean DJANGO_SCHEDULER?"),
+        ("DJANGO_SCHEDULERS", {}, "Did you mean DJANGO_SCHEDULER?"),
+        ("DJANGOSCHEDULER", {}, "Did you mean DJANGO_SCHEDULER?"),
+        ("SCHEDULER", {"RETENTION": None}, "Did you mean DJANGO_SCHEDULER?"),
+        ("DJANGO_CTX_SCHEDULER", {"CRONS": False}, "Did you mean DJANGO_SCHEDULER?"),
+        ("DJANGO_SCHEDULER_RETENTION", None, "Write DJANGO_SCHEDULER = {'RETENTION': ...}."),
+    ],
+)
+def test_settings_under_a_name_that_nobody_reads_are_an_error(name, value, hint, settings):
+    setattr(settings, name, value)
+    (message,) = errors_with({})
+    assert (message.id, message.hint) == ("django_scheduler.E001", hint)
+    assert name in message.msg
+
+
+@pytest.mark.parametrize("name", ["SCHEDULER", "SCHEDULER_CONFIG", "DJANGO_CELERY", "DJANGO_Q", "APSCHEDULER_RUN_NOW"])
+def test_settings_of_other_packages_are_left_alone(name, settings):
+    setattr(settings, name, {"host": "localhost"})
+    assert not errors_with({})

@@ -1,5 +1,6 @@
 """``ctx.crons``: crons that are registered, changed and paused at run time, as part of the caller's transaction."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -263,3 +264,49 @@ def test_methods_and_twins_are_complete():
     assert {f"a{name}" for name in methods if f"a{name}" in methods} == {
         f"a{name}" for name in ("register", "update", "pause", "resume", "run_now", "delete", "get", "list")
     }
+
+
+def test_what_the_code_defines_is_run_before_any_executor_has_put_it_on_record(clock, code, execute_due):
+    crons.register("in code", crons.Daily(hour=9, timezone="UTC"), tick, label="now")
+    crons.register("beside it", crons.Hourly(), tick)
+
+    function_id = ctx.crons.run_now("in code")
+
+    execute_due()
+    assert ScheduledFunction.objects.get(pk=function_id).state == "success"
+    assert [cron.name for cron in ctx.crons.list()] == ["beside it", "in code"]
+    assert ctx.crons.get("in code").origin == "code"
+    assert not impose(database_for("default"))  # an executor that starts finds nothing left to do
+
+
+def test_putting_it_on_record_is_part_of_the_transaction(clock, code):
+    crons.register("in code", crons.Daily(hour=9), tick)
+    with suppress(RuntimeError), transaction.atomic():
+        ctx.crons.pause("in code")
+        raise RuntimeError
+    assert not Cron.objects.exists()
+    ctx.crons.pause("in code")
+    assert ctx.crons.get("in code").state == "paused"
+
+
+def test_an_old_process_does_not_put_its_definitions_into_force_again(clock, code):
+    crons.register("old", crons.Daily(hour=9), tick)
+    impose(database_for("default"))
+    code()
+    crons.register("new", crons.Daily(hour=9), tick)
+    impose(database_for("default"))
+    code()
+    crons.register("old", crons.Daily(hour=9), tick)
+
+    assert {cron.name: cron.state for cron in ctx.crons.list()} == {"old": "removed", "new": "active"}
+    ctx.crons.run_now("old")  # its own code has it
+    assert ctx.crons.get("old").state == "removed"
+
+
+def test_looking_at_crons_that_are_on_record_writes_nothing(clock, code, django_assert_num_queries):
+    crons.register("in code", crons.Daily(hour=9), tick)
+    impose(database_for("default"))
+    with django_assert_num_queries(2):
+        ctx.crons.get("in code")
+    with django_assert_num_queries(2):
+        ctx.crons.list()

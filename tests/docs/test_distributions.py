@@ -1,5 +1,6 @@
 """The wheel and the sdist have all that they need, and nothing that they do not."""
 
+import re
 import subprocess
 import tarfile
 import zipfile
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import PAGES, ROOT
 
 PACKAGE = ROOT / "django_scheduler"
 LEFT_OUT = {".pyc", ".po"}
@@ -35,6 +36,17 @@ def test_the_wheel_has_every_file_of_the_package(distributions):
         assert f"django_scheduler/{needed}" in names
     assert any(name.endswith(".html") for name in names)
     assert any("/static/" in name for name in names)
+
+
+def test_what_is_installed_is_called_as_the_pages_say_and_not_as_another_project_on_the_index(distributions):
+    (wheel,) = distributions.glob("*.whl")
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    name = re.search(r"^Name: (.+)$", archive.read(metadata).decode(), re.MULTILINE)
+    assert name
+    assert name[1] == "django-ctx-scheduler"
+    installed = [each for page in PAGES for each in re.findall(r"pip install \"?(django[\w-]*)", page.read_text())]
+    assert set(installed) == {name[1]}
 
 
 def test_the_sdist_has_them_too_and_can_be_tested(distributions):

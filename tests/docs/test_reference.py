@@ -1,12 +1,14 @@
 """The reference has every setting, option and page that there is, and none that there is not."""
 
 import ast
+import html
 import inspect
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,14 @@ from django.dispatch import Signal
 from prometheus_client import CollectorRegistry
 
 import django_scheduler
-from django_scheduler import conf, crons, signals, testing
+from django_scheduler import conf, crons, errors, models, signals, testing
 from django_scheduler.contrib.prometheus.metrics import Metrics, StatusCollector
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql.database import POLL_INTERVAL_WITHOUT_WAKEUPS, PostgreSQL
 from django_scheduler.databases.sqlite import SQLite
 from django_scheduler.models import Failure
+from django_scheduler.scheduling.scheduler import Scheduler
+from django_scheduler.testing import ManualScheduler
 from tests.docs.blocks import PAGES, ROOT
 
 PACKAGE = ROOT / "django_scheduler"
@@ -70,14 +74,85 @@ def test_everything_public_is_in_the_api(module):
         assert re.search(rf"\b{name}\b", text), name
 
 
-def test_the_site_can_be_built(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation as a site."""
     if subprocess.run(
         [sys.executable, "-c", "import material, mkdocstrings"], check=False, capture_output=True
     ).returncode:
         pytest.skip("MkDocs is not installed here: `make docs` builds the site.")
-    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
+    directory = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(directory)]
     done = subprocess.run(build, cwd=ROOT, check=False, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stderr
+    return directory
+
+
+def test_the_site_can_be_built(site):
+    assert (site / "index.html").exists()
+
+
+def headings_of(page: Path) -> dict[str, str]:
+    """What the reference has under the name by which it is imported, and the heading that it is shown with."""
+    text = page.read_text()
+    found = re.findall(r'<h\d id="(django_scheduler[\w.]*)"[^>]*>(.*?)</h\d>', text, re.DOTALL)
+    return {name: html.unescape(re.sub(r"<[^>]+>|\s+", "", heading)) for name, heading in found}
+
+
+def public_names() -> Iterator[str]:
+    """Name everything that ``api.md`` promises: the names of our packages for users, and their members."""
+    for package in (crons, testing):
+        yield from (f"{package.__name__}.{name}" for name in package.__all__)
+    yield from (f"django_scheduler.errors.{name}" for name, cls in vars(errors).items() if inspect.isclass(cls))
+    yield from (f"django_scheduler.signals.{name}" for name in SIGNALS)
+    yield from (f"django_scheduler.scheduling.scheduler.Scheduler.{name}" for name in methods_of(Scheduler))
+    yield from (f"django_scheduler.crons.Crons.{name}" for name in methods_of(crons.Crons))
+    yield from (f"django_scheduler.testing.ManualScheduler.{name}" for name in methods_of(ManualScheduler))
+    for home, choices in (
+        *(("models", choices) for choices in (models.State, models.Failure)),
+        *(("crons", choices) for choices in (crons.CronState, crons.CronRunState, crons.Origin)),
+    ):
+        yield from (f"django_scheduler.{home}.{choices.__name__}.{member}" for member in choices.__members__)
+    for field in models.ScheduledFunction._meta.concrete_fields:
+        yield f"django_scheduler.models.ScheduledFunction.{field.name}"
+
+
+def methods_of(cls: type) -> list[str]:
+    return [name for name, value in vars(cls).items() if inspect.isfunction(value) and not name.startswith("_")]
+
+
+SIGNALS = {name: value for name, value in vars(signals).items() if isinstance(value, Signal)}
+
+#: What this package has for others of ours.
+NOT_IN_THE_REFERENCE = {
+    *("crons.Schedule", "crons.definitions", "crons.firing", "crons.history", "crons.line_syntax", "crons.reconcile"),
+}
+
+
+def test_the_built_reference_has_everything_that_is_public_where_it_is_imported_from(site):
+    headings = headings_of(site / "api.html")
+    missing = [name for name in public_names() if name not in headings]
+    assert [name for name in missing if name.removeprefix("django_scheduler.") not in NOT_IN_THE_REFERENCE] == []
+
+
+def test_the_built_reference_has_nothing_that_cannot_be_imported_from_there(site):
+    for name in headings_of(site / "api.html"):
+        module, *attributes = "django_scheduler", *name.split(".")[1:]
+        found: Any = import_module(module)
+        for attribute in attributes:
+            if inspect.ismodule(found) and not hasattr(found, attribute):
+                found = import_module(f"{found.__name__}.{attribute}")
+            elif isinstance(found, type) and attribute in vars(found).get("__annotations__", ()):
+                break  # of a dataclass or a model
+            else:
+                found = getattr(found, attribute)
+
+
+@pytest.mark.parametrize("schedule", ["Interval", "CronLine", "Hourly", "Daily", "Weekly", "Monthly"])
+def test_the_built_reference_shows_what_each_schedule_takes(schedule, site):
+    heading = headings_of(site / "api.html")[f"django_scheduler.crons.{schedule}"]
+    for parameter in list(inspect.signature(getattr(crons, schedule)).parameters):
+        assert re.search(rf"\b{parameter}\b", heading), heading
 
 
 LOGGING_FUNCTIONS = {"log", "_log", "log_of_crons", "warn", "report"}

@@ -89,4 +89,4 @@ def test_following_the_tutorial(reader):
     reader.press_ctrl_c()
 
     letters = (reader.directory / "letters.txt").read_text().splitlines()
-    assert letters[0] == "Dear ada@shop.example, you have ordered: Tea."
+    assert letters == ["Dear ada@shop.example, you have ordered: Tea."]  # once, also after the test of the tutorial

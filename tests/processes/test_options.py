@@ -141,4 +141,4 @@ def test_database_that_cannot_be_reached_is_refused_with_the_reason(child_enviro
     }
     stderr = refused({**child_environment, "DATABASE_URL": urls[connection.vendor]})
     assert "CommandError: The executor cannot start: " in stderr
-    assert "Can its database be reached" in stderr
+    assert "Can the database be reached" in stderr

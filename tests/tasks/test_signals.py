@@ -1,12 +1,14 @@
 """Django's signals of tasks: all three are sent, and no receiver changes anything."""
 
 import logging
+import sys
 
 import pytest
 from django.db import transaction
 from django.tasks import TaskResultStatus
 from django.tasks.signals import task_enqueued, task_finished, task_started
 
+from django_scheduler import tasks
 from django_scheduler.databases import database_for
 from django_scheduler.executor.recovery import record_lost
 from django_scheduler.functions import registry
@@ -144,3 +146,10 @@ def test_receiver_that_goes_wrong_changes_nothing_and_is_logged(execute_due, con
     assert result.status == TaskResultStatus.SUCCESSFUL
     assert sorted(entry.label for entry in Entry.objects.all()) == ["after", "before", "task"]
     assert any(record.exc_info and "receiver" in str(record.exc_info[1]) for record in caplog.records)
+
+
+def test_no_backend_of_others_is_imported_when_django_starts(settings):
+    sys.modules.pop("tests.tasks.stand_ins", None)
+    settings.TASKS = {"default": {"BACKEND": "tests.tasks.stand_ins.LikeDummy"}}
+    tasks.register()
+    assert "tests.tasks.stand_ins" not in sys.modules

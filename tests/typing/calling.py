@@ -28,7 +28,7 @@ async def from_async_code() -> None:
     assert_type(await scheduler.arun_after(0, archive_order, 1), ScheduledFunctionId)
     assert_type(await scheduler.arun_at(0, fetch_rate, currency="EUR"), ScheduledFunctionId)
     assert_type(await scheduler.arun_after_many(0, archive_order, [{"order_id": 1}]), list[ScheduledFunctionId])
-    assert_type(await scheduler.acancel_all(), int)
+    assert_type(await scheduler.acancel_all(everything=True), int)
 
     await scheduler.arun_after(0, archive_order, "1")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     await scheduler.arun_at(0, fetch_rate)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

@@ -12,7 +12,7 @@ tomorrow = datetime.fromisoformat("2030-01-01T00:00:00+00:00")
 
 scheduler.cancel(scheduler.run_after(0, archive_order, 1))
 scheduler.cancel(7)  # as it comes from a column of the caller's
-assert_type(scheduler.cancel_all(), int)
+assert_type(scheduler.cancel_all(everything=True), int)
 assert_type(scheduler.cancel_all(archive_order, start=tomorrow), int)
 assert_type(scheduler.cancel_all(api.orders.create_order, end=1_900_000_000_000), int)
 assert_type(scheduler.cancel_all("orders:create_order"), int)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals, silence
@@ -342,6 +342,9 @@ class PostgreSQL(Database):
 
     def is_transient(self, error: BaseException) -> bool:
         return sqlstate(error) not in LIMITS_OF_THE_SITE and super().is_transient(error)
+
+    def names_what_is_not_there(self, error: DatabaseError) -> bool:
+        return sqlstate(error) in ("42P01", "42703")
 
     def is_lost(self, error: BaseException) -> bool:
         state = sqlstate(error)

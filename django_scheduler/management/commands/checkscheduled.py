@@ -4,16 +4,17 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import router
 
 from django_scheduler.crons import Cron, Origin
 from django_scheduler.management.arguments import known_database
+from django_scheduler.management.command import SchedulerCommand, refusing_what_is_wrong
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import CallCheck, check_pending_calls
 
 
-class Command(BaseCommand):
+class Command(SchedulerCommand):
     help = (
         "Checks that this code can execute everything that is pending, and what crons that were registered at run time"
         " schedule: that each function exists, and that its stored arguments can be restored and fit its signature."
@@ -23,6 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--database", metavar="ALIAS", help="the database whose functions are checked")
 
+    @refusing_what_is_wrong("What is pending cannot be checked")
     def handle(self, *args: Any, database: str | None, **options: Any) -> None:
         using = known_database(database or router.db_for_write(ScheduledFunction))
         findings, crons = check_pending_calls(using), list(_crons_that_cannot_run(using))

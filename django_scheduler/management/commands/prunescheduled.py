@@ -5,18 +5,19 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import router
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import database_for
 from django_scheduler.management.arguments import duration, known_database, written
+from django_scheduler.management.command import SchedulerCommand, refusing_what_is_wrong
 from django_scheduler.management.progress import show_bar
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import completed_before, delete_completed_before, deletion
 
 
-class Command(BaseCommand):
+class Command(SchedulerCommand):
     help = (
         "Deletes functions that have finished: succeeded, failed or been canceled. Executors do it by themselves when"
         " RETENTION has passed; this does it now, or for what is younger. Each transaction deletes few."
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--database", metavar="ALIAS", help="the database to delete from")
 
+    @refusing_what_is_wrong("Functions cannot be deleted")
     def handle(self, *, older_than: timedelta | None, database: str | None, verbosity: int, **options: Any) -> None:
         using = known_database(database or router.db_for_write(ScheduledFunction))
         ago = get_settings().RETENTION if older_than is None else older_than

@@ -11,12 +11,12 @@ from threading import Lock
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, InterfaceError, router
+from django.core.management.base import CommandError
+from django.db import connections, router
 from django.utils import autoreload
 
 from django_scheduler.conf import get_settings
+from django_scheduler.databases import django_internals
 from django_scheduler.executor import (
     CUT_OFF,
     Executor,
@@ -30,6 +30,7 @@ from django_scheduler.executor import (
 )
 from django_scheduler.functions import registry
 from django_scheduler.management.arguments import at_least_0, known_database, positive, size_of_memory
+from django_scheduler.management.command import SchedulerCommand, refusing_what_is_wrong
 from django_scheduler.management.progress import Progress
 from django_scheduler.models import Executor as ExecutorOnRecord
 from django_scheduler.models import ScheduledFunction
@@ -44,7 +45,7 @@ from django_scheduler.supervisor import (
 from django_scheduler.telemetry import show_log
 
 
-class Command(BaseCommand):
+class Command(SchedulerCommand):
     help = (
         "Executes scheduled functions when they are due. The first SIGTERM or SIGINT begins nothing new and lets"
         " running functions end, for as long as --grace says; the second one, or SIGQUIT, stops at once. What is cut"
@@ -101,19 +102,10 @@ class Command(BaseCommand):
             help="touch this file every second while all processes run, for the liveness probe of a container",
         )
         until = parser.add_mutually_exclusive_group()
-        until.add_argument(
-            "--once",
-            action="store_const",
-            dest="until",
-            const=Until.NOTHING_DUE,
-            default=Until.STOPPED,
-            help="execute what is due, then exit",
-        )
+        until.add_argument("--once", action="store_true", help="execute what is due, then exit")
         until.add_argument(
             "--drain",
-            action="store_const",
-            dest="until",
-            const=Until.NOTHING_PENDING,
+            action="store_true",
             help="execute until nothing is pending, also what is due later, then exit",
         )
         until.add_argument(
@@ -146,12 +138,15 @@ class Command(BaseCommand):
         max_functions: int | None,
         max_memory: int | None,
         alive_file: Path | None,
-        until: Until,
+        once: bool,
+        drain: bool,
         reload: bool,
         verbosity: int,
         **options: Any,
     ) -> None:
         using = known_database(database or router.db_for_write(ScheduledFunction))
+        _refuse_open_transaction(using)
+        until = Until.NOTHING_DUE if once else Until.NOTHING_PENDING if drain else Until.STOPPED
         in_this_process = reload or until is not Until.STOPPED
         if processes is None:
             processes = 0 if in_this_process else 1
@@ -288,14 +283,20 @@ def _try_database(using: str, signals: StopSignals) -> None:
     run_or_end_process(look, lambda: signals.count > 0)
 
 
+def _refuse_open_transaction(using: str) -> None:
+    """Refuse to wait for what can never be seen: an executor has connections of its own."""
+    if django_internals.is_in_transaction(connections[using]):
+        raise CommandError(
+            f"runscheduler cannot see what the transaction has written that is open on {using!r}, because it executes"
+            " on connections of its own. In a TestCase, execute with django_scheduler.testing (the fixture scheduler,"
+            " or SchedulerTestMixin), or make it a TransactionTestCase."
+        )
+
+
 @contextmanager
 def _refusing_what_is_wrong() -> Iterator[None]:
-    try:
-        yield
-    except (ImproperlyConfigured, ValueError) as error:
-        raise CommandError(str(error)) from error
-    except (DatabaseError, InterfaceError) as error:
-        raise CommandError(
-            f"The executor cannot start: {str(error).strip()}. Can its database be reached, and has"
-            " `manage.py migrate` been run?"
-        ) from error
+    with refusing_what_is_wrong("The executor cannot start"):
+        try:
+            yield
+        except ValueError as error:
+            raise CommandError(str(error)) from error

@@ -7,17 +7,16 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, InterfaceError, router
+from django.db import router
 
 from django_scheduler.management.arguments import at_least_0, known_database
+from django_scheduler.management.command import SchedulerCommand, refusing_what_is_wrong
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.status import MOST_COUNTED, ExecutorStatus, PauseStatus, Problem, QueueStatus, Status, status
 from django_scheduler.telemetry import one_line
 
 
-class Command(BaseCommand):
+class Command(SchedulerCommand):
     help = (
         "Shows what is pending, due, running and finished, which executors are alive, and what is wrong. The exit code"
         " is 1 if something needs somebody at once: no executor serves a queue with due functions, one has no thread"
@@ -37,15 +36,8 @@ class Command(BaseCommand):
 
     def handle(self, *, as_json: bool, database: str | None, max_lag: float | None, **options: Any) -> None:
         using = known_database(database or router.db_for_write(ScheduledFunction))
-        try:
+        with refusing_what_is_wrong("The status cannot be read"):
             now = status(using)
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error)) from error
-        except (DatabaseError, InterfaceError) as error:
-            raise CommandError(
-                f"The status cannot be read: {str(error).strip()}. Can the database be reached, and has"
-                " `manage.py migrate` been run?"
-            ) from error
         problems = now.problems_beyond(max_lag)
         is_healthy = all(problem.is_warning for problem in problems)
         if as_json:

@@ -3,16 +3,17 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import router
 
 from django_scheduler.conf import get_settings
 from django_scheduler.crons import Cron, reconcile
 from django_scheduler.databases import database_for
 from django_scheduler.management.arguments import known_database
+from django_scheduler.management.command import SchedulerCommand, refusing_what_is_wrong
 
 
-class Command(BaseCommand):
+class Command(SchedulerCommand):
     help = (
         "Makes the crons that this version of the code defines those in force: adds, changes and removes. Executors do"
         " that by themselves when they start with new definitions; a deploy or a rollback that runs this need not wait"
@@ -22,6 +23,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--database", metavar="ALIAS", help="the database whose crons are meant")
 
+    @refusing_what_is_wrong("Crons cannot be put into force")
     def handle(self, *, database: str | None, **options: Any) -> None:
         using = known_database(database or router.db_for_write(Cron))
         if not get_settings().CRONS:

@@ -76,12 +76,12 @@ def cancel_and_wait_at_gate(ctx: Context, *, function_id: int, gate: str) -> Non
 
 @mutation
 def cancel_all_in_mutation(ctx: Context) -> int:
-    return ctx.scheduler.cancel_all()
+    return ctx.scheduler.cancel_all(everything=True)
 
 
 @action
 def cancel_all_in_action(ctx: Context) -> int:
-    return ctx.scheduler.cancel_all()
+    return ctx.scheduler.cancel_all(everything=True)
 
 
 # Actions that schedule before and after they are canceled

@@ -45,6 +45,6 @@ def test_acancel_all_is_cancel_all(transactional_db):
     async def body():
         assert await ctx.scheduler.acancel_all(write) == 3
         assert await ctx.scheduler.acancel_all(start=timezone.now()) == 1
-        assert await ctx.scheduler.acancel_all() == 0
+        assert await ctx.scheduler.acancel_all(everything=True) == 0
 
     from_async_code(body)

@@ -1,12 +1,13 @@
 from datetime import datetime, timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.utils import timezone
 
 from django_scheduler import api, ctx, internal
-from django_scheduler.errors import FunctionNotFound, InvalidSchedule
+from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
 from django_scheduler.models import ScheduledFunction, State
 from tests.functions import note, write, write_internally
 from tests.models import Entry
@@ -23,10 +24,31 @@ def three_kinds(transactional_db):
     ctx.scheduler.run_after(60_000, write_internally, label="later")
 
 
-def test_without_conditions_everything_unfinished_is_canceled(three_kinds):
-    assert ctx.scheduler.cancel_all() == 6
+@pytest.mark.parametrize(
+    "conditions",
+    [{}, {"function": None}, {"start": None, "end": None}, {"everything": False}, {"function": None, "start": None}],
+    ids=str,
+)
+@pytest.mark.parametrize("twin", [False, True], ids=["sync", "async"])
+def test_without_any_condition_nothing_is_canceled_and_it_is_an_error(conditions, twin, three_kinds):
+    cancel_all = async_to_sync(ctx.scheduler.acancel_all) if twin else ctx.scheduler.cancel_all
+    with pytest.raises(InvalidArguments, match=r"canceled nothing.*everything=True") as refused:
+        cancel_all(**conditions)
+    assert isinstance(refused.value, TypeError)
+    assert number_canceled() == 0
+
+
+@pytest.mark.parametrize("condition", [{"function": write}, {"start": 0}, {"end": 0}], ids=str)
+def test_everything_takes_no_condition_beside_it(condition, three_kinds):
+    with pytest.raises(InvalidArguments, match="takes nothing else"):
+        ctx.scheduler.cancel_all(everything=True, **condition)
+    assert number_canceled() == 0
+
+
+def test_everything_unfinished_is_canceled_by_an_explicit_word(three_kinds):
+    assert ctx.scheduler.cancel_all(everything=True) == 6
     assert number_canceled() == 6
-    assert ctx.scheduler.cancel_all() == 0
+    assert ctx.scheduler.cancel_all(everything=True) == 0
 
 
 @pytest.mark.parametrize("name", ["tests:wr\0ite", "tests:\ud800"], ids=ascii)
@@ -104,14 +126,14 @@ def test_what_has_finished_is_left_as_it_is(execute_due):
     canceled = ctx.scheduler.run_after(0, write, label="never")
     ctx.scheduler.cancel(canceled)
     before = list(ScheduledFunction.objects.order_by("pk").values())
-    assert ctx.scheduler.cancel_all() == 0
+    assert ctx.scheduler.cancel_all(everything=True) == 0
     assert list(ScheduledFunction.objects.order_by("pk").values()) == before
 
 
 def test_it_is_part_of_the_transaction(three_kinds, execute_due):
     ctx.scheduler.run_after(0, write, label="now")
     with transaction.atomic():
-        assert ctx.scheduler.cancel_all() == 7
+        assert ctx.scheduler.cancel_all(everything=True) == 7
         assert number_canceled() == 7
         transaction.set_rollback(True)
     assert number_canceled() == 0
@@ -123,7 +145,7 @@ def test_in_a_savepoint_that_is_rolled_back_it_undoes_itself_alone(three_kinds):
     with transaction.atomic():
         ctx.scheduler.cancel_all(note)
         with transaction.atomic():
-            assert ctx.scheduler.cancel_all() == 4
+            assert ctx.scheduler.cancel_all(everything=True) == 4
             transaction.set_rollback(True)
     assert number_canceled() == 2
 
@@ -145,6 +167,6 @@ def test_the_permission_to_cancel_exists(db):
 
 def test_it_is_one_commit_as_others_see_it(three_kinds, session):
     with transaction.atomic():
-        ctx.scheduler.cancel_all()
+        ctx.scheduler.cancel_all(everything=True)
         assert session.do(number_canceled) == 0
     assert session.do(number_canceled) == 6

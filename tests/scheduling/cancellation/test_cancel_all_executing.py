@@ -18,6 +18,10 @@ def states() -> dict[str, int]:
     return counts
 
 
+def cancel_everything() -> int:
+    return ctx.scheduler.cancel_all(everything=True)
+
+
 @pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("function", [functions.sleep_in_statement, functions.write_at_gate])
 def test_what_executes_is_interrupted_among_thousands_that_wait(function, gate, start_executor):
@@ -25,7 +29,7 @@ def test_what_executes_is_interrupted_among_thousands_that_wait(function, gate, 
     ctx.scheduler.run_after_many(0, function, [{"gate": gate.path}] * 6)
     gate.wait_for_arrivals(6)
     ctx.scheduler.run_after_many(60_000, write, [{"label": "later"}] * 2_000)
-    assert ctx.scheduler.cancel_all() == 2_006
+    assert ctx.scheduler.cancel_all(everything=True) == 2_006
     gate.open()
     assert states() == {State.CANCELED: 2_006}
     assert not Entry.objects.exists()
@@ -37,7 +41,7 @@ def test_what_was_interrupted_for_nothing_runs_again(gate, start_executor):
     ctx.scheduler.run_after_many(0, functions.sleep_in_statement, [{"gate": gate.path, "times": 3}] * 3)
     gate.wait_for_arrivals(3)
     with transaction.atomic():
-        assert ctx.scheduler.cancel_all() == 3
+        assert ctx.scheduler.cancel_all(everything=True) == 3
         transaction.set_rollback(True)
     wait_until(lambda: states() == {State.SUCCESS: 3}, "all of them succeeded")
     assert Entry.objects.count() == 3
@@ -49,7 +53,7 @@ def test_what_executes_is_waited_for_and_not_counted_if_it_commits(gate, start_e
     ctx.scheduler.run_after_many(60_000, write, [{"label": "later"}] * 5)
     ctx.scheduler.run_after(0, functions.write_at_gate, gate=gate.path)
     gate.wait_for_arrivals()
-    cancel_all = session.begin(ctx.scheduler.cancel_all)
+    cancel_all = session.begin(cancel_everything)
     session.wait_until_it_waits()
     gate.open()
     assert cancel_all.result(timeout=30) == 5
@@ -74,13 +78,13 @@ def test_running_actions_are_canceled_and_go_on(gate, start_executor, session):
     ctx.scheduler.run_after(0, functions.schedule_around_gate, gate=gate.path)
     gate.wait_for_arrivals()
     wait_until(lambda: states() == {State.IN_PROGRESS: 1, State.SUCCESS: 1}, "its first child succeeded")
-    assert ctx.scheduler.cancel_all() == 1
+    assert ctx.scheduler.cancel_all(everything=True) == 1
     gate.open()
     wait_until(lambda: states() == {State.CANCELED: 2, State.SUCCESS: 1}, "its second child was born canceled")
 
 
 def test_two_at_the_same_time_count_everything_once(session, another_session, transactional_db):
     ctx.scheduler.run_after_many(60_000, write, [{"label": "later"}] * 1_500)
-    both = [session.begin(ctx.scheduler.cancel_all), another_session.begin(ctx.scheduler.cancel_all)]
+    both = [session.begin(cancel_everything), another_session.begin(cancel_everything)]
     assert sum(one.result(timeout=30) for one in both) == 1_500
     assert states() == {State.CANCELED: 1_500}
