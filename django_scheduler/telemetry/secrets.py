@@ -129,8 +129,8 @@ _COMPILED_PATTERNS = [(hints, re.compile(pattern, re.IGNORECASE)) for hints, pat
 #: One of these is part of every name of a secret that ``is_secret`` knows, in lower case.
 _PARTS_OF_NAMES = (
     "pass", "kennwort", "contrasena", "mot", "wachtwoord", "senha", "cred", "secret", "token", "cookie", "signature",
-    "author", "bearer", "pw", "psw", "pin", "cvc", "cvv", "csc", "otp", "mfa", "2fa", "jwt", "dsn", "sig", "ssn", "pem", "salt", "auth", "csrf", "xsrf", "sid",
-    "sess", "card", "cc", "pan", "mnemonic", "phrase", "key", "code", "connection",
+    "bearer", "pw", "psw", "pin", "cvc", "cvv", "csc", "otp", "mfa", "2fa", "jwt", "dsn", "sig", "ssn", "pem", "salt",
+    "auth", "csrf", "xsrf", "sid", "sess", "card", "cc", "pan", "mnemonic", "phrase", "key", "code", "connection",
 )  # fmt: skip
 
 
