@@ -15,7 +15,7 @@ from asgiref.sync import sync_to_async
 from django_scheduler.crons import Crons
 from django_scheduler.functions import Function, Reference
 from django_scheduler.models import ScheduledFunctionId
-from django_scheduler.scheduling import Running, Scheduler, calls, explains_refusals, running
+from django_scheduler.scheduling import Running, Scheduler, calls, names_async_twin, running
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_explains_refusals = explains_refusals("ctx")
+_names_async_twin = names_async_twin("ctx")
 
 
 class Context:
@@ -77,7 +77,7 @@ class Context:
         return current.deadline if current else None
 
     @property
-    @_explains_refusals
+    @_names_async_twin
     def canceled(self) -> bool:
         """Return whether the function should end early: a long action asks this now and then.
 
@@ -104,7 +104,7 @@ class Context:
     def run_mutation(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def run_mutation(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
-    @_explains_refusals
+    @_names_async_twin
     def run_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run a mutation now and return what it returns.
 
@@ -122,7 +122,7 @@ class Context:
     def run_action(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def run_action(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
-    @_explains_refusals
+    @_names_async_twin
     def run_action(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run an action now and return what it returns, also if it is async.
 

@@ -68,11 +68,11 @@ def check_name_of_settings(**kwargs: Any) -> Iterator[CheckMessage]:
 
 
 def _looks_like_ours(name: str) -> bool:
-    """Return whether something is called after scheduling, and has settings of ours."""
+    """Return whether something is called after scheduling, and has nothing but settings of ours."""
     if "SCHEDUL" not in name:
         return False
     value = getattr(settings, name)
-    return isinstance(value, dict) and any(each in conf.NAMES for each in value)
+    return isinstance(value, dict) and bool(value) and all(each in conf.NAMES for each in value)
 
 
 @register("django_scheduler")

@@ -11,8 +11,10 @@ A new database is a subclass of ``Database`` with a line here, and a subclass of
 ``inspection.py``.
 """
 
+import re
 from functools import cache
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections
 
@@ -46,9 +48,6 @@ __all__ = [
 
 _BY_VENDOR: dict[str, type[Database]] = {"postgresql": PostgreSQL, "mysql": MySQL, "sqlite": SQLite}
 
-#: What the names of our tables begin with.
-TABLE_PREFIX = "django_scheduler_"
-
 #: ``connection.vendor`` of the databases that functions can be scheduled in. (MariaDB's is ``mysql``.)
 VENDORS = frozenset(_BY_VENDOR)
 
@@ -68,8 +67,13 @@ def database_for(using: str) -> Database:
 
 
 def is_not_migrated(error: DatabaseError) -> bool:
-    """Return whether a statement failed because a table or a column of ours is not there."""
-    return TABLE_PREFIX in str(error) and any(
+    """Return whether a statement of ours failed because a table or a column of ours is not there.
+
+    Where the database tells the table, it has to be one of ours: models among the arguments are looked up, too.
+    """
+    tables = set(re.findall(r"\w+", str(error))) & {model._meta.db_table for model in apps.get_models()}
+    ours = {model._meta.db_table for model in apps.get_app_config("django_scheduler").get_models()}
+    return (not tables or not tables.isdisjoint(ours)) and any(
         database_for(alias).names_what_is_not_there(error)
         for alias in connections
         if connections[alias].vendor in VENDORS

@@ -11,7 +11,7 @@
 from django_scheduler.scheduling import calls, cancellation, enqueue, interventions, wakeup
 from django_scheduler.scheduling.cancellation import InterventionResult
 from django_scheduler.scheduling.commit_hook import share_wake_up
-from django_scheduler.scheduling.refusals import explains_refusals
+from django_scheduler.scheduling.refusals import explains_refusals, names_async_twin
 from django_scheduler.scheduling.running import Running, request_context, running
 from django_scheduler.scheduling.scheduler import Scheduler
 
@@ -24,6 +24,7 @@ __all__ = [
     "enqueue",
     "explains_refusals",
     "interventions",
+    "names_async_twin",
     "request_context",
     "running",
     "share_wake_up",

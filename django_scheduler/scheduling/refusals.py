@@ -18,15 +18,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def explains_refusals(owner: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorate a method of ``owner``, such as ``"ctx.scheduler"``, whose async twin has its name with an ``a`` before.
+def names_async_twin(owner: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a method of ``owner``, such as ``"ctx"``, whose async twin has its name with an ``a`` before.
 
-    Raises ``SynchronousOnlyOperation`` that names the twin, and ``ImproperlyConfigured`` where a migration is missing.
+    Raises ``SynchronousOnlyOperation``, as Django does, that names the twin.
     """
 
     def decorate(method: Callable[P, R]) -> Callable[P, R]:
-        name = f"{owner}.{method.__name__}"
-
         @wraps(method)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
@@ -34,20 +32,37 @@ def explains_refusals(owner: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             except SynchronousOnlyOperation as error:
                 if not is_in_event_loop():
                     raise  # somebody's own async code, which was called from here
-                twin = f"{owner}.a{method.__name__}"
+                name = method.__name__
                 raise SynchronousOnlyOperation(
-                    f"{name} waits for the database: in async code, await {twin}."
+                    f"{owner}.{name} waits for the database: in async code, await {owner}.a{name}."
                 ) from error
+
+        return call
+
+    return decorate
+
+
+def explains_refusals(owner: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a method that asks our tables; it names its async twin too.
+
+    Raises ``ImproperlyConfigured`` where a migration is missing.
+    """
+
+    def decorate(method: Callable[P, R]) -> Callable[P, R]:
+        @wraps(method)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return method(*args, **kwargs)
             except DatabaseError as error:
                 if not is_not_migrated(error):
                     raise
                 text = " ".join(str(error).split())
                 raise ImproperlyConfigured(
-                    f"{name} needs the tables of django_scheduler as this version has them: run manage.py migrate, with"
-                    f" --database for another one than the default ({text})."
+                    f"{owner}.{method.__name__} needs the tables of django_scheduler as this version has them: run"
+                    f" manage.py migrate, with --database for another one than the default ({text})."
                 ) from error
 
-        return call
+        return names_async_twin(owner)(call)
 
     return decorate
 

@@ -149,5 +149,5 @@ def test_settings_under_a_name_that_nobody_reads_are_an_error(name, value, hint,
 
 @pytest.mark.parametrize("name", ["SCHEDULER", "SCHEDULER_CONFIG", "DJANGO_CELERY", "DJANGO_Q", "APSCHEDULER_RUN_NOW"])
 def test_settings_of_other_packages_are_left_alone(name, settings):
-    setattr(settings, name, {"host": "localhost"})
+    setattr(settings, name, {"host": "localhost", "EXECUTOR": "threads"})
     assert not errors_with({})

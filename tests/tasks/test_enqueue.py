@@ -241,13 +241,12 @@ def test_task_of_another_backend_can_be_enqueued_here():
     assert row(job.using(backend="exactly_once").enqueue(1)).kind == Kind.MUTATION
 
 
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="Django 6.0 cannot pickle tasks, and a result has its task")
 def test_tasks_and_results_can_be_pickled():
     result = jobs.add.enqueue(1)
 
-    assert pickle.loads(pickle.dumps(result)).id == result.id
-    if django.VERSION >= (6, 1):
-        assert pickle.loads(pickle.dumps(jobs.add)) == jobs.add
-        assert pickle.loads(pickle.dumps(result)) == result
+    assert pickle.loads(pickle.dumps(jobs.add)) == jobs.add
+    assert pickle.loads(pickle.dumps(result)) == result
 
 
 def test_result_belongs_to_its_task():
