@@ -112,7 +112,9 @@ class OverviewAdmin(SchedulerAdmin):
                 course = ask(partial(statistics.course, functions.filter(name=name) if name else functions, period))
             upcoming = ask(partial(statistics.upcoming, functions))
             failures = ask(partial(statistics.failures, functions))
-            unknown = ask(partial(status.unknown_functions, using))
+            unknown: Answer[tuple[status.UnknownFunction, ...]] = Answer(())
+            if any(queue.has_unknown for queue in queues.value or ()):
+                unknown = ask(partial(status.unknown_functions, using))
             pauses = {pause.queue: pause for pause in status.pauses(using)}
         by_queue = {queue.queue: queue for queue in queues.value or ()}
         by_executor = busy.value or {}

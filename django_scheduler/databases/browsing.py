@@ -81,8 +81,8 @@ def backlogs(database: Database, lanes: Sequence[Lane], *, count_to: int) -> lis
         statement = " UNION ALL ".join(sql.text for sql in each)
         cursor.execute(statement, [param for sql in each for param in sql.params])
         return [
-            Backlog(pending, due, max(0.0, -float(due_in or 0.0)))
-            for _, pending, due, due_in in sorted(cursor.fetchall(), key=lambda row: int(row[0]))
+            Backlog(pending, due, max(0.0, -float(due_in or 0.0)), bool(has_unknown))
+            for _, pending, due, due_in, has_unknown in sorted(cursor.fetchall(), key=lambda row: int(row[0]))
         ]
 
 
@@ -95,11 +95,12 @@ def _backlog(database: Database, number: int, lane: Lane, count_to: int) -> Sql:
         f"SELECT {number:d}, (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} LIMIT {count_to}) pending),"
         f" (SELECT COUNT(*) FROM (SELECT 1 AS one {rows} AND due_time <= {now.sql} LIMIT {count_to}) due),"
         f" (SELECT {due_in.text} {rows} AND due_time <= {now.sql} AND {database.not_executing}"
-        " ORDER BY due_time, id LIMIT 1)",
+        f" ORDER BY due_time, id LIMIT 1), EXISTS (SELECT 1 {rows} AND unknown_since IS NOT NULL)",
         *in_lane,
         *in_lane,
         *now.params,
         *due_in.params,
         *in_lane,
         *now.params,
+        *in_lane,
     )

@@ -105,6 +105,8 @@ class Backlog:
     #: For how long the first function has been due that nobody is executing (outside of PostgreSQL an executing
     #: mutation counts too), in seconds; 0.0 if there is none.
     lag: float
+    #: Whether executors have met any of them whose code does not know it.
+    has_unknown: bool
 
 
 #: Stands for the present, as a value that is written.

@@ -113,13 +113,14 @@ def status(using: str | None = None) -> Status:
             print(problem.message)
     """
     using = using or router.db_for_write(ScheduledFunction)
+    waiting = queues(using)
     return Status(
-        queues=queues(using),
+        queues=waiting,
         pauses=pauses(using),
         running=running(using),
         ended_per_minute=ended_per_minute(using),
         executors=executors(using),
-        unknown_functions=unknown_functions(using),
+        unknown_functions=unknown_functions(using) if any(queue.has_unknown for queue in waiting) else (),
     )
 
 
@@ -144,6 +145,7 @@ def queues(using: str) -> tuple[QueueStatus, ...]:
             due=_counted(backlog.due for backlog in lanes),
             lag=max(backlog.lag for backlog in lanes),
             is_paused=queue in paused,
+            has_unknown=any(backlog.has_unknown for backlog in lanes),
         )
         for queue, lanes in sorted(backlogs.items())
     )

@@ -18,6 +18,8 @@ class QueueStatus:
     lag: float
     #: Whether it is paused, by itself or with every queue.
     is_paused: bool
+    #: Whether executors have met any of these functions whose code does not know it; see ``unknown_functions``.
+    has_unknown: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
