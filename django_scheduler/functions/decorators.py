@@ -35,6 +35,7 @@ class Decorator(Protocol):
         priority: int = 0,
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
+        admin: bool = True,
     ) -> Callable[[Callable[Concatenate[Context, P], R]], Function[P, R]]: ...
 
 
@@ -48,10 +49,19 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
         priority: int = 0,
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
+        admin: bool = True,
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
             function: AnyFunction = Function(
-                body, kind=kind, public=public, name=name, queue=queue, priority=priority, alone=alone, timeout=timeout
+                body,
+                kind=kind,
+                public=public,
+                name=name,
+                queue=queue,
+                priority=priority,
+                alone=alone,
+                timeout=timeout,
+                admin=admin,
             )
             registry.add(function)
             return function
@@ -70,6 +80,8 @@ _OPTIONS = """
     it may run when it was scheduled, as a ``timedelta`` or a number of seconds, and ``None`` for ever (default: the
     setting ``MUTATION_TIMEOUT`` for a mutation, for ever for an action); then it is ``failed``, ``timeout``.
     ``alone`` (mutations only): it never shares its transaction with others that are due, whatever the backlog.
+    ``admin``: whether people may choose it for a cron in the admin, run such a cron now, and run it again there;
+    ``False``: only code schedules it.
 
     Raises ``ImproperlyConfigured`` if the function could not be executed as it is.
     """

@@ -47,6 +47,7 @@ class Function(Generic[P, R_co]):
         priority: int,
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
+        admin: bool = True,
     ) -> None:
         _refuse_what_is_no_plain_function(body, kind)
         update_wrapper(self, body, updated=())  # attributes that the body has could be named as ours are
@@ -56,6 +57,7 @@ class Function(Generic[P, R_co]):
         self.queue = queue
         self.priority = priority
         self.alone = alone
+        self.admin = admin
         self._timeout = timeout
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if name is None else name
@@ -148,6 +150,8 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         refuse(f"priority= must be a whole number from -32768 to 32767, not {function.priority!r}.")
     if function.alone and function.kind is Kind.ACTION:
         refuse("alone= is for mutations: an action runs outside of any transaction.")
+    if type(function.admin) is not bool:
+        refuse(f"admin= must be True or False, not {function.admin!r}.")
     if not _is_timeout(function._timeout):
         refuse(
             "timeout= must be a positive timedelta or number of seconds, of at most five years, or None, not"
