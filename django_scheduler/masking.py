@@ -57,21 +57,6 @@ def mask_by_key(name: str, value: JSONValue) -> JSONValue:
     return value
 
 
-def unmasked(entered: JSONValue, shown: JSONValue, stored: JSONValue) -> JSONValue:
-    """Return what somebody means who was shown a masked value: what was left as it was shown is what is stored.
-
-    A list that was changed is taken as it was entered.
-    """
-    if entered == shown:
-        return stored
-    if isinstance(entered, dict) and isinstance(shown, dict) and isinstance(stored, dict):
-        return {
-            key: unmasked(item, shown[key], stored[key]) if key in shown and key in stored else item
-            for key, item in entered.items()
-        }
-    return entered
-
-
 def _mask_pair(name: str, pair: JSONValue) -> JSONValue:
     match pair:
         case [str(key), _] if SECRET_KEY.search(key):

@@ -2,21 +2,26 @@
 
 * Every list has the order in which an index gives it, and a page begins behind the last row of the one before. So the
   thousandth page costs as much as the first, and nothing is shown twice while rows are added.
-* What no index finds is looked for among the next ``LOOKED_AT`` rows of that order. The page says so, and the next
-  one looks further.
-* What is pending lies in its index lane by lane. So the heads of the lanes are merged.
+* What no index finds is looked for among the next ``LOOKED_AT`` rows of that order, and no longer than
+  ``SEARCH_SECONDS``. The page says so, and the next one looks further.
+* What is pending lies in its index lane by lane. So the heads of the lanes are merged, for those who may see all of it.
 * Values that may be large are read only up to a length.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import count
+from time import monotonic
+from typing import Any
 
 from django.db.models import Case, F, JSONField, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Left, Length
 
-from django_scheduler.admin.filters import OVERDUE, Filters
+from django_scheduler.admin.filters import OVERDUE, Filters, read_id
 from django_scheduler.admin.readable import brief
+from django_scheduler.admin.search import Search
+from django_scheduler.admin.visibility import is_everything
 from django_scheduler.databases import Database, browsing
 from django_scheduler.masking import masked
 from django_scheduler.models import ScheduledFunction, State
@@ -26,16 +31,17 @@ from django_scheduler.values import JSONValue
 #: How many rows are looked at for a page where no index finds what is looked for. On PostgreSQL 20 to 100 ms.
 LOOKED_AT = 25_000
 
-#: How many rows are compared with what may be read of them, for one page.
-MOST_COMPARED = 500
+#: How many rows are read with one statement to be compared with what is searched, and for how long with one page.
+COMPARED, SEARCH_SECONDS = 2_500, 0.5
 
 #: More lanes than this are not merged but sorted.
 MOST_LANES = 100
 
 #: Arguments longer than this are not loaded for a list, and those longer than that are not searched.
-LONGEST_ARGUMENTS, LONGEST_SEARCHED = 4_000, 100_000
+LONGEST_ARGUMENTS, LONGEST_SEARCHED = 4_000, 10_000
 
-LONGEST_ERROR = 300
+#: How much of an error is loaded for a list, and how much of it is searched.
+LONGEST_ERROR, LONGEST_SEARCHED_ERROR = 300, 2_000
 
 #: The columns that may be large.
 LARGE = ("args", "result", "error", "traceback")
@@ -49,8 +55,12 @@ class Page:
     #: Behind which rows the pages before and after this one lie; ``None``: there is no such page.
     before: "Position | None" = None
     after: "Position | None" = None
-    #: Whether there may be more that was not looked at.
-    is_partial: bool = False
+    #: How many rows were looked at if there may be more that were not; 0: all of them were.
+    looked_at: int = 0
+
+    @property
+    def is_partial(self) -> bool:
+        return self.looked_at > 0
 
 
 class Listing:
@@ -69,40 +79,60 @@ class Listing:
         is_backward = not after and self._order.read(before) is not None
         order = self._order.reversed() if is_backward else self._order
         start = order.read(before if is_backward else after)
-        found, end = self._find(order, start, size + 1)
-        rows, has_more = found[:size], len(found) > size
+        looked = self._find(order, start, size + 1)
+        rows, has_more = looked.found[:size], len(looked.found) > size
         near = (order.position(rows[0]) if rows else start) if start else None
-        far = order.position(rows[-1]) if has_more else end
-        is_partial = not has_more and end is not None
+        far = order.position(rows[-1]) if has_more else looked.end
+        looked_at = 0 if has_more or looked.end is None else looked.number
         if is_backward:
-            return Page(rows[::-1], before=far, after=near, is_partial=is_partial)
-        return Page(rows, before=near, after=far, is_partial=is_partial)
+            return Page(rows[::-1], before=far, after=near, looked_at=looked_at)
+        return Page(rows, before=near, after=far, looked_at=looked_at)
 
-    def _find(
-        self, order: "Order", start: "Position | None", limit: int
-    ) -> "tuple[list[ScheduledFunction], Position | None]":
-        """Return so many rows from a position on, and where looking has ended if that is before the end."""
-        if order == FIRST_DUE and self._filters.are_of_lanes:
+    def _find(self, order: "Order", start: "Position | None", limit: int) -> "_Looked":
+        """Look for so many rows, from a position on."""
+        if order == FIRST_DUE and self._filters.are_of_lanes and is_everything(self._rows):
             ids = self._first_pending(start, limit)
             if ids is not None:
-                by_id = {row.pk: row for row in for_list(self._rows.filter(pk__in=ids))}
-                return [by_id[pk] for pk in ids if pk in by_id], None
+                return _Looked(self._in_order_of(ids))
         rows = order.sorted(self._rows.filter(self._filters.indexed(self._database)))
         if start:
             rows = rows.filter(order.beyond(start))
-        others = self._filters.others(self._database)
-        if not others:
-            return list(for_list(rows)[:limit]), None
+        others, search = self._filters.others(self._database), self._filters.search
+        if not others and search is None:
+            return _Looked(list(for_list(rows)[:limit]))
         end = order.position_at(LOOKED_AT, rows)
         if end:
             rows = rows.exclude(order.beyond(end))
-        search = self._filters.search
+        if others:
+            rows = rows.filter(others)
         if search is None:
-            return list(for_list(rows.filter(others))[:limit]), end
-        candidates = list(for_comparison(rows).filter(others)[:MOST_COMPARED])
-        if len(candidates) == MOST_COMPARED:
-            end = order.position(candidates[-1])
-        return list(islice(filter(search.finds, candidates), limit)), end
+            return _Looked(list(for_list(rows)[:limit]), end, LOOKED_AT)
+        return self._search(search, order, rows, limit, end)
+
+    def _search(
+        self, search: Search, order: "Order", rows: QuerySet[ScheduledFunction], limit: int, end: "Position | None"
+    ) -> "_Looked":
+        """Compare rows with what is searched, until so many are found, or the time is up, or there are no more."""
+        ids: list[int] = []
+        number, deadline, last = 0, monotonic() + SEARCH_SECONDS, None
+        for until in count(COMPARED, COMPARED):
+            batch = rows.filter(order.beyond(last)) if last else rows
+            for pk, place, *readable in for_comparison(batch, order.field)[:COMPARED].iterator(chunk_size=500):
+                number += 1
+                if search.finds(*readable):
+                    ids.append(pk)
+                is_over = len(ids) == limit or monotonic() > deadline
+                if is_over or number == until:
+                    last = order.position_of(pk, place)
+                if is_over:
+                    return _Looked(self._in_order_of(ids), last, number)
+            if number < until:
+                break
+        return _Looked(self._in_order_of(ids), end, LOOKED_AT)
+
+    def _in_order_of(self, ids: Sequence[int]) -> list[ScheduledFunction]:
+        by_id = {row.pk: row for row in for_list(self._rows.filter(pk__in=ids))}
+        return [by_id[pk] for pk in ids if pk in by_id]
 
     def _first_pending(self, start: "Position | None", limit: int) -> list[int] | None:
         """Return the ids of what falls due first; ``None`` if there are too many lanes to be merged."""
@@ -113,6 +143,15 @@ class Listing:
         after = (start.time, start.pk) if start and start.time else None
         due_only = self._filters.state == OVERDUE
         return browsing.first_pending(self._database, lanes, after=after, due_only=due_only, limit=limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """Holds the rows that were found, and where looking has ended, after how many rows, if that is before the end."""
+
+    found: list[ScheduledFunction]
+    end: "Position | None" = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,25 +193,26 @@ class Order:
         return Order(self.field, not self.is_descending)
 
     def position(self, row: ScheduledFunction) -> Position:
-        return self._position(row.pk, getattr(row, self.field))
+        return self.position_of(row.pk, getattr(row, self.field))
 
     def position_at(self, number: int, rows: QuerySet[ScheduledFunction]) -> Position | None:
         """Return the position of the row behind so many others, if there is one."""
         for pk, value in rows.values_list("pk", self.field)[number : number + 1]:
-            return self._position(pk, value)
+            return self.position_of(pk, value)
         return None
 
     def read(self, text: str) -> Position | None:
         """Return the position that an address names; ``None`` if it is none in this order."""
         time, dot, pk = text.rpartition(".")
-        if bool(dot) is (self.field == "pk") or not _is_number(pk) or (dot and not _is_number(time)):
+        if bool(dot) is (self.field == "pk") or read_id(pk) is None or (dot and not _is_number(time)):
             return None
         try:
             return Position(int(pk), EPOCH + timedelta(microseconds=int(time)) if dot else None)
         except OverflowError:
             return None
 
-    def _position(self, pk: int, value: datetime) -> Position:
+    def position_of(self, pk: int, value: Any) -> Position:
+        """Return the position of the row with that id, and that value in the field that is ordered by."""
         return Position(pk, None if self.field == "pk" else value)
 
 
@@ -203,17 +243,13 @@ def for_list(rows: QuerySet[ScheduledFunction]) -> QuerySet[ScheduledFunction]:
     )
 
 
-def for_comparison(rows: QuerySet[ScheduledFunction]) -> QuerySet[ScheduledFunction]:
-    """Return the rows with their arguments, to be compared with what is searched."""
-    return (
-        rows.defer(*(column for column in LARGE if column != "args"))
-        .annotate(
-            args_text=Cast("args", TextField()),
-            args_length=length_of("args"),
-            error_start=Left("error", LONGEST_ERROR),
-        )
-        .filter(args_length__lte=LONGEST_SEARCHED)
-    )
+def for_comparison(rows: QuerySet[ScheduledFunction], *columns: str) -> QuerySet[ScheduledFunction, Any]:
+    """Return the ids and some columns of rows, and behind these what ``Search.finds`` compares."""
+    return rows.annotate(
+        args_length=length_of("args"),
+        short_args=unless_longer("args", LONGEST_SEARCHED),
+        error_start=Left("error", LONGEST_SEARCHED_ERROR),
+    ).values_list("pk", *columns, "name", "short_args", "error_start")
 
 
 def length_of(column: str) -> Length:
@@ -228,7 +264,7 @@ def unless_longer(column: str, longest: int) -> Case:
 
 
 class Row:
-    """Shows a function as a line of a list, with what ``for_list`` or ``for_comparison`` has read of it."""
+    """Shows a function as a line of a list, with what ``for_list`` has read of it."""
 
     def __init__(self, function: ScheduledFunction) -> None:
         self.function = function
@@ -237,8 +273,6 @@ class Row:
     def arguments(self) -> str | None:
         """Return its arguments in brief, or ``None`` if they are too large for that."""
         args: JSONValue = getattr(self.function, "short_args", None)
-        if args is None and "args" in self.function.__dict__:
-            args = self.function.args
         return None if args is None else brief(masked(self.function.name, args))
 
     @property

@@ -55,6 +55,8 @@ class InterventionResult(Enum):
     CANCELED = "canceled"
     #: The code no longer has a function of that name.
     MISSING = "missing"
+    #: Its function is declared with ``admin=False``.
+    KEPT_OUT = "kept out"
     #: The record does not have it: it never existed, or its retention has passed.
     GONE = "gone"
 

@@ -31,7 +31,7 @@ No pickle: nothing in the database can name anything to be called but an enum, a
 from django_scheduler.values.arguments_and_results import REPR, dump_arguments, dump_result, load_arguments, load_result
 from django_scheduler.values.codec import MAXIMUM_DEPTH, PLAIN_TYPES, decode, encode
 from django_scheduler.values.problem import short_repr
-from django_scheduler.values.scalars import JSONValue, to_json
+from django_scheduler.values.scalars import JSONValue, is_plain_text, to_json
 
 __all__ = [
     "MAXIMUM_DEPTH",
@@ -42,6 +42,7 @@ __all__ = [
     "dump_arguments",
     "dump_result",
     "encode",
+    "is_plain_text",
     "load_arguments",
     "load_result",
     "short_repr",
