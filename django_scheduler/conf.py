@@ -58,9 +58,12 @@ class Settings:
     MAX_SAME_ERRORS: int | None = 100
     #: Whether executors of this environment run crons.
     CRONS: bool = True
-    #: What hides secrets in arguments and results from those who look at them in the admin: a callable, or its
-    #: dotted path. See ``django_scheduler.masking``.
+    #: What hides secrets in arguments, results, errors and tracebacks from those who look at them in the admin: a
+    #: callable, or its dotted path. See ``django_scheduler.masking``.
     MASK: str | Callable[[str, Any], Any] = "django_scheduler.masking.mask_by_key"
+    #: Below which modules, besides installed apps, enums and dataclasses among arguments and results are restored from
+    #: modules that are not loaded yet.
+    VALUE_MODULES: tuple[str, ...] | list[str] = ()
     #: Who may call a public function over HTTP, for a site that includes ``django_scheduler.urls``: the dotted path
     #: of ``(request, function) -> bool``. ``None``: everybody.
     HTTP_PERMISSION: str | None = None
@@ -93,6 +96,9 @@ def invalid_value(name: str, value: Any) -> str | None:
         valid, form = value in get_args(Clock), '"database" or "python"'
     elif name == "MASK":
         valid, form = isinstance(value, str) or callable(value), "a callable or its import path"
+    elif name == "VALUE_MODULES":
+        valid = isinstance(value, tuple | list) and all(isinstance(each, str) and each for each in value)
+        form = "a list of the names of modules"
     elif name == "HTTP_PERMISSION":
         valid, form = isinstance(value, str) and "." in value, "the dotted path of a function"
     elif name == "EXECUTOR":

@@ -1,64 +1,246 @@
-"""Masking hides secrets among the arguments and the result of a function from those who look at it in the admin.
+"""Masking hides secrets among what functions were given, returned and raised from those who look at it in the admin.
 
-The setting ``MASK`` names a callable that is given the name of a function and its arguments, or its result, as the
-JSON that is stored, and returns what to show instead. The default goes by the names of keys, at any depth.
+The setting ``MASK`` names a callable that is given the name of a function and a value: its arguments or its result, as
+the JSON that is stored, or the text of its error or traceback. It returns what to show instead. The default goes by the
+names of keys, at any depth, and by how texts look (``telemetry/secrets.py``).
 
-What is masked in the list and on the page of a function is masked for the search too: a function is only found by what
-can be read of it. Errors and tracebacks are shown as the exception wrote them.
+What is hidden of the arguments is hidden in the result, the error and the traceback too, wherever it stands there. What
+is masked in the list and on the page of a function is masked for the search too: a function is only found by what can
+be read of it.
 """
 
+import json
 import re
+import sys
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
 from django.utils.module_loading import import_string
 
 from django_scheduler.conf import get_settings
+from django_scheduler.functions import registry
+from django_scheduler.models import Kind
+from django_scheduler.telemetry import secrets
 from django_scheduler.values import JSONValue
 
-BULLETS = "••••••••"
+BULLETS = secrets.BULLETS
 
-SECRET_KEY = re.compile(
-    r"pass(word|wd|phrase|code)|(^|_)(pwd|pin|cvc|cvv|otp)($|_)|secret|token|authori[sz]ation|credential|cookie|signature"
-    r"|(api|access|private|encryption|signing)[_-]?key",
-    re.IGNORECASE,
-)
+#: So many secrets among the arguments of a function are looked for elsewhere, of at least so many characters.
+MOST_SECRETS, SHORTEST_SECRET = 200, 3
+
+#: A secret that is shorter than this is a word of its own where it stands.
+SHORT_SECRET = 8
+
+#: What JSON text in a text begins with.
+_JSON = ("{", "[", '"')
+
+#: By which keys an object says what its value is of, and by which it has that: ``{"name": "token", "value": 1}``.
+_NAMING = ("name", "key", "header", "field", "k")
+_NAMED = ("value", "values", "val", "v", "content", "data", "default")
+
+#: What a text is made of that names what stands beside it.
+_NAME = re.compile(r"[\w.:$\[\]-]{2,64}")
 
 
-def masked(name: str, value: JSONValue) -> JSONValue:
-    """Return arguments or result of the function ``name`` as they may be shown.
+def masked(name: str, value: JSONValue, *, args: JSONValue = None) -> JSONValue:
+    """Return the arguments of the function ``name``, or what came of it, as they may be shown.
 
-    If the callable raises, that is only a text that says so.
+    ``args``: its arguments, if ``value`` is something else. If the callable raises, that is only a text that says so.
     """
     try:
         mask = get_settings().MASK
         mask = import_string(mask) if isinstance(mask, str) else mask
+        if args:
+            hidden = set(islice(_hidden(args, mask(name, args)), MOST_SECRETS))
+            value = _without(value, sorted(hidden, key=len, reverse=True))
         shown: Any = mask(name, value)
     except Exception as error:
         return {"$repr": f"{BULLETS} (DJANGO_SCHEDULER['MASK'] raises {type(error).__name__})"}
     return shown  # type: ignore[no-any-return]
 
 
+def masked_text(name: str, text: str, *, args: JSONValue = None) -> str:
+    """Return an error or a traceback of the function ``name``, which had these arguments, as it may be shown."""
+    match masked(name, text, args=args) if text else "":
+        case str(shown) | {"$repr": str(shown)}:
+            return shown
+        case other:
+            return json.dumps(other, ensure_ascii=False)
+
+
 def mask_by_key(name: str, value: JSONValue) -> JSONValue:
     """Mask what stands under a key such as ``password``, ``token``, ``secret``, ``authorization``, ``api_key``.
 
-    To mask more, call this from a function of your own::
+    In a text that is so behind ``password=`` and the like, in a URL with credentials, and in JSON. To mask more, call
+    this from a function of your own::
 
         def mask(name, value):
             if name.startswith("payments:"):
                 return {"$repr": "not shown"}
             return mask_by_key(name, value)
     """
-    if isinstance(value, list):
-        return [mask_by_key(name, item) for item in value]
-    if isinstance(value, dict):
-        if set(value) == {"$dict"} and isinstance(value["$dict"], list):
-            return {"$dict": [_mask_pair(name, pair) for pair in value["$dict"]]}
-        return {key: BULLETS if SECRET_KEY.search(key) else mask_by_key(name, item) for key, item in value.items()}
+    match value:
+        case str():
+            return _masked_string(name, value)
+        case [key, _] if _names_secret(_text_of(key)):
+            return [key, BULLETS]
+        case list():
+            return _masked_items(name, value)
+        case dict():
+            return _masked_object(name, value)
     return value
 
 
-def _mask_pair(name: str, pair: JSONValue) -> JSONValue:
-    match pair:
-        case [str(key), _] if SECRET_KEY.search(key):
-            return [key, BULLETS]
-    return mask_by_key(name, pair)
+def _masked_object(name: str, members: dict[str, JSONValue]) -> JSONValue:
+    match members:
+        case {"$enum": _}:
+            return members
+        case {"$model": [str(label), _, str(alias)]} if secrets.is_secret(label.rpartition(".")[2]):
+            return {"$model": [label, BULLETS, alias]}  # the key of a token may be the token
+        case {"$bytes": str(encoded)}:
+            text = _text_of_bytes(encoded)
+            return members if secrets.mask_text(text) == text else {"$bytes": BULLETS}
+        case {"$dataclass": [str(cls), dict(fields)]} if secrets.is_secret(cls.rpartition(":")[2].rpartition(".")[2]):
+            hidden: dict[str, JSONValue] = dict.fromkeys(fields, BULLETS)
+            return {"$dataclass": [cls, hidden]}
+        case {"args": list(args), "kwargs": dict(), "backend": str()}:  # of a task of Django's
+            others = {key: item for key, item in members.items() if key != "args"}
+            return {"args": _masked_by_position(name, args), **_masked_members(name, others)}
+    return _masked_members(name, members)
+
+
+def _masked_items(name: str, items: list[JSONValue]) -> list[JSONValue]:
+    shown: list[JSONValue] = []
+    is_next_hidden = False
+    for item in items:
+        shown.append(BULLETS if is_next_hidden else mask_by_key(name, item))
+        is_next_hidden = isinstance(item, str) and item.startswith("-") and "=" not in item and secrets.is_secret(item)
+    return shown
+
+
+def _masked_members(name: str, members: dict[str, JSONValue]) -> dict[str, JSONValue]:
+    is_named = any(_names_secret(_text_of(members.get(each))) for each in _NAMING)
+    return {
+        key: BULLETS if secrets.is_secret(key) or (is_named and key.lower() in _NAMED) else mask_by_key(name, item)
+        for key, item in members.items()
+    }
+
+
+def _masked_by_position(name: str, args: list[JSONValue]) -> list[JSONValue]:
+    """Mask the arguments of a task that it is given by position: all of them if nobody knows what they are called."""
+    # What is not loaded is not imported to be looked at.
+    is_loaded = name.rpartition(".")[0] in sys.modules
+    function = registry.find_recorded(name, Kind.ACTION) if is_loaded else None
+    names = function.names_by_position(len(args)) if function else None
+    if names is None:
+        return [BULLETS for _ in args]
+    return [
+        BULLETS if secrets.is_secret(parameter) else mask_by_key(name, arg)
+        for parameter, arg in zip(names, args, strict=True)
+    ]
+
+
+def _masked_string(name: str, text: str) -> str:
+    if text.lstrip().startswith(_JSON):
+        try:
+            parsed = json.loads(text)
+            shown = mask_by_key(name, parsed)
+        except RecursionError:
+            return BULLETS
+        except ValueError:
+            pass
+        else:
+            return text if shown == parsed else json.dumps(shown, ensure_ascii=False)
+    return secrets.mask_text(text)
+
+
+def _names_secret(text: str) -> bool:
+    return bool(_NAME.fullmatch(text)) and secrets.is_secret(text)
+
+
+def _text_of(value: JSONValue) -> str:
+    """Return the text of a value that may be a key: a text, bytes, or the member of an enum."""
+    match value:
+        case str(text) | {"$str": str(text)} | {"$enum": [str(_), str(text)]}:
+            return text
+        case {"$bytes": str(encoded)}:
+            return _text_of_bytes(encoded)
+    return ""
+
+
+def _text_of_bytes(encoded: str) -> str:
+    try:
+        return b64decode(encoded).decode("latin-1")
+    except ValueError:
+        return ""
+
+
+def _hidden(value: JSONValue, shown: JSONValue) -> Iterator[str]:
+    """Yield the texts that a value contains and that are not to be seen in what is shown of it."""
+    match value, shown:
+        case dict(), dict() if value.keys() == shown.keys():
+            for key, item in value.items():
+                yield from _hidden(item, shown[key])
+        case list(), list() if len(value) == len(shown):
+            for item, shown_item in zip(value, shown, strict=True):
+                yield from _hidden(item, shown_item)
+        case dict() | list(), _:
+            for item in value.values() if isinstance(value, dict) else value:
+                yield from _hidden(item, None)
+            if text := _text_of(value) if isinstance(value, dict) else "":
+                yield from _spellings(text)
+        case str(), _ if value != shown:
+            yield from _spellings(value)
+            if isinstance(shown, str) and shown != BULLETS:
+                yield from _words_hidden(value, shown)
+        case ((int() | float()), _) if value != shown and not isinstance(value, bool):
+            yield from _spellings(repr(value))
+
+
+def _words_hidden(text: str, shown: str) -> Iterator[str]:
+    """Yield the words of a text that are no longer there in what is shown of it, as of a URL without its password."""
+    seen = set(_BETWEEN_WORDS.split(shown))
+    for word in _BETWEEN_WORDS.split(text):
+        if word not in seen:
+            yield from _spellings(word)
+
+
+_BETWEEN_WORDS = re.compile(r"[\s:/@&?=;,\"'<>(){}\[\]]+")
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """Yield a secret as it may stand in a text: as it is, and as it is quoted."""
+    if len(secret) < SHORTEST_SECRET or secret.casefold() in ("none", "true", "false", "null"):
+        return
+    yield secret
+    for spelling in (repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")):
+        if spelling != secret:
+            yield spelling
+
+
+def _without(value: JSONValue, hidden: Iterable[str]) -> JSONValue:
+    """Return a value in the texts of which these hidden ones, sorted by length, are masked."""
+    match value:
+        case str():
+            for secret in hidden:
+                value = _text_without(value, secret)
+            return value
+        case list():
+            return [_without(item, hidden) for item in value]
+        case dict():
+            return {key: _without(item, hidden) for key, item in value.items()}
+    return value
+
+
+def _text_without(text: str, secret: str) -> str:
+    if secret in text:
+        if len(secret) >= SHORT_SECRET:
+            text = text.replace(secret, BULLETS)
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", BULLETS, text)
+    # A text that was cut off may end with the beginning of a secret.
+    beginning = next((n for n in range(min(len(secret), len(text)) - 1, 3, -1) if text.endswith(secret[:n])), 0)
+    return text[:-beginning] + BULLETS if beginning else text

@@ -10,14 +10,16 @@ from django.db import connections, transaction
 from django_scheduler.databases import database_for
 from django_scheduler.models import LONGEST_QUEUE_NAME, LONGEST_REASON, LONGEST_USER_NAME, Pause
 from django_scheduler.scheduling import wakeup
+from django_scheduler.values import is_plain_text
 
 
 def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused_by: str = "") -> bool:
     """Pause a queue, or all of them with ``Pause.EVERYTHING``; return ``False`` if it is paused already.
 
-    Raises ``ValueError`` if no queue can have that name, or if there is no such database.
+    Raises ``TypeError`` or ``ValueError`` if no queue can have that name or no text is like that, and ``ValueError`` if
+    there is no such database.
     """
-    _check_database(using, "pause")
+    _check(using, "pause", queue=queue, reason=reason, paused_by=paused_by)
     if len(queue) > LONGEST_QUEUE_NAME:
         raise ValueError(f"No queue has a name of more than {LONGEST_QUEUE_NAME} characters.")
     with transaction.atomic(using=using):
@@ -36,18 +38,24 @@ def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused
 def resume(using: str, queue: str = Pause.EVERYTHING) -> bool:
     """End the pause of a queue, or that of all with ``Pause.EVERYTHING``; return ``False`` if there was none.
 
-    Raises ``ValueError`` if there is no such database.
+    Raises ``TypeError`` or ``ValueError`` if no queue can have that name, and ``ValueError`` if there is no such
+    database.
     """
-    _check_database(using, "resume")
+    _check(using, "resume", queue=queue)
     with transaction.atomic(using=using):
         deleted, _ = Pause.objects.using(using).filter(queue=queue).delete()
         wakeup.send_after_commit(using)
     return bool(deleted)
 
 
-def _check_database(using: str, called: str) -> None:
+def _check(using: str, called: str, **texts: object) -> None:
     if using not in connections:
         raise ValueError(
             f"There is no database {using!r} in DATABASES. The queue comes second:"
             f" pausing.{called}('default', {using!r})."
         )
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{name} must be a str, not {type(text).__name__}: pausing.{called}({using!r}, 'email').")
+        if not is_plain_text(text):
+            raise ValueError(f"{name}={text!a} has NUL or half of a surrogate pair, which no database takes.")

@@ -141,8 +141,11 @@ class CronForm(ModelForm):
 
     @property
     def arguments(self) -> dict[str, object]:
-        """Return the arguments that were entered, as the function receives them. Raises ``InvalidArguments``."""
-        return values.load_arguments(self.cleaned_data["function"], self.cleaned_data["args"])
+        """Return the arguments that were entered; nothing of the project's in them is restored.
+
+        Raises ``InvalidArguments``.
+        """
+        return values.check_arguments(self.cleaned_data["function"], self.cleaned_data["args"])
 
     def _clean_arguments(self, cleaned: dict[str, Any]) -> None:
         if "args" not in cleaned or "function" not in cleaned:
@@ -159,7 +162,6 @@ class CronForm(ModelForm):
             self.add_error("args", _("Enter anew what is masked: it is only kept if nothing else is changed."))
             return
         try:
-            values.load_arguments(cleaned["function"], json.dumps(cleaned["args"]))
             target = registry.get(cleaned["function"])
             values.dump_arguments(target.name, target.bind((), self.arguments))
         except FunctionNotFound as error:

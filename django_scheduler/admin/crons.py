@@ -33,7 +33,7 @@ from django_scheduler.admin.times import NONE, moment, to_the_second
 from django_scheduler.admin.visibility import visible_functions
 from django_scheduler.crons import Cron, CronRun, CronRunState, Crons, CronState, in_words, next_runs
 from django_scheduler.errors import InvalidSchedule, SchedulerError
-from django_scheduler.masking import masked
+from django_scheduler.masking import masked, masked_text
 from django_scheduler.models import ScheduledFunction
 
 #: The name of the address of their list.
@@ -157,6 +157,7 @@ class CronAdmin(CronPermissions):
                 "may_pause": self.has_pause_permission(request, cron),
                 "may_run": self.has_run_permission(request, cron) and cron.state is not CronState.REMOVED,
                 "is_paused": cron.paused_time is not None,
+                "paused_reason": masked_text(cron.function, cron.paused_reason, args=cron.args),
             }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -292,7 +293,7 @@ def _history(cron: Cron, functions: QuerySet[ScheduledFunction]) -> list[dict[st
             "state": _badge(CronRunState(record.state)),
             "completed": record.completed_time,
             "function": record.function_id if record.function_id in there else None,
-            "error": record.error,
+            "error": masked_text(cron.function, record.error, args=cron.args),
         }
         for record in records
     ]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.db.models.functions import Left
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from django_scheduler.admin.listing import LARGE, Row, for_list, length_of, unless_longer
 from django_scheduler.admin.readable import readable
-from django_scheduler.masking import masked
+from django_scheduler.masking import masked, masked_text
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.values import JSONValue
 
@@ -53,8 +53,8 @@ class Shown:
 
 
 def load(rows: QuerySet[ScheduledFunction], pk: int) -> ScheduledFunction | None:
-    """Return the function without the values that are too large for a page."""
-    return (
+    """Return the function without the values that are too large for a page, and with secrets in its error masked."""
+    function: Any = (
         rows.defer(*LARGE)
         .annotate(
             args_length=length_of("args"),
@@ -67,6 +67,11 @@ def load(rows: QuerySet[ScheduledFunction], pk: int) -> ScheduledFunction | None
         .filter(pk=pk)
         .first()
     )
+    if function is not None:
+        for text in ("short_error", "short_traceback"):
+            shown_text = masked_text(function.name, getattr(function, text), args=function.short_args)
+            setattr(function, text, shown_text)
+    return cast("ScheduledFunction | None", function)
 
 
 def shown(function: ScheduledFunction, column: str) -> Shown:
@@ -74,7 +79,8 @@ def shown(function: ScheduledFunction, column: str) -> Shown:
     length = int(getattr(function, f"{column}_length") or 0)
     if length > LONGEST_VALUE:
         return Shown("", "", length)
-    value: JSONValue = masked(function.name, getattr(function, f"short_{column}"))
+    args: JSONValue = None if column == "args" else getattr(function, "short_args", None)
+    value = masked(function.name, getattr(function, f"short_{column}"), args=args)
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return Shown(readable(value), text if len(text) <= LONGEST_COPY else "")
 

@@ -6,7 +6,6 @@
 * An index finds what has a state, an id or a parent. Everything else is looked at row by row.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +15,7 @@ from urllib.parse import urlencode
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
-from django_scheduler.admin.search import Search
+from django_scheduler.admin.search import EXCEPTION, Search
 from django_scheduler.crons import CronRun
 from django_scheduler.databases import Database
 from django_scheduler.functions import registry
@@ -56,9 +55,6 @@ CHOICES: dict[str, Collection[str]] = {
     "by": BY,
 }
 LONGEST = {"q": 200, "function": 255, "queue": LONGEST_QUEUE_NAME}
-
-#: The name of an exception, with which an error begins. What follows it may contain secrets.
-EXCEPTION = re.compile(r"[A-Za-z_][\w.]{0,98}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from django.db.models.functions import Cast, Left, Length
 
 from django_scheduler.admin.filters import OVERDUE, Filters, read_id
 from django_scheduler.admin.readable import brief
-from django_scheduler.admin.search import Search
+from django_scheduler.admin.search import Search, shown_error
 from django_scheduler.admin.visibility import is_everything
 from django_scheduler.databases import Database, browsing
 from django_scheduler.masking import masked
@@ -272,8 +272,14 @@ class Row:
     @property
     def arguments(self) -> str | None:
         """Return its arguments in brief, or ``None`` if they are too large for that."""
-        args: JSONValue = getattr(self.function, "short_args", None)
+        args = self._args
         return None if args is None else brief(masked(self.function.name, args))
+
+    @property
+    def _args(self) -> JSONValue:
+        """Return its arguments as they are stored, or ``None`` if they have not been read."""
+        args: JSONValue = getattr(self.function, "short_args", None)
+        return args
 
     @property
     def arguments_length(self) -> int:
@@ -287,4 +293,5 @@ class Row:
 
     @property
     def first_line_of_error(self) -> str:
-        return str(getattr(self.function, "error_start", "")).strip().partition("\n")[0]
+        text = str(getattr(self.function, "error_start", "")).strip()
+        return shown_error(self.function.name, text, self._args).partition("\n")[0]

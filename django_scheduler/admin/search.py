@@ -12,10 +12,13 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
 from django_scheduler.admin.readable import plain
-from django_scheduler.masking import masked
+from django_scheduler.masking import masked, masked_text
 from django_scheduler.values import JSONValue
 
 ARGUMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.+)", re.DOTALL)
+
+#: The name of an exception, with which an error begins. What follows it may contain secrets.
+EXCEPTION = re.compile(r"[A-Za-z_][\w.]{0,98}(?=:|\Z)")
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Search:
         argument = self._argument
         if argument and isinstance(shown, dict) and argument["name"] in shown:
             return _is_meant(argument["value"].strip(), shown[argument["name"]])
-        return any(self._sought in text.casefold() for text in _texts(name, shown, error))
+        texts = _texts(name, shown, shown_error(name, error, arguments) if error else "")
+        return any(self._sought in text.casefold() for text in texts)
 
     @cached_property
     def _argument(self) -> re.Match[str] | None:
@@ -39,6 +43,18 @@ class Search:
     @cached_property
     def _sought(self) -> str:
         return self.text.casefold()
+
+
+def shown_error(name: str, error: str, arguments: JSONValue) -> str:
+    """Return an error as it may be shown.
+
+    Where the arguments have not been read, because they are too long, what of them is secret is not known. So it is
+    the exception's name alone.
+    """
+    if arguments is None:
+        exception = EXCEPTION.match(error)
+        return exception[0] if exception else ""
+    return masked_text(name, error, args=arguments)
 
 
 def _texts(name: str, shown: JSONValue, error: str) -> Iterator[str]:

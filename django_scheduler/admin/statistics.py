@@ -4,6 +4,7 @@ The charts are SVG that the server renders. Here they are geometry only, in unit
 sheet's.
 """
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from django.db.models import Count, QuerySet
-from django.db.models.functions import Left, TruncHour, TruncMinute
+from django.db.models import Count, QuerySet, TextField
+from django.db.models.functions import Cast, Left, TruncHour, TruncMinute
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -20,12 +21,16 @@ from django.utils.translation import gettext as _
 from django_scheduler.admin.visibility import is_everything
 from django_scheduler.crons import upcoming as upcoming_slots
 from django_scheduler.databases import Database, database_for
+from django_scheduler.masking import masked_text
 from django_scheduler.models import ScheduledFunction, State
 
 MINUTES, HOURS = 60, 24
 
 #: How many of the latest functions speeds and failures are taken from.
 SAMPLE, FAILURES = 5_000, 1_000
+
+#: Of failures whose arguments are longer than this, in characters, only the exception is shown.
+LONGEST_ARGS = 1_000
 
 #: How many lines the tables of the overview have.
 LINES = 10
@@ -156,15 +161,25 @@ def failures(functions: Functions) -> list[FailureGroup]:
     rows = (
         functions.filter(state=State.FAILED, completed_time__isnull=False)
         .order_by("-completed_time")
-        .values_list("name", Left("error", 200), "completed_time")[:FAILURES]
+        .values_list("name", Left("error", 200), "completed_time", Left(Cast("args", TextField()), LONGEST_ARGS + 1))
     )
-    groups: dict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
-    for name, error, completed in rows:
+    groups: dict[tuple[str, str], list[tuple[datetime, str, str]]] = defaultdict(list)
+    for name, error, completed, args in rows[:FAILURES]:
         first_line = error.partition("\n")[0]
         match = EXCEPTION.match(first_line)
-        groups[name, match["name"] if match else ""].append((completed, first_line))
-    found = [FailureGroup(name, exception, len(members), *members[0]) for (name, exception), members in groups.items()]
-    return sorted(found, key=lambda group: (-group.count, group.name, group.error))[:LINES]
+        groups[name, match["name"] if match else ""].append((completed, first_line, args))
+    most = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:LINES]
+    return [
+        FailureGroup(name, exception, len(members), members[0][0], _masked_error(name, exception, *members[0][1:]))
+        for (name, exception), members in most
+    ]
+
+
+def _masked_error(name: str, exception: str, first_line: str, args: str) -> str:
+    """Return the first line of an error as it may be shown; only its exception if secrets are unknown."""
+    if len(args) > LONGEST_ARGS:
+        return exception or "…"
+    return masked_text(name, first_line, args=json.loads(args))
 
 
 def percentile(numbers: Sequence[float], part: float) -> float:

@@ -9,9 +9,11 @@ both of the repeated ones.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from copy import copy
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal, Unpack, get_args
 from zoneinfo import ZoneInfo
 
@@ -19,7 +21,7 @@ from cronsim import CronSim, CronSimError
 from django.conf import settings
 
 from django_scheduler.crons.schedules import Schedule, ScheduleOptions, is_whole
-from django_scheduler.crons.wall_clock import clock_changes, local_time, moment_of, plain_local
+from django_scheduler.crons.wall_clock import STEP, clock_changes, local_time, moment_of, plain_local
 from django_scheduler.errors import InvalidSchedule
 from django_scheduler.times import in_utc
 
@@ -30,7 +32,7 @@ LONGEST_LINE = 255
 #: As the minute of a line: the name of the cron chooses one.
 STABLE_MINUTE = "H"
 
-SECOND = timedelta(seconds=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 
 class LineOptions(ScheduleOptions, total=False):
@@ -83,6 +85,31 @@ class CronLine(Schedule):
         """Yield the local times that match the line."""
         return map(plain_local, CronSim(self.line, local))
 
+    def count_slots(self, bounds: Sequence[datetime]) -> list[int]:
+        """Return how many slots there are between each two bounds, with the earlier one and without the later one.
+
+        They are not gone through one by one: it takes a step for each hour.
+        """
+        times = [in_utc(bound) for bound in bounds]
+        sim = CronSim(self.line, datetime(2000, 1, 1))  # noqa: DTZ001  (any time)
+        changes = [*clock_changes(self._zone, times[0] - STEP, times[-1])]
+        return [self._count_between(sim, start, end, changes) for start, end in pairwise(times)]
+
+    def _count_between(self, sim: CronSim, start: datetime, end: datetime, changes: list[datetime]) -> int:
+        """Count slots between two times, given the changes of the clocks up to there since a day before."""
+        number = 0
+        begins = [start, *(change for change in changes if start < change < end)]
+        for begin, stop in pairwise([*begins, end] if start < end else []):
+            local = local_time(self._zone, begin)
+            until = local + (stop - begin)
+            if not self._follows_the_wall_clock and (past := [change for change in changes if change <= begin]):
+                shown = local_time(self._zone, past[-1] - SECOND) + SECOND
+                if past[-1] == begin and shown < local and not count_matches(sim, local, local + SECOND):
+                    number += bool(count_matches(sim, shown, local))  # what was skipped runs right after it
+                local = max(local, shown)  # what comes twice has run the first time
+            number += count_matches(sim, local, until)
+        return number
+
     def _exhausted(self, time: datetime) -> InvalidSchedule:
         return InvalidSchedule(f"The cron line {self.line!r} matches no time after {time}.")
 
@@ -128,6 +155,20 @@ class Monthly(CronLine):
 
     def __init__(self, *, day: int, hour: int, minute: int | None = None, **options: Unpack[LineOptions]) -> None:
         super().__init__(f"{_minute(minute)} {_hour(hour)} {_number('day', day, 1, 31)} * *", **options)
+
+
+def count_matches(sim: CronSim, start: datetime, end: datetime) -> int:
+    """Count the local times that match a line, from the first one on and before the other one."""
+    number = 0
+    minutes = sorted(sim.minutes)
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    while hour < end:
+        if hour.hour in sim.hours and hour.month in sim.months and sim.match_day(hour.date()):
+            lowest = -((hour - start) // MINUTE) if hour < start else 0
+            highest = -((hour - end) // MINUTE)
+            number += bisect_left(minutes, highest) - bisect_left(minutes, lowest)
+        hour += HOUR
+    return number
 
 
 def stable_minute(name: str) -> int:

@@ -13,7 +13,7 @@ from django.db import IntegrityError, router, transaction
 
 from django_scheduler import values
 from django_scheduler.crons import history
-from django_scheduler.crons.definitions import Definition, stored_args
+from django_scheduler.crons.definitions import Definition, problem_with_name, stored_args
 from django_scheduler.crons.firing import schedule_run
 from django_scheduler.crons.models import Cron, CronState, Origin, columns_of, lock
 from django_scheduler.crons.schedules import Schedule, checked_schedule
@@ -22,6 +22,7 @@ from django_scheduler.errors import CronDefinedInCode, CronExists, CronUnfinishe
 from django_scheduler.functions import Function, Reference, resolve
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.scheduling import Running, wakeup
+from django_scheduler.values import is_plain_text
 
 P = ParamSpec("P")
 
@@ -114,8 +115,10 @@ class Crons:
     def pause(self, name: str, reason: str = "", /) -> None:
         """Pause a cron until it is resumed. A run that has begun goes on.
 
-        Raises ``UnknownCron``.
+        Raises ``UnknownCron``, and ``ValueError`` for a reason that no database takes.
         """
+        if not is_plain_text(reason):
+            raise ValueError(f"The reason {reason!a} has NUL or half of a surrogate pair, which no database takes.")
         with self._changing(name) as cron:
             history.pause(cron, reason, self._database.current_time())
 
@@ -170,7 +173,7 @@ class Crons:
 
         Raises ``UnknownCron``.
         """
-        cron = Cron.objects.using(self._alias).filter(name=name).first()
+        cron = None if problem_with_name(name) else Cron.objects.using(self._alias).filter(name=name).first()
         if cron is None:
             raise _unknown(name)
         return cron
@@ -228,7 +231,7 @@ class Crons:
         return await sync_to_async(self.list)()
 
     def _locked(self, name: str) -> Cron:
-        cron = lock(self._database, name=name)
+        cron = None if problem_with_name(name) else lock(self._database, name=name)
         if cron is None:
             raise _unknown(name)
         return cron

@@ -17,7 +17,7 @@ from django_scheduler.conf import get_settings
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.models import LONGEST_QUEUE_NAME, Kind
 from django_scheduler.times import FURTHEST
-from django_scheduler.values import short_repr
+from django_scheduler.values import is_plain_text, short_repr
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context
@@ -97,6 +97,13 @@ class Function(Generic[P, R_co]):
     def _whole_signature(self) -> inspect.Signature:
         return inspect.signature(self.body)
 
+    def names_by_position(self, number: int) -> list[str] | None:
+        """Return what those arguments are called that a task of Django's is given by position.
+
+        ``None``: it is no task, or it takes fewer.
+        """
+        return None
+
     def bind_names(self, names: Iterable[str]) -> None:
         """Raise ``InvalidArguments`` if arguments of these names do not fit the signature."""
         Function.bind(self, (), dict.fromkeys(names))  # not self.bind: that of a task looks at the values too
@@ -144,8 +151,9 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         refuse("Django's transactions are synchronous, so a mutation is a plain function: remove async or use @action.")
     if inspect.isgeneratorfunction(function.body) or inspect.isasyncgenfunction(function.body):
         refuse("it is a generator, and nobody would iterate it; return a list instead.")
-    if not isinstance(function.queue, str) or not 0 < len(function.queue) <= LONGEST_QUEUE_NAME:
-        refuse(f"queue= must be a name of 1 to {LONGEST_QUEUE_NAME} characters, not {function.queue!r}.")
+    queue = function.queue
+    if not isinstance(queue, str) or not 0 < len(queue) <= LONGEST_QUEUE_NAME or not is_plain_text(queue):
+        refuse(f"queue= must be a name of 1 to {LONGEST_QUEUE_NAME} characters, without NUL, not {queue!a}.")
     if type(function.priority) is not int or not -32_768 <= function.priority <= 32_767:
         refuse(f"priority= must be a whole number from -32768 to 32767, not {function.priority!r}.")
     if function.alone and function.kind is Kind.ACTION:

@@ -16,19 +16,33 @@ from django_scheduler.http.answer import Refusal
 #: How many arrays and objects may lie within each other.
 MAXIMUM_DEPTH = 100
 
+#: How much of what a client has sent is repeated to it in a refusal, in characters.
+LONGEST_QUOTE = 100
+
+
+def require_readable(request: HttpRequest) -> None:
+    """Raise ``Refusal`` if the headers say that the body is none that ``parse`` reads. Nothing of it is read for that.
+
+    This comes before all that may read the body in its own way, as Django's CSRF check reads a form.
+    """
+    if request.content_type != "application/json":
+        sent = (request.content_type or "missing")[:LONGEST_QUOTE]
+        raise Refusal(415, f"The content type must be application/json, not {sent}.")
+    declared = request.META.get("CONTENT_LENGTH") or ""
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > get_settings().HTTP_MAX_BODY_BYTES):
+        raise _too_large()
+
 
 def parse(request: HttpRequest) -> tuple[str, dict[str, Any]]:
     """Return which function a request calls, and with which arguments.
 
     Raises ``Refusal`` if the request is malformed or too long.
     """
-    if request.content_type != "application/json":
-        raise _malformed(f"the content type must be application/json, not {request.content_type or 'missing'}")
     document = _parse_json(_read(request))
     if not isinstance(document, dict):
         raise _malformed("it must be a JSON object with the keys path and args")
-    if unknown := sorted(document.keys() - {"path", "args"}):
-        raise _malformed(f"there is no key {unknown[0]!r}: the keys are path and args")
+    if unknown := document.keys() - {"path", "args"}:
+        raise _malformed(f"there is no key {min(unknown)[:LONGEST_QUOTE]!r}: the keys are path and args")
     path, args = document.get("path"), document.get("args", {})
     if not isinstance(path, str) or not path:
         raise _malformed('path must be the name of a function, such as "orders:create_order"')
@@ -44,7 +58,9 @@ def _read(request: HttpRequest) -> bytes:
     except UnreadablePostError:
         raise _malformed("it could not be read to its end") from None
     if len(body) > limit:
-        raise Refusal(413, f"The request is larger than {limit:,} bytes.")
+        raise _too_large()
+    if not body:
+        raise _malformed("it has no body, or one without a Content-Length, which WSGI does not read")
     return body
 
 
@@ -80,23 +96,27 @@ def _depth(document: Any) -> int:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {repeated[:100]!r} occurs twice in one object")
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise ValueError(f"the key {name[:LONGEST_QUOTE]!r} occurs twice in one object")
+        members[name] = value
     return members
 
 
 def _finite_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:100]} is too large a number")
+        raise ValueError(f"{text[:LONGEST_QUOTE]} is too large a number")
     return number
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def _too_large() -> Refusal:
+    return Refusal(413, f"The request is larger than {get_settings().HTTP_MAX_BODY_BYTES:,} bytes.")
 
 
 def _malformed(reason: str) -> Refusal:

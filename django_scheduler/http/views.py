@@ -6,6 +6,7 @@ The answers are those of Convex's HTTP API: what a function returned or raised i
 A request may call a function if the site's own rule permits it; one with a session needs a CSRF token too.
 """
 
+from copy import copy
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
@@ -19,12 +20,15 @@ from django.views.decorators.csrf import csrf_exempt
 from django_scheduler.conf import get_settings
 from django_scheduler.context import Context
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions import AnyFunction, registry
+from django_scheduler.functions import AnyFunction, Function, registry
 from django_scheduler.http.answer import Refusal, failure, success
-from django_scheduler.http.request import parse
+from django_scheduler.http.request import parse, require_readable
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import report
+
+#: The longest name that the record takes, and how much of why arguments do not fit is told, in characters.
+LONGEST_NAME, LONGEST_REASON = 255, 500
 
 
 @csrf_exempt  # _require_csrf_token asks for it, and answers in JSON
@@ -45,11 +49,11 @@ def _respond(request: HttpRequest, kind: Kind) -> HttpResponse:
     try:
         if request.method != "POST":
             raise Refusal(405, "Functions are called by POST.")
+        require_readable(request)
         _require_csrf_token(request)
         path, args = parse(request)
-        function = _find(path, kind)
         _load_user(request)
-        _require_permission(request, function)
+        function = _find(request, path, kind)
         arguments = _bind(function, args)
     except Refusal as refusal:
         return refusal.answer()
@@ -85,13 +89,18 @@ def _view(request: HttpRequest) -> HttpResponse:
     raise NotImplementedError  # the check does not call it
 
 
-def _find(path: str, kind: Kind) -> AnyFunction:
-    """Return the public function of that name.
+def _find(request: HttpRequest, path: str, kind: Kind) -> AnyFunction:
+    """Return the public function of that name, if the site's rule permits it to be called.
 
-    Raises ``Refusal``, which is the same, byte for byte, for an internal function and for one that does not exist.
+    Raises ``Refusal``, which is the same, byte for byte, for an internal function and for one that does not exist. The
+    site's rule is asked about them as about any other, and its refusal comes first: whom it permits nothing learns
+    nothing, neither from the answer nor from the time that it takes.
     """
     function = registry.find(path)
-    if function is None or not function.public:
+    if function is not None and not function.public:
+        function = None
+    _require_permission(request, _stand_in(path, kind) if function is None else function)
+    if function is None:
         raise Refusal(404, "There is no public function of that name.")
     if function.kind is not kind:
         actual = function.kind.value
@@ -100,10 +109,20 @@ def _find(path: str, kind: Kind) -> AnyFunction:
     return function
 
 
-def _load_user(request: HttpRequest) -> None:
-    """Read the request's user from the database now, which async code could not."""
-    if (user := getattr(request, "user", None)) is not None:
-        _ = user.pk
+def _no_body(ctx: Context) -> None:
+    raise NotImplementedError  # nobody calls a stand-in
+
+
+_STAND_INS: dict[Kind, AnyFunction] = {
+    kind: Function(_no_body, kind=kind, public=True, name=None, queue="default", priority=0) for kind in Kind
+}
+
+
+def _stand_in(path: str, kind: Kind) -> AnyFunction:
+    """Return a function of that name and kind, about which the site's rule can be asked. It is not registered."""
+    function = copy(_STAND_INS[kind])
+    function.name = path[:LONGEST_NAME]
+    return function
 
 
 def _require_permission(request: HttpRequest, function: AnyFunction) -> None:
@@ -124,13 +143,20 @@ def _require_permission(request: HttpRequest, function: AnyFunction) -> None:
         raise Refusal(403, "This function may not be called with this request.")
 
 
+def _load_user(request: HttpRequest) -> None:
+    """Read the request's user from the database now, which async code could not."""
+    if (user := getattr(request, "user", None)) is not None:
+        _ = user.pk
+
+
 def _bind(function: AnyFunction, args: dict[str, Any]) -> dict[str, object]:
     """Return the arguments by name. Raises ``Refusal`` if they do not fit the function."""
     try:
         return function.bind((), args)
     except InvalidArguments as error:
-        reason = error.__context__ or error  # without the signature, which is the site's business
-        raise Refusal(400, f"{function.name} cannot be called with these arguments: {reason}.") from None
+        reason = str(error.__context__ or error)  # without the signature, which is the site's business
+        shown = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
+        raise Refusal(400, f"{function.name} cannot be called with these arguments: {shown}.") from None
 
 
 def _run(function: AnyFunction, arguments: dict[str, object], request: HttpRequest) -> Any:

@@ -14,6 +14,7 @@ from django_scheduler import values
 from django_scheduler.errors import FunctionNotFound, InvalidArguments
 from django_scheduler.functions import AnyFunction, registry
 from django_scheduler.models import Kind, ScheduledFunction, State
+from django_scheduler.telemetry import one_line
 
 ROWS_PER_PAGE = 2_000
 
@@ -39,7 +40,7 @@ class Problem:
 
     def __str__(self) -> str:
         more = ", ..." if self.count > len(self.examples) else ""
-        return f"{self.reason}\n  {self.count:,} pending: {', '.join(map(str, self.examples))}{more}"
+        return f"{one_line(self.reason)}\n  {self.count:,} pending: {', '.join(map(str, self.examples))}{more}"
 
 
 @dataclass(slots=True)

@@ -31,12 +31,13 @@ from django.db import connections
 from django.db.models import QuerySet
 
 from django_scheduler.databases import database_for
-from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
+from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, FunctionNotFound, UnknownScheduledFunction
 from django_scheduler.functions import AnyReference, resolve
 from django_scheduler.models import LARGEST_ID, UNFINISHED, Kind, ScheduledFunction, State
 from django_scheduler.record import transitions
 from django_scheduler.scheduling.running import Running
 from django_scheduler.transactions import in_transaction
+from django_scheduler.values import is_plain_text
 
 ROWS_PER_STATEMENT = 1_000
 
@@ -104,7 +105,7 @@ def cancel_all(
         chosen = chosen.exclude(pk=caller.function_id)
     if function is not None:
         # A name is taken as it is, so that what is left of a function that is gone can be canceled.
-        chosen = chosen.filter(name=function if isinstance(function, str) else resolve(function).name)
+        chosen = chosen.filter(name=_name_on_record(function) if isinstance(function, str) else resolve(function).name)
     if start is not None:
         chosen = chosen.filter(due_time__gte=start)
     if end is not None:
@@ -118,6 +119,15 @@ def cancel_all(
         return canceled
 
     return in_transaction(using, cancel_them)
+
+
+def _name_on_record(name: str) -> str:
+    if not is_plain_text(name):
+        raise FunctionNotFound(
+            f"No function is named {name!a}, so none of that name can be canceled: it has NUL or half of a surrogate"
+            " pair, which no database takes."
+        )
+    return name
 
 
 def cancel_each(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:

@@ -82,6 +82,15 @@ class TaskFunction(Function[..., Any]):
             raise InvalidArguments(f"{self.name}{signature} cannot be called like this: {error}.") from None
         return arguments
 
+    def names_by_position(self, number: int) -> list[str] | None:
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = list(self._signature_of_task.parameters.values())[1 if self.task.takes_context else 0 :]
+        names = [each.name for each in parameters if each.kind in positional]
+        for each in parameters:
+            if each.kind is inspect.Parameter.VAR_POSITIONAL:
+                names += [each.name] * max(0, number - len(names))
+        return names[:number] if number <= len(names) else None
+
     @cached_property
     def _signature_of_task(self) -> inspect.Signature:
         return inspect.signature(self.task.func)

@@ -1,16 +1,19 @@
 """The log and the tracer: others may watch by them what happens, and nothing fails because of them.
 
 * ``log.py`` writes the log, where no logging is configured through ``standard_error.py``.
+* ``secrets.py`` masks what looks like a secret.
 * ``tracing.py`` is where a tracer is plugged in.
 """
 
-from django_scheduler.telemetry import tracing
-from django_scheduler.telemetry.log import log_of_crons, log_of_executors, report, show_log, warn
+from django_scheduler.telemetry import secrets, tracing
+from django_scheduler.telemetry.log import log_of_crons, log_of_executors, one_line, report, show_log, warn
 
 __all__ = [
     "log_of_crons",
     "log_of_executors",
+    "one_line",
     "report",
+    "secrets",
     "show_log",
     "tracing",
     "warn",

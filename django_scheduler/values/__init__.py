@@ -20,15 +20,24 @@ key that begins with ``$``::
 
 A dict comes back equal, but PostgreSQL and MySQL put plain keys into an order of their own.
 
-No pickle: nothing in the database can name anything to be called but an enum, a dataclass or a model.
+No pickle: nothing in the database can name anything to be called but an enum, a dataclass or a model, of a module that
+is loaded, or that lies below an installed app or what the setting ``VALUE_MODULES`` names.
 
 * ``arguments_and_results.py`` has what others call.
 * ``codec.py`` knows which type is encoded by what, and goes through what is nested.
 * ``scalars.py``, ``containers.py`` and ``instances.py`` encode and decode one kind of value each.
+* ``unrestored.py`` checks what ``instances.py`` would restore.
 * ``problem.py`` makes the message where a value cannot be stored.
 """
 
-from django_scheduler.values.arguments_and_results import REPR, dump_arguments, dump_result, load_arguments, load_result
+from django_scheduler.values.arguments_and_results import (
+    REPR,
+    check_arguments,
+    dump_arguments,
+    dump_result,
+    load_arguments,
+    load_result,
+)
 from django_scheduler.values.codec import MAXIMUM_DEPTH, PLAIN_TYPES, decode, encode
 from django_scheduler.values.problem import short_repr
 from django_scheduler.values.scalars import JSONValue, is_plain_text, to_json
@@ -38,6 +47,7 @@ __all__ = [
     "PLAIN_TYPES",
     "REPR",
     "JSONValue",
+    "check_arguments",
     "decode",
     "dump_arguments",
     "dump_result",

@@ -5,12 +5,12 @@ function is scheduled. A result is any JSON, and can always be stored: if need b
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any, TypeGuard
 
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.values.codec import decode, encode
+from django_scheduler.values.codec import check, decode, encode
 from django_scheduler.values.problem import ValueProblem, short_repr
 from django_scheduler.values.scalars import JSONValue, escaped, is_plain_text, to_json
 
@@ -58,12 +58,27 @@ def load_arguments(function_name: str, text_or_object: str | dict[str, Any]) -> 
             stored = json.loads(text_or_object)
         except (ValueError, RecursionError) as error:
             raise InvalidArguments(f"{function_name}: the stored arguments are not JSON: {error}") from error
+    return _convert_arguments(decode, function_name, stored)
+
+
+def check_arguments(function_name: str, stored: JSONValue) -> dict[str, object]:
+    """Return stored arguments as ``dump_arguments`` takes them, without restoring anything of the project's in them.
+
+    Nothing is imported, constructed or read from the database. Raises ``InvalidArguments``, as ``load_arguments``
+    does.
+    """
+    return _convert_arguments(check, function_name, stored)
+
+
+def _convert_arguments(
+    convert: Callable[[JSONValue], object], function_name: str, stored: JSONValue
+) -> dict[str, object]:
     if not isinstance(stored, dict):
         raise InvalidArguments(f"{function_name}: the stored arguments are not a JSON object")
     arguments: dict[str, object] = {}
     for name, value in stored.items():
         try:
-            arguments[name] = value if type(value) in STORED_AS_THEY_ARE else decode(value)
+            arguments[name] = value if type(value) in STORED_AS_THEY_ARE else convert(value)
         except ValueProblem as problem:
             raise _invalid(function_name, name, problem) from problem
     return arguments

@@ -7,17 +7,18 @@ from decimal import Decimal
 from enum import Enum
 from functools import partial
 from types import NoneType
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.db import Error as DatabaseError
 from django.db.models import Model
 
 from django_scheduler.errors import SchedulerError
-from django_scheduler.values import containers, instances, scalars
+from django_scheduler.values import containers, instances, scalars, unrestored
 from django_scheduler.values.containers import Decode, Encode, convert_items, convert_members
 from django_scheduler.values.problem import ValueProblem, refusal
 from django_scheduler.values.scalars import JSONValue
+from django_scheduler.values.unrestored import Unrestored, encode_unrestored
 
 # How many arrays and objects may lie around a value. The value's own notation adds at most three to that;
 # MariaDB, the strictest, takes 31 (MySQL 100, SQLite 1,000, PostgreSQL some 13,000).
@@ -61,15 +62,23 @@ LEAF_DECODERS: dict[str, Callable[[JSONValue], object]] = {
     "$date": scalars.decode_date,
     "$time": scalars.decode_time,
     "$timedelta": scalars.decode_timedelta,
-    "$enum": instances.decode_enum,
 }
-CONTAINER_DECODERS: dict[str, Callable[[JSONValue, Decode], object]] = {
+ContainerDecoders: TypeAlias = dict[str, Callable[[JSONValue, Decode], object]]
+CONTAINER_DECODERS: ContainerDecoders = {
     "$tuple": partial(containers.decode_elements, tuple),
     "$set": partial(containers.decode_elements, set),
     "$frozenset": partial(containers.decode_elements, frozenset),
     "$dict": containers.decode_dict,
+}
+RESTORING: ContainerDecoders = CONTAINER_DECODERS | {
+    "$enum": instances.decode_enum,
     "$dataclass": instances.decode_dataclass,
     "$model": instances.decode_model,
+}
+CHECKING: ContainerDecoders = CONTAINER_DECODERS | {
+    "$enum": unrestored.check_enum,
+    "$dataclass": unrestored.check_dataclass,
+    "$model": unrestored.check_model,
 }
 
 
@@ -100,6 +109,8 @@ def _encode_by_kind(value: object, depth: int) -> JSONValue:
             return instances.encode_enum(value)
         case Model():
             return instances.encode_model(value, depth, encode)
+        case Unrestored():
+            return encode_unrestored(value, depth, encode)
         # The only types whose subclasses come back as their base: freezegun makes one of every datetime.
         case datetime():
             return scalars.encode_datetime(value)
@@ -120,35 +131,48 @@ def decode(value: JSONValue) -> object:
         >>> decode([1, {"$decimal": "1.10"}])
         [1, Decimal('1.10')]
     """
+    return _decode(RESTORING, value)
+
+
+def check(value: JSONValue) -> object:
+    """Return the value that ``encode`` was given, but nothing of the project's in it is restored: see ``Unrestored``.
+
+    No module is imported, no class is called, and no row is read. Raises ``InvalidArguments`` if it cannot be
+    restored, as far as that can be seen like this.
+    """
+    return _decode(CHECKING, value)
+
+
+def _decode(decoders: ContainerDecoders, value: JSONValue) -> object:
     try:
-        return _decode_any(value)
+        return _decode_any(decoders, value)
     except RecursionError as error:
         raise ValueProblem("nested too deeply") from error
 
 
-def _decode_any(value: JSONValue) -> object:
+def _decode_any(decoders: ContainerDecoders, value: JSONValue) -> object:
     if isinstance(value, list):
-        return convert_items(_decode_any, value)
+        return convert_items(partial(_decode_any, decoders), value)
     if isinstance(value, dict):
         if len(value) == 1:
             [(tag, content)] = value.items()
             if tag.startswith("$"):
-                return _decode_tagged(tag, content)
-        return convert_members(_decode_any, value)
+                return _decode_tagged(decoders, tag, content)
+        return convert_members(partial(_decode_any, decoders), value)
     return value
 
 
-def _decode_tagged(tag: str, content: JSONValue) -> object:
+def _decode_tagged(decoders: ContainerDecoders, tag: str, content: JSONValue) -> object:
     try:
         if from_text := TEXT_DECODERS.get(tag):
             return from_text(scalars.text(content))
         if leaf := LEAF_DECODERS.get(tag):
             return leaf(content)
-        if container := CONTAINER_DECODERS.get(tag):
-            return container(content, _decode_any)
+        if container := decoders.get(tag):
+            return container(content, partial(_decode_any, decoders))
     except (SchedulerError, DatabaseError, RecursionError):
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise ValueProblem(f"{tag} cannot be restored: {reason:.500}") from error
-    raise ValueProblem(f"{tag} is not known here; was it stored by a newer version?")
+    raise ValueProblem(f"{tag[:100]} is not known here; was it stored by a newer version?")

@@ -5,6 +5,7 @@ lie around a value in its encoded form. What ``convert_...`` converts may raise 
 it was.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from reprlib import repr as shortened
@@ -26,6 +27,9 @@ After = TypeVar("After")
 # MySQL keeps the length of a key in two bytes, and a character may take four.
 LONGEST_KEY = 65_535 // 4
 
+#: So many elements of a set may have the same hash.
+MOST_OF_SAME_HASH = 1_000
+
 
 def encode_list(value: list[object], depth: int, encode: Encode) -> JSONValue:
     return convert_items(partial(encode, depth=depth + 1), value)
@@ -38,7 +42,10 @@ def encode_elements(tag: str, value: Iterable[object], depth: int, encode: Encod
 
 def decode_elements(make: Callable[[list[object]], object], content: JSONValue, decode: Decode) -> object:
     """Decode what ``encode_elements`` has encoded, and make a tuple, a set or a frozenset of it."""
-    return make(convert_items(decode, _elements(content)))
+    elements = convert_items(decode, _elements(content))
+    if make is not tuple:
+        _refuse_collisions(elements)
+    return make(elements)
 
 
 def encode_dict(value: dict[object, object], depth: int, encode: Encode) -> JSONValue:
@@ -51,7 +58,9 @@ def encode_dict(value: dict[object, object], depth: int, encode: Encode) -> JSON
 
 def decode_dict(content: JSONValue, decode: Decode) -> dict[object, object]:
     pairs = [(key, item) for key, item in map(_elements, _elements(content))]
-    return dict(_convert_pairs(decode, pairs))
+    converted = _convert_pairs(decode, pairs)
+    _refuse_collisions([key for key, _ in converted])
+    return dict(converted)
 
 
 def convert_items(convert: Callable[[Before], After], items: Iterable[Before]) -> list[After]:
@@ -87,6 +96,17 @@ def _convert_pairs(
             problem.within(f"[{shortened(key)}]")
             raise
     return converted
+
+
+def _refuse_collisions(elements: list[object]) -> None:
+    """Raise ``ValueProblem`` if a set of these elements would take a time that grows with the square of their number.
+
+    That is so if they have the same hash, which somebody can bring about: Python's hash of a number is no secret.
+    """
+    if len(elements) > MOST_OF_SAME_HASH:
+        ((_hash, number),) = Counter(map(hash, elements)).most_common(1)
+        if number > MOST_OF_SAME_HASH:
+            raise ValueProblem(f"{number:,} elements have the same hash")
 
 
 def _is_plain_key(key: str) -> bool:

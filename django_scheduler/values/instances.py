@@ -7,6 +7,7 @@
 The name of a class is ``orders.models:Order.Status``; that of a model is its label.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum, Flag
@@ -21,6 +22,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import router
 from django.db.models import Model
 
+from django_scheduler.conf import get_settings
 from django_scheduler.values.containers import Decode, Encode, convert_members
 from django_scheduler.values.problem import ValueProblem, malformed
 from django_scheduler.values.scalars import JSONValue
@@ -36,10 +38,10 @@ def encode_enum(value: Enum) -> JSONValue:
     return {"$enum": [class_name, member_name]}
 
 
-def decode_enum(content: JSONValue) -> Enum:
+def decode_enum(content: JSONValue, decode: Decode) -> Enum:
     match content:
         case [str(class_name), str(member_name)]:
-            cls = _class_named(class_name)
+            cls = class_named(class_name)
         case _:
             raise malformed(content)
     if not issubclass(cls, Enum):
@@ -87,20 +89,25 @@ def encode_dataclass(value: Any, depth: int, encode: Encode) -> JSONValue:
 def decode_dataclass(content: JSONValue, decode: Decode) -> object:
     match content:
         case [str(class_name), dict(stored)]:
-            cls = _class_named(class_name)
+            cls = class_named(class_name)
         case _:
             raise malformed(content)
-    if not _is_own_dataclass(cls):
-        raise ValueProblem(f"{class_name} is not a dataclass")
+    refuse_unknown_fields(cls, class_name, stored)
     in_constructor = {field.name: field.init for field in fields(cls)}
-    if removed := stored.keys() - in_constructor:
-        raise ValueProblem(f"{class_name} has no field {', '.join(sorted(removed))} any more")
     state = convert_members(decode, stored)
     instance = cls(**{name: item for name, item in state.items() if in_constructor[name]})
     # All of them, because __post_init__ may have changed again what it had changed before.
     for name, item in state.items():
         object.__setattr__(instance, name, item)
     return instance
+
+
+def refuse_unknown_fields(cls: type, class_name: str, stored: dict[str, JSONValue]) -> None:
+    """Raise ``ValueProblem`` if the class is no dataclass, or has no such fields."""
+    if not _is_own_dataclass(cls):
+        raise ValueProblem(f"{class_name} is not a dataclass")
+    if removed := stored.keys() - {field.name for field in fields(cls)}:
+        raise ValueProblem(f"{class_name} has no field {', '.join(sorted(removed))} any more")
 
 
 def _is_own_dataclass(cls: type) -> TypeGuard[Any]:
@@ -130,7 +137,7 @@ def _parameters_of(method: Callable[..., object]) -> set[str]:
 def encode_model(instance: Model, depth: int, encode: Encode) -> JSONValue:
     model = instance._meta.model  # not type(instance): request.user is a SimpleLazyObject
     label = model._meta.label_lower
-    if _model_labelled(label) is not model:
+    if model_labelled(label) is not model:
         raise ValueProblem(f"{label} cannot be stored: its model is not, or no longer, the installed one")
     if instance._state.adding or instance.pk is None:
         raise ValueProblem(f"an unsaved {label} cannot be stored; save it first")
@@ -141,7 +148,7 @@ def encode_model(instance: Model, depth: int, encode: Encode) -> JSONValue:
 def decode_model(content: JSONValue, decode: Decode) -> Model:
     match content:
         case [str(label), encoded_key, str(alias)]:
-            model = _model_labelled(label)
+            model = model_labelled(label)
         case _:
             raise malformed(content)
     if model is None:
@@ -153,7 +160,7 @@ def decode_model(content: JSONValue, decode: Decode) -> Model:
         raise ValueProblem(f"{label} {key} no longer exists") from None
 
 
-def _model_labelled(label: str) -> type[Model] | None:
+def model_labelled(label: str) -> type[Model] | None:
     try:
         return apps.get_model(label)
     except (LookupError, ValueError):
@@ -167,7 +174,7 @@ def _name_of_class(cls: type) -> str:
     """
     name = f"{cls.__module__}:{cls.__qualname__}"
     try:
-        found = _class_named(name)
+        found = class_named(name)
     except ValueProblem:
         found = None
     if found is not cls:
@@ -178,20 +185,41 @@ def _name_of_class(cls: type) -> str:
     return name
 
 
-def _class_named(name: str) -> type:
-    """Return the class of that name. Only modules and classes are looked up on the way, and nothing is called."""
+def class_named(name: str, *, is_loaded: bool = False) -> type:
+    """Return the class of that name. Only modules and classes are looked up on the way, and nothing is called.
+
+    A module that is not loaded yet is imported only if it is the project's: below an installed app, or below what the
+    setting ``VALUE_MODULES`` names. If ``is_loaded``, it must be loaded.
+    """
     module_name, _, path = name.partition(":")
-    if module_name.rpartition(".")[2] in ("__main__", "__mp_main__"):
+    if not {"__main__", "__mp_main__"}.isdisjoint(module_name.split(".")):
         raise ValueProblem(f"{name} belongs to a program, not to a module that others can import")
+    found: object = sys.modules.get(module_name)
+    if found is None and is_loaded:
+        raise ValueProblem(f"{name} cannot be checked, because its module is not loaded here")
+    if found is None and not _is_of_the_project(module_name):
+        raise ValueProblem(
+            f"{name} cannot be found any more: its module is neither loaded, nor below an installed app or what"
+            " DJANGO_SCHEDULER['VALUE_MODULES'] names. If it is there, name it in that setting"
+        )
     try:
-        found: object = import_module(module_name)
+        found = found or import_module(module_name)
         for step in path.split("."):
             found = _contents(found)[step]
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a program ends when it is imported
         raise ValueProblem(f"{name} cannot be found any more") from error
     if not isinstance(found, type):
         raise ValueProblem(f"{name} is not a class")
     return found
+
+
+def _is_of_the_project(module_name: str) -> bool:
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        return False
+    named = get_settings().VALUE_MODULES
+    return apps.get_containing_app_config(module_name) is not None or any(
+        f"{module_name}.".startswith(f"{each}.") for each in named
+    )
 
 
 def _contents(holder: object) -> dict[str, object]:

@@ -1,6 +1,8 @@
 """What the admin shows of crons, who may act on them, and how they are registered there."""
 
+import json
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -145,6 +147,8 @@ def test_an_interval_and_arguments_of_every_type_can_be_entered(admin_client):
         ({"args": "5"}, "not a JSON object"),
         ({"args": "{"}, "valid JSON"),
         ({"args": '{"label": {"$enum": ["os:system", "x"]}}'}, "label"),
+        ({"args": '{"label": {"$enum": ["tests.nowhere:Colour", "x"]}}'}, "not loaded here"),
+        ({"args": '{"label": {"$model": ["tests.nothing", 1, "default"]}}'}, "no model tests.nothing"),
         ({"function": "os:system"}, "valid choice"),
         ({"function": "tests.functions.tick"}, "valid choice"),
         ({"timezone": "Europe/Atlantis"}, "valid choice"),
@@ -161,6 +165,32 @@ def test_what_cannot_be_is_an_error_in_the_form_and_nothing_is_written(admin_cli
     assert response.status_code == 200
     assert error in errors(response)
     assert Cron.objects.count() == 1
+
+
+@dataclass
+class Noticed:
+    label: str
+
+    def __post_init__(self) -> None:
+        raise AssertionError("a form has constructed it")
+
+
+@pytest.mark.parametrize("button", ["_preview", "_save"])
+@pytest.mark.parametrize("change", [False, True])
+def test_arguments_are_checked_without_being_restored(admin_client, cron, change, button):
+    args: dict[str, object] = {
+        "label": [
+            {"$dataclass": [f"{__name__}:Noticed", {"label": "x"}]},
+            {"$model": ["tests.entry", 4711, "default"]},  # whether there is such a row is not told
+        ]
+    }
+    url = page_of(cron) if change else reverse("admin:django_scheduler_cron_add")
+    response = admin_client.post(url, entered(args=json.dumps(args), **{button: "1"}))
+    if button == "_preview":
+        assert "Please correct" not in response.content.decode()
+    else:
+        assert response.status_code == 302
+        assert ctx.crons.get("a cron" if change else "another cron").args == args
 
 
 @pytest.mark.parametrize("change", [False, True])

@@ -218,3 +218,12 @@ def test_half_a_character_in_an_address_is_shown_written_out(admin_client):
     assert "\\ud800" in response.content.decode()
     address = reverse("admin:django_scheduler_cron_changelist")
     assert admin_client.get(f"{address}?q=\\ud800", **half).status_code == 400
+
+
+def test_nobody_finds_a_secret_of_the_arguments_in_an_error(admin_client):
+    error = "AuthError: sesame was refused"
+    short = record(State.FAILED, args=SECRET, error=error)
+    long = record(State.FAILED, args={**SECRET, "text": "x" * listing.LONGEST_SEARCHED}, error=error)
+    assert ids_on(page(admin_client, LIST, q="sesame")) == []
+    assert ids_on(page(admin_client, LIST, q="AuthError")) == [long.pk, short.pk]
+    assert "sesame" not in page(admin_client, LIST)

@@ -54,6 +54,8 @@ def test_a_setting_that_resembles_none_is_answered_with_those_there_are():
     ("name", "value"),
     [
         ("CLOCK", "sundial"),
+        ("VALUE_MODULES", "shop_money"),
+        ("VALUE_MODULES", [1]),
         ("RETENTION", 7),
         ("RETENTION", timedelta(0)),
         ("HEARTBEAT_TIMEOUT", None),

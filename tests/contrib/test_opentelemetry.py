@@ -1,15 +1,18 @@
 """Spans of what schedules and of what executes, linked across the stored row."""
 
 import asyncio
+import json
 from contextlib import contextmanager
 
 import pytest
 from django.test import modify_settings
 from opentelemetry import trace
+from opentelemetry.baggage import set_baggage
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceState
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.contrib.opentelemetry.tracer import OpenTelemetryTracer
@@ -117,6 +120,41 @@ def test_trace_that_cannot_be_continued_keeps_nothing_from_being_executed(export
     execute_due()
 
     assert record(function_id).state == State.SUCCESS
+
+
+def test_only_the_context_of_the_span_is_stored(exporter):
+    with trace.use_span(NonRecordingSpan(SpanContext(0x7, 0x8, is_remote=True, trace_state=TraceState([("a", "b")])))):
+        token = attach(set_baggage("customer", "ann@shop.example " * 400))
+        try:
+            function_id = ctx.scheduler.run_after(0, write, label="traced")
+        finally:
+            detach(token)
+
+    assert json.loads(str(record(function_id).trace_context)).keys() == {"traceparent", "tracestate"}
+    assert len(str(record(function_id).trace_context)) < 200
+
+
+def test_not_even_that_if_it_is_long(exporter):
+    state = TraceState([(f"vendor{number}", "x" * 250) for number in range(30)])
+    with trace.use_span(NonRecordingSpan(SpanContext(0x7, 0x8, is_remote=True, trace_state=state))):
+        function_id = ctx.scheduler.run_after(0, write, label="traced")
+
+    assert json.loads(str(record(function_id).trace_context)).keys() == {"traceparent"}
+
+
+@mutation
+def raise_a_secret(ctx: Context) -> None:
+    raise ValueError("could not connect to postgres://ann:hunter2@db/shop")
+
+
+def test_secrets_in_an_error_are_masked(exporter, execute_due):
+    ctx.scheduler.run_after(0, raise_a_secret)
+    execute_due()
+
+    (executed,) = spans(exporter, "execute")
+    assert executed.status.description.startswith("ValueError: could not connect to postgres://")
+    assert "in raise_a_secret" in executed.events[0].attributes["exception.stacktrace"]
+    assert "hunter2" not in executed.to_json()
 
 
 class TracerThatFails:

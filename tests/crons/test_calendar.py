@@ -1,11 +1,15 @@
 """What is ahead: counted for the overview's histogram."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import available_timezones
 
+from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
 from django_scheduler import crons, ctx
+from django_scheduler.crons import preview
 from django_scheduler.crons.models import Cron
 from django_scheduler.crons.preview import _grid_slots, next_runs, upcoming
 from tests.crons.conftest import NOON
@@ -34,6 +38,61 @@ def test_a_cron_that_comes_up_every_second_is_counted_without_a_look_at_each_slo
     for number in range(100):
         ctx.crons.register(f"cron {number}", crons.Interval(seconds=1), tick)
     assert upcoming(NOON, NOON + 24 * HOUR, width=HOUR) == [360_000] * 24
+
+
+def test_a_cron_that_comes_up_every_minute_in_each_zone_is_counted_without_a_look_at_each_slot(clock, monkeypatch):
+    zones = sorted(zone for zone in available_timezones() if zone.startswith("America/"))[:60]
+    for zone in zones:
+        ctx.crons.register(f"cron in {zone}", crons.CronLine("* * * * *", timezone=zone), tick)
+    looked_at, look = [], CronSim.__next__
+
+    def note(sim: CronSim) -> datetime:
+        looked_at.append(sim)
+        return look(sim)
+
+    monkeypatch.setattr(CronSim, "__next__", note)
+    assert upcoming(NOON, NOON + 24 * HOUR, width=HOUR) == [59 * len(zones), *[60 * len(zones)] * 23]
+    assert len(looked_at) <= len(zones)  # to see whether a line is valid
+
+
+def test_of_very_many_crons_only_those_that_run_first_are_counted(clock, monkeypatch):
+    monkeypatch.setattr(preview, "MOST_CRONS", 2)
+    for minute in (10, 20, 30):
+        ctx.crons.register(f"cron {minute}", crons.Hourly(minute=minute), tick)
+    assert upcoming(NOON, NOON + HOUR, width=HOUR / 6) == [0, 1, 1, 0, 0, 0]
+
+
+#: About when the clocks of these zones change, and at other times.
+AROUND_CHANGES = [
+    datetime(2026, 3, 28, 20, tzinfo=UTC),
+    datetime(2026, 10, 24, 20, tzinfo=UTC),
+    datetime(2026, 4, 4, 10, tzinfo=UTC),
+    datetime(2026, 10, 3, 10, tzinfo=UTC),
+    datetime(2026, 11, 1, 0, tzinfo=UTC),
+    datetime(2026, 2, 27, 0, tzinfo=UTC),
+]
+LINES = ["* * * * *", "*/7 * * * *", "0-59/13 0-23 * * *", "30 2 * * *", "0 3 * * *", "0,30 1-3 * * *",
+         "15 */2 * * sun", "0 0 L * *", "5 4 1 * mon", "45 1,2 28-31 3,10 *", "0 * * * mon#1"]  # fmt: skip
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns"]
+
+
+@given(
+    st.sampled_from(LINES),
+    st.sampled_from(ZONES),
+    st.sampled_from(AROUND_CHANGES),
+    st.integers(0, 600),
+    st.lists(st.integers(0, 400), min_size=1, max_size=5),
+)
+def test_slots_of_a_line_are_counted_as_if_each_were_looked_at(line, zone, about, minutes, lengths):
+    schedule = crons.CronLine(line, timezone=zone)
+    bounds = [about + timedelta(minutes=minutes, seconds=20)]
+    for length in lengths:
+        bounds.append(bounds[-1] + timedelta(minutes=length, seconds=length % 60))
+    just_before = timedelta(microseconds=1)
+    slots = list(schedule.slots(bounds[0] - just_before, bounds[-1], anchor=bounds[0]))
+    assert schedule.count_slots(bounds) == [
+        sum(start <= slot < end for slot in slots) for start, end in pairwise(bounds)
+    ]
 
 
 def test_a_cron_whose_zone_is_gone_is_not_counted(clock):

@@ -201,6 +201,20 @@ def test_a_cron_that_is_not_there_is_named(clock, method):
     assert isinstance(caught.value, LookupError)
 
 
+@pytest.mark.parametrize("method", ["pause", "resume", "run_now", "delete", "update", "get"])
+@pytest.mark.parametrize("name", ["a\0cron", "\ud800", 7], ids=ascii)
+def test_a_name_that_no_cron_can_have_is_that_of_none(clock, method, name):
+    with pytest.raises(UnknownCron):
+        getattr(ctx.crons, method)(name)
+
+
+@pytest.mark.parametrize("reason", ["a\0b", "\ud800"], ids=ascii)
+def test_a_reason_that_no_database_takes_is_refused_with_what_is_wrong(clock, reason):
+    ctx.crons.register("a cron", crons.Daily(hour=9), tick)
+    with pytest.raises(ValueError, match="has NUL or half of a surrogate pair"):
+        ctx.crons.pause("a cron", reason)
+
+
 def test_what_the_code_defines_is_paused_but_neither_changed_nor_deleted(clock, code):
     crons.register("in code", crons.Interval(minutes=10), tick)
     impose(database_for("default"))

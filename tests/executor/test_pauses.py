@@ -114,6 +114,27 @@ def test_a_name_that_no_queue_can_have():
         pausing.pause("default", "x" * 101)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"], ids=ascii)
+def test_a_text_that_no_database_takes_is_refused_with_what_is_wrong(name):
+    with pytest.raises(ValueError, match=r"queue=.* has NUL or half of a surrogate pair"):
+        pausing.pause("default", name)
+    with pytest.raises(ValueError, match=r"queue=.* has NUL or half of a surrogate pair"):
+        pausing.resume("default", name)
+    with pytest.raises(ValueError, match=r"reason=.* has NUL or half of a surrogate pair"):
+        pausing.pause("default", "email", reason=name)
+    with pytest.raises(ValueError, match=r"paused_by=.* has NUL or half of a surrogate pair"):
+        pausing.pause("default", "email", paused_by=name)
+    assert not Pause.objects.exists()
+
+
+@pytest.mark.parametrize("name", [b"email", None, 7])
+@pytest.mark.parametrize("change", [pausing.pause, pausing.resume])
+def test_what_is_no_name_is_refused_with_what_to_write(change, name):
+    with pytest.raises(TypeError, match=rf"queue must be a str, not {type(name).__name__}: pausing.{change.__name__}"):
+        change("default", name)
+    assert not Pause.objects.exists()
+
+
 @pytest.mark.parametrize("change", [pausing.pause, pausing.resume])
 def test_a_queue_is_not_taken_for_a_database(change):
     with pytest.raises(ValueError, match=rf"no database 'email' .* pausing.{change.__name__}\('default', 'email'\)"):

@@ -159,6 +159,8 @@ def test_a_mutation_cannot_be_async(decorator):
         ({"queue": None}, "queue="),
         ({"admin": 0}, "admin="),
         ({"admin": None}, "admin="),
+        ({"queue": "a\0b"}, "queue="),
+        ({"queue": "\ud800"}, "queue="),
         ({"priority": True}, "priority="),
         ({"priority": 1.0}, "priority="),
         ({"priority": 32_768}, "priority="),

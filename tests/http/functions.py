@@ -141,6 +141,19 @@ async def only_staff_async(request: HttpRequest, function: Any) -> bool:
     return only_staff(request, function)
 
 
+#: What ``deny_all`` was asked about.
+asked: list[tuple[str, str]] = []
+
+
+def deny_all(request: HttpRequest, function: Any) -> bool:
+    asked.append((function.name, function.kind.value))
+    return False
+
+
+def permit_all(request: HttpRequest, function: Any) -> bool:
+    return True
+
+
 def raise_error(request: HttpRequest, function: Any) -> bool:
     raise RuntimeError("the rule went wrong")
 

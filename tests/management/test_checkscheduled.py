@@ -130,3 +130,10 @@ def test_nothing_is_changed():
     before = list(ScheduledFunction.objects.values())
     checkscheduled()
     assert list(ScheduledFunction.objects.values()) == before
+
+
+def test_names_on_record_make_up_no_line_of_the_list():
+    function_id = ctx.scheduler.run_after(0, write, label="x")
+    ScheduledFunction.objects.filter(pk=function_id).update(name="tests:gone\nThis code can execute all")
+    listed, _ = checkscheduled_fails()
+    assert "tests:gone\\nThis code" in listed

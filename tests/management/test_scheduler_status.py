@@ -141,3 +141,12 @@ def test_unknown_database_is_refused():
 def test_lag_that_is_no_number_of_seconds_is_refused(wrong):
     with pytest.raises(CommandError, match="max-lag"):
         Answer(f"--max-lag={wrong}")
+
+
+def test_names_on_record_make_up_no_line():
+    put_silent_executor_on_record()
+    Executor.objects.update(name="web-1\x1b[2K\nlag       0.0 s")
+    pause("default", reason="moving\nlag       0.0 s")
+    answer = Answer()
+    assert "web-1\\x1b[2K\\nlag" in answer.output
+    assert [line.split()[0] for line in answer.output.splitlines() if line].count("lag") == 1

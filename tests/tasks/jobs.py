@@ -18,6 +18,11 @@ def add(first, second=0):
     return first + second
 
 
+@task
+def log_in(user, password, *, token=None):
+    return None
+
+
 @task()
 async def add_async(first, second=0):
     await Entry.objects.acreate(label="async")

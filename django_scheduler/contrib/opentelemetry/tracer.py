@@ -9,12 +9,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
 from django_scheduler import __version__
+from django_scheduler.record import describe
+from django_scheduler.telemetry import secrets
+
+#: How long what vendors add to the context of a span may be, in characters: what the W3C asks everybody to carry.
+LONGEST_TRACE_STATE = 512
+
+_SPAN_CONTEXT = TraceContextTextMapPropagator()
 
 
 class OpenTelemetryTracer:
@@ -35,9 +43,7 @@ class OpenTelemetryTracer:
             "django_scheduler.kind": kind,
         }
         with self._tracer.start_as_current_span(f"schedule {name}", kind=SpanKind.PRODUCER, attributes=attributes):
-            carrier: dict[str, str] = {}
-            propagate.inject(carrier)
-            yield json.dumps(carrier) if carrier else None
+            yield _stored_context()
 
     @contextmanager
     def executing(self, trace_context: str | None, function: Mapping[str, Any]) -> Iterator[None]:
@@ -64,13 +70,27 @@ class OpenTelemetryTracer:
             try:
                 yield
             except BaseException as error:  # TimedOut is no Exception
-                span.record_exception(error)
-                span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+                told = {column: secrets.mask_text(text) for column, text in describe(error).items()}
+                texts = {"exception.message": told["error"], "exception.stacktrace": told["traceback"]}
+                span.record_exception(error, attributes=texts)
+                span.set_status(Status(StatusCode.ERROR, told["error"]))
                 raise
+
+
+def _stored_context() -> str | None:
+    """Return the context of the span that is open, as it is stored with each function.
+
+    Only that: what else a propagator would carry, such as baggage, may be long, and may hold what is nobody's business.
+    """
+    carrier: dict[str, str] = {}
+    _SPAN_CONTEXT.inject(carrier)
+    if len(carrier.get("tracestate", "")) > LONGEST_TRACE_STATE:
+        del carrier["tracestate"]
+    return json.dumps(carrier) if carrier else None
 
 
 def _links(trace_context: str | None) -> list[Link]:
     if not trace_context:
         return []
-    remote = trace.get_current_span(propagate.extract(json.loads(trace_context), Context())).get_span_context()
+    remote = trace.get_current_span(_SPAN_CONTEXT.extract(json.loads(trace_context), Context())).get_span_context()
     return [Link(remote)] if remote.is_valid else []

@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, router
 from django_scheduler.management.arguments import at_least_0, known_database
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.status import MOST_COUNTED, ExecutorStatus, PauseStatus, QueueStatus, Status, status
+from django_scheduler.telemetry import one_line
 
 
 class Command(BaseCommand):
@@ -50,9 +51,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(_as_json(now, problems), default=str))
         else:
             for line in _as_text(now):
-                self.stdout.write(line)
+                self.stdout.write(one_line(line))
         for problem in problems:
-            self.stderr.write(self.style.ERROR(problem))
+            self.stderr.write(self.style.ERROR(one_line(problem)))
         if problems:
             sys.exit(1)
 

@@ -29,6 +29,13 @@ def test_without_conditions_everything_unfinished_is_canceled(three_kinds):
     assert ctx.scheduler.cancel_all() == 0
 
 
+@pytest.mark.parametrize("name", ["tests:wr\0ite", "tests:\ud800"], ids=ascii)
+def test_a_name_that_no_database_takes_is_refused_with_what_is_wrong(name, three_kinds):
+    with pytest.raises(FunctionNotFound, match="has NUL or half of a surrogate pair"):
+        ctx.scheduler.cancel_all(name)
+    assert number_canceled() == 0
+
+
 @pytest.mark.parametrize("function", [write, api.tests.write, "tests:write"], ids=["itself", "reference", "string"])
 def test_of_one_function_whichever_way_it_is_named(function, three_kinds):
     assert ctx.scheduler.cancel_all(function) == 3
