@@ -28,12 +28,12 @@ from django.utils.translation import gettext_lazy
 from django_scheduler.admin.actions import ACTIONS, may_act
 from django_scheduler.admin.filters import Filters, read_id
 from django_scheduler.admin.listing import COMPARED, Row, for_comparison, for_list
+from django_scheduler.admin.outlook import SELECTION_COUNTED_TO, outlook
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
-from django_scheduler.admin.time_limit import Answer, ask
 from django_scheduler.admin.times import to_the_second
 from django_scheduler.databases import Database
 from django_scheduler.errors import SchedulerError
-from django_scheduler.models import LARGEST_ID, Failure, ScheduledFunction, State
+from django_scheduler.models import LARGEST_ID, ScheduledFunction
 from django_scheduler.scheduling import InterventionResult
 from django_scheduler.times import parse_time
 
@@ -42,9 +42,6 @@ BATCH = 500
 
 #: How far ids are looked through with one statement, and for how long with one request, in seconds.
 SPAN, SECONDS = 20_000, 1.0
-
-#: Counting ends here.
-SELECTION_COUNTED_TO = 10_000
 
 #: How many of the selected functions the page shows.
 SHOWN = 10
@@ -86,7 +83,7 @@ class ActionView:
         if selection.is_empty:
             messages.warning(self._request, _("Nothing was selected."))
             return self._back()
-        form = self._form()
+        form = self._form(selection)
         is_confirmed = bool(self._request.POST.get("confirmed"))
         if not is_confirmed or (form is not None and not form.is_valid()):
             return self._ask(selection, form)
@@ -96,31 +93,30 @@ class ActionView:
         """Return what was selected. What is not understood selects nothing."""
         if self._request.POST.get("all"):
             return Selection((), self._filters, self._number("first"), self._number("last"))
-        ids = {_number(text) for text in self._request.POST.getlist("id")[:BATCH]} - {0}
-        return Selection(tuple(sorted(ids)))
+        ids = {_number(text) for text in self._request.POST.getlist("id")}
+        return Selection(() if 0 in ids else tuple(sorted(ids)))
 
-    def _form(self) -> TimeForm | None:
+    def _form(self, selection: "Selection") -> TimeForm | None:
         if not self._action.needs_time:
             return None
         if "when" in self._request.POST:
             return TimeForm(self._request.POST)
-        return TimeForm(initial={"when": timezone.localtime()})
+        if len(selection.ids) != 1:
+            return TimeForm()
+        due_times = self._rows.filter(pk__in=selection.ids).values_list("due_time", flat=True)
+        return TimeForm(initial={"when": due_times.first()})
 
     def _ask(self, selection: "Selection", form: TimeForm | None) -> HttpResponse:
         selection = selection.bounded(self._rows)
         chosen = self._rows.filter(pk__in=selection.ids)
-        number = selection.count(self._database, self._rows)
         return self._render(
             "confirm",
             selection,
             form=form,
-            number=number,
-            is_more=(number.value or 0) > SELECTION_COUNTED_TO,
+            outlook=outlook(self._action, selection.matching(self._database, self._rows), self._database),
             most_counted=SELECTION_COUNTED_TO,
-            illegal=len(selection.ids) - chosen.filter(state__in=self._action.states).count(),
             rows=[Row(function) for function in for_list(chosen.order_by("-pk"))[:SHOWN]],
             not_shown=max(0, len(selection.ids) - SHOWN),
-            lost=chosen.filter(state=State.FAILED, failure=Failure.LOST).count(),
             time_zone=timezone.get_current_timezone_name(),
         )
 
@@ -134,7 +130,7 @@ class ActionView:
             try:
                 outcomes |= self._action.run(self._database.using, sorted(visible), when)
             except SchedulerError as error:
-                messages.error(self._request, str(error))
+                messages.error(self._request, f"{self._action.label}: {error}")
                 return self._back()
             self._log([pk for pk, outcome in outcomes.items() if outcome is InterventionResult.DONE], when)
         before = Counter({outcome: self._number(f"count_{outcome.name}") for outcome in InterventionResult})
@@ -205,7 +201,7 @@ class Selection:
 
     @property
     def is_done(self) -> bool:
-        return self.first >= self.last
+        return not self.ids if self.filters is None else self.first >= self.last
 
     def bounded(self, rows: QuerySet[ScheduledFunction]) -> "Selection":
         """Return the same with the bounds that hold from now on, if it has none yet."""
@@ -215,19 +211,18 @@ class Selection:
         newest = rows.order_by("-pk").values_list("pk", flat=True).first()
         return replace(self, first=(oldest or 1) - 1, last=newest or 0)
 
-    def count(self, database: Database, rows: QuerySet[ScheduledFunction]) -> Answer[int]:
-        """Return how many there are, counted up to ``SELECTION_COUNTED_TO``; within the time limit of a query."""
+    def matching(self, database: Database, rows: QuerySet[ScheduledFunction]) -> QuerySet[ScheduledFunction] | None:
+        """Return the functions that are selected; ``None`` where only comparing tells, as with a search."""
         if self.filters is None:
-            return Answer(len(self.ids))
+            return rows.filter(pk__in=self.ids)
         if self.filters.search:
-            return Answer(None)  # only comparing tells
-        matching = rows.filter(self.filters.indexed(database), self.filters.others(database), pk__lte=self.last)
-        return ask(database, matching.order_by()[: SELECTION_COUNTED_TO + 1].count)
+            return None
+        return rows.filter(self.filters.indexed(database), self.filters.others(database), pk__lte=self.last)
 
     def next_batch(self, database: Database, rows: QuerySet[ScheduledFunction]) -> tuple[list[int], "Selection"]:
         """Return the ids of the next functions, and what is left of the selection."""
         if self.filters is None:
-            return list(self.ids), Selection(())
+            return list(self.ids[:BATCH]), Selection(self.ids[BATCH:])
         found: list[int] = []
         first, began = self.first, time.monotonic()
         while len(found) < BATCH and first < self.last and time.monotonic() < began + SECONDS:

@@ -34,6 +34,8 @@ class Action:
     run: Callable[[str, Sequence[int], datetime | None], dict[int, Result]]
     needs_time: bool = False
     is_destructive: bool = False
+    #: Whether it does a second time what functions did.
+    repeats: bool = False
 
     def summary(self, outcomes: Mapping[Result, int]) -> str:
         """Return ``12 canceled, 1 had already finished``."""
@@ -54,6 +56,11 @@ _NOT_DONE: dict[Result, Any] = {
     Result.KEPT_OUT: ngettext_lazy(
         "%(count)d is of a function that is kept out of the admin (admin=False)",
         "%(count)d are of functions that are kept out of the admin (admin=False)",
+        "count",
+    ),
+    Result.NO_RERUN: ngettext_lazy(
+        "%(count)d is of a function that may not run again (rerun=False)",
+        "%(count)d are of functions that may not run again (rerun=False)",
         "count",
     ),
     Result.GONE: ngettext_lazy("%(count)d is no longer on record", "%(count)d are no longer on record", "count"),
@@ -102,6 +109,7 @@ ACTIONS = {
             ngettext_lazy("%(count)d scheduled again", "%(count)d scheduled again", "count"),
             (State.SUCCESS, State.FAILED, State.CANCELED),
             _run_again,
+            repeats=True,
         ),
         Action(
             "cancel",

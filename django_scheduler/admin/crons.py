@@ -5,6 +5,7 @@ pages of functions link to crons, on a site that has them in its admin, for thos
 """
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -14,48 +15,31 @@ from django.contrib import admin, messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.template.loader import render_to_string
+from django.db.models import F, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler.admin.actions import may_view
 from django_scheduler.admin.cron_form import PREVIEW, PREVIEWED_RUNS, CronForm
+from django_scheduler.admin.cron_history import badge, history, state_of
 from django_scheduler.admin.cron_permissions import CHANGE, CronPermissions
 from django_scheduler.admin.readable import visible
 from django_scheduler.admin.requests import answer_to_no_post, is_understood, require_whole_characters
 from django_scheduler.admin.times import NONE, moment, to_the_second
 from django_scheduler.admin.visibility import visible_functions
-from django_scheduler.crons import Cron, CronRun, CronRunState, Crons, CronState, in_words, next_runs
+from django_scheduler.crons import Cron, Crons, CronState, in_words, next_runs
 from django_scheduler.errors import InvalidSchedule, SchedulerError
 from django_scheduler.masking import masked, masked_text
 from django_scheduler.models import ScheduledFunction
 
 #: The name of the address of their list.
 LIST = "admin:django_scheduler_cron_changelist"
-
-#: How many records of a cron's history are shown.
-SHOWN_RECORDS = 50
-
-#: The look of a badge is that of a function's state.
-LOOKS: dict[CronState | CronRunState, str] = {
-    CronState.ACTIVE: "success",
-    CronState.PAUSED: "paused",
-    CronState.REMOVED: "canceled",
-    CronRunState.SCHEDULED: "in_progress",
-    CronRunState.SUCCESS: "success",
-    CronRunState.FAILED: "failed",
-    CronRunState.REFUSED: "failed",
-    CronRunState.CANCELED: "canceled",
-    CronRunState.SKIPPED: "canceled",
-    CronRunState.MISSED: "canceled",
-    CronRunState.UNKNOWN: "pending",
-}
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -83,7 +67,7 @@ class CronAdmin(CronPermissions):
     form = CronForm
     change_list_template = "admin/django_scheduler/cron/change_list.html"
     change_form_template = "admin/django_scheduler/cron/change_form.html"
-    list_display = ("name", "state_badge", "when", "next_run", "last_outcome", "function", "origin")
+    list_display = ("name", "state_badge", "when", "next_run", "last_outcome", "called", "origin")
     list_filter = (StateFilter, "origin")
     search_fields = ("name", "function")
     ordering = ("name",)
@@ -94,7 +78,7 @@ class CronAdmin(CronPermissions):
 
     @admin.display(description=_("state"))
     def state_badge(self, cron: Cron) -> str:
-        return _badge(cron.state)
+        return badge(cron.state)
 
     @admin.display(description=_("schedule"))
     def when(self, cron: Cron) -> str:
@@ -107,7 +91,15 @@ class CronAdmin(CronPermissions):
     @admin.display(description=_("last run"))
     def last_outcome(self, cron: Cron) -> str:
         run = cron.last_run
-        return format_html("{} {}", _badge(CronRunState(run.state)), moment(run.slot or run.time)) if run else NONE
+        if run is None:
+            return NONE
+        state = state_of(run, getattr(cron, "function_state", None))
+        return format_html("{} {}", badge(state), moment(run.slot or run.time))
+
+    @admin.display(description=_("function"), ordering="function")
+    def called(self, cron: Cron) -> str:
+        # With places at which a long name may go on in the next line.
+        return SafeString("<wbr>".join(escape(part) for part in re.split(r"(?<=[:_])", visible(cron.function))))
 
     @admin.display(description=_("arguments"))
     def masked_args(self, cron: Cron) -> str:
@@ -124,12 +116,25 @@ class CronAdmin(CronPermissions):
         fields = super().get_readonly_fields(request, obj)
         return fields if self.may_choose_function(request, obj) else (*fields, "function", "args", "masked_args")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Cron]:
+        return super().get_queryset(request).annotate(function_state=F("last_run__function__state"))
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         require_whole_characters(request)
         if not is_understood(request):
             self.message_user(request, _("This filter is not understood."), messages.WARNING)
             return HttpResponseRedirect(request.path)
-        return super().changelist_view(request, {**self._tabs(request), **(extra_context or {})})
+        parameters = request.GET.copy()
+        is_live = parameters.pop("live", None) is not None
+        request.GET = QueryDict(parameters.urlencode())  # for Django, "live" would be a filter that is not understood
+        page = super().changelist_view(request, {**self._tabs(request), **(extra_context or {})})
+        return _live(page, "live_list") if is_live else page
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        page = super().change_view(request, object_id, form_url, extra_context)
+        return _live(page, "live") if "live" in request.GET else page
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         require_whole_characters(request)
@@ -148,12 +153,13 @@ class CronAdmin(CronPermissions):
             "zone": zone,
             "viewers_zone": timezone.get_current_timezone_name(),
             "preview_button": PREVIEW,
+            "is_preview": bool(form.preview),
         }
         if cron is not None:
             context |= {
-                "state": _badge(cron.state),
+                "state": badge(cron.state),
                 "schedule": self.when(cron),
-                "history": _history(cron, visible_functions(self.admin_site, request, cron._state.db)),
+                "history": history(cron, visible_functions(self.admin_site, request, cron._state.db)),
                 "may_pause": self.has_pause_permission(request, cron),
                 "may_run": self.has_run_permission(request, cron) and cron.state is not CronState.REMOVED,
                 "is_paused": cron.paused_time is not None,
@@ -232,10 +238,15 @@ class CronAdmin(CronPermissions):
             try:
                 done = _acted(request, cron, verb)
             except SchedulerError as error:
-                self.message_user(request, str(error), messages.ERROR)
+                self.message_user(request, _about(cron, error), messages.ERROR)
             else:
                 self.log_change(request, cron, done)
-                self.message_user(request, format_html("{}: {}", cron.name, done), messages.SUCCESS)
+                self.message_user(request, _about(cron, done), messages.SUCCESS)
+
+
+def _about(cron: Cron, message: object) -> str:
+    # A name does not come first: the admin writes the first letter of a message as a capital.
+    return gettext("Cron %(name)s: %(message)s") % {"name": visible(cron.name), "message": message}
 
 
 def _acted(request: HttpRequest, cron: Cron, verb: str) -> str:
@@ -254,12 +265,6 @@ def _acted(request: HttpRequest, cron: Cron, verb: str) -> str:
 
 
 # The page of a cron
-
-
-def _badge(state: CronState | CronRunState) -> SafeString:
-    """Return a state as an icon and a word."""
-    look = {"state": LOOKS[state], "label": state.label}
-    return render_to_string("admin/django_scheduler/includes/state.html", look)
 
 
 def _next_runs(cron: Cron) -> list[datetime]:
@@ -281,22 +286,11 @@ def _in_both_zones(runs: list[datetime], zone: str) -> list[tuple[str, str]]:
     return [(to_the_second(run, crons_zone), to_the_second(run)) for run in runs]
 
 
-def _history(cron: Cron, functions: QuerySet[ScheduledFunction]) -> list[dict[str, Any]]:
-    """Return what became of the latest slots, with the functions that are still to be seen."""
-    records = list(CronRun.objects.using(cron._state.db).filter(cron=cron).order_by("-pk")[:SHOWN_RECORDS])
-    there = set(functions.filter(pk__in=[each.function_id for each in records]).values_list("pk", flat=True))
-    return [
-        {
-            "slot": to_the_second(record.slot),
-            "last_slot": to_the_second(record.last_slot) if record.slots > 1 else "",
-            "slots": record.slots,
-            "state": _badge(CronRunState(record.state)),
-            "completed": record.completed_time,
-            "function": record.function_id if record.function_id in there else None,
-            "error": masked_text(cron.function, record.error, args=cron.args),
-        }
-        for record in records
-    ]
+def _live(page: HttpResponse, template: str) -> HttpResponse:
+    """Return what is new of a page, for the page itself."""
+    if isinstance(page, TemplateResponse):
+        page.template_name = f"admin/django_scheduler/cron/{template}.html"
+    return page
 
 
 # What other pages tell of crons

@@ -87,6 +87,13 @@ class Filters:
         return self.values.get("state", "")
 
     @property
+    def states(self) -> set[str]:
+        """Return in which states the functions can be that it lets through."""
+        if not self.state:
+            return set(State)
+        return {State.PENDING if self.state == OVERDUE else self.state}
+
+    @property
     def function_id(self) -> int | None:
         """Return the id that is searched for, or ``None`` if what is searched for can be none."""
         return read_id(self.values.get("q", "").removeprefix("#"))

@@ -55,11 +55,12 @@ class Page:
     #: Behind which rows the pages before and after this one lie; ``None``: there is no such page.
     before: "Position | None" = None
     after: "Position | None" = None
-    #: How many rows were looked at if there may be more that were not; 0: all of them were.
+    #: Among how many functions these were looked for, if there are more that were not looked at.
     looked_at: int = 0
 
     @property
     def is_partial(self) -> bool:
+        """Return whether there may be more that was not looked at."""
         return self.looked_at > 0
 
 
@@ -79,39 +80,41 @@ class Listing:
         is_backward = not after and self._order.read(before) is not None
         order = self._order.reversed() if is_backward else self._order
         start = order.read(before if is_backward else after)
-        looked = self._find(order, start, size + 1)
-        rows, has_more = looked.found[:size], len(looked.found) > size
+        found, end = self._find(order, start, size + 1)
+        rows, has_more = found[:size], len(found) > size
         near = (order.position(rows[0]) if rows else start) if start else None
-        far = order.position(rows[-1]) if has_more else looked.end
-        looked_at = 0 if has_more or looked.end is None else looked.number
+        far = order.position(rows[-1]) if has_more else end
+        looked_at = 0 if has_more or end is None else self._number_between(order, start, end)
         if is_backward:
             return Page(rows[::-1], before=far, after=near, looked_at=looked_at)
         return Page(rows, before=near, after=far, looked_at=looked_at)
 
-    def _find(self, order: "Order", start: "Position | None", limit: int) -> "_Looked":
-        """Look for so many rows, from a position on."""
+    def _find(
+        self, order: "Order", start: "Position | None", limit: int
+    ) -> "tuple[list[ScheduledFunction], Position | None]":
+        """Return so many rows from a position on, and where looking has ended if that is before the end."""
         if order == FIRST_DUE and self._filters.are_of_lanes and is_everything(self._rows):
             ids = self._first_pending(start, limit)
             if ids is not None:
-                return _Looked(self._in_order_of(ids))
+                return self._in_order_of(ids), None
         rows = order.sorted(self._rows.filter(self._filters.indexed(self._database)))
         if start:
             rows = rows.filter(order.beyond(start))
         others, search = self._filters.others(self._database), self._filters.search
         if not others and search is None:
-            return _Looked(list(for_list(rows)[:limit]))
+            return list(for_list(rows)[:limit]), None
         end = order.position_at(LOOKED_AT, rows)
         if end:
             rows = rows.exclude(order.beyond(end))
         if others:
             rows = rows.filter(others)
         if search is None:
-            return _Looked(list(for_list(rows)[:limit]), end, LOOKED_AT)
+            return list(for_list(rows)[:limit]), end
         return self._search(search, order, rows, limit, end)
 
     def _search(
         self, search: Search, order: "Order", rows: QuerySet[ScheduledFunction], limit: int, end: "Position | None"
-    ) -> "_Looked":
+    ) -> "tuple[list[ScheduledFunction], Position | None]":
         """Compare rows with what is searched, until so many are found, or the time is up, or there are no more."""
         ids: list[int] = []
         number, deadline, last = 0, monotonic() + SEARCH_SECONDS, None
@@ -125,14 +128,19 @@ class Listing:
                 if is_over or number == until:
                     last = order.position_of(pk, place)
                 if is_over:
-                    return _Looked(self._in_order_of(ids), last, number)
+                    return self._in_order_of(ids), last
             if number < until:
                 break
-        return _Looked(self._in_order_of(ids), end, LOOKED_AT)
+        return self._in_order_of(ids), end
 
     def _in_order_of(self, ids: Sequence[int]) -> list[ScheduledFunction]:
         by_id = {row.pk: row for row in for_list(self._rows.filter(pk__in=ids))}
         return [by_id[pk] for pk in ids if pk in by_id]
+
+    def _number_between(self, order: "Order", start: "Position | None", end: "Position") -> int:
+        """Return among how many rows something was looked for."""
+        rows = self._rows.filter(self._filters.indexed(self._database)).exclude(order.beyond(end))
+        return (rows.filter(order.beyond(start)) if start else rows)[:LOOKED_AT].count()
 
     def _first_pending(self, start: "Position | None", limit: int) -> list[int] | None:
         """Return the ids of what falls due first; ``None`` if there are too many lanes to be merged."""
@@ -143,15 +151,6 @@ class Listing:
         after = (start.time, start.pk) if start and start.time else None
         due_only = self._filters.state == OVERDUE
         return browsing.first_pending(self._database, lanes, after=after, due_only=due_only, limit=limit)
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """Holds the rows that were found, and where looking has ended, after how many rows, if that is before the end."""
-
-    found: list[ScheduledFunction]
-    end: "Position | None" = None
-    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The admin lists scheduled functions, has a page for each, and does something to them. Nothing is edited as a form."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -15,6 +16,7 @@ from django_scheduler.admin.action_view import ActionView
 from django_scheduler.admin.actions import ACTIONS, may_act
 from django_scheduler.admin.crons import links_to_cron
 from django_scheduler.admin.filters import OVERDUE, Filters, menus, read_id
+from django_scheduler.admin.outlook import may_run_again
 from django_scheduler.admin.readable import visible
 from django_scheduler.admin.requests import answer_to_no_post, require_whole_characters
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
@@ -22,6 +24,9 @@ from django_scheduler.admin.time_limit import Questions
 from django_scheduler.admin.visibility import is_everything
 from django_scheduler.databases import Database, browsing
 from django_scheduler.models import ScheduledFunction, State
+
+#: The answer to a page that refreshes itself while the database is late: it keeps what it shows, and what is ticked.
+NOTHING_NEW = partial(HttpResponse, status=204)
 
 #: Counting the functions in a state ends here.
 STATE_COUNTED_TO = 1_000
@@ -58,11 +63,16 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "older": filters.address(after=str(page.after)) if page.after else "",
             "newer": filters.address(before=str(page.before)) if page.before else "",
             "first": filters.address() if after or before else None,
-            "looked_at": page.looked_at,
-            "actions": [action for action in ACTIONS.values() if may_act(request, action)],
+            "actions": [
+                action
+                for action in ACTIONS.values()
+                if may_act(request, action) and not filters.states.isdisjoint(action.states)
+            ],
             "selected_tab": "list",
             **(extra_context or {}),
         }
+        if answer.is_late and "live" in request.GET:
+            return NOTHING_NEW()
         return self.render(request, "scheduledfunction/list", context)
 
     def change_view(
@@ -77,6 +87,8 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             found = ask(lambda: [detail.load(rows, pk)])
             function = found.value[0] if found.value else None
             relatives = ask(lambda: detail.relatives(rows, function) if function else {})
+        if found.is_late and "live" in request.GET:
+            return NOTHING_NEW()
         if found.is_late:
             late = {"title": _("The database did not answer in time")}
             return self.render(request, "scheduledfunction/late", late, status=503)
@@ -93,8 +105,12 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "relatives_are_late": relatives.is_late,
             "origins": links_to_cron(self.admin_site, request, function),
             "actions": [
-                action for action in ACTIONS.values() if may_act(request, action) and function.state in action.states
+                action
+                for action in ACTIONS.values()
+                if may_act(request, action) and function.state in action.states
+                if not action.repeats or may_run_again(function)
             ],
+            "forbids_rerun": not may_run_again(function),
             "selected_tab": "list",
             **(extra_context or {}),
         }

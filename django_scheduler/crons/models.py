@@ -64,7 +64,9 @@ class Cron(models.Model):
     timezone = models.CharField(_("time zone"), max_length=64, blank=True)
     #: A slot of the grid of an interval.
     anchor = InstantField(_("grid begins"))
-    catch_up = models.CharField(_("catches up"), max_length=16, choices=CatchUpChoice.choices)
+    catch_up = models.CharField(
+        _("catches up"), max_length=16, choices=CatchUpChoice.choices, default=CatchUpChoice.ONE
+    )
     pause_after_failures = models.PositiveIntegerField(_("pauses after failures in a row"), null=True, blank=True)
     creation_time = InstantField(_("created"))
     next_time = InstantField(_("next run"), null=True, db_index=True)

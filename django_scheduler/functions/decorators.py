@@ -36,6 +36,7 @@ class Decorator(Protocol):
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
         admin: bool = True,
+        rerun: bool = True,
     ) -> Callable[[Callable[Concatenate[Context, P], R]], Function[P, R]]: ...
 
 
@@ -50,6 +51,7 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
         admin: bool = True,
+        rerun: bool = True,
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
             function: AnyFunction = Function(
@@ -62,6 +64,7 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
                 alone=alone,
                 timeout=timeout,
                 admin=admin,
+                rerun=rerun,
             )
             registry.add(function)
             return function
@@ -82,6 +85,7 @@ _OPTIONS = """
     ``alone`` (mutations only): it never shares its transaction with others that are due, whatever the backlog.
     ``admin``: whether people may choose it for a cron in the admin, run such a cron now, and run it again there;
     ``False``: only code schedules it.
+    ``rerun``: whether people may run it again once it has ended; ``False`` refuses that.
 
     Raises ``ImproperlyConfigured`` if the function could not be executed as it is.
     """

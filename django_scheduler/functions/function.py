@@ -48,6 +48,7 @@ class Function(Generic[P, R_co]):
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
         admin: bool = True,
+        rerun: bool = True,
     ) -> None:
         _refuse_what_is_no_plain_function(body, kind)
         update_wrapper(self, body, updated=())  # attributes that the body has could be named as ours are
@@ -58,6 +59,7 @@ class Function(Generic[P, R_co]):
         self.priority = priority
         self.alone = alone
         self.admin = admin
+        self.rerun = rerun
         self._timeout = timeout
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if name is None else name
@@ -160,6 +162,8 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         refuse("alone= is for mutations: an action runs outside of any transaction.")
     if type(function.admin) is not bool:
         refuse(f"admin= must be True or False, not {function.admin!r}.")
+    if type(function.rerun) is not bool:
+        refuse(f"rerun= must be True or False, not {function.rerun!r}.")
     if not _is_timeout(function._timeout):
         refuse(
             "timeout= must be a positive timedelta or number of seconds, of at most five years, or None, not"

@@ -38,6 +38,7 @@ class Migration(migrations.Migration):
                             ("none", "nothing"),
                             ("all", "everything that was missed, one after the other"),
                         ],
+                        default="one",
                         max_length=16,
                         verbose_name="catches up",
                     ),

@@ -8,7 +8,8 @@ that met a transient error just before may still record its own retry time over 
 
 Run again. A function that has ended is scheduled once more, as a new one that refers to it. The old record stays as it
 is, so an action whose outcome is unknown stays ``lost``. The new one has the same arguments, in the form in which they
-were stored, and whatever queue, priority and kind its function has by now.
+were stored, and whatever queue, priority and kind its function has by now. A function that is declared with
+``rerun=False`` never runs again.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 from django.db import connections
 
 from django_scheduler.databases import NewRow, database_for
-from django_scheduler.functions import registry
+from django_scheduler.functions import AnyFunction, registry
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
 from django_scheduler.record import transitions
 from django_scheduler.scheduling import commit_hook, enqueue, wakeup
@@ -80,23 +81,23 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
         rows = ScheduledFunction.objects.using(using).filter(pk__in=ids).order_by("pk")
         ended: dict[int, NewRow] = {}
         for pk, name, kind, state, args in rows.values_list("pk", "name", "kind", "state", "args"):
+            function = registry.find_recorded(name, kind)
             if state in UNFINISHED:
                 results[pk] = InterventionResult.UNFINISHED
-            elif row := _row(name, kind, to_json(args)):
-                results[pk] = InterventionResult.DONE
-                ended[pk] = row
-            else:
+            elif function is None:
                 results[pk] = InterventionResult.MISSING
+            elif not function.rerun:
+                results[pk] = InterventionResult.NO_RERUN
+            else:
+                results[pk] = InterventionResult.DONE
+                ended[pk] = _row(function, name, to_json(args))
         _write(using, ended)
         return results
 
     return in_transaction(using, schedule)
 
 
-def _row(name: str, kind: str, args: str) -> NewRow | None:
-    function = registry.find_recorded(name, kind)
-    if function is None:
-        return None
+def _row(function: AnyFunction, name: str, args: str) -> NewRow:
     return NewRow(
         name=name,
         kind=function.kind,

@@ -1,6 +1,7 @@
 """Cancel, run now, reschedule and run again: on a selection, on all that match, each confirmed, each on record."""
 
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -75,6 +76,18 @@ def test_reschedule_in_the_time_zone_of_the_project(admin_client, settings):
     assert messages_of(response) == ["1 rescheduled"]
     function.refresh_from_db()
     assert abs(function.due_time - tomorrow) < timedelta(seconds=1)
+
+
+def test_the_time_that_is_offered_is_the_one_that_holds(admin_client, settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    due = datetime(2027, 3, 1, 11, 30, tzinfo=UTC)
+    functions = [record(State.PENDING, due_time=due) for _ in range(2)]
+    one, both = (
+        admin_client.post(reverse(ACT), {"action": "reschedule", "id": [function.pk for function in ids]})
+        for ids in (functions[:1], functions)
+    )
+    assert 'value="2027-03-01T12:30:00"' in one.content.decode()
+    assert not re.search(r'name="when" value', both.content.decode())
 
 
 @pytest.mark.parametrize("when", ["", "yesterday", "2999-01-01T00:00:00", "0001-01-01T00:00", "2026-13-01T00:00"])

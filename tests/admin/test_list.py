@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from django_scheduler import ctx
 from django_scheduler.admin import ScheduledFunctionAdmin, listing
+from django_scheduler.admin.time_limit import Answer, Questions
 from django_scheduler.models import Failure, Kind, State
-from tests.admin.conftest import LIST, client_with, ids_on, page, record
+from tests.admin.conftest import DETAIL, LIST, client_with, ids_on, page, record
 from tests.functions import write
 
 pytestmark = pytest.mark.django_db
@@ -172,6 +173,36 @@ def test_what_no_index_finds_is_looked_for_bit_by_bit(admin_client, monkeypatch)
     assert response.context["rows"] == []
     assert "Nothing found among the 5 functions" in response.content.decode()
     assert ids_on(admin_client.get(f"{reverse(LIST)}?{response.context['older']}").content.decode()) == [wanted.pk]
+
+
+def test_the_list_says_among_how_many_functions_it_has_looked(admin_client, monkeypatch):
+    monkeypatch.setattr(listing, "SEARCH_SECONDS", -1.0)
+    for number in range(9):
+        record(args={"label": f"tea {number}"}, name="tests:note" if number % 2 else "tests:write")
+    # The search ends with the first that is compared: the filter passes over the other one.
+    first = admin_client.get(reverse(LIST), {"q": "tea", "function": "tests:note"})
+    assert first.context["page"].looked_at == 2
+    assert "2 functions were looked at" in first.content.decode()
+    assert len(first.context["rows"]) == 1
+
+
+def test_an_error_is_shown_with_its_first_line_whole(admin_client):
+    line = f"IntegrityError: {'x' * 200} in orders"
+    record(State.FAILED, error=f"{line}\nDETAIL: more")
+    text = page(admin_client, LIST)
+    assert line in text
+    assert "DETAIL" not in text
+
+
+@pytest.mark.parametrize("path", [LIST, DETAIL])
+def test_a_page_that_refreshes_itself_keeps_what_it_shows_while_the_database_is_late(
+    admin_client, functions, monkeypatch, path
+):
+    monkeypatch.setattr(Questions, "__call__", lambda self, query: Answer(None))
+    url = reverse(path, args=[functions["pending"].pk] if path == DETAIL else [])
+    response = admin_client.get(url, {"live": "1"})
+    assert (response.status_code, response.content) == (204, b"")
+    assert "did not answer in time" in admin_client.get(url).content.decode()
 
 
 def test_an_empty_list_says_what_will_appear(admin_client):

@@ -1,13 +1,14 @@
 // Makes the pages of the scheduler live. Everything also works without it.
 //
-// While "Live" is on and the page is seen, its live region is fetched every two seconds and what has changed in it is
-// changed in place: elements stay the same, so ticks, focus, scroll position and what is unfolded stay too.
+// While "Live" is on and the page is seen, its live regions are fetched every two seconds and what has changed in them
+// is changed in place: elements stay the same, so ticks, focus, scroll position and what is unfolded stay too. A region
+// that has a name becomes what is fetched under that name; one that has none becomes all that is fetched.
 
 const INTERVAL = 2000;
 const LONGEST_INTERVAL = 30000;
 const TOGGLE = "django_scheduler.live";
 
-const region = document.querySelector("[data-live-region]");
+const regions = document.querySelectorAll("[data-live-region]");
 const toggle = document.querySelector("[data-live-toggle]");
 const status = document.querySelector("[data-live-status]");
 
@@ -15,7 +16,7 @@ let timer = 0;
 let interval = INTERVAL;
 let request = null;
 
-if (region && toggle) {
+if (regions.length && toggle) {
   toggle.hidden = false;
   show(isOn());
   toggle.addEventListener("click", () => {
@@ -73,11 +74,9 @@ async function refresh() {
     if (!response.ok) throw new Error(String(response.status));
     const text = await response.text();
     if (current.signal.aborted) return;
-    const fresh = new DOMParser().parseFromString(`<div>${text}</div>`, "text/html").body.firstElementChild;
-    morph(region, fresh);
-    enhance(region);
+    if (response.status !== 204) update(text); // else the database was late: what is shown stays
     interval = INTERVAL;
-    status.textContent = "";
+    status.textContent = response.status === 204 ? status.dataset.late : "";
   } catch {
     if (current.signal.aborted) return;
     interval = Math.min(interval * 2, LONGEST_INTERVAL);
@@ -86,15 +85,26 @@ async function refresh() {
   if (isOn() && !document.hidden) schedule();
 }
 
+function update(text) {
+  const fresh = new DOMParser().parseFromString(`<div>${text}</div>`, "text/html").body.firstElementChild;
+  for (const region of regions) {
+    const name = region.dataset.liveRegion;
+    const source = name ? fresh.querySelector(`[data-live-region="${name}"]`) : fresh;
+    if (source) morph(region, source);
+  }
+  enhance(document);
+}
+
 // Makes the children of one element equal to those of another, keeping the elements that both have.
 function morph(before, after) {
   const keyed = new Map();
   for (const child of before.children) {
-    if (child.dataset?.key !== undefined) keyed.set(child.dataset.key, child);
+    const key = keyOf(child);
+    if (key !== undefined) keyed.set(key, child);
   }
   let next = before.firstChild;
   for (const wanted of [...after.childNodes]) {
-    const key = wanted.nodeType === Node.ELEMENT_NODE ? wanted.dataset?.key : undefined;
+    const key = keyOf(wanted);
     const known = key === undefined ? undefined : keyed.get(key);
     if (known) {
       if (known === next) next = next.nextSibling;
@@ -115,10 +125,16 @@ function morph(before, after) {
   }
 }
 
+// A row of a list of Django's own has no key, and is known by the page that it leads to.
+function keyOf(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE) return undefined;
+  return node.dataset.key ?? (node.matches("#result_list > tbody > tr") ? node.querySelector("th a")?.pathname : undefined);
+}
+
 function isSameKind(one, other) {
   if (one.nodeName !== other.nodeName || one.nodeType !== Node.ELEMENT_NODE) return one.nodeName === other.nodeName;
   // Not one.id: a form that has a field named "id" gives that.
-  return one.dataset.key === undefined && one.getAttribute("id") === other.getAttribute("id");
+  return keyOf(one) === undefined && one.getAttribute("id") === other.getAttribute("id");
 }
 
 function adapt(before, after) {
@@ -126,7 +142,7 @@ function adapt(before, after) {
     if (before.nodeValue !== after.nodeValue) before.nodeValue = after.nodeValue;
     return;
   }
-  if (before.isEqualNode(after)) return;
+  if (before.isEqualNode(after) || before.matches("[data-selected]")) return; // how many are selected, this file knows
   for (const { name, value } of [...after.attributes]) {
     if (before.getAttribute(name) !== value && !isKept(before, name)) before.setAttribute(name, value);
   }
@@ -142,7 +158,7 @@ function adapt(before, after) {
 
 // What the user, or this file, has changed.
 function isKept(element, name) {
-  return name === "open" || (name === "hidden" && element.matches("[data-tick-all], [data-copy]"));
+  return name === "open" || (name === "class" && element.matches("#result_list tr")) || (name === "hidden" && element.matches("[data-tick-all], [data-copy]"));
 }
 
 function enhance(root) {
@@ -172,7 +188,11 @@ document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-tick-all]")) {
     for (const tick of ticks()) tick.checked = target.checked;
   }
-  if (target.closest(".ds-tick")) countTicks();
+  if (target.closest(".ds-tick")) {
+    const ticked = document.querySelector("[data-all-ticked]");
+    if (ticked) ticked.checked = true;
+    countTicks();
+  }
   if (target.matches("[data-filters] select")) target.form.requestSubmit();
 });
 
