@@ -13,7 +13,8 @@ import json
 import re
 import sys
 from base64 import b64decode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +31,9 @@ BULLETS = secrets.BULLETS
 
 #: So many secrets among the arguments of a function are looked for elsewhere, of at least so many characters.
 MOST_SECRETS, SHORTEST_SECRET = 200, 3
+
+#: Arguments of more characters are not looked at for the log.
+LONGEST_ARGUMENTS = 100_000
 
 #: A secret that is shorter than this is a word of its own where it stands.
 SHORT_SECRET = 8
@@ -51,12 +55,8 @@ def masked(name: str, value: JSONValue, *, args: JSONValue = None) -> JSONValue:
     ``args``: its arguments, if ``value`` is something else. If the callable raises, that is only a text that says so.
     """
     try:
-        mask = get_settings().MASK
-        mask = import_string(mask) if isinstance(mask, str) else mask
-        if args:
-            hidden = set(islice(_hidden(args, mask(name, args)), MOST_SECRETS))
-            value = _without(value, sorted(hidden, key=len, reverse=True))
-        shown: Any = mask(name, value)
+        mask = _mask()
+        shown: Any = mask(name, _without(value, _hidden_texts(name, args)) if args else value)
     except Exception as error:
         return {"$repr": f"{BULLETS} (DJANGO_SCHEDULER['MASK'] raises {type(error).__name__})"}
     return shown  # type: ignore[no-any-return]
@@ -69,6 +69,24 @@ def masked_text(name: str, text: str, *, args: JSONValue = None) -> str:
             return shown
         case other:
             return json.dumps(other, ensure_ascii=False)
+
+
+def mask_with_arguments(name: str, text: str, args: str) -> str:
+    """Mask in a text for the log what is hidden of the arguments, which are JSON, and what looks like a secret."""
+    if len(args) <= LONGEST_ARGUMENTS:
+        with suppress(Exception):  # the arguments may be no JSON, and the callable may raise
+            text = str(_without(text, _hidden_texts(name, json.loads(args))))
+    return secrets.mask_text(text)
+
+
+def _mask() -> Callable[[str, JSONValue], Any]:
+    mask = get_settings().MASK
+    return import_string(mask) if isinstance(mask, str) else mask
+
+
+def _hidden_texts(name: str, args: JSONValue) -> list[str]:
+    """Return what is not to be seen of arguments, the longest first."""
+    return sorted(set(islice(_hidden(args, _mask()(name, args)), MOST_SECRETS)), key=len, reverse=True)
 
 
 def mask_by_key(name: str, value: JSONValue) -> JSONValue:

@@ -48,6 +48,7 @@ from django_scheduler.executor.session import (
     tidy_connections,
 )
 from django_scheduler.functions import AnyFunction
+from django_scheduler.masking import mask_with_arguments
 from django_scheduler.models import Failure, Kind, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.record import (
     End,
@@ -349,7 +350,11 @@ class SingleExecution(Execution):
             failure=failure.value if failure else "",
             duration=self.duration,
         )
-        announce(end, error=error)
+        announce(end, error=error, mask=self.mask)
+
+    def mask(self, text: str) -> str:
+        """Hide in the text of an error what is secret among the arguments, and what looks like it."""
+        return mask_with_arguments(self.name, text, self.claimed.args)
 
     def forget(self, error: BaseException) -> None:
         """Keep nothing of where an error of the project's was raised, now that it is on record or in the log."""
@@ -384,6 +389,7 @@ class SingleExecution(Execution):
             self.id,
             *arguments,
             error=error,
+            mask=self.mask,
             function=self.name,
             function_id=self.id,
             attempt=self.attempt,

@@ -4,6 +4,7 @@ The one that has recorded it announces it, once. Nothing that a handler or a rec
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from django.db import transaction
 from django_scheduler import signals
 from django_scheduler.models import State
 from django_scheduler.telemetry import log_of_executors as log
+from django_scheduler.telemetry import secrets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +37,8 @@ class End:
     duration: float | None = None
 
 
-def announce(end: End, *, error: BaseException | None = None) -> None:
-    """Log how a function has ended, and send ``function_finished``."""
+def announce(end: End, *, error: BaseException | None = None, mask: Callable[[str], str] = secrets.mask_text) -> None:
+    """Log how a function has ended, with secrets in its error hidden by ``mask``, and send ``function_finished``."""
     log(
         logging.ERROR if end.state == State.FAILED else logging.INFO,
         "%s %s: %s%s, took %.3f s, began %.3f s after it was due",
@@ -47,6 +49,7 @@ def announce(end: End, *, error: BaseException | None = None) -> None:
         end.duration,
         end.lag,
         error=error,
+        mask=mask,
         attempt=end.attempt,
         lag=end.lag,
         duration=end.duration,

@@ -7,12 +7,16 @@ in ``docs/logging.md`` and do not change.
 import logging
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from django_scheduler.telemetry.secrets import mask_text
 from django_scheduler.telemetry.standard_error import StandardErrorHandler
+
+#: Hides secrets in a text.
+Mask = Callable[[str], str]
 
 #: How much of an error or a traceback is logged, in characters.
 LONGEST_TEXT = 50_000
@@ -26,23 +30,24 @@ def log(
     message: str,
     *arguments: object,
     error: BaseException | None = None,
+    mask: Mask = mask_text,
     **extra: Any,
 ) -> None:
     """Log a message, with the traceback of ``error``, and with ``extra`` as attributes; never raise.
 
     Nothing in it begins a line: what names and errors hold of line breaks and escape sequences is written out, and
-    the traceback is indented. Secrets in errors are masked.
+    the traceback is indented. ``mask`` hides secrets in errors.
     """
     try:
         if not logger.isEnabledFor(level):
             return
         path, line, caller, _ = logger.findCaller()
         exception = (type(error), error, error.__traceback__) if error is not None else None
-        shown = tuple(map(_as_told if error is not None else _shown, arguments))
+        shown = tuple(_as_told(each, mask) if error is not None else _shown(each, mask) for each in arguments)
         keys = {key: _key(value) for key, value in extra.items()}
         record = logger.makeRecord(logger.name, level, path, line, one_line(message), shown, exception, caller, keys)
         if error is not None:
-            record.exc_text = _shown_traceback(error)
+            record.exc_text = _shown_traceback(error, mask)
         logger.handle(record)
     except BaseException as raised:
         # What a handler shows may raise anything. Only the main thread is sent Ctrl-C.
@@ -59,10 +64,10 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _shown(value: object) -> object:
+def _shown(value: object, mask: Mask) -> object:
     if isinstance(value, str):
         return value if value.isprintable() else one_line(value)
-    return value if value is None or isinstance(value, int | float) else _Shown(value)
+    return value if value is None or isinstance(value, int | float) else _Shown(value, mask)
 
 
 def _key(value: object) -> object:
@@ -71,32 +76,33 @@ def _key(value: object) -> object:
     return one_line(value) if isinstance(value, str) else value
 
 
-def _as_told(value: object) -> object:
+def _as_told(value: object, mask: Mask) -> object:
     """Return what is logged along with an error, which may be its own words."""
-    return one_line(mask_text(_bounded(value))) if isinstance(value, str) else _shown(value)
+    return one_line(mask(_bounded(value))) if isinstance(value, str) else _shown(value, mask)
 
 
 class _Shown:
     """Is logged in one line and with secrets masked: an error, or anything else that has words of its own."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_mask", "_value")
 
-    def __init__(self, value: object) -> None:
+    def __init__(self, value: object, mask: Mask) -> None:
         self._value = value
+        self._mask = mask
 
     def __str__(self) -> str:
-        return one_line(mask_text(_bounded(str(self._value))))
+        return one_line(self._mask(_bounded(str(self._value))))
 
     def __repr__(self) -> str:
-        return one_line(mask_text(_bounded(repr(self._value))))
+        return one_line(self._mask(_bounded(repr(self._value))))
 
 
-def _shown_traceback(error: BaseException) -> str:
+def _shown_traceback(error: BaseException, mask: Mask) -> str:
     try:
         text = "".join(traceback.format_exception(error))
     except BaseException:  # which may be raised by the error itself
         return f"  The traceback of {type(error).__qualname__} cannot be shown"
-    lines = mask_text(_bounded(text)).strip("\n").split("\n")
+    lines = mask(_bounded(text)).strip("\n").split("\n")
     return "\n".join(f"  {one_line(line)}" for line in lines)
 
 

@@ -14,12 +14,13 @@ BULLETS = "••••••••"
 
 #: Is looked for in a name that ``_words`` has made of it: ``_x_api_key_`` of ``X-Api-Key`` and of ``xApiKey``.
 _SECRET_NAME = re.compile(
-    r"pass_?(word|wd|wort|phrase|code|key)|kennwort|secret|token|credential|cookie|signature|authori[sz]ation|bearer"
-    r"|_pass\d*_$|_(pw|pwd|psw|pswd|passwrd)\d*_|_(pin|cvc|cvv|csc|otp|totp|hotp|mfa|2fa|jwt|dsn|sig|ssn|pem|salt)\d*_"
-    r"|_auth_(?!user|group|type|method|provider|backend|url|time)|_(csrf|xsrf|sid|session_?(id|key)|[a-z]+sessid)_"
-    r"|card_?(number|num|nr|no)_|credit_?card|_cc_?(number|num|nr|no)_|_pan_|mnemonic|(seed|recovery)_phrase"
-    r"|(api|app|access|private|encryption|signing|master|shared|consumer|license|ssh|service|account)_?keys?_"
-    r"|(security|verification|recovery|backup|one_?time|activation|access|sms|pin)_?codes?_|connection_?string"
+    r"pass_?(word|wd|wort|phrase|code|key)|kennwort|contrase[nñ]a|mot_?de_?passe|wachtwoord|_senha_|пароль|密码"
+    r"|secret|token|credential|_creds?_|cookie|signature|authori[sz]ation|bearer|mnemonic|(seed|recovery)_phrase"
+    r"|_pass\d*_$|_(pw|pwd|psw|pswd|passwrd|pin|cvc|cvv|csc|otp|totp|hotp|mfa|2fa|jwt|dsn|sig|ssn|pem|salt)\d*s?_"
+    r"|_o?auth\d*_(?!user|group|type|method|provider|backend|url|time)|_(csrf|xsrf|sid|session_?(id|key)|[a-z]+sessid)_"
+    r"|card_?(number|num|nr|no)_|credit_?card|_cc_?(number|num|nr|no?)_|_pan_|connection_?string"
+    r"|(api|app|access|private|encryption|signing|master|shared|consumer|license|ssh|service|account)_?keys?\d*_"
+    r"|(security|verification|recovery|backup|one_?time|activation|access|sms|pin)_?codes?_"
 )
 
 #: Names what has happened to a secret, and does not stand before one.
@@ -108,6 +109,11 @@ _PATTERNS = [
     (("bearer", "negotiate"), r"\b(?:bearer|negotiate)\s+(?P<secret>[\w.~+/=-]{4,4000})"),
     (("basic",), r"\bbasic\s+(?P<secret>[a-z0-9+/]{8,4000}={0,2})(?![\w ])"),
     (("eyj",), r"(?<![\w-])(?P<secret>eyJ[\w-]{8,4000}\.[\w-]{2,8000}(?:\.[\w-]{0,4000})?)"),
+    (("-u ",), r"(?<!\S)-u [^\s:]{1,200}:(?P<secret>\S{1,4000})"),
+    # Keys of services by which these are known.
+    (("_live_", "_test_", "gh", "glpat", "xox", "akia", "aiza", "sk-"),
+     r"(?<![\w-])(?P<secret>[sr]k_(?:live|test)_\w{8,200}|gh[a-z]_\w{16,200}|github_pat_\w{16,200}|glpat-[\w-]{16,200}"
+     r"|xox[a-z]-[\w-]{10,200}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,200}|sk-[\w-]{20,200})"),
     (("private key",), r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?P<secret>[^-]{1,20000})"),
     (("</",), r"<(?:\w{1,40}:)?(?P<name>[\w.-]{2,64})(?:\s[^<>]{0,200})?>(?P<secret>[^<>]{1,4000})(?=</)"),
     (("--",), r"(?<![\w-])--(?P<name>[\w-]{2,64}) {1,4}(?P<secret>[^\s-]\S{0,4000})"),
@@ -122,9 +128,9 @@ _COMPILED_PATTERNS = [(hints, re.compile(pattern, re.IGNORECASE)) for hints, pat
 
 #: One of these is part of every name of a secret that ``is_secret`` knows, in lower case.
 _PARTS_OF_NAMES = (
-    "pass", "kennwort", "secret", "token", "credential", "cookie", "signature", "author", "bearer", "pw", "psw", "pin",
-    "cvc", "cvv", "csc", "otp", "mfa", "2fa", "jwt", "dsn", "sig", "ssn", "pem", "salt", "auth", "csrf", "xsrf", "sid",
-    "sess", "card", "cc", "pan", "mnemonic", "phrase", "key", "code", "connection",
+    "pass", "kennwort", "contrasena", "mot", "wachtwoord", "senha", "cred", "secret", "token", "cookie", "signature",
+    "bearer", "pw", "psw", "pin", "cvc", "cvv", "csc", "otp", "mfa", "2fa", "jwt", "dsn", "sig", "ssn", "pem", "salt",
+    "auth", "csrf", "xsrf", "sid", "sess", "card", "cc", "pan", "mnemonic", "phrase", "key", "code", "connection",
 )  # fmt: skip
 
 

@@ -37,7 +37,10 @@ def encode_list(value: list[object], depth: int, encode: Encode) -> JSONValue:
 
 def encode_elements(tag: str, value: Iterable[object], depth: int, encode: Encode) -> JSONValue:
     """Encode a tuple, a set or a frozenset, whose tag it is."""
-    return {tag: convert_items(partial(encode, depth=depth + 2), value)}
+    elements = list(value)
+    if tag != "$tuple":
+        _refuse_collisions(elements)
+    return {tag: convert_items(partial(encode, depth=depth + 2), elements)}
 
 
 def decode_elements(make: Callable[[list[object]], object], content: JSONValue, decode: Decode) -> object:
@@ -52,6 +55,7 @@ def encode_dict(value: dict[object, object], depth: int, encode: Encode) -> JSON
     members = {key: item for key, item in value.items() if type(key) is str and _is_plain_key(key)}
     if len(members) == len(value):
         return convert_members(partial(encode, depth=depth + 1), members)
+    _refuse_collisions([*value])
     pairs = _convert_pairs(partial(encode, depth=depth + 3), value.items())
     return {"$dict": [[key, item] for key, item in pairs]}
 

@@ -138,3 +138,16 @@ def test_a_name_on_record_makes_up_no_line(execute_due):
         execute_due()
     assert f"tests:gone\\n{FORGED} {function_id}: failed (missing)" in stream.getvalue()
     assert f"\n{FORGED}" not in stream.getvalue()
+
+
+@action
+def refuse_to_log_in(ctx: Context, *, user: str, password: str) -> None:
+    raise ValueError(f"{user} cannot log in with {password}")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_secret_among_the_arguments_is_masked_in_the_error_of_the_function(execute_due, caplog):
+    ctx.scheduler.run_after(0, refuse_to_log_in, user="ann", password="hunter2")
+    execute_due()
+    assert "ValueError: ann cannot log in with " in caplog.text
+    assert "hunter2" not in caplog.text

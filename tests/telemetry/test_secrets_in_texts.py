@@ -45,6 +45,8 @@ from django_scheduler.telemetry.secrets import BULLETS, mask_text
         "(1062, \"Duplicate entry 'hunter2' for key 'users.api_key'\")",
         "<wsse:Password Type='x'>hunter2</wsse:Password>",
         "psql --password hunter2 -U ann",
+        "curl -u ann:hunter2 https://x.example",
+        "paid with sk_live_hunter2hunter2",
         'form-data; name="password"\r\n\r\nhunter2\r\n--x',
         "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----",
         'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    login(password="hunter2")\nE: pw=hunter2',

@@ -206,6 +206,12 @@ def test_numbers_that_collide_do_not_take_quadratic_time(tag, convert):
         convert({tag: colliding})
 
 
+@pytest.mark.parametrize("make", [set, frozenset, dict.fromkeys])
+def test_what_would_not_be_restored_is_not_stored(make):
+    with pytest.raises(InvalidArguments, match=r"argument a: 1,001 elements have the same hash"):
+        dump_arguments("tests:write", {"a": make([number * PRIME for number in range(1_001)])})
+
+
 def test_many_numbers_and_a_few_that_collide_are_no_matter():
     numbers = {*range(20_000), *(number * PRIME for number in range(500))}
     assert decode({"$set": [{"$int": hex(number)} for number in numbers]}) == numbers
