@@ -71,8 +71,7 @@ def outlook(action: Action, selected: QuerySet[ScheduledFunction] | None, databa
         rows = selected.order_by().only("name", "kind", "state", "failure", "started_time")
         looked_at = ask(database, lambda: list(rows[: SELECTION_COUNTED_TO + 1])).value
     if looked_at is None:
-        unknown = _("How many of them have had their effect already is not known: whatever they did, they do again.")
-        return Outlook(None, warnings=(unknown,) if action.repeats else ())
+        return Outlook(None, warnings=(_unknown_number(),) if action.repeats else ())
     possible = [function for function in looked_at if function.state in action.states]
     in_other_states = len(looked_at) - len(possible)
     if not action.repeats:
@@ -102,11 +101,17 @@ def effect_of(function: ScheduledFunction) -> Effect | None:
 
 
 def _warnings(functions: list[ScheduledFunction], *, is_more: bool) -> Iterator[str]:
+    if is_more:
+        yield _unknown_number()
     numbers = Counter(map(effect_of, functions))
     for effect in Effect:
         if number := numbers[effect]:
             shown = number_format(number, force_grouping=True)
             yield _warning(effect, number) % {"number": f"{shown}+" if is_more else shown}
+
+
+def _unknown_number() -> str:
+    return _("How many of them have had their effect already is not known: whatever they did, they do again.")
 
 
 def _warning(effect: Effect, number: int) -> str:

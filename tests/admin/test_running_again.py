@@ -70,7 +70,9 @@ def test_more_than_can_be_counted_is_said_to_be_more(admin_client, monkeypatch):
     monkeypatch.setattr(outlook, "SELECTION_COUNTED_TO", 2)
     for _ in range(4):
         record()
-    assert "3+ of them have succeeded" in asked(admin_client, all="1", query="")
+    text = asked(admin_client, all="1", query="")
+    assert "3+ of them have succeeded" in text
+    assert NOTHING_KNOWN in text  # of those that nobody has looked at
 
 
 def test_what_a_search_finds_is_warned_of_though_nobody_has_counted_it(admin_client):
