@@ -262,18 +262,3 @@ def _text_without(text: str, secret: str) -> str:
     # A text that was cut off may end with the beginning of a secret.
     beginning = next((n for n in range(min(len(secret), len(text)) - 1, 3, -1) if text.endswith(secret[:n])), 0)
     return text[:-beginning] + BULLETS if beginning else text
-
-
-def unmasked(entered: JSONValue, shown: JSONValue, stored: JSONValue) -> JSONValue:
-    """Return what somebody means who was shown a masked value: what was left as it was shown is what is stored.
-
-    A list that was changed is taken as it was entered.
-    """
-    if entered == shown:
-        return stored
-    if isinstance(entered, dict) and isinstance(shown, dict) and isinstance(stored, dict):
-        return {
-            key: unmasked(item, shown[key], stored[key]) if key in shown and key in stored else item
-            for key, item in entered.items()
-        }
-    return entered

@@ -26,8 +26,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_scheduler.admin.actions import ACTIONS, may_act
-from django_scheduler.admin.filters import Filters
-from django_scheduler.admin.listing import Row, for_comparison, for_list
+from django_scheduler.admin.filters import Filters, read_id
+from django_scheduler.admin.listing import COMPARED, Row, for_comparison, for_list
 from django_scheduler.admin.outlook import SELECTION_COUNTED_TO, outlook
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.times import to_the_second
@@ -68,7 +68,7 @@ class ActionView:
 
     def __init__(self, admin: SchedulerAdmin, request: HttpRequest) -> None:
         action = ACTIONS.get(request.POST.get("action", ""))
-        if action is None or not may_act(request, action):
+        if action is None or not admin.has_view_permission(request) or not may_act(request, action):
             raise PermissionDenied
         self._action = action
         self._admin = admin
@@ -124,8 +124,11 @@ class ActionView:
         ids, left = selection.next_batch(self._database, self._rows)
         outcomes: dict[int, InterventionResult] = {}
         if ids:
+            # What somebody may not see is not there.
+            visible = set(self._rows.filter(pk__in=ids).values_list("pk", flat=True))
+            outcomes = {pk: InterventionResult.GONE for pk in ids if pk not in visible}
             try:
-                outcomes = self._action.run(self._database.using, ids, when)
+                outcomes |= self._action.run(self._database.using, sorted(visible), when)
             except SchedulerError as error:
                 messages.error(self._request, f"{self._action.label}: {error}")
                 return self._back()
@@ -173,8 +176,8 @@ class ActionView:
         came_from = self._request.POST.get("from", "")
         if came_from == "overview":
             return self._admin.url("overview_changelist")
-        if came_from.isdecimal():
-            return self._admin.url("scheduledfunction_change", came_from)
+        if pk := read_id(came_from):
+            return self._admin.url("scheduledfunction_change", pk)
         query = f"?{self._filters.address()}" if self._filters else ""
         return self._admin.url("scheduledfunction_changelist") + query
 
@@ -223,7 +226,7 @@ class Selection:
         found: list[int] = []
         first, began = self.first, time.monotonic()
         while len(found) < BATCH and first < self.last and time.monotonic() < began + SECONDS:
-            until = min(first + SPAN, self.last)
+            until = min(first + (COMPARED if self.filters.search else SPAN), self.last)
             span = rows.filter(self.filters.indexed(database), pk__gt=first, pk__lte=until).order_by("pk")
             ids = _matching(span, self.filters, database, BATCH - len(found))
             found += ids
@@ -232,11 +235,11 @@ class Selection:
 
 
 def _matching(rows: QuerySet[ScheduledFunction], filters: Filters, database: Database, limit: int) -> list[int]:
-    others, search = filters.others(database), filters.search
+    rows, search = rows.filter(filters.others(database)), filters.search
     if search is None:
-        return list(rows.filter(others).values_list("pk", flat=True)[:limit])
-    candidates = for_comparison(rows).filter(others).iterator(chunk_size=BATCH)
-    return [function.pk for function in islice(filter(search.finds, candidates), limit)]
+        return list(rows.values_list("pk", flat=True)[:limit])
+    candidates = for_comparison(rows).iterator(chunk_size=500)
+    return list(islice((pk for pk, *readable in candidates if search.finds(*readable)), limit))
 
 
 def _number(text: str) -> int:

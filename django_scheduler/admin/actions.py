@@ -12,7 +12,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from django_scheduler.models import UNFINISHED, State
+from django_scheduler.functions import registry
+from django_scheduler.models import UNFINISHED, ScheduledFunction, State
 from django_scheduler.scheduling import InterventionResult as Result
 from django_scheduler.scheduling import cancellation, interventions
 
@@ -52,6 +53,11 @@ _NOT_DONE: dict[Result, Any] = {
     Result.MISSING: ngettext_lazy(
         "%(count)d has no function in the code any more", "%(count)d have no function in the code any more", "count"
     ),
+    Result.KEPT_OUT: ngettext_lazy(
+        "%(count)d is of a function that is kept out of the admin (admin=False)",
+        "%(count)d are of functions that are kept out of the admin (admin=False)",
+        "count",
+    ),
     Result.NO_RERUN: ngettext_lazy(
         "%(count)d is of a function that may not run again (rerun=False)",
         "%(count)d are of functions that may not run again (rerun=False)",
@@ -64,6 +70,13 @@ _NOT_DONE: dict[Result, Any] = {
 def _reschedule(using: str, ids: Sequence[int], when: datetime | None) -> dict[int, Result]:
     assert when is not None
     return interventions.reschedule(using, ids, when)
+
+
+def _run_again(using: str, ids: Sequence[int], when: datetime | None) -> dict[int, Result]:
+    names = ScheduledFunction.objects.using(using).filter(pk__in=ids).values_list("pk", "name")
+    kept_out = {pk for pk, name in names if not is_for_people(name)}
+    outcomes = interventions.run_again(using, [pk for pk in ids if pk not in kept_out])
+    return dict.fromkeys(kept_out, Result.KEPT_OUT) | outcomes
 
 
 ACTIONS = {
@@ -95,7 +108,7 @@ ACTIONS = {
             ),
             ngettext_lazy("%(count)d scheduled again", "%(count)d scheduled again", "count"),
             (State.SUCCESS, State.FAILED, State.CANCELED),
-            lambda using, ids, when: interventions.run_again(using, ids),
+            _run_again,
             repeats=True,
         ),
         Action(
@@ -113,6 +126,12 @@ ACTIONS = {
         ),
     )
 }
+
+
+def is_for_people(name: str) -> bool:
+    """Return whether people may have the function of that name run: ``admin=False`` of its decorator forbids it."""
+    function = registry.find(name)
+    return function is None or function.admin
 
 
 def may(request: HttpRequest, codename: str) -> bool:

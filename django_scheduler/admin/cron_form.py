@@ -3,20 +3,22 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
 from django.db import router
+from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler import values
+from django_scheduler.admin.readable import visible
 from django_scheduler.crons import Cron, CronLine, Interval, Schedule, definitions, line_syntax, next_runs
 from django_scheduler.databases import database_for
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
 from django_scheduler.functions import registry
-from django_scheduler.masking import BULLETS, masked, unmasked
+from django_scheduler.masking import BULLETS, masked
 from django_scheduler.values import JSONValue
 
 if TYPE_CHECKING:
@@ -28,12 +30,33 @@ else:
 PREVIEW = "_preview"
 PREVIEWED_RUNS = 5
 
+#: How many lists and objects of JSON may lie within each other: what can be stored has fewer.
+DEEPEST = 100
+
+
+class ArgumentsField(forms.JSONField):
+    """Takes JSON. What Python's parser or the database would stumble over is an error of the form too."""
+
+    default_error_messages: ClassVar[Any] = {"deep": _("Nested too deeply.")}
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            entered = super().to_python(value)
+        except (ValueError, RecursionError) as error:  # a number of too many digits, too many brackets
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from error
+        if not _is_flat(entered, DEEPEST):
+            raise forms.ValidationError(self.error_messages["deep"], code="deep")
+        return entered
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial if self.disabled else InvalidJSONInput(data)  # what was entered is shown again as it is
+
 
 class CronForm(ModelForm):
     """Edits a cron with its schedule, an interval or a cron line. A button previews its next runs."""
 
     function = forms.ChoiceField(label=_("Function"))
-    args = forms.JSONField(
+    args = ArgumentsField(
         label=_("Arguments"),
         required=False,
         initial=dict,
@@ -62,13 +85,16 @@ class CronForm(ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        #: Whether another function is to be called than before, or with other arguments.
+        self.has_other_call = False
         #: The function, and its arguments as they are stored and shown, of a cron that is changed.
         self._before = (self.instance.function, self.instance.args, masked(self.instance.function, self.instance.args))
         if self.instance.pk is not None:
             self.initial["args"] = self._before[-1]
         fields: dict[str, Any] = self.fields
         if "function" in fields:  # not for those who may only look
-            fields["function"].choices = _choices({function.name for function in registry} | {self.instance.function})
+            for_people = {function.name for function in registry if function.admin}
+            fields["function"].choices = _choices(for_people | {self.instance.function})
         if "timezone" in fields:
             zones = {settings.TIME_ZONE, self.instance.timezone} - {""}
             fields["timezone"].choices = _choices(available_timezones() | zones)
@@ -89,7 +115,7 @@ class CronForm(ModelForm):
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if problem := definitions.problem_with_name(name):
-            raise forms.ValidationError(str(problem))
+            raise forms.ValidationError(visible(problem))
         if Cron.objects.filter(name__iexact=name).exists():
             raise forms.ValidationError(_("There is a cron of this name already."))
         return name
@@ -126,18 +152,22 @@ class CronForm(ModelForm):
             return
         cleaned["args"] = {} if cleaned["args"] is None else cleaned["args"]
         function, stored, shown = self._before
-        if self.instance.pk is not None and cleaned["function"] == function:
-            cleaned["args"] = unmasked(cleaned["args"], shown, stored)
-        if _has_mask(cleaned["args"]) and not _has_mask(stored):
-            self.add_error("args", _("Enter anew what is masked: it cannot be kept where so much else is changed."))
+        self.has_other_call = cleaned["function"] != function or not _are_same(cleaned["args"], shown)
+        if not self.has_other_call:
+            cleaned["args"] = stored
+            return
+        # Otherwise what is masked could be sent to wherever the rest is changed to.
+        has_new_mask = _has_mask(cleaned["args"]) and not _has_mask(stored)
+        if has_new_mask or _keeps_mask(cleaned["args"], shown, stored):
+            self.add_error("args", _("Enter anew what is masked: it is only kept if nothing else is changed."))
             return
         try:
             target = registry.get(cleaned["function"])
             values.dump_arguments(target.name, target.bind((), self.arguments))
         except FunctionNotFound as error:
-            self.add_error("function", str(error))
+            self.add_error("function", visible(error))
         except InvalidArguments as error:
-            self.add_error("args", str(error))
+            self.add_error("args", visible(error))
 
     def _clean_schedule(self, cleaned: dict[str, Any]) -> None:
         if "every" not in cleaned or "line" not in cleaned:
@@ -148,11 +178,35 @@ class CronForm(ModelForm):
         try:
             self.schedule  # noqa: B018  (whether there is one)
         except InvalidSchedule as error:
-            self.add_error("every" if cleaned["every"] is not None else "line", str(error))
+            self.add_error("every" if cleaned["every"] is not None else "line", visible(error))
+
+
+def _are_same(one: JSONValue, other: JSONValue) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)  # True == 1, but not in JSON
 
 
 def _has_mask(args: JSONValue) -> bool:
     return BULLETS in json.dumps(args, ensure_ascii=False)
+
+
+def _keeps_mask(entered: JSONValue, shown: JSONValue, stored: JSONValue) -> bool:
+    """Return whether something is left as it was shown instead of what is stored, whatever ``MASK`` shows."""
+    if shown == stored:
+        return False
+    if isinstance(entered, dict) and isinstance(shown, dict) and isinstance(stored, dict):
+        common = entered.keys() & shown.keys() & stored.keys()
+        return any(_keeps_mask(entered[key], shown[key], stored[key]) for key in common)
+    if isinstance(entered, list) and isinstance(shown, list) and isinstance(stored, list):
+        return any(map(_keeps_mask, entered, shown, stored))
+    return entered == shown
+
+
+def _is_flat(value: object, levels: int) -> bool:
+    """Return whether no more than so many lists and objects lie within each other."""
+    if not isinstance(value, list | dict):
+        return True
+    items = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_flat(item, levels - 1) for item in items)
 
 
 def _choices(options: Iterable[str]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
@@ -39,11 +40,10 @@ def badge(state: CronState | CronRunState) -> SafeString:
     return render_to_string("admin/django_scheduler/includes/state.html", look)
 
 
-def history(cron: Cron) -> list[dict[str, Any]]:
-    """Return what became of the latest slots, with the functions that are still on record."""
+def history(cron: Cron, functions: QuerySet[ScheduledFunction]) -> list[dict[str, Any]]:
+    """Return what became of the latest slots, with those of the functions that are still to be seen."""
     records = list(CronRun.objects.using(cron._state.db).filter(cron=cron).order_by("-pk")[:SHOWN_RECORDS])
-    functions = ScheduledFunction.objects.using(cron._state.db).only("state", "completed_time")
-    functions = functions.annotate(error_start=Left("error", LONGEST_ERROR))
+    functions = functions.only("state", "completed_time").annotate(error_start=Left("error", LONGEST_ERROR))
     by_id: dict[int | None, Any] = {**functions.in_bulk([record.function_id for record in records])}
     return [_told(cron, record, by_id.get(record.function_id)) for record in records]
 

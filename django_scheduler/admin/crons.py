@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
@@ -24,26 +24,23 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 
-from django_scheduler.admin.actions import may, may_view
+from django_scheduler.admin.actions import may_view
 from django_scheduler.admin.cron_form import PREVIEW, PREVIEWED_RUNS, CronForm
 from django_scheduler.admin.cron_history import badge, history, state_of
+from django_scheduler.admin.cron_permissions import CHANGE, CronPermissions
 from django_scheduler.admin.readable import visible
+from django_scheduler.admin.requests import answer_to_no_post, is_understood, require_whole_characters
 from django_scheduler.admin.times import NONE, moment, to_the_second
-from django_scheduler.crons import Cron, Crons, CronState, Origin, cron_of, in_words, next_runs
+from django_scheduler.admin.visibility import visible_functions
+from django_scheduler.crons import Cron, Crons, CronState, in_words, next_runs
 from django_scheduler.errors import InvalidSchedule, SchedulerError
 from django_scheduler.masking import masked, masked_text
 from django_scheduler.middleware import serving
 from django_scheduler.models import ScheduledFunction
 
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Cron]
-else:
-    ModelAdmin = admin.ModelAdmin
-
-#: The names of the pages' addresses.
-LIST, CHANGE = "admin:django_scheduler_cron_changelist", "admin:django_scheduler_cron_change"
+#: The name of the address of their list.
+LIST = "admin:django_scheduler_cron_changelist"
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -61,11 +58,13 @@ class StateFilter(admin.SimpleListFilter):
                 return queryset.filter(removed_time=None, paused_time__isnull=False)
             case CronState.ACTIVE:
                 return queryset.filter(removed_time=None, paused_time=None)
-        return queryset
+            case None:
+                return queryset
+        return queryset.none()
 
 
 @admin.register(Cron)
-class CronAdmin(ModelAdmin):
+class CronAdmin(CronPermissions):
     form = CronForm
     change_list_template = "admin/django_scheduler/cron/change_list.html"
     change_form_template = "admin/django_scheduler/cron/change_form.html"
@@ -108,16 +107,24 @@ class CronAdmin(ModelAdmin):
         return json.dumps(masked(cron.function, cron.args), ensure_ascii=False)
 
     def get_fieldsets(self, request: HttpRequest, obj: Cron | None = None) -> Any:
-        args = "args" if self.has_change_permission(request, obj) else "masked_args"
+        args = "args" if self.may_choose_function(request, obj) else "masked_args"
         name = ("name",) if obj is None else ()
         entered = (None, {"fields": (*name, "function", args)})
         schedule = (_("Schedule"), {"fields": ("every", "line", "timezone", "catch_up", "pause_after_failures")})
         return entered, schedule
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Cron | None = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if self.may_choose_function(request, obj) else (*fields, "function", "args", "masked_args")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Cron]:
         return super().get_queryset(request).annotate(function_state=F("last_run__function__state"))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        require_whole_characters(request)
+        if not is_understood(request):
+            self.message_user(request, _("This filter is not understood."), messages.WARNING)
+            return HttpResponseRedirect(request.path)
         parameters = request.GET.copy()
         is_live = parameters.pop("live", None) is not None
         request.GET = QueryDict(parameters.urlencode())  # for Django, "live" would be a filter that is not understood
@@ -129,6 +136,14 @@ class CronAdmin(ModelAdmin):
     ) -> HttpResponse:
         page = super().change_view(request, object_id, form_url, extra_context)
         return _live(page, "live") if "live" in request.GET else page
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        require_whole_characters(request)
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except SchedulerError as error:  # somebody has deleted it meanwhile, or registered one of this name
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(reverse(LIST, current_app=self.admin_site.name))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         form, cron = context["adminform"].form, kwargs["obj"]
@@ -145,9 +160,9 @@ class CronAdmin(ModelAdmin):
             context |= {
                 "state": badge(cron.state),
                 "schedule": self.when(cron),
-                "history": history(cron),
-                "may_pause": self.has_pause_permission(request),
-                "may_run": self.has_run_permission(request) and cron.state is not CronState.REMOVED,
+                "history": history(cron, visible_functions(self.admin_site, request, cron._state.db)),
+                "may_pause": self.has_pause_permission(request, cron),
+                "may_run": self.has_run_permission(request, cron) and cron.state is not CronState.REMOVED,
                 "is_paused": cron.paused_time is not None,
                 "paused_reason": masked_text(cron.function, cron.paused_reason, args=cron.args),
             }
@@ -158,30 +173,17 @@ class CronAdmin(ModelAdmin):
         request.current_app = self.admin_site.name
         return {"tabs": tabs_of_crons(self.admin_site, request) if may_view(request) else [], "selected_tab": LIST}
 
-    # Who may do what
-
-    def has_change_permission(self, request: HttpRequest, obj: Cron | None = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or obj.origin != Origin.CODE)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Cron | None = None) -> bool:
-        is_in_code = obj is not None and obj.origin == Origin.CODE and obj.removed_time is None
-        return super().has_delete_permission(request, obj) and not is_in_code
-
-    def has_pause_permission(self, request: HttpRequest) -> bool:
-        return may(request, "pause_cron")
-
-    def has_run_permission(self, request: HttpRequest) -> bool:
-        return may(request, "run_cron")
-
     # What is done
 
     def save_model(self, request: HttpRequest, obj: Cron, form: Any, change: bool) -> None:
         crons = Crons(using=obj._state.db)
-        function = form.cleaned_data["function"]
-        if change:
+        if not change:
+            cron = crons.register(obj.name, form.schedule, form.cleaned_data["function"], **form.arguments)
+        elif form.has_other_call:
+            function = form.cleaned_data["function"]
             cron = crons.update(obj.name, schedule=form.schedule, function=function, args=form.arguments)
         else:
-            cron = crons.register(obj.name, form.schedule, function, **form.arguments)
+            cron = crons.update(obj.name, schedule=form.schedule)
         obj.pk = cron.pk
 
     def delete_model(self, request: HttpRequest, obj: Cron) -> None:
@@ -204,7 +206,7 @@ class CronAdmin(ModelAdmin):
         self._act(request, queryset, "run_now")
 
     def get_urls(self) -> list[URLPattern]:
-        act = self.admin_site.admin_view(require_POST(self.act_view))
+        act = self.admin_site.admin_view(self.act_view)
         return [
             path("<path:object_id>/act/<slug:verb>/", act, name="django_scheduler_cron_act"),
             *super().get_urls(),
@@ -214,18 +216,26 @@ class CronAdmin(ModelAdmin):
         """Pause, resume or run one cron: the buttons of its page."""
         if verb not in ("pause", "resume", "run_now"):
             raise Http404
-        is_permitted = self.has_run_permission if verb == "run_now" else self.has_pause_permission
-        if not is_permitted(request):
-            raise PermissionDenied
         cron = self.get_object(request, unquote(object_id))
+        if not self._may_act(request, cron, verb):
+            raise PermissionDenied
         if cron is None:
             raise Http404
+        if request.method != "POST":
+            return answer_to_no_post(request, reverse(CHANGE, args=[cron.pk], current_app=self.admin_site.name))
         self._act(request, [cron], verb)
-        name, arguments = (CHANGE, [cron.pk]) if self.has_view_permission(request, cron) else (LIST, [])
-        return HttpResponseRedirect(reverse(name, args=arguments, current_app=self.admin_site.name))
+        return self.back_to(request, cron)
+
+    def _may_act(self, request: HttpRequest, cron: Cron | None, verb: str) -> bool:
+        is_permitted = self.has_run_permission if verb == "run_now" else self.has_pause_permission
+        return is_permitted(request, cron)
 
     def _act(self, request: HttpRequest, crons: Iterable[Cron], verb: str) -> None:
         for cron in crons:
+            if not self._may_act(request, cron, verb):
+                refusal = _("%(name)s: you may not do this, or its function is kept out of the admin (admin=False).")
+                self.message_user(request, refusal % {"name": cron}, messages.ERROR)
+                continue
             try:
                 done = _acted(request, cron, verb)
             except SchedulerError as error:
@@ -245,7 +255,7 @@ def _acted(request: HttpRequest, cron: Cron, verb: str) -> str:
     crons = Crons(using=cron._state.db)
     match verb:
         case "pause":
-            reason = request.POST.get("reason") or gettext("by %(user)s") % {"user": request.user}
+            reason = visible(request.POST.get("reason", "")) or gettext("by %(user)s") % {"user": request.user}
             crons.pause(cron.name, reason)
             return gettext("Paused: %(reason)s") % {"reason": reason}
         case "resume":
@@ -295,7 +305,15 @@ def tabs_of_crons(site: AdminSite, request: HttpRequest) -> list[dict[str, Any]]
 
 def links_to_cron(site: AdminSite, request: HttpRequest, function: ScheduledFunction) -> list[dict[str, Any]]:
     """Return the link to the cron that scheduled a function, if one did and the user may see it."""
-    cron = cron_of(function) if _may_view_crons(site, request) else None
+    if not _may_view_crons(site, request):
+        return []
+    cron = (
+        site.get_model_admin(Cron)
+        .get_queryset(request)
+        .using(function._state.db)
+        .filter(runs__function=function)
+        .first()
+    )
     if cron is None:
         return []
     return [{"label": _("cron"), "text": cron.name, "url": reverse(CHANGE, args=[cron.pk], current_app=site.name)}]

@@ -1,13 +1,11 @@
 """The list of functions is narrowed by filters and by a search: what each takes, and which functions it lets through.
 
 * A filter that is not understood lets nothing through: what is canceled by mistake cannot be brought back.
-* The search takes an id, ``order_id=42``, a function's name, or any text. Nobody finds a function by what is masked:
-  what the database has found is compared again with what may be read of it.
+* A filter compares a column of its own with a value of few, or with one whole word. What is masked is in none of them.
+* The search takes an id. Everything else that is searched for is compared row by row: see ``search.py``.
 * An index finds what has a state, an id or a parent. Everything else is looked at row by row.
 """
 
-import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,13 +15,13 @@ from urllib.parse import urlencode
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
-from django_scheduler.admin.readable import plain
+from django_scheduler.admin.search import EXCEPTION, Search
 from django_scheduler.crons import CronRun
 from django_scheduler.databases import Database
 from django_scheduler.functions import registry
 from django_scheduler.masking import masked
-from django_scheduler.models import LARGEST_ID, LONGEST_QUEUE_NAME, Failure, Kind, ScheduledFunction, State
-from django_scheduler.values import JSONValue
+from django_scheduler.models import LARGEST_ID, LONGEST_QUEUE_NAME, Failure, Kind, State
+from django_scheduler.values import is_plain_text
 
 #: The state of what is pending and due.
 OVERDUE = "overdue"
@@ -70,9 +68,7 @@ CHOICES: dict[str, Collection[str]] = {
     "finished": WINDOWS,
     "by": BY,
 }
-LONGEST = {"q": 200, "function": 255, "queue": LONGEST_QUEUE_NAME, "error": 255, "request": 200}
-
-ARGUMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.+)", re.DOTALL)
+LONGEST = {"q": 200, "function": 255, "queue": LONGEST_QUEUE_NAME, "request": 200}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,7 @@ class Filters:
             if _is_valid(name, value):
                 values[name] = value
             else:
-                problems.append(f"{name}={value[:40]}")
+                problems.append(f"{name[:40]}={value[:40]}")
         return cls(values, tuple(problems))
 
     def __bool__(self) -> bool:
@@ -114,10 +110,10 @@ class Filters:
     @property
     def function_id(self) -> int | None:
         """Return the id that is searched for, or ``None`` if what is searched for can be none."""
-        return _id(self.values.get("q", "").removeprefix("#"))
+        return read_id(self.values.get("q", "").removeprefix("#"))
 
     @property
-    def search(self) -> "Search | None":
+    def search(self) -> Search | None:
         """Return what is searched for, unless it is an id."""
         text = self.values.get("q", "")
         return Search(text) if text and self.function_id is None else None
@@ -148,9 +144,9 @@ class Filters:
     def others(self, database: Database) -> Q:
         """Return the condition for which rows have to be looked at one by one; an empty one if there is none.
 
-        With a ``search``, the rows must have the annotations of ``listing.for_comparison``.
+        The ``search`` is not part of it.
         """
-        condition = self.search.condition() if self.search else Q()
+        condition = Q()
         for name, value in self.values.items():
             condition &= self._other(name, value, database)
         return condition
@@ -187,37 +183,6 @@ class Filters:
         return Q(state=self.state) if self.state else Q()
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Searches for an argument's value, or for a text."""
-
-    text: str
-
-    def condition(self) -> Q:
-        """Return what the database can tell."""
-        if match := ARGUMENT.fullmatch(self.text):
-            condition = Q()
-            for spelling in _spellings(match["value"]):
-                condition |= Q(**{f"args__{match['name']}": spelling})
-            return condition
-        # JSON is stored in ASCII.
-        stored = json.dumps(self.text)[1:-1]
-        return Q(name__icontains=self.text) | Q(args_text__icontains=stored) | Q(args_text__icontains=self.text)
-
-    def finds(self, function: ScheduledFunction) -> bool:
-        """Return whether what may be read of a function, which the database has found, contains it."""
-        shown = masked(function.name, function.args)
-        if match := ARGUMENT.fullmatch(self.text):
-            value = shown.get(match["name"]) if isinstance(shown, dict) else None
-            return value in _spellings(match["value"])
-        sought = self.text.casefold()
-        return (
-            sought in function.name.casefold()
-            or sought in json.dumps(shown, ensure_ascii=False).casefold()
-            or sought in plain(shown).casefold()
-        )
-
-
 def menus(filters: Filters) -> Iterator[dict[str, Any]]:
     """Yield the filters that are menus, with what is chosen in each."""
     windows = [(name, label) for name, (_length, label) in WINDOWS.items()]
@@ -243,29 +208,17 @@ def _menu(filters: Filters, name: str, title: Any, choices: Iterable[tuple[Any, 
     return {"name": name, "title": title, "choices": shown, "is_active": bool(chosen)}
 
 
-def _is_valid(name: str, value: str) -> bool:
-    if "\0" in value:
-        return False
-    if name == "parent":
-        return _id(value) is not None
-    return value in CHOICES[name] if name in CHOICES else len(value) <= LONGEST.get(name, 0)
-
-
-def _id(digits: str) -> int | None:
+def read_id(digits: str) -> int | None:
+    """Return the id of a function that somebody has written, or ``None`` if it can be none."""
     is_id = digits.isdecimal() and len(digits) < 20 and 0 < int(digits) <= LARGEST_ID
     return int(digits) if is_id else None
 
 
-def _spellings(text: str) -> list[JSONValue]:
-    """Return what somebody may mean who writes ``42``, ``"42"``, ``true`` or ``None``."""
-    text = text.strip()
-    words: dict[str, JSONValue] = {"True": True, "False": False, "None": None}
-    if text in words:
-        return [text, words[text]]
-    try:
-        value: JSONValue = json.loads(text)
-    except ValueError:
-        return [text]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
-        value = {"$int": hex(value)}
-    return [text, value]
+def _is_valid(name: str, value: str) -> bool:
+    if not is_plain_text(value):
+        return False
+    if name == "parent":
+        return read_id(value) is not None
+    if name == "error":
+        return EXCEPTION.fullmatch(value) is not None
+    return value in CHOICES[name] if name in CHOICES else len(value) <= LONGEST.get(name, 0)

@@ -2,23 +2,28 @@
 
 * Every list has the order in which an index gives it, and a page begins behind the last row of the one before. So the
   thousandth page costs as much as the first, and nothing is shown twice while rows are added.
-* What no index finds is looked for among the next ``LOOKED_AT`` rows of that order. The page says so, and the next
-  one looks further.
-* What is pending lies in its index lane by lane. So the heads of the lanes are merged.
+* What no index finds is looked for among the next ``LOOKED_AT`` rows of that order, and no longer than
+  ``SEARCH_SECONDS``. The page says so, and the next one looks further.
+* What is pending lies in its index lane by lane. So the heads of the lanes are merged, for those who may see all of it.
 * Values that may be large are read only up to a length.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import count
+from time import monotonic
+from typing import Any
 
 from django.db.models import Case, F, JSONField, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Left, Length
 
-from django_scheduler.admin.filters import OVERDUE, Filters
+from django_scheduler.admin.filters import OVERDUE, Filters, read_id
 from django_scheduler.admin.readable import brief
+from django_scheduler.admin.search import Search, shown_error
+from django_scheduler.admin.visibility import is_everything
 from django_scheduler.databases import Database, browsing
-from django_scheduler.masking import masked, masked_text
+from django_scheduler.masking import masked
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.times import EPOCH
 from django_scheduler.values import JSONValue
@@ -26,16 +31,17 @@ from django_scheduler.values import JSONValue
 #: How many rows are looked at for a page where no index finds what is looked for. On PostgreSQL 20 to 100 ms.
 LOOKED_AT = 25_000
 
-#: How many rows are compared with what may be read of them, for one page.
-MOST_COMPARED = 500
+#: How many rows are read with one statement to be compared with what is searched, and for how long with one page.
+COMPARED, SEARCH_SECONDS = 2_500, 0.5
 
 #: More lanes than this are not merged but sorted.
 MOST_LANES = 100
 
 #: Arguments longer than this are not loaded for a list, and those longer than that are not searched.
-LONGEST_ARGUMENTS, LONGEST_SEARCHED = 4_000, 100_000
+LONGEST_ARGUMENTS, LONGEST_SEARCHED = 4_000, 10_000
 
-LONGEST_ERROR = 300
+#: How much of an error is loaded for a list, and how much of it is searched.
+LONGEST_ERROR, LONGEST_SEARCHED_ERROR = 300, 2_000
 
 #: The columns that may be large.
 LARGE = ("args", "result", "error", "traceback")
@@ -87,27 +93,49 @@ class Listing:
         self, order: "Order", start: "Position | None", limit: int
     ) -> "tuple[list[ScheduledFunction], Position | None]":
         """Return so many rows from a position on, and where looking has ended if that is before the end."""
-        if order == FIRST_DUE and self._filters.are_of_lanes:
+        if order == FIRST_DUE and self._filters.are_of_lanes and is_everything(self._rows):
             ids = self._first_pending(start, limit)
             if ids is not None:
-                by_id = {row.pk: row for row in for_list(self._rows.filter(pk__in=ids))}
-                return [by_id[pk] for pk in ids if pk in by_id], None
+                return self._in_order_of(ids), None
         rows = order.sorted(self._rows.filter(self._filters.indexed(self._database)))
         if start:
             rows = rows.filter(order.beyond(start))
-        others = self._filters.others(self._database)
-        if not others:
+        others, search = self._filters.others(self._database), self._filters.search
+        if not others and search is None:
             return list(for_list(rows)[:limit]), None
         end = order.position_at(LOOKED_AT, rows)
         if end:
             rows = rows.exclude(order.beyond(end))
-        search = self._filters.search
+        if others:
+            rows = rows.filter(others)
         if search is None:
-            return list(for_list(rows.filter(others))[:limit]), end
-        candidates = list(for_comparison(rows).filter(others)[:MOST_COMPARED])
-        if len(candidates) == MOST_COMPARED:
-            end = order.position(candidates[-1])
-        return list(islice(filter(search.finds, candidates), limit)), end
+            return list(for_list(rows)[:limit]), end
+        return self._search(search, order, rows, limit, end)
+
+    def _search(
+        self, search: Search, order: "Order", rows: QuerySet[ScheduledFunction], limit: int, end: "Position | None"
+    ) -> "tuple[list[ScheduledFunction], Position | None]":
+        """Compare rows with what is searched, until so many are found, or the time is up, or there are no more."""
+        ids: list[int] = []
+        number, deadline, last = 0, monotonic() + SEARCH_SECONDS, None
+        for until in count(COMPARED, COMPARED):
+            batch = rows.filter(order.beyond(last)) if last else rows
+            for pk, place, *readable in for_comparison(batch, order.field)[:COMPARED].iterator(chunk_size=500):
+                number += 1
+                if search.finds(*readable):
+                    ids.append(pk)
+                is_over = len(ids) == limit or monotonic() > deadline
+                if is_over or number == until:
+                    last = order.position_of(pk, place)
+                if is_over:
+                    return self._in_order_of(ids), last
+            if number < until:
+                break
+        return self._in_order_of(ids), end
+
+    def _in_order_of(self, ids: Sequence[int]) -> list[ScheduledFunction]:
+        by_id = {row.pk: row for row in for_list(self._rows.filter(pk__in=ids))}
+        return [by_id[pk] for pk in ids if pk in by_id]
 
     def _number_between(self, order: "Order", start: "Position | None", end: "Position") -> int:
         """Return among how many rows something was looked for."""
@@ -164,25 +192,26 @@ class Order:
         return Order(self.field, not self.is_descending)
 
     def position(self, row: ScheduledFunction) -> Position:
-        return self._position(row.pk, getattr(row, self.field))
+        return self.position_of(row.pk, getattr(row, self.field))
 
     def position_at(self, number: int, rows: QuerySet[ScheduledFunction]) -> Position | None:
         """Return the position of the row behind so many others, if there is one."""
         for pk, value in rows.values_list("pk", self.field)[number : number + 1]:
-            return self._position(pk, value)
+            return self.position_of(pk, value)
         return None
 
     def read(self, text: str) -> Position | None:
         """Return the position that an address names; ``None`` if it is none in this order."""
         time, dot, pk = text.rpartition(".")
-        if bool(dot) is (self.field == "pk") or not _is_number(pk) or (dot and not _is_number(time)):
+        if bool(dot) is (self.field == "pk") or read_id(pk) is None or (dot and not _is_number(time)):
             return None
         try:
             return Position(int(pk), EPOCH + timedelta(microseconds=int(time)) if dot else None)
         except OverflowError:
             return None
 
-    def _position(self, pk: int, value: datetime) -> Position:
+    def position_of(self, pk: int, value: Any) -> Position:
+        """Return the position of the row with that id, and that value in the field that is ordered by."""
         return Position(pk, None if self.field == "pk" else value)
 
 
@@ -213,17 +242,13 @@ def for_list(rows: QuerySet[ScheduledFunction]) -> QuerySet[ScheduledFunction]:
     )
 
 
-def for_comparison(rows: QuerySet[ScheduledFunction]) -> QuerySet[ScheduledFunction]:
-    """Return the rows with their arguments, to be compared with what is searched."""
-    return (
-        rows.defer(*(column for column in LARGE if column != "args"))
-        .annotate(
-            args_text=Cast("args", TextField()),
-            args_length=length_of("args"),
-            error_start=Left("error", LONGEST_ERROR),
-        )
-        .filter(args_length__lte=LONGEST_SEARCHED)
-    )
+def for_comparison(rows: QuerySet[ScheduledFunction], *columns: str) -> QuerySet[ScheduledFunction, Any]:
+    """Return the ids and some columns of rows, and behind these what ``Search.finds`` compares."""
+    return rows.annotate(
+        args_length=length_of("args"),
+        short_args=unless_longer("args", LONGEST_SEARCHED),
+        error_start=Left("error", LONGEST_SEARCHED_ERROR),
+    ).values_list("pk", *columns, "name", "short_args", "error_start")
 
 
 def length_of(column: str) -> Length:
@@ -238,7 +263,7 @@ def unless_longer(column: str, longest: int) -> Case:
 
 
 class Row:
-    """Shows a function as a line of a list, with what ``for_list`` or ``for_comparison`` has read of it."""
+    """Shows a function as a line of a list, with what ``for_list`` has read of it."""
 
     def __init__(self, function: ScheduledFunction) -> None:
         self.function = function
@@ -253,7 +278,7 @@ class Row:
     def _args(self) -> JSONValue:
         """Return its arguments as they are stored, or ``None`` if they have not been read."""
         args: JSONValue = getattr(self.function, "short_args", None)
-        return self.function.args if args is None and "args" in self.function.__dict__ else args
+        return args
 
     @property
     def arguments_length(self) -> int:
@@ -268,4 +293,4 @@ class Row:
     @property
     def first_line_of_error(self) -> str:
         text = str(getattr(self.function, "error_start", "")).strip()
-        return masked_text(self.function.name, text, args=self._args).partition("\n")[0]
+        return shown_error(self.function.name, text, self._args).partition("\n")[0]

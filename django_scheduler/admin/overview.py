@@ -14,14 +14,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST
 
 from django_scheduler import pausing, status
 from django_scheduler.admin import statistics
 from django_scheduler.admin.actions import ACTIONS, may_act, may_pause
+from django_scheduler.admin.requests import answer_to_no_post, require_whole_characters
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Answer, Questions
-from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, State
+from django_scheduler.admin.visibility import is_everything, visible_functions
+from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, ScheduledFunction, State
 
 #: From which lag on the overview shows a warning, and from which on a problem, in seconds.
 LATE, VERY_LATE = 20.0, 300.0
@@ -45,8 +46,14 @@ class ReasonForm(forms.Form):
 @admin.register(Overview)
 class OverviewAdmin(SchedulerAdmin):
     def get_urls(self) -> list[URLPattern]:
-        pause = self.admin_site.admin_view(require_POST(self.pause_view))
+        pause = self.admin_site.admin_view(self.pause_view)
         return [path("pause/", pause, name="django_scheduler_overview_pause"), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Return the functions that the site's list shows, if it has one: what is hidden there is hidden here."""
+        if self.admin_site.is_registered(ScheduledFunction):
+            return visible_functions(self.admin_site, request, self.database.using)
+        return super().get_queryset(request)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self.require_view(request)
@@ -61,8 +68,11 @@ class OverviewAdmin(SchedulerAdmin):
 
     def pause_view(self, request: HttpRequest) -> HttpResponse:
         """Pause or resume a queue, or all of them."""
-        if not may_pause(request):
+        if not self.has_view_permission(request) or not may_pause(request):
             raise PermissionDenied
+        if request.method != "POST":
+            return answer_to_no_post(request, self.url("overview_changelist"))
+        require_whole_characters(request)
         queue = request.POST.get("queue", "")
         if len(queue) > LONGEST_QUEUE_NAME or "\0" in queue:
             messages.error(request, _("There is no such queue."))
@@ -101,10 +111,12 @@ class OverviewAdmin(SchedulerAdmin):
         if not name.isprintable():
             name = ""  # no function has such a name, and not every database takes it
         functions = self.get_queryset(request)
+        shows_everything = is_everything(functions)
         in_progress = functions.filter(state=State.IN_PROGRESS).order_by()
         with Questions(database) as ask:
-            queues = ask(partial(status.queues, using))
-            executors = ask(partial(status.executors, using))
+            # What these count and name is asked beside the queryset.
+            queues = ask(partial(status.queues, using)) if shows_everything else Answer(())
+            executors = ask(partial(status.executors, using)) if shows_everything else Answer(())
             busy = ask(lambda: dict(in_progress.values_list("executor").annotate(Count("pk"))))
             recent = ask(partial(statistics.recent, database, functions))
             last_hour = course = ask(partial(statistics.course, functions, statistics.PERIODS["hour"]))
@@ -120,12 +132,13 @@ class OverviewAdmin(SchedulerAdmin):
         by_executor = busy.value or {}
         lag = max((queue.lag for queue in by_queue.values()), default=0.0)
         problems: tuple[status.Problem, ...] = ()
-        if queues.value is not None and executors.value is not None:
+        if shows_everything and queues.value is not None and executors.value is not None:
             problems = status.find_problems(queues.value, executors.value, pauses.values(), unknown.value or ())
         clock_difference = recent.value.clock_difference if recent.value else None
         return {
             # Of the pause of everything there is a banner with a button.
             "problems": [each for each in problems if (each.code, each.queue) != (status.ProblemCode.PAUSED, None)],
+            "shows_everything": shows_everything,
             "lag": lag,
             "lag_level": "bad" if lag > VERY_LATE else "warning" if lag > LATE else "good",
             "queues": queues,

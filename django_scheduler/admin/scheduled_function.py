@@ -5,24 +5,26 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 
 from django_scheduler.admin import detail, listing
 from django_scheduler.admin.action_view import ActionView
 from django_scheduler.admin.actions import ACTIONS, may_act
 from django_scheduler.admin.crons import links_to_cron
-from django_scheduler.admin.filters import OVERDUE, Filters, menus
+from django_scheduler.admin.filters import OVERDUE, Filters, menus, read_id
 from django_scheduler.admin.outlook import may_run_again
 from django_scheduler.admin.readable import visible
+from django_scheduler.admin.requests import answer_to_no_post, require_whole_characters
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
-from django_scheduler.databases import browsing
+from django_scheduler.admin.visibility import is_everything
+from django_scheduler.databases import Database, browsing
 from django_scheduler.middleware import serving
-from django_scheduler.models import LARGEST_ID, ScheduledFunction, State
+from django_scheduler.models import ScheduledFunction, State
 
 #: The answer to a page that refreshes itself while the database is late: it keeps what it shows, and what is ticked.
 NOTHING_NEW = partial(HttpResponse, status=204)
@@ -36,17 +38,18 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
     list_per_page = 50
 
     def get_urls(self) -> list[URLPattern]:
-        act = self.admin_site.admin_view(require_POST(self.act_view))
+        act = self.admin_site.admin_view(self.act_view)
         return [path("act/", act, name="django_scheduler_scheduledfunction_act"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self.require_view(request)
         filters = Filters.read(request.GET)
-        functions = listing.Listing(self.database, self.get_queryset(request), filters)
+        rows = self.get_queryset(request)
+        functions = listing.Listing(self.database, rows, filters)
         after, before = request.GET.get("after", ""), request.GET.get("before", "")
         with Questions(self.database) as ask:
             answer = ask(lambda: functions.page(size=self.list_per_page, after=after, before=before))
-            counts = ask(lambda: browsing.count_states(self.database, State.values, at_most=STATE_COUNTED_TO + 1))
+            counts = ask(lambda: _count_states(self.database, rows))
         page = answer.value or listing.Page([])
         context = {
             "title": _("Scheduled functions"),
@@ -77,11 +80,12 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         self.require_view(request)
-        if not object_id.isdecimal() or not 0 < int(object_id[:20]) <= LARGEST_ID:
+        pk = read_id(object_id)
+        if pk is None:
             raise Http404(f"There is no scheduled function {object_id[:40]}.")
         rows = self.get_queryset(request)
         with Questions(self.database) as ask:
-            found = ask(lambda: [detail.load(rows, int(object_id))])
+            found = ask(lambda: [detail.load(rows, pk)])
             function = found.value[0] if found.value else None
             relatives = ask(lambda: detail.relatives(rows, function) if function else {})
         if found.is_late and "live" in request.GET:
@@ -116,8 +120,17 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
         """Cancel functions, run them now or again, or reschedule them."""
+        if request.method != "POST":
+            return answer_to_no_post(request, self.url("scheduledfunction_changelist"))
+        require_whole_characters(request)
         with serving(request):
             return ActionView(self, request).response()
+
+
+def _count_states(database: Database, rows: QuerySet[ScheduledFunction]) -> dict[str, int]:
+    if not is_everything(rows):
+        return {}  # counting through any condition takes its time
+    return browsing.count_states(database, State.values, at_most=STATE_COUNTED_TO + 1)
 
 
 def _state_tabs(filters: Filters, counts: dict[str, int]) -> Iterator[dict[str, Any]]:

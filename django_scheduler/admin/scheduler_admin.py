@@ -53,6 +53,9 @@ class SchedulerAdmin(ModelAdmin):
         if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
             raise PermissionDenied
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return False  # the filters of the list are its own
+
     def url(self, page: str, *arguments: object) -> str:
         """Return the address of a page such as ``overview_changelist`` in this admin site."""
         return reverse(f"admin:django_scheduler_{page}", args=arguments, current_app=self.admin_site.name)

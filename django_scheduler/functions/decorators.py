@@ -36,6 +36,7 @@ class Decorator(Protocol):
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
         aliases: Sequence[str] = (),
+        admin: bool = True,
         rerun: bool = True,
     ) -> Callable[[Callable[Concatenate[Context, P], R]], Function[P, R]]: ...
 
@@ -51,6 +52,7 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
         aliases: Sequence[str] = (),
+        admin: bool = True,
         rerun: bool = True,
     ) -> Any:
         def make(body: Callable[..., Any]) -> AnyFunction:
@@ -64,6 +66,7 @@ def _decorator(kind: Kind, *, public: bool, explanation: str) -> Decorator:
                 alone=alone,
                 timeout=timeout,
                 aliases=aliases,
+                admin=admin,
                 rerun=rerun,
             )
             registry.add(function)
@@ -85,6 +88,8 @@ _OPTIONS = """
     ``alone`` (mutations only): it never shares its transaction with others that are due, whatever the backlog.
     ``aliases``: the names that it had before it was renamed, by which what is on record still finds it; those that it
     had in another app with that one's label, ``"orders:archive"``.
+    ``admin``: whether people may choose it for a cron in the admin, run such a cron now, and run it again there;
+    ``False``: only code schedules it.
     ``rerun``: whether people may run it again once it has ended; ``False`` refuses that.
 
     Raises ``ImproperlyConfigured`` if the function could not be executed as it is.

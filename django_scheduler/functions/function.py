@@ -62,6 +62,7 @@ class Function(Generic[P, R_co]):
         alone: bool = False,
         timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
         aliases: Sequence[str] = (),
+        admin: bool = True,
         rerun: bool = True,
     ) -> None:
         _refuse_what_is_no_plain_function(body, kind)
@@ -72,6 +73,7 @@ class Function(Generic[P, R_co]):
         self.queue = queue
         self.priority = priority
         self.alone = alone
+        self.admin = admin
         self.rerun = rerun
         self._timeout = timeout
         self._aliases = aliases
@@ -215,6 +217,8 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         refuse(f"priority= must be a whole number from -32768 to 32767, not {function.priority!r}.")
     if function.alone and function.kind is Kind.ACTION:
         refuse("alone= is for mutations: an action runs outside of any transaction.")
+    if type(function.admin) is not bool:
+        refuse(f"admin= must be True or False, not {function.admin!r}.")
     if type(function.rerun) is not bool:
         refuse(f"rerun= must be True or False, not {function.rerun!r}.")
     if not _is_timeout(function._timeout):

@@ -56,6 +56,8 @@ class InterventionResult(Enum):
     CANCELED = "canceled"
     #: The code no longer has a function of that name.
     MISSING = "missing"
+    #: Its function is declared with ``admin=False``.
+    KEPT_OUT = "kept out"
     #: Its function is declared with ``rerun=False``.
     NO_RERUN = "no rerun"
     #: The record does not have it: it never existed, or its retention has passed.

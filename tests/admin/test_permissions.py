@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from django_scheduler.models import Pause, ScheduledFunction, State
-from tests.admin.conftest import ACT, DETAIL, LIST, OVERVIEW, PAUSE, act, client_with, page, record
+from tests.admin.conftest import ACT, DETAIL, LIST, OVERVIEW, PAUSE, act, client_with, messages_of, page, record
 
 pytestmark = pytest.mark.django_db
 
@@ -105,9 +105,17 @@ def test_a_request_without_the_token_against_forgery_is_refused(admin_user, func
     assert not Pause.objects.exists()
 
 
-@pytest.mark.parametrize("url", [ACT, PAUSE])
-def test_nothing_is_done_by_get(admin_client, url):
-    assert admin_client.get(reverse(url), {"action": "cancel", "id": "1", "confirmed": "1"}).status_code == 405
+@pytest.mark.parametrize(("url", "page_before"), [(ACT, LIST), (PAUSE, OVERVIEW)])
+def test_nothing_is_done_by_get_to_which_a_new_sign_in_leads(client, admin_user, functions, url, page_before):
+    data = {"action": "cancel", "id": [functions["pending"].pk], "confirmed": "1", "queue": ""}
+    sign_in = client.post(reverse(url), data).url
+    client.force_login(admin_user)
+    response = client.get(sign_in.partition("next=")[2], data, follow=True)
+    assert response.redirect_chain == [(reverse(page_before), 302)]
+    assert messages_of(response) == ["Nothing has been done, because you had to sign in anew. Choose again what to do."]
+    assert client.put(reverse(url)).status_code == 405
+    assert ScheduledFunction.objects.get(pk=functions["pending"].pk).state == State.PENDING
+    assert not Pause.objects.exists()
 
 
 def test_who_is_not_signed_in_is_asked_to(client, functions):

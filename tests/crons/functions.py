@@ -1,6 +1,6 @@
 """What the tests' crons do."""
 
-from django_scheduler import Context, action, mutation
+from django_scheduler import Context, action, internal_mutation, mutation
 from tests.models import Entry
 from tests.support.gates import Gate
 
@@ -29,4 +29,9 @@ def tick_for_all(ctx: Context, *, names: set[str]) -> None:
 
 @mutation
 def tick_with_secrets(ctx: Context, *, label: str, token: str, more: list[dict[str, str]]) -> None:
+    Entry.objects.create(label=label, function_id=ctx.function_id)
+
+
+@internal_mutation(admin=False)
+def tick_by_code_alone(ctx: Context, *, label: str = "tick") -> None:
     Entry.objects.create(label=label, function_id=ctx.function_id)

@@ -30,7 +30,7 @@ def test_each_decorator_makes_its_kind(decorator, kind, public):
     @decorator
     def plain(ctx: Context) -> None: ...
 
-    @decorator(name="another", queue="email", priority=-5)
+    @decorator(name="another", queue="email", priority=-5, admin=False)
     def with_options(ctx: Context) -> None: ...
 
     @decorator()
@@ -40,6 +40,7 @@ def test_each_decorator_makes_its_kind(decorator, kind, public):
     assert (with_options.kind, with_options.public) == (kind, public)
     assert (with_options.name, with_options.queue, with_options.priority) == ("tests:another", "email", -5)
     assert with_no_options.name == "tests:with_no_options"
+    assert (plain.admin, with_options.admin) == (True, False)
     assert [registry.find(f"tests:{name}") for name in ["plain", "another", "with_options"]] == [
         plain,
         with_options,
@@ -156,6 +157,8 @@ def test_a_mutation_cannot_be_async(decorator):
         ({"queue": ""}, "queue="),
         ({"queue": "x" * 101}, "queue="),
         ({"queue": None}, "queue="),
+        ({"admin": 0}, "admin="),
+        ({"admin": None}, "admin="),
         ({"queue": "a\0b"}, "queue="),
         ({"queue": "\ud800"}, "queue="),
         ({"priority": True}, "priority="),
