@@ -2,11 +2,13 @@
 
 * ``decorators.py`` has ``@mutation``, ``@action`` and the two for internal functions.
 * ``function.py`` is what they make of a function, and refuses what could not be executed.
+* ``options.py`` has the options that the decorators take.
 * ``registry.py`` finds functions by their names on record, and has ``api`` and ``internal``, which refer to them.
 """
 
 from django_scheduler.functions.decorators import action, internal_action, internal_mutation, mutation
 from django_scheduler.functions.function import AnyFunction, Function, why_not_bound
+from django_scheduler.functions.options import Options
 from django_scheduler.functions.registry import (
     AnyReference,
     Reference,
@@ -21,6 +23,7 @@ __all__ = [
     "AnyFunction",
     "AnyReference",
     "Function",
+    "Options",
     "Reference",
     "action",
     "api",

@@ -6,7 +6,6 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from enum import Enum
 from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -16,9 +15,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler.conf import get_settings
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.models import LONGEST_QUEUE_NAME, Kind
-from django_scheduler.times import FURTHEST
-from django_scheduler.values import is_plain_text, short_repr
+from django_scheduler.functions.options import DEFAULTS, Options, Timeout
+from django_scheduler.models import Kind
+from django_scheduler.values import short_repr
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context
@@ -38,12 +37,6 @@ ELSEWHERE = (
 )
 
 
-class Timeout(Enum):
-    """Stands for the timeout of a function that names none."""
-
-    DEFAULT = "the setting MUTATION_TIMEOUT for a mutation, for ever for an action"
-
-
 class Function(Generic[P, R_co]):
     """Can be scheduled, and can be called like the plain function that was decorated."""
 
@@ -56,29 +49,16 @@ class Function(Generic[P, R_co]):
         *,
         kind: Kind,
         public: bool,
-        name: str | None,
-        queue: str,
-        priority: int,
-        alone: bool = False,
-        timeout: timedelta | float | Timeout | None = Timeout.DEFAULT,
-        aliases: Sequence[str] = (),
-        admin: bool = True,
-        rerun: bool = True,
+        options: Options = DEFAULTS,
     ) -> None:
         _refuse_what_is_no_plain_function(body, kind)
         update_wrapper(self, body, updated=())  # attributes that the body has could be named as ours are
         self.body = body
         self.kind = kind
         self.public = public
-        self.queue = queue
-        self.priority = priority
-        self.alone = alone
-        self.admin = admin
-        self.rerun = rerun
-        self._timeout = timeout
-        self._aliases = aliases
+        self.options = options
         self.is_async = iscoroutinefunction(body)
-        self.last_name: str = body.__name__ if name is None else name
+        self.last_name: str = body.__name__ if options.name is None else options.name
         _refuse_what_cannot_be_executed(self)
 
     def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
@@ -113,7 +93,7 @@ class Function(Generic[P, R_co]):
     def aliases(self) -> list[str]:
         """Return the names that it had before."""
         app_label = self.name.partition(":")[0]
-        return [alias if ":" in alias else f"{app_label}:{alias}" for alias in self._aliases]
+        return [alias if ":" in alias else f"{app_label}:{alias}" for alias in self.options.aliases]
 
     @property
     def names(self) -> list[str]:
@@ -123,9 +103,10 @@ class Function(Generic[P, R_co]):
     @property
     def timeout(self) -> timedelta | None:
         """Return for how long its body may run; ``None``: for ever."""
-        if isinstance(self._timeout, Timeout):
+        timeout = self.options.timeout
+        if isinstance(timeout, Timeout):
             return get_settings().MUTATION_TIMEOUT if self.kind is Kind.MUTATION else None
-        return timedelta(seconds=self._timeout) if isinstance(self._timeout, int | float) else self._timeout
+        return timedelta(seconds=timeout) if isinstance(timeout, int | float) else timeout
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -210,27 +191,10 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         refuse("Django's transactions are synchronous, so a mutation is a plain function: remove async or use @action.")
     if inspect.isgeneratorfunction(function.body) or inspect.isasyncgenfunction(function.body):
         refuse("it is a generator, and nobody would iterate it; return a list instead.")
-    queue = function.queue
-    if not isinstance(queue, str) or not 0 < len(queue) <= LONGEST_QUEUE_NAME or not is_plain_text(queue):
-        refuse(f"queue= must be a name of 1 to {LONGEST_QUEUE_NAME} characters, without NUL, not {queue!a}.")
-    if type(function.priority) is not int or not -32_768 <= function.priority <= 32_767:
-        refuse(f"priority= must be a whole number from -32768 to 32767, not {function.priority!r}.")
-    if function.alone and function.kind is Kind.ACTION:
+    if function.options.alone and function.kind is Kind.ACTION:
         refuse("alone= is for mutations: an action runs outside of any transaction.")
-    if type(function.admin) is not bool:
-        refuse(f"admin= must be True or False, not {function.admin!r}.")
-    if type(function.rerun) is not bool:
-        refuse(f"rerun= must be True or False, not {function.rerun!r}.")
-    if not _is_timeout(function._timeout):
-        refuse(
-            "timeout= must be a positive timedelta or number of seconds, of at most five years, or None, not"
-            f" {function._timeout!r}."
-        )
-    if isinstance(function._aliases, str) or not all(map(_is_alias, function._aliases)):
-        refuse(
-            "aliases= must be a tuple of the names that it had, as identifiers or, for those in another app, as"
-            f' "<app_label>:<name>", not {function._aliases!r}.'
-        )
+    for problem in function.options.problems():
+        refuse(problem)
     parameters = list(inspect.signature(function.body).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not parameters or parameters[0].kind not in positional:
@@ -240,17 +204,3 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
             refuse(f"*{parameter.name} has no names to store its arguments by; name each parameter.")
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             refuse(f"{parameter.name!r} is positional-only, and arguments are stored by name; remove the /.")
-
-
-def _is_alias(alias: object) -> bool:
-    return isinstance(alias, str) and alias.count(":") <= 1 and all(map(str.isidentifier, alias.split(":")))
-
-
-def _is_timeout(timeout: object) -> bool:
-    if timeout is None or isinstance(timeout, Timeout):
-        return True
-    if isinstance(timeout, timedelta):
-        return timedelta(0) < timeout <= FURTHEST
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        return False
-    return timedelta.resolution.total_seconds() <= timeout <= FURTHEST.total_seconds()

@@ -113,9 +113,7 @@ def _no_body(ctx: Context) -> None:
     raise NotImplementedError  # nobody calls a stand-in
 
 
-_STAND_INS: dict[Kind, AnyFunction] = {
-    kind: Function(_no_body, kind=kind, public=True, name=None, queue="default", priority=0) for kind in Kind
-}
+_STAND_INS: dict[Kind, AnyFunction] = {kind: Function(_no_body, kind=kind, public=True) for kind in Kind}
 
 
 def _stand_in(path: str, kind: Kind) -> AnyFunction:

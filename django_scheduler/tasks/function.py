@@ -24,7 +24,7 @@ from django.utils.json import normalize_json
 from django_scheduler import values
 from django_scheduler.databases import database_for
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions import Function, why_not_bound
+from django_scheduler.functions import Function, Options, why_not_bound
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.tasks.result import announce, running_result
 from django_scheduler.tasks.task import AnyTask, as_plain, find_task
@@ -59,7 +59,10 @@ class TaskFunction(Function[..., Any]):
     def __init__(self, task: AnyTask, kind: Kind) -> None:
         self.task = task
         super().__init__(
-            _body_of(task, kind), kind=kind, public=False, name=None, queue=task.queue_name, priority=task.priority
+            _body_of(task, kind),
+            kind=kind,
+            public=False,
+            options=Options(queue=task.queue_name, priority=task.priority),
         )
         update_wrapper(self, task.func, updated=())
 

@@ -1,6 +1,7 @@
 """The reference has every setting, option and page that there is, and none that there is not."""
 
 import ast
+import dataclasses
 import html
 import inspect
 import re
@@ -23,6 +24,7 @@ from django_scheduler.contrib.prometheus.metrics import Metrics, StatusCollector
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql.database import POLL_INTERVAL_WITHOUT_WAKEUPS, PostgreSQL
 from django_scheduler.databases.sqlite import SQLite
+from django_scheduler.functions import Options
 from django_scheduler.models import Failure
 from django_scheduler.scheduling.scheduler import Scheduler
 from django_scheduler.testing import ManualScheduler
@@ -53,6 +55,15 @@ def test_every_option_is_documented(command):
     parser = load_command_class("django_scheduler", command).create_parser("manage.py", command)
     options = set(re.findall(r"--[a-z][a-z-]*", parser.format_usage())) - DJANGO_OPTIONS
     assert documented == options
+
+
+def test_every_option_of_the_decorators_is_documented_with_its_default():
+    rows = re.findall(r"^\| `(\w+)`[^|]* \| ([^|]+) \|", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    for option in dataclasses.fields(Options):
+        (default,) = [cell for name, cell in rows if name == option.name]
+        if option.name not in {"name", "timeout"}:  # in words
+            assert value_of(default) == option.default, option.name
+        assert f"``{option.name}``" in (django_scheduler.mutation.__doc__ or "")
 
 
 def test_every_page_has_its_place():
