@@ -11,12 +11,10 @@ A new database is a subclass of ``Database`` with a line here, and a subclass of
 ``inspection.py``.
 """
 
-import re
 from functools import cache
 
-from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connections
+from django.db import connections
 
 from django_scheduler.databases import browsing, django_internals
 from django_scheduler.databases.contract import NOW, TABLE, Backlog, Claimable, Lane, Left, NewRow
@@ -43,7 +41,6 @@ __all__ = [
     "database_for",
     "django_internals",
     "inspection_of",
-    "is_not_migrated",
 ]
 
 _BY_VENDOR: dict[str, type[Database]] = {"postgresql": PostgreSQL, "mysql": MySQL, "sqlite": SQLite}
@@ -64,17 +61,3 @@ def database_for(using: str) -> Database:
             f"django_scheduler works on PostgreSQL, MySQL, MariaDB and SQLite; the database {using!r} is {vendor}."
         )
     return _BY_VENDOR[vendor](using)
-
-
-def is_not_migrated(error: DatabaseError) -> bool:
-    """Return whether a statement of ours failed because a table or a column of ours is not there.
-
-    Where the database tells the table, it has to be one of ours: models among the arguments are looked up, too.
-    """
-    tables = set(re.findall(r"\w+", str(error))) & {model._meta.db_table for model in apps.get_models()}
-    ours = {model._meta.db_table for model in apps.get_app_config("django_scheduler").get_models()}
-    return (not tables or not tables.isdisjoint(ours)) and any(
-        database_for(alias).names_what_is_not_there(error)
-        for alias in connections
-        if connections[alias].vendor in VENDORS
-    )

@@ -31,7 +31,6 @@ from django_scheduler.values import InstanceGone
 #: of the code are ever taken for the same.
 CODE = secrets.token_hex(4)
 
-
 #: Why a function is left that this process does know.
 REFUSED = "this executor's code refuses its arguments"
 

@@ -5,14 +5,16 @@ knows only that it has no such table.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 
-from django_scheduler.databases import is_not_migrated
+from django_scheduler.databases import VENDORS, database_for
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,7 +56,7 @@ def explains_refusals(owner: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             try:
                 return method(*args, **kwargs)
             except DatabaseError as error:
-                if not is_not_migrated(error):
+                if not _is_not_migrated(error):
                     raise
                 text = " ".join(str(error).split())
                 raise ImproperlyConfigured(
@@ -65,6 +67,20 @@ def explains_refusals(owner: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return names_async_twin(owner)(call)
 
     return decorate
+
+
+def _is_not_migrated(error: DatabaseError) -> bool:
+    """Return whether a statement of ours failed because a table or a column of ours is not there.
+
+    Where the database tells the table, it has to be one of ours: models among the arguments are looked up, too.
+    """
+    tables = set(re.findall(r"\w+", str(error))) & {model._meta.db_table for model in apps.get_models()}
+    ours = {model._meta.db_table for model in apps.get_app_config("django_scheduler").get_models()}
+    return (not tables or not tables.isdisjoint(ours)) and any(
+        database_for(alias).names_what_is_not_there(error)
+        for alias in connections
+        if connections[alias].vendor in VENDORS
+    )
 
 
 def is_in_event_loop() -> bool:

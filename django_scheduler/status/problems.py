@@ -158,10 +158,9 @@ def _of_queue(queue: QueueStatus, executors: Iterable[ExecutorStatus], max_lag: 
     details = {"queue": queue.queue, "due": str(queue.due), "lag": f"{queue.lag:.1f}"}
     if limit is not None and queue.lag > limit:
         yield Problem(ProblemCode.LATE, queue.queue, {**details, "max_lag": f"{limit:g}"})
-    working = [executor for executor in executors if executor.looks_for_work]
-    serving = [executor for executor in working if executor.serves(queue.queue)]
+    serving = [executor for executor in executors if executor.serves(queue.queue)]
     if not serving:
-        if working and queue.due:
+        if queue.due and any(executor.looks_for_work for executor in executors):
             yield Problem(ProblemCode.QUEUE_NOT_SERVED, queue.queue, details)
     elif queue.lag > LATE_AFTER and all(executor.is_full for executor in serving):
         details["threads"] = str(sum(executor.concurrency for executor in serving))

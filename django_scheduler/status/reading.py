@@ -88,11 +88,6 @@ class Status:
         return max((queue.lag for queue in self.queues), default=0.0)
 
     @property
-    def unwanted_lag(self) -> float:
-        """Return the lag of the queues that are not paused, in seconds."""
-        return max((queue.lag for queue in self.queues if not queue.is_paused), default=0.0)
-
-    @property
     def living_executors(self) -> int:
         return sum(executor.is_alive for executor in self.executors)
 

@@ -124,7 +124,7 @@ class Command(SchedulerCommand):
                 end_process_within(self._end_within)
 
     def check(self, *args: Any, **kwargs: Any) -> None:
-        with _refusing_what_is_wrong():  # some of Django's checks ask the database
+        with _starting():  # some of Django's checks ask the database
             super().check(*args, **kwargs)
 
     def handle(
@@ -193,7 +193,7 @@ class Command(SchedulerCommand):
             if alive:
                 alive.touch()
 
-        with StopSignals() as signals, _refusing_what_is_wrong():
+        with StopSignals() as signals, _starting():
             executor = make_executor()
             start_executor(executor, signals)
             requests = StopWhenStuck(executor, signals)
@@ -226,7 +226,7 @@ def _execute_and_reload(make_executor: Callable[[], Executor], grace: float) -> 
     starting = Lock()
 
     def start() -> None:
-        with starting, _refusing_what_is_wrong():
+        with starting, _starting():
             executor = make_executor()
             executor.start()
             executors.append(executor)
@@ -263,7 +263,7 @@ def _kept_alive(path: Path | None) -> Iterator[AliveFile | None]:
 
 def _supervise(child_options: ChildOptions, processes: int, progress: Progress | None, alive: AliveFile | None) -> None:
     with StopSignals() as signals:
-        with _refusing_what_is_wrong():
+        with _starting():
             supervisor = Supervisor(child_options, processes=processes, alive_file=alive)
             _try_database(child_options.using, signals)
         ended_well = supervisor.run(signals, meanwhile=progress.show if progress else None)
@@ -294,7 +294,8 @@ def _refuse_open_transaction(using: str) -> None:
 
 
 @contextmanager
-def _refusing_what_is_wrong() -> Iterator[None]:
+def _starting() -> Iterator[None]:
+    """Turn what keeps an executor from starting into a ``CommandError``."""
     with refusing_what_is_wrong("The executor cannot start"):
         try:
             yield

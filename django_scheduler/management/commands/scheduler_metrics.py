@@ -4,11 +4,13 @@ import os
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils.module_loading import import_string
 
+from django_scheduler.management.command import SchedulerCommand
 
-class Command(BaseCommand):
+
+class Command(SchedulerCommand):
     help = (
         "Serves what the processes of this host have counted, and what is going on in the database, until it is"
         " stopped. It runs beside runscheduler, with the same PROMETHEUS_MULTIPROC_DIR."
@@ -28,7 +30,7 @@ class Command(BaseCommand):
             exported = import_string("django_scheduler.contrib.prometheus.metrics.exported")
             start_http_server = import_string("prometheus_client.start_http_server")
         except ImportError as error:
-            raise CommandError(f'Metrics need pip install "django_scheduler[prometheus]": {error}.') from error
+            raise CommandError(f'Metrics need pip install "django-ctx-scheduler[prometheus]": {error}.') from error
         try:
             server, thread = start_http_server(port, address, exported())
         except OSError as error:
