@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -40,7 +41,7 @@ class Registry:
 
     def add(self, function: AnyFunction) -> None:
         """Register a function. Its app, and with it its name, is known once Django has found all apps."""
-        function.is_discovered = not apps.ready or is_test_module(function.body.__module__)
+        function.is_discovered = not apps.ready or _is_of_this_process(function.body.__module__)
         self._unnamed.append(function)
         if apps.apps_ready:
             self._name_all()
@@ -98,9 +99,12 @@ class Registry:
         return self._functions.get(name) or self._renamed.get(name)
 
 
-def is_test_module(name: str) -> bool:
-    """Return whether a module belongs to tests, which execute what they define in their own process."""
-    return any(part in ("tests", "conftest") or part.startswith("test_") for part in name.split("."))
+def _is_of_this_process(module_name: str) -> bool:
+    """Return whether only this process executes what a module defines: one of tests, or one that was not imported."""
+    module = sys.modules.get(module_name)
+    is_made_by_hand = module is not None and getattr(module, "__spec__", None) is None
+    parts = module_name.split(".")
+    return is_made_by_hand or any(part in ("tests", "conftest") or part.startswith("test_") for part in parts)
 
 
 def _code_of(function: AnyFunction) -> str:

@@ -59,6 +59,6 @@ def test_process_without_a_supervisor_touches_it_too(executors, child_environmen
         (["--alive-file=alive", "--reload"], "leave one of them out"),
     ],
 )
-def test_file_that_cannot_be_kept_is_refused(db, arguments, complaint):
+def test_file_that_cannot_be_kept_is_refused(transactional_db, arguments, complaint):
     with pytest.raises(CommandError, match=complaint):
         call_command("runscheduler", *arguments)

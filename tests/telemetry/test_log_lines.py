@@ -130,6 +130,7 @@ def test_a_function_that_fails_makes_up_no_line(execute_due, caplog):
     assert f"no such order\n  {FORGED}" in stream.getvalue()
 
 
+@pytest.mark.usefixtures("no_grace")
 @pytest.mark.django_db(transaction=True)
 def test_a_name_on_record_makes_up_no_line(execute_due):
     function_id = ctx.scheduler.run_after(0, raise_a_line)
