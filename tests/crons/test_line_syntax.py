@@ -109,18 +109,21 @@ def terms(draw: st.DrawFn, field: int) -> tuple[str, set[int]]:
 
     first, last = sorted(draw(st.tuples(st.integers(lowest, highest), st.integers(lowest, highest))))
     step = draw(st.integers(1, highest + 1))
-    forms = {
-        "*": range(lowest, highest + 1),
-        f"*/{step}": range(lowest, highest + 1, step),
-        written(first): [first],
-        f"{written(first)}-{written(last)}": range(first, last + 1),
-        f"{written(first)}-{written(last)}/{step}": range(first, last + 1, step),
-        f"{written(first)}-{written(first)}/{step}": [first],
-    }
-    if field != 4:
-        forms[f"{written(first)}/{step}"] = range(first, highest + 1, step)
-    term = draw(st.sampled_from(sorted(forms)))
-    return term, set(forms[term])
+    match draw(st.sampled_from(["*", "*/n", "a", "a-b", "a-b/n", "a-a/n", *(["a/n"] if field != 4 else [])])):
+        case "*":
+            return "*", {*range(lowest, highest + 1)}
+        case "*/n":
+            return f"*/{step}", {*range(lowest, highest + 1, step)}
+        case "a":
+            return written(first), {first}
+        case "a-b":
+            return f"{written(first)}-{written(last)}", {*range(first, last + 1)}
+        case "a-b/n":
+            return f"{written(first)}-{written(last)}/{step}", {*range(first, last + 1, step)}
+        case "a-a/n":
+            return f"{written(first)}-{written(first)}/{step}", {first}
+        case _:
+            return f"{written(first)}/{step}", {*range(first, highest + 1, step)}
 
 
 @st.composite
