@@ -79,6 +79,7 @@ def test_one_queue_can_be_given_as_its_name(queue: Any):
         ("runscheduler", {"grace": float("nan")}, "--grace: nan is not greater than 0"),
         ("runscheduler", {"max_memory": "lots"}, "--max-memory: 'lots' is not a size of memory"),
         ("runscheduler", {"max_functions": "many"}, "--max-functions: 'many' is not a whole number"),
+        ("scheduler_metrics", {"port": "many"}, "--port: 'many' is not valid"),
         ("runscheduler", {"queue": 5}, "--queue: 5 is neither a str nor a list of them"),
         ("runscheduler", {"queue": ["email", 5]}, "--queue: ['email', 5] is neither a str nor a list of them"),
         ("runscheduler", {"verbosity": 7}, "--verbosity: 7 is none of 0, 1, 2, 3"),

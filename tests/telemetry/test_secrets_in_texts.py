@@ -1,8 +1,21 @@
 """A text says what happened, and no secret; to look for them takes linear time, whatever the text."""
 
+from itertools import product
+
 import pytest
 
-from django_scheduler.telemetry.secrets import BULLETS, mask_text
+from django_scheduler.telemetry.secrets import BULLETS, is_secret, mask_text
+
+#: What names of secrets are made of, and other words.
+WORDS = [
+    "pass", "word", "wd", "wort", "phrase", "code", "key", "kennwort", "contrasena", "mot", "de", "passe",
+    "wachtwoord", "senha", "secret", "token", "credential", "creds", "cookie", "signature", "authorization",
+    "bearer", "mnemonic", "seed", "recovery", "pw", "pwd", "psw", "pswd", "passwrd", "pin", "cvc", "cvv", "csc",
+    "otp", "totp", "hotp", "mfa", "2fa", "jwt", "dsn", "sig", "ssn", "pem", "salt", "auth", "oauth", "csrf", "xsrf",
+    "sid", "session", "id", "phpsessid", "card", "number", "num", "nr", "no", "credit", "cc", "pan", "connection",
+    "string", "api", "app", "access", "private", "encryption", "master", "license", "ssh", "service", "account",
+    "security", "backup", "sms", "user",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -57,6 +70,11 @@ def test_secrets_are_masked(text):
     assert "hunter2" not in shown
     assert "aHVudGVy" not in shown
     assert BULLETS in shown
+
+
+def test_a_name_of_a_secret_among_values_is_one_in_a_text_too():
+    for name in [*WORDS, *map("_".join, product(WORDS, repeat=2))]:
+        assert ("hunter2" not in mask_text(f"{name}=hunter2")) is is_secret(name), name
 
 
 @pytest.mark.parametrize(
