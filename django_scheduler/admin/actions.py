@@ -131,7 +131,7 @@ ACTIONS = {
 def is_for_people(name: str) -> bool:
     """Return whether people may have the function of that name run: ``admin=False`` of its decorator forbids it."""
     function = registry.find(name)
-    return function is None or function.options.admin
+    return function is None or function.admin
 
 
 def may(request: HttpRequest, codename: str) -> bool:

@@ -93,7 +93,7 @@ class CronForm(ModelForm):
             self.initial["args"] = self._before[-1]
         fields: dict[str, Any] = self.fields
         if "function" in fields:  # not for those who may only look
-            for_people = {function.name for function in registry if function.options.admin}
+            for_people = {function.name for function in registry if function.admin}
             fields["function"].choices = _choices(for_people | {self.instance.function})
         if "timezone" in fields:
             zones = {settings.TIME_ZONE, self.instance.timezone} - {""}

@@ -188,7 +188,7 @@ def menus(filters: Filters) -> Iterator[dict[str, Any]]:
     windows = [(name, label) for name, (_length, label) in WINDOWS.items()]
     yield _menu(filters, "function", _("Function"), _itself(function.name for function in registry))
     yield _menu(filters, "kind", _("Kind"), Kind.choices)
-    yield _menu(filters, "queue", _("Queue"), _itself({function.options.queue for function in registry}))
+    yield _menu(filters, "queue", _("Queue"), _itself({function.queue for function in registry}))
     yield _menu(filters, "failure", _("Failure"), Failure.choices)
     yield _menu(filters, "created", _("Scheduled"), windows)
     yield _menu(filters, "finished", _("Finished"), windows)

@@ -84,7 +84,7 @@ def outlook(action: Action, selected: QuerySet[ScheduledFunction] | None, databa
 def may_run_again(function: ScheduledFunction) -> bool:
     """Return whether people may run a function again: unless it is declared with ``rerun=False`` or ``admin=False``."""
     declared = registry.find_recorded(function.name, function.kind)
-    return declared is None or (declared.options.rerun and declared.options.admin)
+    return declared is None or (declared.rerun and declared.admin)
 
 
 def effect_of(function: ScheduledFunction) -> Effect | None:

@@ -248,7 +248,7 @@ class Worker:
     def _may_be_grouped(self, execution: Execution) -> TypeGuard[MutationExecution]:
         return (
             isinstance(execution, MutationExecution)
-            and not execution.function.options.alone
+            and not execution.function.alone
             and not self.grouping_policy.runs_alone(execution.name)
         )
 

@@ -58,8 +58,8 @@ class Fleet:
                     using,
                     function_id,
                     name=function.name,
-                    queue=function.options.queue,
-                    priority=function.options.priority,
+                    queue=function.queue,
+                    priority=function.priority,
                 )
                 transaction.on_commit(hand, using=using, robust=True)
 

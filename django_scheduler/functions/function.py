@@ -56,7 +56,12 @@ class Function(Generic[P, R_co]):
         self.body = body
         self.kind = kind
         self.public = public
-        self.options = options
+        self.queue = options.queue
+        self.priority = options.priority
+        self.alone = options.alone
+        self.admin = options.admin
+        self.rerun = options.rerun
+        self._options = options
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if options.name is None else options.name
         _refuse_what_cannot_be_executed(self)
@@ -93,7 +98,7 @@ class Function(Generic[P, R_co]):
     def aliases(self) -> list[str]:
         """Return the names that it had before."""
         app_label = self.name.partition(":")[0]
-        return [alias if ":" in alias else f"{app_label}:{alias}" for alias in self.options.aliases]
+        return [alias if ":" in alias else f"{app_label}:{alias}" for alias in self._options.aliases]
 
     @property
     def names(self) -> list[str]:
@@ -103,7 +108,7 @@ class Function(Generic[P, R_co]):
     @property
     def timeout(self) -> timedelta | None:
         """Return for how long its body may run; ``None``: for ever."""
-        timeout = self.options.timeout
+        timeout = self._options.timeout
         if isinstance(timeout, Timeout):
             return get_settings().MUTATION_TIMEOUT if self.kind is Kind.MUTATION else None
         return timedelta(seconds=timeout) if isinstance(timeout, int | float) else timeout
@@ -191,9 +196,9 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         refuse("Django's transactions are synchronous, so a mutation is a plain function: remove async or use @action.")
     if inspect.isgeneratorfunction(function.body) or inspect.isasyncgenfunction(function.body):
         refuse("it is a generator, and nobody would iterate it; return a list instead.")
-    if function.options.alone and function.kind is Kind.ACTION:
+    if function.alone and function.kind is Kind.ACTION:
         refuse("alone= is for mutations: an action runs outside of any transaction.")
-    for problem in function.options.problems():
+    for problem in function._options.problems():
         refuse(problem)
     parameters = list(inspect.signature(function.body).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -121,8 +121,8 @@ def _enqueue(
                 kind=function.kind,
                 args=text,
                 state=state,
-                queue=function.options.queue,
-                priority=function.options.priority,
+                queue=function.queue,
+                priority=function.priority,
                 time=time,
                 parent_id=parent,
                 context=context,
@@ -148,7 +148,7 @@ def current_context(caller: Running | None) -> str | None:
 
 
 def _traced(function: AnyFunction, number: int) -> AbstractContextManager[str | None]:
-    return tracing.scheduling(name=function.name, kind=function.kind.value, queue=function.options.queue, number=number)
+    return tracing.scheduling(name=function.name, kind=function.kind.value, queue=function.queue, number=number)
 
 
 def insert(using: str, rows: list[NewRow]) -> list[ScheduledFunctionId]:

@@ -91,7 +91,7 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
                 results[pk] = InterventionResult.UNFINISHED
             elif function is None:
                 results[pk] = InterventionResult.MISSING
-            elif not function.options.rerun:
+            elif not function.rerun:
                 results[pk] = InterventionResult.NO_RERUN
             else:
                 results[pk] = InterventionResult.DONE
@@ -108,8 +108,8 @@ def _row(function: AnyFunction, args: str, context: str | None) -> NewRow:
         kind=function.kind,
         args=args,
         state=State.PENDING,
-        queue=function.options.queue,
-        priority=function.options.priority,
+        queue=function.queue,
+        priority=function.priority,
         time=timedelta(0),
         parent_id=None,
         context=context,

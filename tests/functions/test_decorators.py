@@ -36,15 +36,15 @@ def test_each_decorator_makes_its_kind(decorator, kind, public):
     @decorator()
     def with_no_options(ctx: Context) -> None: ...
 
-    assert (plain.kind, plain.public, plain.options.queue, plain.options.priority) == (kind, public, "default", 0)
+    assert (plain.kind, plain.public, plain.queue, plain.priority) == (kind, public, "default", 0)
     assert (with_options.kind, with_options.public) == (kind, public)
-    assert (with_options.name, with_options.options.queue, with_options.options.priority) == (
+    assert (with_options.name, with_options.queue, with_options.priority) == (
         "tests:another",
         "email",
         -5,
     )
     assert with_no_options.name == "tests:with_no_options"
-    assert (plain.options.admin, with_options.options.admin) == (True, False)
+    assert (plain.admin, with_options.admin) == (True, False)
     assert [registry.find(f"tests:{name}") for name in ["plain", "another", "with_options"]] == [
         plain,
         with_options,
@@ -199,7 +199,7 @@ def test_attributes_that_the_function_has_change_nothing():
     for attribute in ["kind", "options", "body", "name", "signature"]:
         setattr(tagged, attribute, "mine")
     function = mutation(tagged)
-    assert (function.kind, function.options.queue, function.name) == (Kind.MUTATION, "default", "tests:tagged")
+    assert (function.kind, function.queue, function.name) == (Kind.MUTATION, "default", "tests:tagged")
     assert function.body is tagged
 
 

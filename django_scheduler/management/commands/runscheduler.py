@@ -209,7 +209,7 @@ def _warn_of_undeclared(queues: Collection[str]) -> None:
     of_tasks = [each.get("QUEUES", ["default"]) for each in getattr(settings, "TASKS", {}).values()]
     max_lag = get_settings().MAX_LAG
     declared = {
-        *(function.options.queue for function in registry),
+        *(function.queue for function in registry),
         *(queue for each in of_tasks for queue in each),
         *(max_lag if isinstance(max_lag, dict) else ()),
     } - {""}
