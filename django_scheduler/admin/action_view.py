@@ -26,7 +26,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_scheduler.admin.actions import ACTIONS, may_act
-from django_scheduler.admin.filters import Filters, read_id
+from django_scheduler.admin.filters import Filters, chips, read_id
 from django_scheduler.admin.listing import COMPARED, Row, for_comparison, for_list
 from django_scheduler.admin.outlook import SELECTION_COUNTED_TO, outlook
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
@@ -117,6 +117,7 @@ class ActionView:
             most_counted=SELECTION_COUNTED_TO,
             rows=[Row(function) for function in for_list(chosen.order_by("-pk"))[:SHOWN]],
             not_shown=max(0, len(selection.ids) - SHOWN),
+            chips=chips(self._filters.values),
             time_zone=timezone.get_current_timezone_name(),
         )
 

@@ -6,7 +6,7 @@
 * An index finds what has a state, an id or a parent. Everything else is looked at row by row.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -41,32 +41,38 @@ BY = {
     "code": (Q(parent__isnull=True) & ~_OF_A_CRON, _("other code")),
 }
 
-PARAMETERS = (
-    "q",
-    "state",
-    "function",
-    "kind",
-    "queue",
-    "failure",
-    "error",
-    "created",
-    "finished",
-    "by",
-    "parent",
-    "request",
-)
+#: What each filter is called, in the order in which they stand in an address.
+TITLES = {
+    "q": _("Search"),
+    "state": _("State"),
+    "function": _("Function"),
+    "kind": _("Kind"),
+    "queue": _("Queue"),
+    "failure": _("Failure"),
+    "error": _("Error"),
+    "created": _("Scheduled"),
+    "finished": _("Finished"),
+    "by": _("Scheduled by"),
+    "parent": _("Scheduled by"),
+    "request": _("Request"),
+}
+
+#: The filters that other pages lead to: the list has no field for them.
+WITHOUT_FIELD = ("error", "parent", "request")
 
 #: What may stand in the address besides filters.
 OTHER_PARAMETERS = {"after", "before", "live", "_changelist_filters", "e"}
 
-#: The values of filters that have few, and the length of others, in characters.
-CHOICES: dict[str, Collection[str]] = {
-    "state": (*State.values, OVERDUE),
-    "kind": Kind.values,
-    "failure": Failure.values,
-    "created": WINDOWS,
-    "finished": WINDOWS,
-    "by": BY,
+_SINCE = {name: label for name, (_length, label) in WINDOWS.items()}
+
+#: The values of filters that have few, as they are shown, and the length of others, in characters.
+CHOICES: dict[str, Mapping[Any, Any]] = {
+    "state": {State.PENDING.value: State.PENDING.label, OVERDUE: _("overdue"), **dict(State.choices)},
+    "kind": dict(Kind.choices),
+    "failure": dict(Failure.choices),
+    "created": _SINCE,
+    "finished": _SINCE,
+    "by": {name: label for name, (_condition, label) in BY.items()},
 }
 LONGEST = {"q": 200, "function": 255, "queue": LONGEST_QUEUE_NAME, "request": 200}
 
@@ -95,6 +101,11 @@ class Filters:
 
     def __bool__(self) -> bool:
         return bool(self.values)
+
+    @property
+    def without_field(self) -> dict[str, str]:
+        """Return those for which the list has no field."""
+        return {name: value for name, value in self.values.items() if name in WITHOUT_FIELD}
 
     @property
     def state(self) -> str:
@@ -131,7 +142,7 @@ class Filters:
     def address(self, **changes: str) -> str:
         """Return the same, changed, as a query string; an empty value removes a filter."""
         values = {**self.values, **changes}
-        return urlencode({name: values[name] for name in (*PARAMETERS, "after", "before") if values.get(name)})
+        return urlencode({name: values[name] for name in (*TITLES, "after", "before") if values.get(name)})
 
     def indexed(self, database: Database) -> Q:
         """Return the condition that an index meets in the order of the list."""
@@ -185,27 +196,32 @@ class Filters:
 
 def menus(filters: Filters) -> Iterator[dict[str, Any]]:
     """Yield the filters that are menus, with what is chosen in each."""
-    windows = [(name, label) for name, (_length, label) in WINDOWS.items()]
-    yield _menu(filters, "function", _("Function"), _itself(function.name for function in registry))
-    yield _menu(filters, "kind", _("Kind"), Kind.choices)
-    yield _menu(filters, "queue", _("Queue"), _itself({function.queue for function in registry}))
-    yield _menu(filters, "failure", _("Failure"), Failure.choices)
-    yield _menu(filters, "created", _("Scheduled"), windows)
-    yield _menu(filters, "finished", _("Finished"), windows)
-    yield _menu(filters, "by", _("Scheduled by"), ((name, label) for name, (_condition, label) in BY.items()))
+    yield _menu(filters, "function", _itself(function.name for function in registry))
+    yield _menu(filters, "kind", CHOICES["kind"])
+    yield _menu(filters, "queue", _itself(function.queue for function in registry))
+    for name in ("failure", "created", "finished", "by"):
+        yield _menu(filters, name, CHOICES[name])
 
 
-def _itself(names: Iterable[str]) -> list[tuple[str, str]]:
-    return [(name, name) for name in sorted(names)]
+def chips(values: Mapping[str, str]) -> list[tuple[Any, Any]]:
+    """Return filters and their values as they are shown."""
+    return [(TITLES[name], _shown(name, value)) for name, value in values.items()]
 
 
-def _menu(filters: Filters, name: str, title: Any, choices: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+def _shown(name: str, value: str) -> Any:
+    return f"#{value}" if name == "parent" else CHOICES.get(name, {}).get(value, value)
+
+
+def _itself(names: Iterable[str]) -> dict[str, str]:
+    return {name: name for name in sorted({*names})}
+
+
+def _menu(filters: Filters, name: str, choices: Mapping[Any, Any]) -> dict[str, Any]:
     chosen = filters.values.get(name, "")
-    known = [(str(value), label) for value, label in choices]
-    if chosen and chosen not in dict(known):
-        known.append((chosen, chosen))  # of a function or a queue that the code no longer has
-    shown = [{"value": value, "label": label, "is_chosen": value == chosen} for value, label in known]
-    return {"name": name, "title": title, "choices": shown, "is_active": bool(chosen)}
+    # Of a function or a queue that the code no longer has.
+    known = {**choices, **({chosen: chosen} if chosen and chosen not in choices else {})}
+    shown = [{"value": value, "label": label, "is_chosen": value == chosen} for value, label in known.items()]
+    return {"name": name, "title": TITLES[name], "choices": shown, "is_active": bool(chosen)}
 
 
 def read_id(digits: str) -> int | None:

@@ -15,7 +15,7 @@ from django_scheduler.admin import detail, listing
 from django_scheduler.admin.action_view import ActionView
 from django_scheduler.admin.actions import ACTIONS, may_act
 from django_scheduler.admin.crons import links_to_cron
-from django_scheduler.admin.filters import OVERDUE, Filters, menus, read_id
+from django_scheduler.admin.filters import CHOICES, Filters, chips, menus, read_id
 from django_scheduler.admin.outlook import may_run_again
 from django_scheduler.admin.readable import visible
 from django_scheduler.admin.requests import answer_to_no_post, require_whole_characters
@@ -56,6 +56,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "filters": filters,
             "query": filters.address(),
             "menus": list(menus(filters)),
+            "chips": chips(filters.without_field),
             "state_tabs": list(_state_tabs(filters, counts.value or {})),
             "counts_are_late": counts.is_late,
             "is_late": answer.is_late,
@@ -135,9 +136,7 @@ def _count_states(database: Database, rows: QuerySet[ScheduledFunction]) -> dict
 
 def _state_tabs(filters: Filters, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
     """Yield the states one can choose, with how many functions are in each."""
-    choices: list[tuple[str, Any]] = [("", _("all")), *State.choices]
-    choices.insert(2, (OVERDUE, _("overdue")))
-    for value, label in choices:
+    for value, label in {"": _("all"), **CHOICES["state"]}.items():
         number = counts.get(value)
         yield {
             "value": value,

@@ -99,6 +99,20 @@ def test_filtered_by_time(admin_client, parameter, column):
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("error", "ValueError", "Error: <bdi>ValueError</bdi>"),
+        ("parent", "7", "Scheduled by: <bdi>#7</bdi>"),
+        ("request", "7f3a", "Request: <bdi>7f3a</bdi>"),
+    ],
+)
+def test_a_filter_that_has_no_field_is_named_and_kept_when_others_are_applied(admin_client, name, value, shown):
+    text = page(admin_client, LIST, **{name: value})
+    assert f'<span class="ds-chip">{shown}</span>' in text
+    assert f'<input type="hidden" name="{name}" value="{value}">' in text
+
+
+@pytest.mark.parametrize(
     "parameters",
     [{"state": "done"}, {"kind": "x"}, {"parent": "-1"}, {"created": "2h"}, {"error__contains": "a"}, {"id": "1"}],
 )

@@ -7,7 +7,7 @@ from django.test import override_settings
 from django.urls import reverse
 
 from django_scheduler.admin import listing
-from django_scheduler.admin.filters import PARAMETERS, Filters
+from django_scheduler.admin.filters import TITLES, Filters
 from django_scheduler.databases import database_for
 from django_scheduler.masking import BULLETS
 from django_scheduler.models import ScheduledFunction, State
@@ -159,7 +159,7 @@ def test_so_has_every_address(functions, value):
     client = client_with("view_scheduledfunction")
     for name in ("q", "function", "parent", "after", "any"):
         assert client.get(reverse(LIST), {name: value}).status_code == 200, name
-    for name in PARAMETERS:
+    for name in TITLES:
         found(**{name: value})
         found(**{"state": "pending", name: value})
 

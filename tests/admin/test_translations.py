@@ -9,16 +9,26 @@ from pathlib import Path
 import polib
 import pytest
 from django.test import override_settings
+from django.urls import reverse
 
 import django_scheduler
 from django_scheduler.models import State
-from tests.admin.conftest import DETAIL, LIST, OVERVIEW, page, record
+from tests.admin.conftest import ACT, DETAIL, LIST, OVERVIEW, page, record
 
 APP = Path(django_scheduler.__file__).parent
 LANGUAGES = ["de", "es", "fr", "ja", "pt", "zh_Hans"]
 
-FUNCTIONS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
+FUNCTIONS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy"}
 IN_TEMPLATES = re.compile(r"""(?:translate |_\()"((?:[^"\\]|\\.)*)\"""")
+#: What of a template is not to be read: its tags, the classes of the page, and what is written as in code.
+TAGS = re.compile(
+    r"{% comment %}.*?{% endcomment %}|{% block (?:bodyclass|coltype) %}.*?{% endblock %}"
+    r"|<code>.*?</code>|{%.*?%}|{{.*?}}",
+    re.DOTALL,
+)
+ELEMENTS = re.compile(r"<[^>]*>")
+READ_ATTRIBUTES = re.compile(r"""(?:aria-label|alt|placeholder|title)="([^"]*)\"""")
+WORD = re.compile(r"[^\W\d_]{2,}")
 BLOCKS = re.compile(r"{% blocktranslate.*?%}(.*?)(?:{% plural %}.*?)?{% endblocktranslate %}", re.DOTALL)
 
 
@@ -53,6 +63,13 @@ def test_every_string_is_translated(language):
     assert missing == set(), "Run `make messages`, and translate what it has found."
 
 
+def test_no_template_has_words_that_are_not_marked_for_translation():
+    for path in APP.rglob("*.html"):
+        text = TAGS.sub("", BLOCKS.sub("", path.read_text()))
+        read = [ELEMENTS.sub("", text), *READ_ATTRIBUTES.findall(text)]
+        assert WORD.findall(" ".join(read)) == [], path.name
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_is_compiled_is_what_is_written(language):
     with (APP / "locale" / language / "LC_MESSAGES" / "django.mo").open("rb") as file:
@@ -84,3 +101,19 @@ def test_the_pages_are_shown_in_the_language_of_the_site(admin_client, language,
             text = page(admin_client, url_name, *arguments)
             assert word in text.lower() or url_name == OVERVIEW
             assert "Scheduled by" not in text
+
+
+@pytest.mark.django_db
+@override_settings(LANGUAGE_CODE="de")
+def test_what_all_functions_of_an_action_have_in_common_is_told_in_the_language_of_the_site(admin_client):
+    record(State.FAILED, error="ValueError: no")
+    query = "state=failed&kind=mutation&finished=24h&by=code&error=ValueError"
+    response = admin_client.post(reverse(ACT), {"action": "run_again", "all": "1", "query": query})
+    chips = re.findall(r'<span class="ds-chip">(.*?): <bdi>(.*?)</bdi></span>', response.content.decode())
+    assert chips == [
+        ("Zustand", "fehlgeschlagen"),
+        ("Art", "Mutation"),
+        ("Beendet", "letzte 24 Stunden"),
+        ("Geplant von", "anderem Code"),
+        ("Fehler", "ValueError"),
+    ]
