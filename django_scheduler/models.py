@@ -234,6 +234,7 @@ class Executor(models.Model):
     class Meta:
         verbose_name = _("executor")
         verbose_name_plural = _("executors")
+        default_permissions = ()
 
     def __str__(self) -> str:
         return self.name

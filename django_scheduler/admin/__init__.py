@@ -13,7 +13,7 @@
 
 from django_scheduler.admin.crons import CronAdmin
 from django_scheduler.admin.overview import OverviewAdmin
-from django_scheduler.admin.readable import visible
+from django_scheduler.admin.readable import breakable, visible
 from django_scheduler.admin.scheduled_function import ScheduledFunctionAdmin
 from django_scheduler.admin.times import age, duration, exact, moment
 
@@ -22,6 +22,7 @@ __all__ = [
     "OverviewAdmin",
     "ScheduledFunctionAdmin",
     "age",
+    "breakable",
     "duration",
     "exact",
     "moment",

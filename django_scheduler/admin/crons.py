@@ -5,7 +5,6 @@ pages of functions link to crons, on a site that has them in its admin, for thos
 """
 
 import json
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -20,8 +19,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import escape, format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -29,7 +27,7 @@ from django_scheduler.admin.actions import may_view
 from django_scheduler.admin.cron_form import PREVIEW, PREVIEWED_RUNS, CronForm
 from django_scheduler.admin.cron_history import badge, history, state_of
 from django_scheduler.admin.cron_permissions import CHANGE, CronPermissions
-from django_scheduler.admin.readable import visible
+from django_scheduler.admin.readable import breakable, visible
 from django_scheduler.admin.requests import answer_to_no_post, is_understood, require_whole_characters
 from django_scheduler.admin.times import NONE, moment, to_the_second
 from django_scheduler.admin.visibility import visible_functions
@@ -99,8 +97,7 @@ class CronAdmin(CronPermissions):
 
     @admin.display(description=_("function"), ordering="function")
     def called(self, cron: Cron) -> str:
-        # With places at which a long name may go on in the next line.
-        return SafeString("<wbr>".join(escape(part) for part in re.split(r"(?<=[:_])", visible(cron.function))))
+        return breakable(visible(cron.function))
 
     @admin.display(description=_("arguments"))
     def masked_args(self, cron: Cron) -> str:

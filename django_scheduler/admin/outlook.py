@@ -76,14 +76,14 @@ def outlook(action: Action, selected: QuerySet[ScheduledFunction] | None, databa
     in_other_states = len(looked_at) - len(possible)
     if not action.repeats:
         return Outlook(len(looked_at), in_other_states)
-    allowed = [function for function in possible if may_run_again(function)]
+    allowed = [function for function in possible if may_run_again(function.name, function.kind)]
     warnings = _warnings(allowed, is_more=len(looked_at) > SELECTION_COUNTED_TO)
     return Outlook(len(looked_at), in_other_states, len(possible) - len(allowed), tuple(warnings))
 
 
-def may_run_again(function: ScheduledFunction) -> bool:
+def may_run_again(name: str, kind: str) -> bool:
     """Return whether people may run a function again: unless it is declared with ``rerun=False`` or ``admin=False``."""
-    declared = registry.find_recorded(function.name, function.kind)
+    declared = registry.find_recorded(name, kind)
     return declared is None or (declared.rerun and declared.admin)
 
 

@@ -4,6 +4,7 @@ A printer turns a value into tokens, one by one, so that the caller can stop whe
 page, or plain text for the search.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from html import escape
@@ -47,6 +48,11 @@ def visible(text: object) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else _written_out(c) for c in text)
+
+
+def breakable(name: str) -> SafeString:
+    """Return the name of a function as HTML that says where a long one may go on in the next line."""
+    return SafeString("<wbr>".join(escape(part) for part in re.split(r"(?<=[:_])", name)))
 
 
 def _in_one_line(value: JSONValue, longest_text: int) -> Iterator["_Token"]:

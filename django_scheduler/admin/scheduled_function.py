@@ -111,9 +111,9 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
                 action
                 for action in ACTIONS.values()
                 if may_act(request, action) and function.state in action.states
-                if not action.repeats or may_run_again(function)
+                if not action.repeats or may_run_again(function.name, function.kind)
             ],
-            "forbids_rerun": not may_run_again(function),
+            "forbids_rerun": not may_run_again(function.name, function.kind),
             "selected_tab": "list",
             **(extra_context or {}),
         }

@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from django_scheduler.admin.outlook import may_run_again
 from django_scheduler.admin.times import duration
 from django_scheduler.admin.visibility import is_everything
 from django_scheduler.crons import upcoming as upcoming_slots
@@ -111,6 +112,8 @@ class FailureGroup:
     count: int
     last: datetime
     last_error: str
+    #: Whether the function allows it to people.
+    may_run_again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,16 +237,27 @@ def failures(functions: Functions) -> list[FailureGroup]:
     rows = (
         functions.filter(state=State.FAILED, completed_time__isnull=False)
         .order_by("-completed_time")
-        .values_list("name", Left("error", 200), "completed_time", Left(Cast("args", TextField()), LONGEST_ARGS + 1))
+        .values_list(
+            "name", "kind", Left("error", 200), "completed_time", Left(Cast("args", TextField()), LONGEST_ARGS + 1)
+        )
     )
     groups: dict[tuple[str, str], list[tuple[datetime, str, str]]] = defaultdict(list)
-    for name, error, completed, args in rows[:FAILURES]:
+    kinds: dict[str, str] = {}
+    for name, kind, error, completed, args in rows[:FAILURES]:
+        kinds[name] = kind
         first_line = error.partition("\n")[0]
         match = EXCEPTION.match(first_line)
         groups[name, match["name"] if match else ""].append((completed, first_line, args))
     most = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:LINES]
     return [
-        FailureGroup(name, exception, len(members), members[0][0], _masked_error(name, exception, *members[0][1:]))
+        FailureGroup(
+            name,
+            exception,
+            len(members),
+            last=members[0][0],
+            last_error=_masked_error(name, exception, *members[0][1:]),
+            may_run_again=may_run_again(name, kinds[name]),
+        )
         for (name, exception), members in most
     ]
 

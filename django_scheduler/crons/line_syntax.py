@@ -191,6 +191,19 @@ def _refuse_what_is_no_field(texts: list[str]) -> None:
         raise Refusal(_instead_of_nickname(first.lower(), rest))
     if variable := re.fullmatch(r"(?:CRON_)?TZ=(.+)", first, re.IGNORECASE):
         raise Refusal(_instead_of_zone(variable[1], rest))
+    if expression := re.fullmatch(r"(cron|rate)\((.*)\)", " ".join(texts), re.IGNORECASE):
+        raise Refusal(_instead_of_expression(expression[1].lower(), expression[2].split()))
+
+
+def _instead_of_expression(name: str, texts: list[str]) -> str:
+    """Say what to write for ``rate(5 minutes)`` and ``cron(0 9 * * ? *)``, as EventBridge has them."""
+    if name == "cron":
+        _refuse_what_is_no_field(texts)
+        return _why_not_five(texts) if len(texts) != len(FIELDS) else f"write {' '.join(texts)!r}, without cron()."
+    if rate := re.fullmatch(r"(\d+) (minute|hour|day)s?", " ".join(texts).lower()):
+        number, unit = (int(rate[1]) * 24, "hour") if rate[2] == "day" else (int(rate[1]), rate[2])
+        return f"write crons.Interval({unit}s={number}) for rate({' '.join(texts)})."
+    return "write crons.Interval(minutes=5) for what runs every five minutes."
 
 
 def _why_not_five(texts: list[str]) -> str:
@@ -228,10 +241,12 @@ def _instead_of_zone(zone: str, rest: list[str]) -> str:
 
 def _instead_of_more(texts: list[str]) -> str:
     """Say what to write for a line with seconds, or with a year; say nothing if that is not what it has."""
+    # EventBridge has a year, and ? for one of the days, where with seconds the hour or the month would stand.
+    has_year = len(texts) == 6 and ("?" in (texts[2], texts[4]) or re.fullmatch(r"\d{4}.*", texts[-1]))
     seconds, *rest = (text.replace("?", "*") for text in texts)
-    if re.fullmatch(r"\*|\*/\d+|0/\d+", seconds) and set(rest) == {"*"}:
+    if not has_year and re.fullmatch(r"\*|\*/\d+|0/\d+", seconds) and set(rest) == {"*"}:
         return f" For what runs every few seconds there is crons.Interval(seconds={seconds.partition('/')[2] or 1})."
-    if len(texts) == 6 and re.fullmatch(r"\d{4}.*", texts[-1]):
+    if has_year:
         what, five = "the year", [seconds, *rest[:-1]]
     else:
         what, five = "the seconds and the year" if len(texts) == 7 else "the seconds", rest[:5]

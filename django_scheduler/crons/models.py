@@ -162,6 +162,7 @@ class CronRun(models.Model):
     class Meta:
         verbose_name = _("run of a cron")
         verbose_name_plural = _("runs of crons")
+        default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["cron", "slot"], name="django_scheduler_one_run_a_slot")]
         indexes = [models.Index(fields=["cron", "id"], name="django_scheduler_cron_history")]
 
@@ -182,6 +183,7 @@ class CronRelease(models.Model):
     class Meta:
         verbose_name = _("release of crons")
         verbose_name_plural = _("releases of crons")
+        default_permissions = ()
 
     def __str__(self) -> str:
         return self.fingerprint

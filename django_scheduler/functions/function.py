@@ -80,7 +80,9 @@ class Function(Generic[P, R_co]):
             arguments = ", ".join(["0", self.last_name, *(f"{name}=..." for name in self.signature.parameters)])
             raise AttributeError(
                 f"{self.last_name} has no .{attribute}(): schedule it with ctx.scheduler.run_after({arguments}), where"
-                " 0 is the delay, and ctx comes from django_scheduler or is the first parameter of a function."
+                " 0 is the delay, and ctx comes from django_scheduler or is the first parameter of a function.",
+                name=attribute,
+                obj=None,  # otherwise Python adds a suggestion, such as queue for enqueue
             )
 
     @cached_property

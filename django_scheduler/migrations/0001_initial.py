@@ -75,6 +75,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "release of crons",
                 "verbose_name_plural": "releases of crons",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
@@ -102,6 +103,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "executor",
                 "verbose_name_plural": "executors",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
@@ -164,6 +166,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "run of a cron",
                 "verbose_name_plural": "runs of crons",
+                "default_permissions": (),
             },
         ),
         migrations.AddField(

@@ -11,10 +11,10 @@ from django_scheduler.models import State
 register = template.Library()
 
 if apps.is_installed("django.contrib.admin"):  # Django imports this module on sites without the admin too
-    from django_scheduler.admin import age, duration, exact, moment, visible
+    from django_scheduler.admin import age, breakable, duration, exact, moment, visible
 
     register.simple_tag(moment)
-    for function in (age, duration, exact, visible):
+    for function in (age, breakable, duration, exact, visible):
         register.filter(function.__name__, function)
 
 

@@ -149,6 +149,11 @@ def test_percentiles(part, expected):
     assert percentile([7], part) == 7
 
 
+def test_a_name_goes_on_in_the_next_line_only_between_its_words(admin_client):
+    record(State.FAILED, name="orders:charge_<i>card", error="E: x")
+    assert page(admin_client, OVERVIEW).count("<bdi>orders:<wbr>charge_<wbr>&lt;i&gt;card</bdi>") == 2
+
+
 def test_failures_by_function_and_exception_run_again_together(admin_client):
     failures = [record(State.FAILED, failure=Failure.ERROR, error=f"ValueError: {number}") for number in range(3)]
     record(State.FAILED, failure=Failure.ERROR, error="KeyError")

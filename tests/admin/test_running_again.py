@@ -9,7 +9,7 @@ from django.urls import reverse
 from django_scheduler import action, ctx, internal_action, internal_mutation, mutation
 from django_scheduler.admin import outlook
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
-from tests.admin.conftest import ACT, DETAIL, act, client_with, messages_of, page, record
+from tests.admin.conftest import ACT, DETAIL, OVERVIEW, act, client_with, messages_of, page, record
 
 pytestmark = pytest.mark.django_db
 
@@ -117,6 +117,10 @@ def test_running_again_is_not_offered_where_the_function_forbids_it(admin_client
     assert 'value="run_again"' not in text
     assert "rerun=False" in text
     assert 'value="run_again"' in page(admin_client, DETAIL, record().pk)
+    record(State.FAILED, name="tests:charge", kind=charge.kind, error="E: x")
+    assert 'value="run_again"' not in page(admin_client, OVERVIEW)
+    record(State.FAILED, error="E: x")
+    assert page(admin_client, OVERVIEW).count('value="run_again"') == 1
     text = asked(admin_client, id=[function.pk])
     assert "1 of them is of a function that may not run again (rerun=False or admin=False)" in text
     assert "Yes: Run again" not in text

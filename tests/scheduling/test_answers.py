@@ -161,6 +161,13 @@ def test_what_other_queues_call_is_answered_with_how_to_schedule(attribute):
     assert not hasattr(function, attribute)
 
 
+def test_python_adds_no_suggestion_of_its_own_to_that_answer():
+    function: Any = write
+    with pytest.raises(AttributeError) as refused:
+        function.enqueue(label="x")
+    assert refused.value.obj is None  # from what this has, it would suggest queue for enqueue
+
+
 def test_other_attributes_are_missing_as_ever():
     function: Any = write
     with pytest.raises(AttributeError, match="has no attribute 'anything'"):
