@@ -13,8 +13,9 @@ import json
 import re
 import sys
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache, reduce
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +28,9 @@ from django_scheduler.models import Kind
 from django_scheduler.telemetry import secrets
 from django_scheduler.values import JSONValue
 
+#: Takes the name of a function and a value, and returns what to show instead.
+Mask = Callable[[str, JSONValue], Any]
+
 BULLETS = secrets.BULLETS
 
 #: So many secrets among the arguments of a function are looked for elsewhere, of at least so many characters.
@@ -34,6 +38,9 @@ MOST_SECRETS, SHORTEST_SECRET = 200, 3
 
 #: Arguments of more characters are not looked at for the log.
 LONGEST_ARGUMENTS = 100_000
+
+#: How many characters of a secret are looked for at the end of a text at least, and at how many places.
+SHORTEST_BEGINNING, MOST_ATTEMPTS = 4, 1_000
 
 #: A secret that is shorter than this is a word of its own where it stands.
 SHORT_SECRET = 8
@@ -56,7 +63,7 @@ def masked(name: str, value: JSONValue, *, args: JSONValue = None) -> JSONValue:
     """
     try:
         mask = _mask()
-        shown: Any = mask(name, _without(value, _hidden_texts(name, args)) if args else value)
+        shown: Any = mask(name, _without_hidden(value, _hidden_texts(name, args, mask)) if args else value)
     except Exception as error:
         return {"$repr": f"{BULLETS} (DJANGO_SCHEDULER['MASK'] raises {type(error).__name__})"}
     return shown  # type: ignore[no-any-return]
@@ -75,18 +82,23 @@ def mask_with_arguments(name: str, text: str, args: str) -> str:
     """Mask in a text for the log what is hidden of the arguments, which are JSON, and what looks like a secret."""
     if len(args) <= LONGEST_ARGUMENTS:
         with suppress(Exception):  # the arguments may be no JSON, and the callable may raise
-            text = str(_without(text, _hidden_texts(name, json.loads(args))))
+            text = str(_without_hidden(text, _hidden_texts_of_json(_mask(), name, args)))
     return secrets.mask_text(text)
 
 
-def _mask() -> Callable[[str, JSONValue], Any]:
+@lru_cache(maxsize=4)  # an error is masked several times: its message, its traceback
+def _hidden_texts_of_json(mask: Mask, name: str, args: str) -> list[str]:
+    return _hidden_texts(name, json.loads(args), mask)
+
+
+def _mask() -> Mask:
     mask = get_settings().MASK
     return import_string(mask) if isinstance(mask, str) else mask
 
 
-def _hidden_texts(name: str, args: JSONValue) -> list[str]:
+def _hidden_texts(name: str, args: JSONValue, mask: Mask) -> list[str]:
     """Return what is not to be seen of arguments, the longest first."""
-    return sorted(set(islice(_hidden(args, _mask()(name, args)), MOST_SECRETS)), key=len, reverse=True)
+    return sorted(set(islice(_hidden(args, mask(name, args)), MOST_SECRETS)), key=len, reverse=True)
 
 
 def mask_by_key(name: str, value: JSONValue) -> JSONValue:
@@ -239,7 +251,33 @@ def _spellings(secret: str) -> Iterator[str]:
             yield spelling
 
 
-def _without(value: JSONValue, hidden: Iterable[str]) -> JSONValue:
+def _without_hidden(value: JSONValue, hidden: Sequence[str]) -> JSONValue:
+    """Return a result or a text in which these hidden ones, sorted by length, are masked.
+
+    A text, and what stands for a result that could not be stored, may have been cut off.
+    """
+    everything = "\n".join(_texts(value))
+    match _without(value, [secret for secret in hidden if secret in everything]):
+        case str(text):
+            return reduce(_without_beginning, hidden, text)
+        case {"$repr": str(text)}:
+            return {"$repr": reduce(_without_beginning, hidden, text)}
+        case other:
+            return other
+
+
+def _texts(value: JSONValue) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for item in value:
+                yield from _texts(item)
+        case dict():
+            yield from _texts(list(value.values()))
+
+
+def _without(value: JSONValue, hidden: Sequence[str]) -> JSONValue:
     """Return a value in the texts of which these hidden ones, sorted by length, are masked."""
     match value:
         case str():
@@ -254,11 +292,24 @@ def _without(value: JSONValue, hidden: Iterable[str]) -> JSONValue:
 
 
 def _text_without(text: str, secret: str) -> str:
-    if secret in text:
-        if len(secret) >= SHORT_SECRET:
-            text = text.replace(secret, BULLETS)
-        else:
-            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", BULLETS, text)
-    # A text that was cut off may end with the beginning of a secret.
-    beginning = next((n for n in range(min(len(secret), len(text)) - 1, 3, -1) if text.endswith(secret[:n])), 0)
-    return text[:-beginning] + BULLETS if beginning else text
+    if secret not in text:
+        return text
+    if len(secret) >= SHORT_SECRET:
+        return text.replace(secret, BULLETS)
+    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", BULLETS, text)
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    """Mask the beginning of a secret with which a text ends that was cut off.
+
+    Where that takes too many attempts, the rest of the text is masked.
+    """
+    start = max(0, len(text) - len(secret) + 1)
+    for _ in range(MOST_ATTEMPTS):
+        start = text.find(secret[:SHORTEST_BEGINNING], start)
+        if start < 0:
+            return text
+        if secret.startswith(text[start:]):
+            break
+        start += 1
+    return text[:start] + BULLETS

@@ -12,6 +12,9 @@ from urllib.parse import unquote
 
 BULLETS = "••••••••"
 
+#: Nothing shorter than this, in characters, is known to be a secret by itself, where no name stands before it.
+SHORTEST_KEY = 16
+
 #: Is looked for in a name that ``_words`` has made of it: ``_x_api_key_`` of ``X-Api-Key`` and of ``xApiKey``.
 _SECRET_NAME = re.compile(
     r"pass_?(word|wd|wort|phrase|code|key)|kennwort|contrase[nñ]a|mot_?de_?passe|wachtwoord|_senha_|пароль|密码"
@@ -50,6 +53,8 @@ def _words(name: str) -> str:
 
 def mask_text(text: str) -> str:
     """Mask what looks like a secret in a text: what stands behind a telling name, credentials in URLs, and tokens."""
+    if len(text) < SHORTEST_KEY and text.isalnum():
+        return text
     if 'File "' not in text:
         return _mask(text, _end_of_value)
     return "".join(
@@ -103,9 +108,11 @@ _WORD = re.compile(r"[^\s&;,\"'<>)\]}|\\]*")
 #: Whatever else is told to be a secret by how it looks: the group ``secret`` is masked, if the group ``name`` is the
 #: name of one or there is no such group. One of the hints is in every text, in lower case, that has such a secret.
 _PATTERNS = [
-    # Credentials in a URL, which may be quoted itself.
-    (("://", "%2f"), r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,30}+(?::|%3a)(?:/|%2f){2}"
-     r"(?P<secret>[^\s/?#@%]{0,200}(?::|%3a)[^\s/?#]{0,2000}|[^\s/?#@:]{16,200})(?=@|%40)"),
+    # Credentials in a URL, which may be quoted itself. What they are made of ends where another URL would begin.
+    (("://",), r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,30}+://(?=[^\s/?#@:]{0,200}:|[^\s/?#@]{16})"
+     r"(?P<secret>[^\s/?#]{1,8000})(?=@|%40)"),
+    (("%2f",), r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,30}+%3a%2f%2f(?=(?:(?!%2f)[^\s/?#@:]){0,200}?%3a|[^\s/?#@:]{16})"
+     r"(?P<secret>(?:(?!%2f)[^\s/?#]){1,8000})(?=@|%40)"),
     (("bearer", "negotiate"), r"\b(?:bearer|negotiate)\s+(?P<secret>[\w.~+/=-]{4,4000})"),
     (("basic",), r"\bbasic\s+(?P<secret>[a-z0-9+/]{8,4000}={0,2})(?![\w ])"),
     (("eyj",), r"(?<![\w-])(?P<secret>eyJ[\w-]{8,4000}\.[\w-]{2,8000}(?:\.[\w-]{0,4000})?)"),

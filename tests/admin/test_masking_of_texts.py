@@ -140,6 +140,19 @@ def test_a_secret_that_was_cut_off_is_hidden_too():
     assert "hunt" not in masked_text("tests:write", "Refused: not with hunte", args={"password": "hunter2"})
 
 
+def test_many_secrets_are_looked_for_in_many_texts_in_linear_time():
+    secrets: Any = {"password": [f"{number} hunter2" * 50 for number in range(1_000)]}
+    texts: Any = ["x" * 1_000, *["x" * 20] * 60_000, "4 hunter2" * 50]
+    shown: Any = masked("tests:write", texts, args=secrets)  # a quadratic time would be longer than a test may take
+    assert shown == [*texts[:-1], BULLETS]
+
+
+@pytest.mark.parametrize("end", ["", "b"])
+def test_a_long_secret_that_was_cut_off_is_looked_for_in_linear_time(end):
+    shown = masked_text("tests:write", "Refused: " + "a" * 500_000 + end, args={"password": "a" * 900_000 + "c"})
+    assert len(shown) < 500_000
+
+
 def test_a_short_secret_is_only_hidden_where_it_is_a_word():
     text = masked_text("tests:write", "pin 4711 of order 47110", args={"pin": 4711})
     assert text == f"pin {BULLETS} of order 47110"

@@ -50,6 +50,9 @@ WORDS = [
         "amqp://ann:hun@hunter2@mq",
         "HTTPS://ANN:HUNTER2@x".replace("HUNTER2", "hunter2"),
         "https%3A%2F%2Fann%3Ahunter2%40x",
+        "postgres://ann%40corp:hunter2@db/shop",
+        "postgres://ann:hun%2Fhunter2@db/shop",
+        f"https://ann:{'x' * 3_000}hunter2@x.example",
         "https://hunter2hunter2hunter2@git.example/x.git",
         "DETAIL:  Key (api_key)=(hunter2) already exists.",
         "DETAIL:  Key (api_key, id)=(hunter2, 7) already exists.",
@@ -100,7 +103,8 @@ def test_what_happened_can_be_read(text):
     ["a", " ", "\\", "'", "(", "password=", "password:", "password='\\", "password=(", "a://", "a://b:", "http://a:",
      "a',", "Failing row contains (", "Duplicate entry '", "(ab)=(", "-----BEGIN PRIVATE KEY-----", "bearer ",
      "basic a", "--a ", "eyJ", "eyJaaaaaaaa.", "<a></", "<a ", 'form-data; name="password"\n', '  File "x", line 1\n',
-     "pass word ", "%61"],
+     "pass word ", "%61", "ab://" + ":" * 2_000 + " ", "ab://" + "a:" * 100 + "b" * 1_900 + " ", "ab%3a%2f%2f,",
+     "ab%3a%2f%2f" + "%3a" * 600 + " "],
 )  # fmt: skip
 def test_it_takes_linear_time(unit):
     mask_text(unit * (200_000 // len(unit)))  # a quadratic time would be longer than a test may take
