@@ -8,6 +8,7 @@
 from django_scheduler.functions.decorators import action, internal_action, internal_mutation, mutation
 from django_scheduler.functions.function import AnyFunction, Function, why_not_bound
 from django_scheduler.functions.registry import (
+    DISCOVERED_MODULES,
     AnyReference,
     Reference,
     api,
@@ -18,6 +19,7 @@ from django_scheduler.functions.registry import (
 )
 
 __all__ = [
+    "DISCOVERED_MODULES",
     "AnyFunction",
     "AnyReference",
     "Function",
