@@ -37,7 +37,7 @@ def test_a_function_that_is_new_when_the_module_is_loaded_again_can_be_scheduled
     process = start_django(
         "",
         "import django; django.setup(); import importlib, pathlib; from bakery import functions\n"
-        "with pathlib.Path(functions.__file__).open('a') as source: source.write('\\n@mutation\\ndef fry(ctx): ...\\n')\n"
+        "with pathlib.Path(functions.__file__).open('a') as file: file.write('\\n@mutation\\ndef fry(ctx): ...\\n')\n"
         "importlib.reload(functions); from django_scheduler.functions import resolve_to_schedule\n"
         "print(resolve_to_schedule('bakery:fry').name)",
     )
