@@ -21,7 +21,8 @@ class DjangoSchedulerConfig(AppConfig):
 
     def ready(self) -> None:
         from django_scheduler import checks, fleet, tasks  # noqa: F401  (registers the checks)
+        from django_scheduler.functions import DISCOVERED_MODULES
 
         tasks.register()
         fleet.register()
-        autodiscover_modules("functions", "crons")
+        autodiscover_modules(*DISCOVERED_MODULES)

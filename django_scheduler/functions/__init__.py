@@ -10,6 +10,7 @@ from django_scheduler.functions.decorators import action, internal_action, inter
 from django_scheduler.functions.function import AnyFunction, Function, why_not_bound
 from django_scheduler.functions.options import Options
 from django_scheduler.functions.registry import (
+    DISCOVERED_MODULES,
     AnyReference,
     Reference,
     api,
@@ -20,6 +21,7 @@ from django_scheduler.functions.registry import (
 )
 
 __all__ = [
+    "DISCOVERED_MODULES",
     "AnyFunction",
     "AnyReference",
     "Function",

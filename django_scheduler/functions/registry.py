@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler.errors import FunctionNotFound
 from django_scheduler.functions.function import AnyFunction, Function
+
+#: The modules of every installed app that are imported when Django starts.
+DISCOVERED_MODULES = ("functions", "crons")
+
+#: What Django's and pytest's runners take for tests by default, and the packages that tests are in.
+TEST_MODULE = re.compile(r"tests?|testing|conftest|tests?_.*|.*_tests?")
 
 #: Finds a function that is not registered, by the name and the kind on record; ``None`` if there is none.
 Source = Callable[[str, str], "AnyFunction | None"]
@@ -41,7 +48,8 @@ class Registry:
 
     def add(self, function: AnyFunction) -> None:
         """Register a function. Its app, and with it its name, is known once Django has found all apps."""
-        function.is_discovered = not apps.ready or _is_of_this_process(function.body.__module__)
+        module = function.body.__module__
+        function.is_discovered = not apps.ready or is_discovered_module(module) or is_of_this_process(module)
         self._unnamed.append(function)
         if apps.apps_ready:
             self._name_all()
@@ -99,12 +107,17 @@ class Registry:
         return self._functions.get(name) or self._renamed.get(name)
 
 
-def _is_of_this_process(module_name: str) -> bool:
+def is_discovered_module(name: str) -> bool:
+    """Return whether every process imports that module when Django starts: here it has been loaded again."""
+    package, _, last = name.rpartition(".")
+    return last in DISCOVERED_MODULES and any(app.name == package for app in apps.get_app_configs())
+
+
+def is_of_this_process(name: str) -> bool:
     """Return whether only this process executes what a module defines: one of tests, or one that was not imported."""
-    module = sys.modules.get(module_name)
+    module = sys.modules.get(name)
     is_made_by_hand = module is not None and getattr(module, "__spec__", None) is None
-    parts = module_name.split(".")
-    return is_made_by_hand or any(part in ("tests", "conftest") or part.startswith("test_") for part in parts)
+    return is_made_by_hand or any(TEST_MODULE.fullmatch(part) for part in name.split("."))
 
 
 def _code_of(function: AnyFunction) -> str:

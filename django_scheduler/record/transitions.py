@@ -106,17 +106,25 @@ _ATTEMPT = frozenset({"started_time", "attempts", "executor"})
 _ERROR = frozenset({"error", "traceback"})
 _UNKNOWN = frozenset({"unknown_since", "unknown_to", "error"})
 
+#: Only what waits for other code is unknown, so that what has ended need not be passed over to find that.
+_KNOWN = {"unknown_since": None}
+
 #: From a new due time on, what was sent to a fleet before means nothing any more, nor who could not execute it.
-_KNOWN_AND_HERE = {"handed_over": False, "unknown_since": None}
+_KNOWN_AND_HERE = {"handed_over": False, **_KNOWN}
 
 #: What is on record of the time in which it waited is over.
-BEGIN = Transition(sources=_PENDING, target=State.IN_PROGRESS, sets={"kind": Kind.ACTION, "error": ""}, writes=_ATTEMPT)
+BEGIN = Transition(
+    sources=_PENDING,
+    target=State.IN_PROGRESS,
+    sets={"kind": Kind.ACTION, "error": "", **_KNOWN},
+    writes=_ATTEMPT,
+)
 
 #: Alone or in a group. It is part of the transaction in which the body has run, which holds the row's lock.
 SUCCEED = Transition(
     sources=_PENDING,
     target=State.SUCCESS,
-    sets={"kind": Kind.MUTATION, "error": "", "traceback": ""},
+    sets={"kind": Kind.MUTATION, "error": "", "traceback": "", **_KNOWN},
     writes=_ATTEMPT | {"result", "completed_time"},
 )
 
@@ -132,13 +140,13 @@ FAIL = Transition(
     sources=_PENDING,
     target=State.FAILED,
     compares=frozenset({"attempts"}),
-    sets={"kind": Kind.MUTATION, "completed_time": NOW},
+    sets={"kind": Kind.MUTATION, "completed_time": NOW, **_KNOWN},
     writes=_ATTEMPT | _ERROR | {"failure", "same_errors"},
 )
 MISS = Transition(
     sources=_PENDING,
     target=State.FAILED,
-    sets={"failure": Failure.MISSING, "completed_time": NOW},
+    sets={"failure": Failure.MISSING, "completed_time": NOW, **_KNOWN},
     writes=_ATTEMPT | {"error"},
 )
 
@@ -164,7 +172,7 @@ FAIL_CRASHED = Transition(
     sources=_PENDING,
     target=State.FAILED,
     compares=frozenset({"crashes"}),
-    sets={"kind": Kind.MUTATION, "failure": Failure.CRASHED, "completed_time": NOW},
+    sets={"kind": Kind.MUTATION, "failure": Failure.CRASHED, "completed_time": NOW, **_KNOWN},
     writes=frozenset({"error", "executor"}),
 )
 
@@ -199,4 +207,6 @@ LOSE = Transition(
     writes=frozenset({"error"}),
 )
 
-CANCEL = Transition(sources=(State.PENDING, State.IN_PROGRESS), target=State.CANCELED, sets={"completed_time": NOW})
+CANCEL = Transition(
+    sources=(State.PENDING, State.IN_PROGRESS), target=State.CANCELED, sets={"completed_time": NOW, **_KNOWN}
+)

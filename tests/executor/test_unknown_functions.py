@@ -244,8 +244,8 @@ def test_many_are_left_in_few_transactions():
 def test_a_cancel_of_what_is_left_wins():
     (function_id,) = scheduled_by_other_code()
     execute_with_one_worker()
-    ctx.scheduler.cancel(function_id)
     found_long_ago(function_id)
+    ctx.scheduler.cancel(function_id)
     execute_with_one_worker()
     assert record(function_id).state == State.CANCELED
 
@@ -261,6 +261,22 @@ def test_an_action_that_was_canceled_while_its_arguments_were_refused_stays_canc
     monkeypatch.setattr(FunctionExecution, "load_arguments", cancel_first)
     execute_with_one_worker()
     assert record(function_id).state == State.CANCELED
+
+
+def test_what_has_ended_is_not_looked_through_for_what_waits(other_code):
+    """After a deployment the record is full of functions that have waited and have ended since."""
+    left = scheduled_by_other_code(times=4)
+    left += [with_refused_arguments(take_label), with_refused_arguments(take_label_outside)]
+    execute_with_one_worker()
+    ctx.scheduler.cancel(left[0])
+    found_long_ago(left[1])
+    ScheduledFunction.objects.filter(pk__in=left[2:4]).update(name="tests:write")  # which is what other code knows
+    ScheduledFunction.objects.filter(pk__in=left[4:]).update(args={"label": "x"})
+    other_code()
+    execute_with_one_worker()
+
+    assert [record(each).state for each in left] == [State.CANCELED, State.FAILED, *[State.SUCCESS] * 4]
+    assert not ScheduledFunction.objects.filter(unknown_since__isnull=False).exists()
 
 
 @pytest.mark.parametrize("until", [Until.NOTHING_DUE, Until.NOTHING_PENDING])

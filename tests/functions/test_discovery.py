@@ -2,6 +2,8 @@
 
 import pytest
 
+from django_scheduler.functions.registry import is_of_this_process
+
 
 def test_its_functions_are_known_without_an_import(start_django):
     process = start_django("from bakery.recipes import bread\n@mutation(name='sell')\ndef sell_bread(ctx): ...")
@@ -29,6 +31,29 @@ def test_a_module_that_is_loaded_again_replaces_its_functions(start_django):
         "print(functions.sell is not before, registry.get('bakery:sell') is functions.sell)",
     )
     assert process.stdout.split() == ["True", "True"], process.stderr
+
+
+def test_a_function_that_is_new_when_the_module_is_loaded_again_can_be_scheduled(start_django):
+    process = start_django(
+        "",
+        "import django; django.setup(); import importlib, pathlib; from bakery import functions\n"
+        "with pathlib.Path(functions.__file__).open('a') as file: file.write('\\n@mutation\\ndef fry(ctx): ...\\n')\n"
+        "importlib.reload(functions); from django_scheduler.functions import resolve_to_schedule\n"
+        "print(resolve_to_schedule('bakery:fry').name)",
+    )
+    assert process.stdout.split() == ["bakery:fry"], process.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "is_of_tests"),
+    [
+        *[(name, True) for name in ("orders.tests", "orders.test_views", "orders_test", "orders.test.functions")],
+        *[(name, True) for name in ("orders.tests.views", "orders.views_tests", "conftest", "shop.testing.fakes")],
+        *[(name, False) for name in ("orders.views", "testimonials.views", "contests.views", "latest.views")],
+    ],
+)
+def test_modules_of_tests_are_told_by_their_names(module, is_of_tests):
+    assert is_of_this_process(module) is is_of_tests
 
 
 LATE = "from django_scheduler import mutation\n@mutation\ndef late(ctx): ..."
