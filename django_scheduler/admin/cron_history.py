@@ -7,6 +7,8 @@ from django.db.models.functions import Left
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from django_scheduler.admin.listing import LONGEST_ARGUMENTS, length_of, unless_longer
+from django_scheduler.admin.search import shown_error
 from django_scheduler.admin.times import to_the_second
 from django_scheduler.crons import Cron, CronRun, CronRunState, CronState
 from django_scheduler.masking import masked_text
@@ -43,7 +45,11 @@ def badge(state: CronState | CronRunState) -> SafeString:
 def history(cron: Cron, functions: QuerySet[ScheduledFunction]) -> list[dict[str, Any]]:
     """Return what became of the latest slots, with those of the functions that are still to be seen."""
     records = list(CronRun.objects.using(cron._state.db).filter(cron=cron).order_by("-pk")[:SHOWN_RECORDS])
-    functions = functions.only("state", "completed_time").annotate(error_start=Left("error", LONGEST_ERROR))
+    functions = functions.only("state", "completed_time").annotate(
+        error_start=Left("error", LONGEST_ERROR),
+        args_length=length_of("args"),
+        short_args=unless_longer("args", LONGEST_ARGUMENTS),
+    )
     by_id: dict[int | None, Any] = {**functions.in_bulk([record.function_id for record in records])}
     return [_told(cron, record, by_id.get(record.function_id)) for record in records]
 
@@ -63,7 +69,9 @@ def _told(cron: Cron, run: CronRun, function: Any) -> dict[str, Any]:
     }
     if function and state != run.state:
         told |= {"completed": function.completed_time, "error": function.error_start}
-    return {**told, "error": masked_text(cron.function, told["error"], args=cron.args)}
+    # The cron may have been given other arguments since.
+    error = shown_error(cron.function, told["error"], function.short_args) if function else told["error"]
+    return {**told, "error": masked_text(cron.function, error, args=cron.args)}
 
 
 def state_of(run: CronRun, function_state: str | None) -> CronRunState:

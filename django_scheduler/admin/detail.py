@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from django_scheduler.admin.listing import LARGE, Row, for_list, length_of, unless_longer
 from django_scheduler.admin.readable import readable
+from django_scheduler.admin.search import shown_error
 from django_scheduler.masking import masked, masked_text
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.values import JSONValue
@@ -54,7 +55,10 @@ class Shown:
 
 
 def load(rows: QuerySet[ScheduledFunction], pk: int) -> ScheduledFunction | None:
-    """Return the function without the values that are too large for a page, and with secrets in its error masked."""
+    """Return the function without the values that are too large for a page, and with secrets in its error masked.
+
+    What is secret among arguments that are too large is not known, so the traceback is left out then.
+    """
     function: Any = (
         rows.defer(*LARGE)
         .annotate(
@@ -69,9 +73,9 @@ def load(rows: QuerySet[ScheduledFunction], pk: int) -> ScheduledFunction | None
         .first()
     )
     if function is not None:
-        for text in ("short_error", "short_traceback"):
-            shown_text = masked_text(function.name, getattr(function, text), args=function.short_args)
-            setattr(function, text, shown_text)
+        name, args = function.name, function.short_args
+        function.short_error = shown_error(name, function.short_error, args)
+        function.short_traceback = "" if args is None else masked_text(name, function.short_traceback, args=args)
     return cast("ScheduledFunction | None", function)
 
 
@@ -81,6 +85,8 @@ def shown(function: ScheduledFunction, column: str) -> Shown:
     if length > LONGEST_VALUE:
         return Shown("", "", length)
     args: JSONValue = None if column == "args" else getattr(function, "short_args", None)
+    if column == "result" and args is None and getattr(function, f"short_{column}") is not None:
+        return Shown("", "", length)  # what of it stands among the arguments that have not been read is not known
     value = masked(function.name, getattr(function, f"short_{column}"), args=args)
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return Shown(readable(value), text if len(text) <= LONGEST_COPY else "")

@@ -179,6 +179,26 @@ def test_a_cron_shows_no_secret_of_its_errors(admin_client):
     assert "hunter2" not in text
 
 
+def test_a_cron_that_has_other_arguments_since_shows_no_secret_of_the_ones_it_had(admin_client):
+    cron = ctx.crons.register("a cron", crons.Daily(hour=9), tick_with_secrets, label="x", token="new", more=[])
+    function = record(State.FAILED, args={"token": "hunter2"}, error="Refused: not with hunter2")
+    for state in ("failed", "scheduled"):
+        CronRun.objects.create(cron=cron, function=function, state=state, time=timezone.now(), error=function.error)
+    text = admin_client.get(reverse("admin:django_scheduler_cron_change", args=[cron.pk])).content.decode()
+    assert text.count("Refused: not with") == 2
+    assert "hunter2" not in text
+
+
+def test_where_the_arguments_are_too_large_to_be_looked_at_nothing_shows_what_may_be_a_secret_of_them(admin_client):
+    words = "Refused: not with hunter2"
+    function = record(
+        State.FAILED, args={"token": "hunter2", "more": "x" * 2_000_001}, error=words, traceback=words, result=words
+    )
+    text = page(admin_client, DETAIL, function.pk)
+    assert "Refused" in text
+    assert "hunter2" not in text
+
+
 TASK: dict[str, Any] = {"args": ["ann", "hunter2"], "kwargs": {"token": "hunter2"}, "backend": "default"}
 
 
