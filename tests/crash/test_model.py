@@ -113,7 +113,8 @@ class Schedule(RuleBasedStateMachine):
     def cancel_all(self, name: str | None) -> None:
         unfinished = ("pending", "in_progress")
         chosen = [i for i, row in self.rows.items() if row.state in unfinished and name in (None, row.name)]
-        assert ctx.scheduler.cancel_all(name) == len(chosen)
+        canceled = ctx.scheduler.cancel_all(name) if name else ctx.scheduler.cancel_all(everything=True)
+        assert canceled == len(chosen)
         for function_id in chosen:
             self.rows[function_id] = replace(self.rows[function_id], state="canceled")
 
