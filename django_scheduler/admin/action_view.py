@@ -40,7 +40,7 @@ from django_scheduler.times import parse_time
 #: How many functions are changed with one request.
 BATCH = 500
 
-#: How far ids are looked through with one statement, and for how long with one request, in seconds.
+#: How many functions are looked through with one statement, and for how long with one request, in seconds.
 SPAN, SECONDS = 20_000, 1.0
 
 #: How many of the selected functions the page shows.
@@ -227,7 +227,10 @@ class Selection:
         found: list[int] = []
         first, began = self.first, time.monotonic()
         while len(found) < BATCH and first < self.last and time.monotonic() < began + SECONDS:
-            until = min(first + (COMPARED if self.filters.search else SPAN), self.last)
+            # Not so many ids: those of SQLite are times, and wherever rows were deleted there are gaps.
+            number = COMPARED if self.filters.search else SPAN
+            following = rows.filter(pk__gt=first, pk__lte=self.last).order_by("pk").values_list("pk", flat=True)
+            until = next(iter(following[number - 1 : number]), self.last)
             span = rows.filter(self.filters.indexed(database), pk__gt=first, pk__lte=until).order_by("pk")
             ids = _matching(span, self.filters, database, BATCH - len(found))
             found += ids

@@ -245,3 +245,11 @@ def test_executors_are_woken_for_what_becomes_due(admin_client, rings):
         act(admin_client, "run_now", function.pk)
         assert len(rings) == 1
     assert len(rings) == 2
+
+
+def test_all_that_match_are_dealt_with_in_one_request_however_far_apart_their_ids_are(admin_client):
+    ids = [record(State.FAILED).pk for _ in range(3)]
+    ScheduledFunction.objects.filter(pk=ids[2]).update(id=ids[2] + 10**12)
+    values = {"all": "1", "query": "state=failed", "first": "0", "last": ids[2] + 10**12}
+    response = act(admin_client, "run_again", **values)
+    assert [str(message) for message in response.context["messages"]] == ["3 scheduled again"]
