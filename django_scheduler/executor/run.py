@@ -105,7 +105,7 @@ def run_until_ended(
             if requests.count:
                 deadline, idle_deadline = now + grace, now + IDLE_GRACE
                 executor.stop()
-        elif now > deadline or (requests.count > 1 and (executor.is_executing or now > idle_deadline)):
+        elif (now > deadline or requests.count > 1) and (executor.is_executing or now > idle_deadline):
             executor.abandon()
             end_process()
     left = grace if deadline is None else deadline - time.monotonic()
