@@ -10,6 +10,10 @@ class Entry(models.Model):
     function_id = models.BigIntegerField(null=True)
     executor = models.CharField(max_length=200, blank=True)
 
+    class Meta:
+        # Without an order PostgreSQL returns rows as they lie on the page, and puts new ones where deleted ones lay.
+        ordering = ("pk",)
+
     def __str__(self) -> str:
         return self.label
 
@@ -27,6 +31,9 @@ class Account(models.Model):
     """Two of them make a deadlock."""
 
     balance = models.IntegerField(default=0)
+
+    class Meta:
+        ordering = ("pk",)
 
     def __str__(self) -> str:
         return f"{self.pk}: {self.balance}"

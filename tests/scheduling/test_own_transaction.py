@@ -251,7 +251,7 @@ def test_ctx_of_the_body_can_be_used_in_its_hooks_where_nothing_can_be_doubled_a
     ctx.scheduler.run_after(0, hook, label="scheduled")
     execute_due()
 
-    labels = [record.args["label"] for record in ScheduledFunction.objects.filter(name=write.name)]
+    labels = [record.args["label"] for record in ScheduledFunction.objects.filter(name=write.name).order_by("pk")]
     assert labels == ["called", "scheduled"]
 
 

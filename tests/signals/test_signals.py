@@ -74,7 +74,8 @@ def test_scheduled_is_sent_of_what_runs_again(execute_due):
         run_again("default", finished)
         assert told == []
 
-    assert ids(told) == list(ScheduledFunction.objects.filter(rerun_of__in=finished).values_list("pk", flat=True))
+    reruns = ScheduledFunction.objects.filter(rerun_of__in=finished)
+    assert ids(told) == list(reruns.order_by("pk").values_list("pk", flat=True))
     assert [each["name"] for each in told] == ["tests:write", "tests:note"]
 
 
