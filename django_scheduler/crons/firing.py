@@ -21,6 +21,7 @@ The invariants, with any number of executors, on any of the databases:
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import IntegrityError, transaction
 
@@ -126,7 +127,8 @@ def _advance(database: Database, cron: Cron, decision: Decision, state: CronRunS
     streak = decision.passed_over
     # Slots in a row are logged once: a cron that runs every second may be held up for an hour.
     if streak is not None and history.record_passed_over(database, cron, streak, state, now):
-        log(
+        log_passed_over = partial(
+            log,
             logging.WARNING,
             "The cron %r has %s its slot %s, because %s",
             cron.name,
@@ -135,6 +137,8 @@ def _advance(database: Database, cron: Cron, decision: Decision, state: CronRunS
             "its previous run is unfinished" if state is CronRunState.SKIPPED else "no executor could run it",
             cron=cron.name,
         )
+        # Its run may turn out to be impossible, so that nothing is decided.
+        transaction.on_commit(log_passed_over, using=database.using, robust=True)
 
 
 def _refuse(database: Database, cron_id: int, error: Exception) -> bool:
