@@ -14,13 +14,10 @@ The invariants, with any number of executors, on any of the databases:
 * A run is never late because of the previous run: a slot that comes up while that one is unfinished is skipped.
   If the slot had come up before that run began (after a downtime, with ``catch_up="all"``), it waits for its end.
 * No cron holds up another one, nor the executor: what is wrong with a cron is recorded as the outcome of its slot.
-* No slot is lost because of who finds it first while a new version is deployed: if this code does not know the
-  function, or refuses its arguments, the slot stays due for executors with other code, for ``UNKNOWN_FUNCTION_GRACE``
-  after its time.
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from django.db import IntegrityError, transaction
@@ -31,18 +28,18 @@ from django_scheduler.crons.catch_up import Decision, decide, skip
 from django_scheduler.crons.models import Cron, CronRun, CronRunState, lock_if_free
 from django_scheduler.crons.reconcile import is_in_force
 from django_scheduler.databases import Database
-from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule, SchedulerError
+from django_scheduler.errors import InvalidSchedule, SchedulerError
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.record import describe
 from django_scheduler.scheduling import Running, enqueue
 from django_scheduler.telemetry import log_of_crons as log
 
 
-def fire(database: Database, cron_id: int, *, grace: timedelta) -> bool:
+def fire(database: Database, cron_id: int) -> bool:
     """Decide about the slot of a due cron; return whether that was possible.
 
-    It is not if somebody else holds the cron, it has to wait for its run, or only other code may be able to run it.
-    ``grace``: for how long after its time a slot is left to such code. Raises the database's transient errors.
+    It is not if somebody else holds the cron, it has to wait for its run, or only newer code can run it. Raises the
+    database's transient errors.
     """
     try:
         with transaction.atomic(using=database.using, durable=True):
@@ -50,38 +47,9 @@ def fire(database: Database, cron_id: int, *, grace: timedelta) -> bool:
     except Exception as error:
         if database.is_transient(error):
             raise
-        if isinstance(error, SchedulerError) and _is_left(database, cron_id, error, grace):
-            return False
+        if isinstance(error, SchedulerError) and not is_in_force(database):
+            return False  # what this code does not know, newer code may
         return _refuse(database, cron_id, error)
-
-
-def _is_left(database: Database, cron_id: int, error: SchedulerError, grace: timedelta) -> bool:
-    """Return whether a slot that this code cannot fire is left to other code; log it for the first slot of a cron."""
-    if not is_in_force(database):
-        return True
-    if not isinstance(error, FunctionNotFound | InvalidArguments):
-        return False
-    cron = Cron.objects.using(database.using).filter(pk=cron_id, next_time__gt=database.ago(grace)).first()
-    if cron is None or cron.next_time is None:
-        return False
-    log(
-        logging.DEBUG if cron.name in _logged else logging.WARNING,
-        "The cron %r could not schedule %s, so its slot %s is left to executors with other code, and refused if none"
-        " has fired it after %s (DJANGO_SCHEDULER['UNKNOWN_FUNCTION_GRACE']). Its later slots are left without a"
-        " further warning: %s",
-        cron.name,
-        cron.function,
-        cron.next_time.isoformat(),
-        grace,
-        describe(error)["error"],
-        cron=cron.name,
-    )
-    _logged.add(cron.name)
-    return True
-
-
-#: The names of the crons of which it was logged that a slot is left.
-_logged: set[str] = set()
 
 
 def _decide_about_slot(database: Database, cron_id: int) -> bool:
@@ -134,7 +102,7 @@ def _advance(database: Database, cron: Cron, decision: Decision, state: CronRunS
             cron.name,
             state.value,
             streak.first.isoformat(),
-            "its previous run is unfinished" if state is CronRunState.SKIPPED else "no executor could run it",
+            "its previous run is unfinished" if state is CronRunState.SKIPPED else "no executor was running",
             cron=cron.name,
         )
         # Its run may turn out to be impossible, so that nothing is decided.

@@ -106,7 +106,7 @@ class CronPoller:
         if self.stopping.is_set():
             return False
         try:
-            return firing.fire(self.database, cron_id, grace=get_settings().UNKNOWN_FUNCTION_GRACE)
+            return firing.fire(self.database, cron_id)
         except Exception as error:
             if self.database.is_lost(error):
                 raise

@@ -1,6 +1,6 @@
 """Crons in a test fire when the test lets time pass, as executors fire them: at each of their slots, in order."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -12,9 +12,6 @@ from django_scheduler.testing.execution import committing
 
 #: How many slots one call fires: a cron that runs every minute has as many in a week.
 MOST_SLOTS = 10_000
-
-#: In a test there are no executors with other code.
-NO_GRACE = timedelta(0)
 
 
 class CronsOfTest:
@@ -39,7 +36,7 @@ class CronsOfTest:
         problems: list[BaseException] = []
         while (cron := self._next()) is not None and cron.next_time is not None and cron.next_time <= timezone.now():
             with committing():
-                has_decided = firing.fire(self._database, cron.pk, grace=NO_GRACE)
+                has_decided = firing.fire(self._database, cron.pk)
             if not has_decided:
                 self._waiting.add(cron.pk)
                 continue

@@ -184,7 +184,7 @@ def test_of_many_who_fire_a_cron_at_once_one_does(transactional_db):
         try:
             with executor_session(database_for("default")):
                 together.wait(timeout=20)
-                return fire(database_for("default"), cron.pk, grace=timedelta(0))
+                return fire(database_for("default"), cron.pk)
         finally:
             connections.close_all()
 
@@ -269,9 +269,8 @@ def test_a_success_ends_a_row_of_failures(clock, fire_due, execute_due):
     ],
 )
 def test_a_cron_that_cannot_be_scheduled_says_so_and_goes_on_and_holds_up_no_other(
-    settings, clock, fire_due, execute_due, broken, error
+    clock, fire_due, execute_due, broken, error
 ):
-    settings.DJANGO_SCHEDULER = {**settings.DJANGO_SCHEDULER, "UNKNOWN_FUNCTION_GRACE": timedelta(0)}
     cron = register()
     register(name="another cron")
     Cron.objects.filter(pk=cron.pk).update(**broken)
@@ -318,32 +317,6 @@ def test_a_slot_that_is_refused_does_not_hide_the_run_that_is_unfinished(clock, 
     fire_due()
     assert slots("skipped") == [2]
     assert functions_of(cron).count() == 1
-
-
-@pytest.mark.parametrize("broken", [{"function": "tests:new"}, {"args": {"lable": "x"}}])
-def test_a_slot_that_this_code_cannot_fire_is_left_to_other_code_for_a_while(clock, fire_due, caplog, broken):
-    cron = register(name=f"a cron with another {next(iter(broken))}")
-    Cron.objects.filter(pk=cron.pk).update(**broken)
-    clock.tick(timedelta(minutes=15) - timedelta(microseconds=1))
-    fire_due()
-    fire_due()
-    assert CronRun.objects.count() == 0
-    (warning,) = [line for line in caplog.messages if "is left to executors with other code" in line]
-    assert warning.startswith(f"The cron {cron.name!r} could not schedule {broken.get('function', 'tests:tick')}")
-    assert NOON.isoformat() in warning
-    assert "missed" not in caplog.text
-
-    # Other code can run it: all of its slots until now are decided.
-    Cron.objects.filter(pk=cron.pk).update(function="tests:tick", args={})
-    fire_due()
-    assert functions_of(cron).get().scheduled_time == NOON + TEN_MINUTES
-
-    Cron.objects.filter(pk=cron.pk).update(**broken)
-    ScheduledFunction.objects.update(state=State.SUCCESS, completed_time=NOON + TEN_MINUTES)
-    clock.move_to(NOON + timedelta(minutes=35))
-    fire_due()
-    assert slots("refused") == [3]
-    assert Cron.objects.get(pk=cron.pk).next_time == NOON + timedelta(minutes=40)
 
 
 def test_what_only_newer_code_knows_is_left_to_it(clock, fire_due, code):
