@@ -289,6 +289,15 @@ def test_a_cron_that_cannot_be_scheduled_says_so_and_goes_on_and_holds_up_no_oth
     assert functions_of(cron).count() == 1
 
 
+def test_what_was_missed_is_logged_once_although_the_run_that_follows_is_refused(clock, fire_due, caplog):
+    cron = register()
+    Cron.objects.filter(pk=cron.pk).update(function="tests:gone")
+    clock.tick(2 * TEN_MINUTES)
+    fire_due()
+    assert caplog.text.count("has missed its slot") == 1
+    assert (slots("missed"), slots("refused")) == ([0, 1], [2])
+
+
 def test_a_cron_whose_time_zone_is_gone_is_paused_with_the_reason(clock, fire_due):
     register(name="another cron")
     ctx.crons.register("a cron", crons.Hourly(minute=0), tick)
