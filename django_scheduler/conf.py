@@ -19,6 +19,9 @@ NAME = "DJANGO_SCHEDULER"
 #: What ``EXECUTOR`` begins with.
 FLEET_PREFIX = "tasks:"
 
+#: The longest ``UNKNOWN_FUNCTION_GRACE``: each database knows what time it was so long ago.
+LONGEST_GRACE = timedelta(days=36_500)
+
 Clock = Literal["database", "python"]
 
 
@@ -122,8 +125,8 @@ def invalid_value(name: str, value: Any) -> str | None:
     elif bool in types:
         valid, form = isinstance(value, bool), "True or False"
     elif name == "UNKNOWN_FUNCTION_GRACE":
-        valid = isinstance(value, timedelta) and value >= timedelta(0)
-        form = "a datetime.timedelta that is not negative"
+        valid = isinstance(value, timedelta) and timedelta(0) <= value <= LONGEST_GRACE
+        form = f"a datetime.timedelta from zero to {LONGEST_GRACE.days:,} days"
     elif timedelta in types:
         valid, form = _is_duration(value), "a positive datetime.timedelta"
     else:

@@ -58,6 +58,8 @@ def test_a_setting_that_resembles_none_is_answered_with_those_there_are():
         ("VALUE_MODULES", [1]),
         ("RETENTION", 7),
         ("RETENTION", timedelta(0)),
+        ("UNKNOWN_FUNCTION_GRACE", timedelta(microseconds=-1)),
+        ("UNKNOWN_FUNCTION_GRACE", timedelta.max),
         ("HEARTBEAT_TIMEOUT", None),
         ("CRONS", 1),
         ("MAX_SCHEDULED_PER_TRANSACTION", True),
