@@ -216,7 +216,9 @@ def check_executors(alias: str) -> Iterator[CheckMessage]:
     if not _table_exists(alias):
         return  # E011 says so
     oldest = database_for(alias).ago(get_settings().HEARTBEAT_TIMEOUT)
-    served = Executor.objects.using(alias).filter(heartbeat_time__gte=oldest).values_list("queues", flat=True)
+    # The workers of a fleet, which have no threads, look for nothing.
+    alive = Executor.objects.using(alias).filter(heartbeat_time__gte=oldest, concurrency__gt=0)
+    served = alive.values_list("queues", flat=True)
     if not served:
         yield Warning(
             f"No executor is alive on the database {alias!r}: what is scheduled waits.",

@@ -17,7 +17,7 @@ from tests.functions import write, write_with_priority
 pytestmark = pytest.mark.django_db
 
 
-def start_executor(*, queues=(), silent_for=timedelta(0)):
+def start_executor(*, queues=(), silent_for=timedelta(0), concurrency=8):
     now = timezone.now()
     Executor.objects.create(
         name=f"executor {Executor.objects.count()}",
@@ -28,7 +28,7 @@ def start_executor(*, queues=(), silent_for=timedelta(0)):
         started_time=now,
         heartbeat_time=now - silent_for,
         queues=list(queues),
-        concurrency=8,
+        concurrency=concurrency,
         version="1",
     )
 
@@ -39,6 +39,11 @@ def test_no_executor_is_a_warning():
 
 def test_an_executor_that_has_fallen_silent_is_none():
     start_executor(silent_for=timedelta(minutes=5))
+    assert "W013" in ids(deploy=True, database=True)
+
+
+def test_the_worker_of_a_fleet_that_is_alive_is_none():
+    start_executor(concurrency=0)  # it executes what it is handed, and looks for nothing
     assert "W013" in ids(deploy=True, database=True)
 
 
