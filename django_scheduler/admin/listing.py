@@ -139,6 +139,8 @@ class Listing:
 
     def _number_between(self, order: "Order", start: "Position | None", end: "Position") -> int:
         """Return among how many rows something was looked for."""
+        if self._filters.search is None:
+            return LOOKED_AT  # behind so many it has ended
         rows = self._rows.filter(self._filters.indexed(self._database)).exclude(order.beyond(end))
         return (rows.filter(order.beyond(start)) if start else rows)[:LOOKED_AT].count()
 

@@ -24,8 +24,8 @@ from django_scheduler.admin.time_limit import Answer, Questions
 from django_scheduler.admin.visibility import is_everything, visible_functions
 from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, ScheduledFunction, State
 
-#: From which lag on the overview shows a warning, and from which on a problem, in seconds.
-LATE, VERY_LATE = 20.0, 300.0
+#: From which lag on the overview shows a problem, and not only a warning, in seconds.
+VERY_LATE = 300.0
 
 #: From which difference on the overview says that the clocks differ, in seconds.
 CLOCKS_APART = 2.0
@@ -140,7 +140,7 @@ class OverviewAdmin(SchedulerAdmin):
             "problems": [each for each in problems if (each.code, each.queue) != (status.ProblemCode.PAUSED, None)],
             "shows_everything": shows_everything,
             "lag": lag,
-            "lag_level": "bad" if lag > VERY_LATE else "warning" if lag > LATE else "good",
+            "lag_level": "bad" if lag > VERY_LATE else "warning" if lag > status.LATE_AFTER else "good",
             "queues": queues,
             "due": sum(queue.due for queue in by_queue.values()),
             "pending": sum(queue.pending for queue in by_queue.values()),

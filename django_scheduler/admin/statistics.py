@@ -8,7 +8,6 @@ sheet's.
 """
 
 import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +21,12 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from django_scheduler.admin.outlook import may_run_again
+from django_scheduler.admin.search import EXCEPTION, shown_error
 from django_scheduler.admin.times import duration
 from django_scheduler.admin.visibility import is_everything
 from django_scheduler.crons import upcoming as upcoming_slots
 from django_scheduler.databases import Database, database_for
 from django_scheduler.fields import InstantField
-from django_scheduler.masking import masked_text
 from django_scheduler.models import ScheduledFunction, State
 
 HOURS = 24
@@ -40,8 +39,6 @@ LONGEST_ARGS = 1_000
 
 #: How many lines the tables of the overview have.
 LINES = 10
-
-EXCEPTION = re.compile(r"(?P<name>[A-Za-z_][\w.]{0,98})(?=:|$)")
 
 Functions = QuerySet[ScheduledFunction]
 
@@ -56,10 +53,6 @@ class Period:
     trunc: type[TruncMinute | TruncHour]
     #: How a time on it is written.
     format: str
-
-    @property
-    def length(self) -> timedelta:
-        return self.number * self.step
 
 
 PERIODS = {
@@ -247,7 +240,7 @@ def failures(functions: Functions) -> list[FailureGroup]:
         kinds[name] = kind
         first_line = error.partition("\n")[0]
         match = EXCEPTION.match(first_line)
-        groups[name, match["name"] if match else ""].append((completed, first_line, args))
+        groups[name, match[0] if match else ""].append((completed, first_line, args))
     most = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:LINES]
     return [
         FailureGroup(
@@ -255,18 +248,17 @@ def failures(functions: Functions) -> list[FailureGroup]:
             exception,
             len(members),
             last=members[0][0],
-            last_error=_masked_error(name, exception, *members[0][1:]),
+            last_error=_shown_error(name, *members[0][1:]),
             may_run_again=may_run_again(name, kinds[name]),
         )
         for (name, exception), members in most
     ]
 
 
-def _masked_error(name: str, exception: str, first_line: str, args: str) -> str:
-    """Return the first line of an error as it may be shown; only its exception if secrets are unknown."""
+def _shown_error(name: str, first_line: str, args: str) -> str:
     if len(args) > LONGEST_ARGS:
-        return exception or "…"
-    return masked_text(name, first_line, args=json.loads(args))
+        return shown_error(name, first_line, None) or "…"
+    return shown_error(name, first_line, json.loads(args))
 
 
 def percentile(numbers: Sequence[float], part: float) -> float:

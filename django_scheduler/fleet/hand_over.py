@@ -54,12 +54,7 @@ class Fleet:
         if django_internals.is_in_atomic_block(connection) or connection.get_autocommit():
             for function_id in ids:
                 hand = partial(
-                    hand_over,
-                    using,
-                    function_id,
-                    name=function.name,
-                    queue=function.queue,
-                    priority=function.priority,
+                    hand_over, using, function_id, name=function.name, queue=function.queue, priority=function.priority
                 )
                 transaction.on_commit(hand, using=using, robust=True)
 

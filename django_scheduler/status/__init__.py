@@ -5,7 +5,7 @@
 * ``problems.py`` finds in it why functions are late, or are going to be.
 """
 
-from django_scheduler.status.problems import LATE_AFTER, Problem, ProblemCode, find_problems, max_lag_of
+from django_scheduler.status.problems import LATE_AFTER, Problem, ProblemCode, find_problems
 from django_scheduler.status.reading import (
     MOST_COUNTED,
     Status,
@@ -41,7 +41,6 @@ __all__ = [
     "ended_per_minute",
     "executors",
     "find_problems",
-    "max_lag_of",
     "pauses",
     "queues",
     "running",
