@@ -108,7 +108,8 @@ class Definitions:
         return iter(list(self._definitions))
 
     def __contains__(self, name: object) -> bool:
-        return any(definition.name == name for definition in self._definitions)
+        # Names are unique regardless of case.
+        return any(str(definition.name).casefold() == str(name).casefold() for definition in self._definitions)
 
 
 defined_crons = Definitions()

@@ -279,6 +279,13 @@ def test_what_the_code_defines_is_run_before_any_executor_has_put_it_on_record(c
     assert not impose(database_for("default"))  # an executor that starts finds nothing left to do
 
 
+def test_a_name_that_the_code_has_in_another_case_is_taken_before_it_is_on_record(clock, code):
+    crons.register("in code", crons.Daily(hour=9), tick)
+    with pytest.raises(CronExists):
+        ctx.crons.register("In Code", TEN_MINUTES, tick)
+    assert [(cron.name, cron.origin) for cron in ctx.crons.list()] == [("in code", "code")]
+
+
 def test_putting_it_on_record_is_part_of_the_transaction(clock, code):
     crons.register("in code", crons.Daily(hour=9), tick)
     with suppress(RuntimeError), transaction.atomic():
