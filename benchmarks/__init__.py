@@ -2,13 +2,14 @@
 
 A *contender* (``contenders/``, one file each) is a job queue with its normal worker command, installed in a virtual
 environment of its own. A *workload* (``workloads/``, one file each) is something that is measured. A run takes every
-contender through every workload, one after the other, so that they meet the same machine in the same minutes; each
-pair gets a fresh copy of the contender's prepared database, and a time limit.
+contender through every workload in several rounds: all contenders once, one after the other, and then all of them
+again, so that they meet the same machine in the same minutes (``rounds.py``). Each time a contender gets a fresh copy
+of its prepared database, and a time limit.
 
 Two sides, and who runs where:
 
 * The harness (this process) never imports a contender. It reads the header of its file (``header.py``), makes the
-  environment (``environments.py``), starts the workers (``workers.py``), and measures from outside.
+  environment (``environments.py``), starts the workers (``processes.py``), and measures from outside.
 * In the contender's environment runs ``agent.py``, which schedules what the harness asks for, and the contender's
   workers. Both import the contender's file.
 

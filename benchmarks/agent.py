@@ -47,9 +47,25 @@ class Agent:
         self._contender.schedule_many(body, range(first, first + count))
         return time.perf_counter() - start
 
+    def schedule_up_to(self, body: str, first: int, count: int, seconds: float) -> int:
+        """Schedule so many, a thousand at a time, but none after so many seconds; return how many there were."""
+        start = time.perf_counter()
+        done = 0
+        while done < count and time.perf_counter() - start < seconds:
+            some = min(1_000, count - done)
+            self._contender.schedule_many(body, range(first + done, first + done + some))
+            done += some
+        return done
+
     def schedule_at(self, body: str, first: int, times: list[float]) -> None:
         for job, when in enumerate(times, first):
             self._contender.schedule_at(body, job, datetime.fromtimestamp(when, UTC))
+
+    def schedule_in_queues(self, body: str, first: int, count: int, queues: int) -> None:
+        self._contender.schedule_in_queues(body, range(first, first + count), queues)
+
+    def cancel_all(self) -> None:
+        self._contender.cancel_all()
 
     def unfinished(self) -> int:
         return self._contender.unfinished()

@@ -18,7 +18,13 @@ INTERVAL = 0.005
 
 class Arena:
     def __init__(
-        self, header: Header, environment: Environment, database: Copy, agent: AgentProcess, directory: Path
+        self,
+        header: Header,
+        environment: Environment,
+        database: Copy,
+        agent: AgentProcess,
+        directory: Path,
+        variables: dict[str, str],
     ) -> None:
         self.header = header
         self.database = database
@@ -26,18 +32,21 @@ class Arena:
         self.journal = Journal(directory / "journal")
         self._environment = environment
         self._directory = directory
+        self._variables = variables
 
     def workers(self, processes: int = 1) -> Workers:
         """The contender's workers; they run within a ``with`` block."""
-        variables = variables_for(self.header, self.database, self._directory)
-        return Workers(self.header, self._environment, variables, processes, self._directory / "worker.log")
+        return Workers(self.header, self._environment, self._variables, processes, self._directory / "worker.log")
 
     @contextmanager
     def ready_workers(self, processes: int = 1) -> Iterator[Workers]:
         """Workers that have executed something, and are idle."""
+        before = self.journal.count()
         with self.workers(processes) as workers:
             self.agent.ask("schedule", body="noop", job=-1)
-            self.wait_until(lambda: self.journal.count() > 0, workers, seconds=20, what="its worker executed nothing")
+            self.wait_until(
+                lambda: self.journal.count() > before, workers, seconds=20, what="its worker executed nothing"
+            )
             time.sleep(1.0)
             yield workers
 
@@ -51,9 +60,11 @@ class Arena:
             time.sleep(INTERVAL)
 
 
-def variables_for(header: Header, database: Copy, directory: Path) -> dict[str, str]:
+def variables_for(header: Header, database: Copy, directory: Path, queues: int = 0) -> dict[str, str]:
+    """``queues``: how many there are to be, where that must be known beforehand."""
     variables = {
         **database.environment,
+        "BENCH_QUEUES": str(queues),
         "BENCH_CONTENDER": header.name,
         "BENCH_JOURNAL": str(directory / "journal"),
         "PYTHONPATH": str(Path(__file__).parent.parent),
@@ -63,13 +74,15 @@ def variables_for(header: Header, database: Copy, directory: Path) -> dict[str, 
 
 
 @contextmanager
-def arena(header: Header, environment: Environment, database: Database, directory: Path) -> Iterator[Arena]:
+def arena(
+    header: Header, environment: Environment, database: Database, directory: Path, queues: int = 0
+) -> Iterator[Arena]:
     """A fresh arena, in the directory for its files."""
     with ExitStack() as stack:
         copy = stack.enter_context(database.copy(prepared_name(header), "arena"))
-        variables = variables_for(header, copy, directory)
+        variables = variables_for(header, copy, directory, queues)
         agent = stack.enter_context(AgentProcess(environment, variables, directory / "agent.log"))
-        yield Arena(header, environment, copy, agent, directory)
+        yield Arena(header, environment, copy, agent, directory, variables)
 
 
 def prepare(header: Header, environment: Environment, database: Database, directory: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ class NotSupported(Exception):
 
 
 class Contender(ABC):
-    """A job queue. Its bodies are named ``noop``, ``insert`` and ``insert_twice``: see ``business/bodies.py``."""
+    """A job queue. Its bodies are named as in ``business/bodies.py``."""
 
     @abstractmethod
     def prepare(self) -> None:
@@ -35,6 +35,14 @@ class Contender(ABC):
     def schedule_at(self, body: str, job: int, when: datetime) -> None:
         """Schedule one function for later."""
         raise NotSupported("it has no time of execution")
+
+    def schedule_in_queues(self, body: str, jobs: Sequence[int], queues: int) -> None:
+        """Schedule many functions, spread over so many queues, all of which its worker takes."""
+        raise NotSupported("its worker is told each of the queues that it takes, or there are none")
+
+    def cancel_all(self) -> None:
+        """Cancel, or forget, everything that is unfinished."""
+        raise NotSupported("it cannot cancel what waits")
 
     @abstractmethod
     def unfinished(self) -> int:

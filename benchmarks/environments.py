@@ -1,4 +1,4 @@
-"""The contenders' virtual environments: one each, made when it is missing or its dependencies have changed.
+"""The contenders' virtual environments: one each and Python, made when missing or when the dependencies have changed.
 
 All get the Django and the driver that this process runs, so that they differ in nothing but themselves.
 """
@@ -40,7 +40,7 @@ def environment_for(header: Header) -> Environment:
     """
     if not _is_new_enough(header.requires_python):
         raise Unavailable(f"it needs Python {header.requires_python}, and this is {platform.python_version()}")
-    directory = ENVIRONMENTS / header.name
+    directory = ENVIRONMENTS / f"python{sys.version_info.major}.{sys.version_info.minor}" / header.name
     constraints = "".join(f"{name}=={metadata.version(name)}\n" for name in SHARED)
     recipe = f"{sys.version}\n{constraints}{' '.join(header.dependencies)}\n"
     made = directory / "recipe.txt"
@@ -51,12 +51,12 @@ def environment_for(header: Header) -> Environment:
 
 
 def _make(directory: Path, header: Header, constraints: str) -> None:
-    ENVIRONMENTS.mkdir(exist_ok=True)
+    directory.parent.mkdir(parents=True, exist_ok=True)
     _run([sys.executable, "-m", "venv", "--clear", str(directory)])
     constraints_file = directory / "constraints.txt"
     constraints_file.write_text(constraints)
     requirements = ["--editable", str(CHECKOUT)] if header.name == "ours" else []
-    requirements += [dependency for dependency in header.dependencies if dependency != "django_scheduler"]
+    requirements += [dependency for dependency in header.dependencies if dependency != "django-ctx-scheduler"]
     pip = [str(directory / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     _run([*pip, "--constraint", str(constraints_file), *requirements])
 

@@ -36,6 +36,11 @@ class Header:
     #: Whether it competes, or shows what is possible.
     is_floor: bool = False
     needs_redis: bool = False
+    #: Whether it has actions: bodies whose names end in ``_action``.
+    has_actions: bool = False
+    #: How many jobs at most a commit of its claims takes, where it commits what it has claimed before it executes it;
+    #: 0: many, or there is no such commit.
+    claim: int = 0
     #: The table in which functions wait that are due later, and its column that says when; empty: none.
     future_table: str = ""
     due_column: str = ""
@@ -78,6 +83,8 @@ def read_header(name: str) -> Header:
         remark=benchmark.get("remark", ""),
         is_floor=benchmark.get("floor", False),
         needs_redis=benchmark.get("redis", False),
+        has_actions=benchmark.get("actions", False),
+        claim=benchmark.get("claim", 0),
         future_table=benchmark.get("future", {}).get("table", ""),
         due_column=benchmark.get("future", {}).get("due", ""),
         apps=tuple(benchmark.get("apps", ())),

@@ -3,18 +3,20 @@
 import os
 import platform
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 from benchmarks.header import Header
-from benchmarks.results import Result
+from benchmarks.rounds import Figure, Rounds
 from benchmarks.run import Run
-from benchmarks.targets import verdicts
+from benchmarks.targets import ORM_FLOOR, verdicts
 from benchmarks.workloads import Column, Workload
+from benchmarks.workloads.drain import NOOP_FACTOR
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-NUMBER = re.compile(r"[-\d.,]*")
+NUMBER = re.compile(r"[-\d.,]*( \([-\d.,]+-[-\d.,]+\))?")
 
 PEERS, OWN = "make bench", "make bench-own"
 
@@ -46,58 +48,57 @@ def write(text: str, command: str = PEERS) -> None:
 def _setting(run: Run) -> Iterator[str]:
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     size = run.options.size
+    software = f"Python {platform.python_version()} and Django {metadata.version('Django')} on {platform.system()}"
     yield (
-        f"Measured on {when} with Python {platform.python_version()} on {platform.system()}, {os.cpu_count()} CPUs:"
-        f" drains of {size.functions:,} functions, at most {size.seconds:g} s each."
+        f"Measured on {when} with {software}, {os.cpu_count()} CPUs: {run.options.rounds} rounds in {run.minutes:.0f}"
+        f" minutes. Drains are of {size.functions:,} functions ({size.functions * NOOP_FACTOR:,} that do nothing), and"
+        f" of {size.seconds:g} s at most."
     )
 
 
 def _table(run: Run, database: str, workload: Workload) -> list[str]:
-    results = {
-        header.name: result
-        for header in run.headers
-        if (result := run.results.get((database, workload.name, header.name)))
-    }
+    rounds = run.results.get((database, workload.name), Rounds())
     floors = {header.name for header in run.headers if header.is_floor}
+    peers = rounds.results.keys() - floors - {"ours"}
     first = workload.columns[0]
-    measured = {name: result.figures[first.title] for name, result in results.items() if first.title in result.figures}
-    peers = [figure for name, figure in measured.items() if name != "ours" and name not in floors]
-    best = (max if first.more_is_better else min)(peers, default=None)
-    titles = ["", *(column.title for column in workload.columns), "times the best peer", "remark"]
+    ratios = {"times the best peer": peers} if peers else {}
+    if workload.with_floors and ORM_FLOOR in rounds.results:
+        ratios[f"times {ORM_FLOOR}"] = {ORM_FLOOR}
     rows = [
         [
             _shown(name, floors),
-            *(_figure(result, column) for column in workload.columns),
-            _ratio(measured.get(name), best, first),
-            result.problem or result.remark,
+            *(_figure(rounds, name, column) for column in workload.columns),
+            *(_ratio(rounds, name, others, first) for others in ratios.values()),
+            rounds.remark(name),
         ]
-        for name, result in sorted(results.items(), key=lambda item: _rank(measured.get(item[0]), first))
+        for name in sorted(rounds.results, key=lambda name: _rank(rounds.figure(name, first.title), first))
     ]
-    return markdown([titles, *rows])
+    return markdown([["", *(column.title for column in workload.columns), *ratios, "remark"], *rows])
 
 
-def _shown(name: str, floors: set[str]) -> str:
+def _shown(name: str, floors: Collection[str]) -> str:
     if name == "ours":
         return "**django_scheduler**"
     return f"*{name}*" if name in floors else name
 
 
-def _rank(figure: float | None, column: Column) -> float:
+def _rank(figure: Figure | None, column: Column) -> float:
     if figure is None:
         return float("inf")
-    return -figure if column.more_is_better else figure
+    return -figure.median if column.more_is_better else figure.median
 
 
-def _figure(result: Result, column: Column) -> str:
-    figure = result.figures.get(column.title)
-    return "" if figure is None else f"{figure:,.{column.decimals}f}"
-
-
-def _ratio(figure: float | None, best: float | None, column: Column) -> str:
-    if column.more_is_better is None or figure is None or best is None:
+def _figure(rounds: Rounds, name: str, column: Column) -> str:
+    figure = rounds.figure(name, column.title)
+    if figure is None:
         return ""
-    over, under = (figure, best) if column.more_is_better else (best, figure)
-    return f"{over / under:.2f}" if under > 0 and over > 0 else ""
+    median, least, most = (f"{each:,.{column.decimals}f}" for each in (figure.median, figure.least, figure.most))
+    return median if least == most else f"{median} ({least}-{most})"
+
+
+def _ratio(rounds: Rounds, name: str, others: Collection[str], column: Column) -> str:
+    ratio = None if column.more_is_better is None else rounds.times(name, others, column)
+    return "" if ratio is None else f"{ratio:.2f}"
 
 
 def markdown(rows: list[list[str]]) -> list[str]:

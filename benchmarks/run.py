@@ -1,4 +1,4 @@
-"""A run: every contender through every workload, on every database."""
+"""A run: every contender through every workload, on every database, round by round."""
 
 import signal
 import time
@@ -19,10 +19,8 @@ from benchmarks.header import Header, read_header
 from benchmarks.options import Options
 from benchmarks.redis import redis_answers
 from benchmarks.results import Result, Results
+from benchmarks.rounds import Rounds
 from benchmarks.workloads import Workload
-
-#: How long one contender may take for one workload, whatever happens, in seconds.
-LIMIT = 120
 
 
 @dataclass
@@ -31,11 +29,13 @@ class Run:
 
     options: Options
     headers: list[Header]
-    results: dict[tuple[str, str, str], Result] = field(default_factory=dict)
+    #: By database and workload.
+    results: dict[tuple[str, str], Rounds] = field(default_factory=dict)
     #: Why a contender was not measured at all, on a database.
     absent: dict[tuple[str, str], str] = field(default_factory=dict)
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     descriptions: dict[str, str] = field(default_factory=dict)
+    minutes: float = 0.0
 
 
 def run(options: Options) -> Run:
@@ -50,12 +50,11 @@ def run(options: Options) -> Run:
         ]
         for workload in options.workloads:
             for database, headers in fields:
-                if database.name in workload.databases:
-                    _say(f"\n{workload.title} ({database.name})")
-                    for header in headers:
-                        if workload.with_floors or not header.is_floor:
-                            _measure(this, kept, database, workload, header, environments[header.name], deadline)
-    _say(f"\nIt took {(time.monotonic() - begin) / 60:.0f} minutes.")
+                taking_part = [header for header in headers if workload.takes_part(header)]
+                if database.name in workload.databases and taking_part:
+                    _measure(this, kept, database, workload, taking_part, environments, deadline)
+    this.minutes = (time.monotonic() - begin) / 60
+    _say(f"\nIt took {this.minutes:.0f} minutes.")
     return this
 
 
@@ -87,7 +86,7 @@ def _prepared(this: Run, database: Database, environments: dict[str, Environment
         try:
             with TemporaryDirectory() as directory:
                 this.versions[header.name] = prepare(header, environments[header.name], database, Path(directory))
-        except ContenderError as error:
+        except Exception as error:  # whatever it is, the others are to be measured
             _leave_out(this, database.name, header, f"its tables cannot be made: {error}")
         else:
             prepared.append(header)
@@ -104,42 +103,56 @@ def _measure(
     kept: Results,
     database: Database,
     workload: Workload,
-    header: Header,
-    environment: Environment,
+    headers: list[Header],
+    environments: dict[str, Environment],
     deadline: float,
 ) -> None:
-    key = database.name, workload.name, header.name
-    begin = time.monotonic()
-    result = kept.get(*key)
-    if result is None or result.problem:
-        if time.monotonic() > deadline:
-            result = Result(problem="not measured: the time of the run was up")
-        else:
-            result = _measured(kept, key, database, workload, header, environment, this.options)
-    this.results[key] = result
-    figures = ", ".join(f"{figure:,.2f} {title}" for title, figure in result.figures.items())
-    remark = f" ({result.remark})" if result.remark else ""
-    _say(f"  {header.name:16} {figures or result.problem}{remark} [{time.monotonic() - begin:.0f} s]")
+    """Every contender once a round; each round begins with another one."""
+    rounds = this.results[database.name, workload.name] = Rounds()
+    number_of_rounds = min(this.options.rounds, workload.most_rounds or this.options.rounds)
+    for number in range(number_of_rounds):
+        _say(f"\n{workload.title} ({database.name}), round {number + 1} of {number_of_rounds}")
+        for header in in_turn(headers, number, number_of_rounds):
+            begin = time.monotonic()
+            result = kept.get(database.name, workload.name, header.name, number)
+            if result is None or result.problem:
+                if rounds.cannot(header.name):
+                    continue
+                if begin > deadline:
+                    result = Result(problem="not measured: the time of the run was up")
+                else:
+                    result = _measured(database, workload, header, environments[header.name], this.options)
+                    kept.put(database.name, workload.name, header.name, number, result)
+            rounds.add(header.name, number, result)
+            figures = ", ".join(f"{figure:,.2f} {title}" for title, figure in result.figures.items())
+            remark = f" ({result.remark})" if result.remark else ""
+            _say(f"  {header.name:16} {figures or result.problem}{remark} [{time.monotonic() - begin:.1f} s]")
+
+
+def in_turn(headers: list[Header], number: int, rounds: int) -> list[Header]:
+    """Return those of a round in its order: each round begins at another place, so that none is always first."""
+    first = number * len(headers) // rounds
+    return headers[first:] + headers[:first]
 
 
 def _measured(
-    kept: Results,
-    key: tuple[str, str, str],
-    database: Database,
-    workload: Workload,
-    header: Header,
-    environment: Environment,
-    options: Options,
+    database: Database, workload: Workload, header: Header, environment: Environment, options: Options
 ) -> Result:
     with TemporaryDirectory() as directory:
         try:
-            with _time_limit(LIMIT), arena(header, environment, database, Path(directory)) as place:
-                return kept.put(*key, workload.measure(place, options.size))
-        except (NotSupported, ContenderError) as error:
-            return kept.put(*key, str(error))
+            with (
+                _time_limit(workload.limit),
+                arena(header, environment, database, Path(directory), workload.queues(options.size)) as place,
+            ):
+                measurement = workload.measure(place, options.size)
+            return Result(figures=measurement.figures, remark=measurement.remark)
+        except NotSupported as error:
+            return Result(problem=str(error), not_supported=True)
+        except ContenderError as error:
+            return Result(problem=str(error))
         except Exception as error:  # ours, perhaps, but the others are to be measured all the same
             traceback.print_exc()
-            return kept.put(*key, f"the harness failed: {type(error).__name__}: {' '.join(str(error).split())}")
+            return Result(problem=f"the harness failed: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
 @contextmanager

@@ -39,9 +39,7 @@ app = Celery("benchmark")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_default_queue = QUEUE
 
-TASKS = {
-    body.__name__: app.task(name=body.__name__)(body) for body in (bodies.noop, bodies.insert, bodies.insert_twice)
-}
+TASKS = {body.__name__: app.task(name=body.__name__)(body) for body in bodies.BODIES}
 
 
 class ThisCelery(DjangoContender):

@@ -5,6 +5,7 @@
 # requires-python = ">=3.12"
 # [tool.benchmark]
 # databases = ["postgresql", "sqlite"]
+# claim = 1
 # worker = "python -m django ox_worker --processes $PROCESSES --concurrency 4"
 # apps = ["django_ox"]
 # remark = "`--concurrency 4`, which is quicker than its default of 1; it polls once a second."
@@ -20,10 +21,13 @@ from collections.abc import Sequence
 from django_ox.bulk import enqueue_many
 from django_ox.models import OxTask
 
-from benchmarks.business.tasks import TASKS, TasksContender
+from benchmarks.business.django_tasks import TASKS, TasksContender
+from benchmarks.contender import Contender
 
 
 class DjangoOx(TasksContender):
+    schedule_in_queues = Contender.schedule_in_queues  # its worker takes the queues that a setting names
+
     def schedule_many(self, body: str, jobs: Sequence[int]) -> None:
         enqueue_many(TASKS[body], [([job], {}) for job in jobs])
 

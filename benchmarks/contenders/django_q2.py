@@ -4,6 +4,7 @@
 # dependencies = ["django-q2", "Django", "psycopg[binary]"]
 # [tool.benchmark]
 # databases = ["postgresql", "sqlite"]
+# claim = 1
 # worker = "python -m django qcluster"
 # apps = ["django_q"]
 # remark = "Tuned: `bulk=50, save_limit=-1`. Processes are its `workers`; sentinel, pusher and monitor come besides."

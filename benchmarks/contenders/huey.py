@@ -4,6 +4,7 @@
 # dependencies = ["huey", "Django", "psycopg[binary]"]
 # [tool.benchmark]
 # databases = ["postgresql", "sqlite"]
+# claim = 1
 # worker = "huey_consumer benchmarks.contenders.huey.huey --workers 1"
 # remark = "One thread, quicker than eight. With a connection of its own it schedules after the transaction, not in it."
 # [tool.benchmark.future]
@@ -32,9 +33,7 @@ if os.environ["BENCH_DATABASE"] == "postgresql":
 else:
     huey = SqliteHuey("benchmark", filename=os.environ["BENCH_SQLITE"] + ".huey")
 
-TASKS = {
-    body.__name__: huey.task(name=body.__name__)(body) for body in (bodies.noop, bodies.insert, bodies.insert_twice)
-}
+TASKS = {body.__name__: huey.task(name=body.__name__)(body) for body in bodies.BODIES}
 
 
 class ThisHuey(DjangoContender):

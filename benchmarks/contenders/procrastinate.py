@@ -4,6 +4,7 @@
 # dependencies = ["procrastinate[django]", "Django", "psycopg[binary]"]
 # [tool.benchmark]
 # databases = ["postgresql"]
+# claim = 1
 # worker = "python -m django procrastinate worker --concurrency 10"
 # apps = ["procrastinate.contrib.django"]
 # remark = "`--concurrency 10`, which is quicker than its default of 1."
@@ -15,17 +16,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.db import connection, transaction
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from benchmarks.business import bodies
 from benchmarks.contender import DjangoContender
 
-TASKS = {
-    "noop": app.task(name="noop")(bodies.noop),
-    "insert": app.task(name="insert")(bodies.insert),
-    "insert_twice": app.task(name="insert_twice")(bodies.insert_twice),
-}
+TASKS = {body.__name__: app.task(name=body.__name__)(body) for body in bodies.BODIES}
 
 
 class Procrastinate(DjangoContender):
@@ -37,6 +35,16 @@ class Procrastinate(DjangoContender):
 
     def schedule_at(self, body: str, job: int, when: datetime) -> None:
         TASKS[body].configure(schedule_at=when).defer(job=job)
+
+    def schedule_in_queues(self, body: str, jobs: Sequence[int], queues: int) -> None:
+        with transaction.atomic():
+            for number in range(queues):
+                deferrer = TASKS[body].configure(queue=f"queue_{number}")
+                deferrer.batch_defer(*({"job": job} for job in jobs[number::queues]))
+
+    def cancel_all(self) -> None:
+        with connection.cursor() as cursor:  # its models cannot be written
+            cursor.execute("DELETE FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
 
     def unfinished(self) -> int:
         return ProcrastinateJob.objects.filter(status__in=["todo", "doing"]).count()

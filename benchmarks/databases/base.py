@@ -43,6 +43,10 @@ class Copy(ABC):
         """
 
     @abstractmethod
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Hold a snapshot open within the block, which sees what is there now."""
+
+    @abstractmethod
     def counting(self) -> AbstractContextManager[list[Costs]]:
         """Count what the server does for this database within the block; at its end the list has one element."""
 

@@ -55,10 +55,18 @@ class PostgreSQLCopy(Copy):
             " AND coalesce(column_default, '') NOT LIKE 'nextval%%'",
             table,
         )
+        unique = {
+            name
+            for (name,) in self.execute(
+                "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)"
+                " WHERE indrelid = %s::regclass AND indisunique AND indnatts = 1",
+                table,
+            )
+        }
         kinds: dict[str, str] = dict(columns)
         time = f'to_timestamp("{due}")' if kinds[due] == "double precision" else f'"{due}"'
         names = ", ".join(f'"{name}"' for name, _ in columns)
-        values = ", ".join(_value(name, kind, due) for name, kind in columns)
+        values = ", ".join(_value(name, kind, due, is_unique=name in unique) for name, kind in columns)
         with psycopg.connect(**self.parameters, autocommit=True) as connection:
             _execute(connection, "SET session_replication_role = replica")  # no triggers
             _execute(
@@ -73,6 +81,14 @@ class PostgreSQLCopy(Copy):
                 raise Failed(f"of its function that is due later there is no row in {table}")
             _execute(connection, f"VACUUM ANALYZE {table}")
             _execute(connection, "CHECKPOINT")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        with psycopg.connect(**self.parameters) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.execute("SELECT count(*) FROM effect")
+            yield
+            connection.rollback()
 
     @contextmanager
     def counting(self) -> Iterator[list[Costs]]:
@@ -213,10 +229,12 @@ def _execute(connection: psycopg.Connection, statement: str, *parameters: object
     return cursor.fetchall() if cursor.description else []
 
 
-def _value(column: str, kind: str, due: str) -> str:
+def _value(column: str, kind: str, due: str, *, is_unique: bool) -> str:
     if column == due:
         unit = "" if kind == "double precision" else " * interval '1 second'"
         return f'"{column}" + number{unit}'
     if kind == "uuid":
         return f'CASE WHEN "{column}" IS NULL THEN NULL ELSE gen_random_uuid() END'
+    if is_unique and kind in ("bigint", "integer"):  # such as a foreign key, which is not checked
+        return f'"{column}" + number'
     return f'"{column}"'

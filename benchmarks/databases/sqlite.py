@@ -30,6 +30,9 @@ class SQLiteCopy(Copy):
     def multiply_rows(self, table: str, due: str, count: int, *, ahead: float) -> None:
         raise NotImplementedError("No workload asks for it.")
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        raise NotImplementedError("No workload asks for it.")
+
     def counting(self) -> AbstractContextManager[list[Costs]]:
         raise NotImplementedError("SQLite does not count.")
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
-from benchmarks.arena import Arena, arena, prepare
+from benchmarks.arena import Arena, arena
 from benchmarks.databases.postgresql import PostgreSQL, PostgreSQLCopy
 from benchmarks.environments import Environment
 from benchmarks.header import Header
@@ -44,9 +44,7 @@ def million_in_future(arena: Arena, database: PostgreSQLCopy) -> Iterator[None]:
 @contextmanager
 def finished_under_snapshot(arena: Arena, database: PostgreSQLCopy) -> Iterator[None]:
     _fill(arena, database, 100_000)
-    with psycopg.connect(**database.parameters) as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.execute(f"SELECT count(*) FROM {TABLE}".encode())
+    with database.snapshot():
         database.execute(
             f"UPDATE {TABLE} SET state = 'success', attempts = 1, completed_time = now() - interval '1 minute'"
         )
@@ -85,8 +83,6 @@ SITUATIONS = (
 
 def measure(header: Header, environment: Environment, server: PostgreSQL) -> str:
     """A table for each situation."""
-    with TemporaryDirectory() as directory:
-        prepare(header, environment, server, Path(directory))
     lines: list[str] = []
     for situation in SITUATIONS:
         print(situation.title, flush=True)

@@ -2,11 +2,22 @@
 
 from benchmarks.workloads.base import DEFAULT, QUICK, Column, Measurement, Size, Workload
 from benchmarks.workloads.costs import Idle, PerFunction
-from benchmarks.workloads.drain import DrainInsert, DrainInsertTwice, DrainNoop, DrainNoopTwice
+from benchmarks.workloads.drain import (
+    DrainActionsInsert,
+    DrainActionsNoop,
+    DrainInsert,
+    DrainInsertTwice,
+    DrainNoop,
+    DrainNoopTwice,
+    DrainSQL,
+)
 from benchmarks.workloads.future import Future
 from benchmarks.workloads.kill import Kill
 from benchmarks.workloads.latency import Latency, Lateness
+from benchmarks.workloads.memory import Memory
+from benchmarks.workloads.queues import Queues
 from benchmarks.workloads.schedule import Schedule, ScheduleMany
+from benchmarks.workloads.snapshot import HeldSnapshot
 
 __all__ = ["DEFAULT", "QUICK", "WORKLOADS", "Column", "Measurement", "Size", "Workload"]
 
@@ -15,6 +26,9 @@ WORKLOADS: tuple[Workload, ...] = (
     DrainInsertTwice(),
     DrainNoop(),
     DrainNoopTwice(),
+    DrainSQL(),
+    DrainActionsNoop(),
+    DrainActionsInsert(),
     Latency(),
     Lateness(),
     Kill(),
@@ -22,5 +36,8 @@ WORKLOADS: tuple[Workload, ...] = (
     ScheduleMany(),
     PerFunction(),
     Idle(),
+    Queues(),
+    HeldSnapshot(),
     Future(),
+    Memory(),
 )

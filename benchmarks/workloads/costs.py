@@ -19,6 +19,7 @@ class Idle(Workload):
     explanation = "Everything that the server is asked, BEGIN and COMMIT included, with all defaults."
     columns = (Column(title="statements/s", decimals=2, more_is_better=False),)
     databases = ("postgresql",)
+    most_rounds = 1
 
     def measure(self, arena: Arena, size: Size) -> Measurement:
         _refuse_without_database(arena)
@@ -46,6 +47,7 @@ class PerFunction(Workload):
         Column(title=f"WAL bytes {DRAINED}", more_is_better=False),
     )
     databases = ("postgresql",)
+    most_rounds = 1
 
     def measure(self, arena: Arena, size: Size) -> Measurement:
         _refuse_without_database(arena)

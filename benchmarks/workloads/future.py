@@ -24,6 +24,8 @@ class Future(Workload):
     )
     databases = ("postgresql",)
 
+    most_rounds = 1
+
     def measure(self, arena: Arena, size: Size) -> Measurement:
         if not arena.header.future_table:
             raise NotSupported("what is due later does not wait in a table of its own row by row")

@@ -28,6 +28,8 @@ class Kill(Workload):
         Column(title="recovery s", decimals=1, more_is_better=False),
     )
 
+    most_rounds = 1
+
     def measure(self, arena: Arena, size: Size) -> Measurement:
         arena.agent.ask("schedule_many", body="insert_twice", first=0, count=FUNCTIONS)
         with arena.workers() as workers:
