@@ -2,6 +2,7 @@
 
 * ``manual_scheduler.py`` has ``ManualScheduler``, and ``SchedulerTestMixin`` for test cases. (``pytest_plugin.py`` has
   the fixture ``scheduler``.)
+* ``agenda.py`` says which function comes next.
 * ``clock.py`` stops time and moves it, also that of freezegun and time-machine.
 * ``execution.py`` claims and executes one function, as a worker does, and lets its transactions commit inside of a
   ``TestCase``.

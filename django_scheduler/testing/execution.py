@@ -11,21 +11,20 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import async_to_sync
 from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.utils import timezone
 
-from django_scheduler.context import Context
 from django_scheduler.databases import VENDORS, Claimable, Database, database_for, django_internals
 from django_scheduler.errors import BrokenTransaction, FunctionNotFound
 from django_scheduler.executor import ActionExecution, Budget, MissingExecution, MutationExecution, SingleExecution
 from django_scheduler.functions import registry
-from django_scheduler.models import Failure, Kind, ScheduledFunction, State
+from django_scheduler.models import Failure, Kind, State
 from django_scheduler.scheduling import calls
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 EXECUTOR_NAME = "test"
@@ -34,15 +33,15 @@ EXECUTOR_NAME = "test"
 TRANSACTION, STATEMENT = "django_scheduler_transaction", "django_scheduler_statement"
 
 
-def execute(database: Database, function_id: int) -> list[BaseException] | None:
-    """Execute a function that is due and return its errors; return ``None`` if it is not due, or not pending."""
+def execute(database: Database, function_id: int) -> "ExecutionInTest | None":
+    """Execute a function and return its execution; return ``None`` if it is not due, or not pending."""
     execution: ExecutionInTest | None = None
     error: BaseException | None = None
     try:
         with committing():
             try:
                 with transaction.atomic(using=database.using, durable=True):
-                    claimed = _claim(database, function_id)
+                    claimed = database.claim_again(function_id)
                     if claimed is None:
                         return None
                     execution = _execution_of(claimed, database)
@@ -60,7 +59,7 @@ def execute(database: Database, function_id: int) -> list[BaseException] | None:
             execution.after_commit()
         else:
             execution.after_rollback(error)
-    return execution.problems
+    return execution
 
 
 class ExecutionInTest(SingleExecution):
@@ -69,6 +68,8 @@ class ExecutionInTest(SingleExecution):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.problems: list[BaseException] = []
+        #: Otherwise it may be pending again.
+        self.has_ended = False
 
     @property
     def may_be_left(self) -> bool:
@@ -81,6 +82,7 @@ class ExecutionInTest(SingleExecution):
         self, state: State, failure: Failure | None = None, error: BaseException | None = None, *, detail: str = ""
     ) -> None:
         super().announce(state, failure, error, detail=detail)
+        self.has_ended = True
         self.collect(error)
 
     def log(
@@ -106,8 +108,8 @@ class UnenforcedBudget(Budget):
     def __init__(self, timeout: timedelta | None) -> None:
         super().__init__(timeout, lambda *args: None, interrupt=lambda: None, give_up=lambda: None)
 
-    def call(self, body: Callable[[], T]) -> T:
-        return body()
+    def call(self, body: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return body(*args, **kwargs)
 
 
 class MutationInTest(ExecutionInTest, MutationExecution):
@@ -122,11 +124,11 @@ class ActionInTest(ExecutionInTest, ActionExecution):
     def after_rollback(self, error: BaseException) -> None:
         raise error
 
-    def run_body(self, arguments: dict[str, object], context: Context) -> Any:
+    def run_body(self, arguments: dict[str, object]) -> Any:
         if self.function.is_async:
             # The ORM's async methods come back to this thread, and so to the test's connection.
-            return async_to_sync(calls.run_async_body)(self.function, arguments, context)
-        return super().run_body(arguments, context)
+            return async_to_sync(calls.run_async_body)(self.function, arguments, self._context())
+        return super().run_body(arguments)
 
     def _record_in_background(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
         raise problem
@@ -139,11 +141,6 @@ class MissingInTest(ExecutionInTest, MissingExecution):
             registry.get(self.name)
         except FunctionNotFound as error:
             self.problems.append(error)
-
-
-def _claim(database: Database, function_id: int) -> Claimable | None:
-    due = ScheduledFunction.objects.using(database.using).filter(pk=function_id, due_time__lte=timezone.now())
-    return database.claim_again(function_id) if due.exists() else None
 
 
 def _execution_of(claimed: Claimable, database: Database) -> ExecutionInTest:
@@ -190,7 +187,7 @@ class _Savepoints:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
         self._is_open = False
-        self._protects_statements = database_for(connection.alias).an_error_breaks_the_transaction
+        self._database = database_for(connection.alias)
 
     def set_autocommit(self, autocommit: bool) -> None:
         if not autocommit:
@@ -203,9 +200,12 @@ class _Savepoints:
         self._is_open = True
 
     def commit(self) -> None:
-        if self._connection.features.can_defer_constraint_checks:
+        release = self._connection.ops.savepoint_commit_sql(TRANSACTION)
+        if self._database.deferred_checks:
+            release = f"{self._database.deferred_checks}; {release}"
+        elif self._connection.features.can_defer_constraint_checks:
             self._connection.check_constraints()
-        self._release(TRANSACTION)
+        self._execute(release)
         self._is_open = False
 
     def roll_back(self) -> None:
@@ -215,7 +215,7 @@ class _Savepoints:
 
     def around_statement(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         """Outside of a transaction, let a statement that fails undo nothing but itself."""
-        if self._is_open or not self._protects_statements:
+        if self._is_open or not self._database.an_error_breaks_the_transaction:
             return execute(sql, params, many, context)
         self._create(STATEMENT)
         try:

@@ -16,6 +16,7 @@ from django_scheduler.databases import database_for
 from django_scheduler.functions import AnyReference, resolve
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.testing import clock
+from django_scheduler.testing.agenda import Agenda
 from django_scheduler.testing.crons import MOST_SLOTS, CronsOfTest
 from django_scheduler.testing.execution import execute
 from django_scheduler.testing.expectation import Expectation, listing, refuse_ambiguous_options
@@ -66,7 +67,7 @@ class ManualScheduler:
     def run_due(self, *, raise_failures: bool = True) -> list[ScheduledFunction]:
         """Execute what is due now, but not what that schedules."""
         run = _Run(self._alias)
-        for function_id in [row.pk for row in self._due()]:
+        for function_id in list(self._due().order_by("-priority", "due_time", "id").values_list("pk", flat=True)):
             run.execute(function_id)
         return run.end(raise_failures=raise_failures)
 
@@ -144,44 +145,47 @@ class ManualScheduler:
         return ScheduledFunction.objects.using(self._alias).filter(state=State.PENDING)
 
     def _due(self) -> QuerySet[ScheduledFunction]:
-        return self._pending().filter(due_time__lte=timezone.now()).order_by("-priority", "due_time", "id")
+        return self._pending().filter(due_time__lte=timezone.now())
 
     def _run_until(self, end: datetime | None, max_runs: int, *, raise_failures: bool) -> list[ScheduledFunction]:
         """Execute what becomes due until a time, and fire crons; or execute until nothing is pending.
 
         Crons, which never end, fire only until a time.
         """
-        run = _Run(self._alias)
-        crons = CronsOfTest(database_for(self._alias)) if end is not None else None
-        while True:
-            if crons is not None:
-                run.add_problems(crons.fire_due())
-                if crons.fired > MOST_SLOTS:
-                    raise TooManyRuns(f"Crons have come up {crons.fired:,} times. {CRONS_HINT}")
-            if (function := self._due().first()) is None:
-                if not self._move_to_next(end, crons):
-                    break
-            elif len(run) == max_runs + (crons.fired if crons else 0):
-                raise TooManyRuns(run.explanation(function))
-            else:
-                run.execute(function.pk)
+        run, agenda = _Run(self._alias), Agenda(self._alias)
+        with agenda.followed():
+            crons = CronsOfTest(database_for(self._alias), agenda) if end is not None else None
+            while True:
                 if crons is not None:
-                    crons.retry_waiting()
-        if crons is not None:
-            crons.settle()
+                    run.add_problems(crons.fire_due())
+                    if crons.fired > MOST_SLOTS:
+                        raise TooManyRuns(f"Crons have come up {crons.fired:,} times. {CRONS_HINT}")
+                if (function_id := agenda.pop_due()) is None:
+                    if not _move_to_next(end, agenda, crons):
+                        break
+                elif len(run) == max_runs + (crons.fired if crons else 0):
+                    if (function := self._due().filter(pk=function_id).first()) is not None:
+                        raise TooManyRuns(run.explanation(function))
+                else:
+                    if not run.execute(function_id):
+                        agenda.look_again_at(function_id)
+                    if crons is not None:
+                        crons.retry_waiting()
+            if crons is not None:
+                crons.settle()
         return run.end(raise_failures=raise_failures)
 
-    def _move_to_next(self, end: datetime | None, crons: CronsOfTest | None) -> bool:
-        """Move the clock to when something becomes due, or else to the end; return whether something does."""
-        upcoming = self._pending().order_by("due_time").values_list("due_time", flat=True).first()
-        times = [time for time in (upcoming, crons.next_time() if crons else None) if time is not None]
-        next_time = min(times, default=None)
-        if next_time is None or (end is not None and next_time > end):
-            if end is not None:
-                _move_to(end)
-            return False
-        _move_to(next_time)
-        return True
+
+def _move_to_next(end: datetime | None, agenda: Agenda, crons: CronsOfTest | None) -> bool:
+    """Move the clock to when something becomes due, or else to the end; return whether something does."""
+    times = [time for time in (agenda.next_time(), crons.next_time() if crons else None) if time is not None]
+    next_time = min(times, default=None)
+    if next_time is None or (end is not None and next_time > end):
+        if end is not None:
+            _move_to(end)
+        return False
+    _move_to(next_time)
+    return True
 
 
 class _Run:
@@ -199,15 +203,17 @@ class _Run:
         """Raise these too at the end."""
         self._problems += problems
 
-    def execute(self, function_id: int) -> None:
-        problems = execute(self._database, function_id)
-        if problems is None:
-            return  # it was canceled by what was executed before it
+    def execute(self, function_id: int) -> bool:
+        """Execute a function if it is due, and return whether it has ended."""
+        execution = execute(self._database, function_id)
+        if execution is None:
+            return False  # it was canceled by what was executed before it
         self._ids.append(function_id)
-        self._problems += problems
-        for problem in problems:
+        self._problems += execution.problems
+        for problem in execution.problems:
             if isinstance(problem, KeyboardInterrupt):
                 raise problem
+        return execution.has_ended
 
     def end(self, *, raise_failures: bool) -> list[ScheduledFunction]:
         if raise_failures and self._problems:

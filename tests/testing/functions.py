@@ -4,10 +4,12 @@ from datetime import timedelta
 from functools import partial
 
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from django_scheduler import Context, action, mutation
 from django_scheduler.errors import TransientError
 from django_scheduler.models import ScheduledFunction
+from django_scheduler.scheduling import interventions
 from tests.models import Entry, Line
 
 
@@ -142,3 +144,15 @@ def cancel_other(ctx: Context, *, function_id: int) -> None:
 @mutation
 def greet(ctx: Context, /, *, name: str = "you", **details: str) -> str:
     return f"Hello {name}"
+
+
+@mutation
+def schedule_first(ctx: Context, *, label: str) -> None:
+    Entry.objects.create(label=label)
+    ctx.scheduler.run_after(0, write_first, label=f"{label}: priority")
+
+
+@mutation
+def move_other(ctx: Context, *, function_id: int, hours: int) -> None:
+    """Does what the admin does when somebody wants a function to run at another time."""
+    interventions.reschedule("default", [function_id], timezone.now() + timedelta(hours=hours))
