@@ -110,11 +110,8 @@ def run_mutation_body(
 ) -> Any:
     """Call a mutation; what its ``ctx`` does is part of the transaction that is open now, or is refused."""
     assert context.running is not None
-    own = OwnTransaction(mutation.name, context.running.using, has_committed)
-    try:
+    with OwnTransaction(mutation.name, connections[context.running.using], has_committed) as own:
         return run_body(mutation, arguments, context.bound_to(replace(context.running, transaction=own)))
-    finally:
-        own.end()
 
 
 def run_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:

@@ -3,7 +3,7 @@
 Django keeps an ``on_commit`` hook together with the savepoints in which it was registered, and drops it when
 one of them is rolled back. So the hook is the counter: there is one for every nesting of savepoints in which
 something was scheduled, and what the transaction has scheduled is the sum of those that are left. They share
-one wake-up.
+one wake-up, which names the function if there is only one, and it is due at once.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from datetime import timedelta
+from functools import partial
 
-from django.db import connections, transaction
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler import signals
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import NewRow, django_internals
+from django_scheduler.databases import Announcement, NewRows, django_internals
 from django_scheduler.errors import ArgumentsTooLarge, TooManyScheduled
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.scheduling import wakeup
 from django_scheduler.telemetry import warn
 
 WARN_ABOVE = 0.8
+
+#: The time of what runs at once.
+AT_ONCE = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,12 +79,27 @@ ONE_BY_ONE = (
 
 
 @dataclass(slots=True, eq=False)
+class WakeUp:
+    """Is the one wake-up that the hooks of a transaction share."""
+
+    using: str
+    #: What was scheduled that is due soon; ``None``: not just one function that is due at once.
+    soon: list[Announcement | None] = field(default_factory=list)
+    is_sent: bool = False
+
+    def send(self) -> None:
+        """Send it, when it is first called. A function is announced if it is the only one."""
+        if not self.is_sent:
+            self.is_sent = True
+            wakeup.send(self.using, self.soon[0] if len(self.soon) == 1 else None)
+
+
+@dataclass(slots=True, eq=False)
 class CommitHook:
     """Counts what was scheduled in one nesting of savepoints, and announces it after the commit."""
 
     savepoints: frozenset[str | None]
-    #: Sends the one wake-up that the hooks of a transaction share, when it is first called.
-    wake_up: Callable[[], None]
+    wake_up: WakeUp
     wakes: bool = False
     scheduled: Counter[Limit] = field(default_factory=Counter)
     #: Each sends the signals of one call.
@@ -88,13 +107,15 @@ class CommitHook:
 
     def __call__(self) -> None:
         if self.wakes:
-            self.wake_up()
+            self.wake_up.send()
         for send in self.signals:
             send()
 
 
-def count(using: str, limits: tuple[Limit, Limit], functions: int, argument_bytes: int, function_name: str) -> None:
-    """Count what is about to be scheduled against the limits of the open transaction.
+def count(
+    using: str, limits: tuple[Limit, Limit], functions: int, argument_bytes: int, function_name: str
+) -> CommitHook | None:
+    """Count what is about to be scheduled against the limits of the open transaction, and return its hook.
 
     One that was begun by hand (``set_autocommit(False)``) outside of ``atomic`` runs no hooks, so there each call is
     counted alone.
@@ -103,49 +124,61 @@ def count(using: str, limits: tuple[Limit, Limit], functions: int, argument_byte
     """
     connection = connections[using]
     hooks = _hooks(connection)
-    added = dict(zip(limits, (functions, argument_bytes), strict=True))
-    for limit, number in added.items():
-        before = sum(hook.scheduled[limit] for hook in hooks)
+    added = tuple(zip(limits, (functions, argument_bytes), strict=True))
+    for limit, number in added:
+        before = sum([hook.scheduled[limit] for hook in hooks])
         limit.check(before, before + number, function_name)
-    if django_internals.is_in_atomic_block(connection):
-        _hook_of_these_savepoints(connection, hooks).scheduled.update(added)
+    if not django_internals.is_in_atomic_block(connection):
+        return None
+    hook = _hook_of_these_savepoints(connection, hooks)
+    for limit, number in added:
+        hook.scheduled[limit] += number
+    return hook
 
 
 def share_wake_up(hooks: Iterable[object]) -> None:
     """Have these hooks send one wake-up, because their transactions have become one."""
     ours = [hook for hook in hooks if isinstance(hook, CommitHook)]
     for hook in ours:
-        hook.wake_up = ours[0].wake_up
+        if hook.wake_up is not ours[0].wake_up:
+            ours[0].wake_up.soon += hook.wake_up.soon
+            hook.wake_up = ours[0].wake_up
 
 
-def announce(using: str, rows: Sequence[NewRow], ids: Sequence[ScheduledFunctionId], *, wake: bool) -> None:
-    """Wake the executors and send the signals, at once or when the transaction commits that is open.
+def announce(
+    using: str, hook: CommitHook | None, rows: NewRows, ids: Sequence[ScheduledFunctionId], *, wake: bool
+) -> None:
+    """Wake the executors and send the signals, at once or when the transaction commits whose hook it is.
 
     ``wake=False``: executors need not look, because nothing is due soon. Where the transaction was begun by hand
     (``set_autocommit(False)``) outside of ``atomic``, Django runs no hooks: nobody is woken, and no signal is sent.
     """
-    connection = connections[using]
-    send = None
-    if signals.function_scheduled.receivers:
-        # Not the rows themselves: until the commit, they would keep the arguments of all of them in memory.
-        scheduled = [(i, row.name, str(row.kind), row.queue) for i, row in zip(ids, rows, strict=True)]
-        send = partial(_send_signals, using, scheduled)
-    if django_internals.is_in_atomic_block(connection):
-        hook = _hook_of_these_savepoints(connection, _hooks(connection))
-        hook.wakes |= wake
+    send = partial(_send_signals, using, rows, ids) if signals.function_scheduled.receivers else None
+    announcement = None
+    if len(ids) == 1 and rows.time == AT_ONCE:
+        announcement = Announcement(ids[0], rows.priority, rows.queue)
+    if hook is not None:
+        if wake:
+            hook.wakes = True
+            hook.wake_up.soon.append(announcement)
         if send:
             hook.signals.append(send)
-    elif connection.get_autocommit():
+    elif connections[using].get_autocommit():
         if wake:
-            wakeup.send(using)
+            wakeup.send(using, announcement)
         if send:
             send()
 
 
-def _send_signals(using: str, scheduled: Iterable[tuple[ScheduledFunctionId, str, str, str]]) -> None:
-    for function_id, name, kind, queue in scheduled:
+def _send_signals(using: str, rows: NewRows, ids: Iterable[ScheduledFunctionId]) -> None:
+    for function_id in ids:
         signals.send(
-            signals.function_scheduled, function_id=function_id, name=name, kind=kind, queue=queue, using=using
+            signals.function_scheduled,
+            function_id=function_id,
+            name=rows.name,
+            kind=str(rows.kind),
+            queue=rows.queue,
+            using=using,
         )
 
 
@@ -158,7 +191,6 @@ def _hook_of_these_savepoints(connection: BaseDatabaseWrapper, hooks: list[Commi
     for hook in hooks:
         if hook.savepoints == savepoints:
             return hook
-    wake_up = hooks[0].wake_up if hooks else cache(partial(wakeup.send, connection.alias))
-    hook = CommitHook(savepoints, wake_up)
-    transaction.on_commit(hook, using=connection.alias, robust=True)
+    hook = CommitHook(savepoints, hooks[0].wake_up if hooks else WakeUp(connection.alias))
+    connection.on_commit(hook, robust=True)
     return hook

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from django.db import connections
 
-from django_scheduler.databases import NewRow, database_for
+from django_scheduler.databases import NewRows, database_for
 from django_scheduler.functions import AnyFunction, registry
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
 from django_scheduler.record import transitions
@@ -69,7 +69,8 @@ def _lock_pending(using: str, ids: Sequence[int]) -> list[int]:
     rows = ScheduledFunction.objects.using(using).select_for_update(
         skip_locked=features.has_select_for_update_skip_locked, no_key=features.has_select_for_no_key_update
     )
-    return list(rows.filter(pk__in=ids, state=State.PENDING).order_by("pk").values_list("pk", flat=True))
+    is_pending = database_for(using).is_in_state(State.PENDING)
+    return list(rows.filter(is_pending, pk__in=ids).order_by("pk").values_list("pk", flat=True))
 
 
 def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
@@ -83,7 +84,9 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
     def schedule() -> dict[int, InterventionResult]:
         results = dict.fromkeys(ids, InterventionResult.GONE)
         rows = ScheduledFunction.objects.using(using).filter(pk__in=ids).order_by("pk")
-        ended: dict[int, NewRow] = {}
+        #: In the order of the old ids: what those in a row have in common, so that few statements will do, and their
+        #: arguments by the old ids.
+        ended: list[tuple[NewRows, dict[int, str]]] = []
         columns = ("pk", "name", "kind", "state", "args", "context")
         for pk, name, kind, state, args, old_context in rows.values_list(*columns):
             function = registry.find_recorded(name, kind)
@@ -95,18 +98,20 @@ def run_again(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
                 results[pk] = InterventionResult.NO_RERUN
             else:
                 results[pk] = InterventionResult.DONE
-                ended[pk] = _row(function, to_json(args), context or (json.dumps(old_context) if old_context else None))
+                rows_of_it = _new_rows(function, context or (json.dumps(old_context) if old_context else None))
+                if not ended or ended[-1][0] != rows_of_it:
+                    ended.append((rows_of_it, {}))
+                ended[-1][1][pk] = to_json(args)
         _write(using, ended)
         return results
 
     return in_transaction(using, schedule)
 
 
-def _row(function: AnyFunction, args: str, context: str | None) -> NewRow:
-    return NewRow(
+def _new_rows(function: AnyFunction, context: str | None) -> NewRows:
+    return NewRows(
         name=function.name,
         kind=function.kind,
-        args=args,
         state=State.PENDING,
         queue=function.queue,
         priority=function.priority,
@@ -116,13 +121,15 @@ def _row(function: AnyFunction, args: str, context: str | None) -> NewRow:
     )
 
 
-def _write(using: str, rows: dict[int, NewRow]) -> None:
-    """Insert the rows, each of which refers to the function by whose id it is found here."""
-    if not rows:
+def _write(using: str, ended: Sequence[tuple[NewRows, dict[int, str]]]) -> None:
+    """Insert rows with these arguments, each of which refers to the function by whose id they are found here."""
+    texts = [text for _, arguments in ended for text in arguments.values()]
+    if not texts:
         return
-    new = list(rows.values())
-    commit_hook.count(using, BULK, len(new), sum(len(row.args) for row in new), "what is to run again")
-    ids = enqueue.insert(using, new)
-    links = [ScheduledFunction(pk=pk, rerun_of_id=old) for pk, old in zip(ids, rows, strict=True)]
+    hook = commit_hook.count(using, BULK, len(texts), sum(map(len, texts)), "what is to run again")
+    links = []
+    for rows, arguments in ended:
+        ids = enqueue.insert(using, rows, list(arguments.values()))
+        links += [ScheduledFunction(pk=pk, rerun_of_id=old) for pk, old in zip(ids, arguments, strict=True)]
+        commit_hook.announce(using, hook, rows, ids, wake=True)
     ScheduledFunction.objects.using(using).bulk_update(links, ["rerun_of"], batch_size=500)
-    commit_hook.announce(using, new, ids, wake=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from django_scheduler.errors import SchedulerError
 from django_scheduler.models import Kind, ScheduledFunctionId
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits(Protocol):
+    """Knows for how long a function may run, and whether it is still wanted."""
+
+    @property
+    def deadline(self) -> datetime | None: ...
+
+    def should_end_early(self) -> bool: ...
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Running:
     """Describes a function that runs now, and what scheduled function it is part of."""
 
@@ -44,12 +53,10 @@ class Running:
     attempt: int = 0
     #: The user whose request called it over HTTP; ``None`` for everything else.
     user: "AbstractBaseUser | AnonymousUser | None" = None
-    #: When its timeout ends; ``None``: never.
-    deadline: datetime | None = None
     #: What is known of the request that caused it, as JSON; what it schedules is caused by the same.
     scheduling_context: str | None = None
-    #: Says whether it should end early.
-    should_end_early: Callable[[], bool] = lambda: False
+    #: Knows for how long that scheduled function may run.
+    limits: Limits | None = None
 
     def require_transaction(self, using: str, what: str) -> None:
         """Raise ``SchedulerError`` if this is a mutation whose transaction in that database is not open here.

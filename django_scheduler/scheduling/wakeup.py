@@ -4,6 +4,9 @@ NOTIFY inside the user's transaction would be simpler, and would serialise every
 (measured with 32 writers: 3,590 commits a second became 402). So it is sent after the commit, once per transaction,
 in a statement of its own, and only if something is due soon. It may be lost, when the process dies in between or
 nothing listens: executors poll all the same, so only how soon a function starts depends on it.
+
+A transaction that has scheduled one function, to run at once, announces it: then an executor that has nothing else to
+do claims it by its id, and need not look. (Measured on PostgreSQL: from COMMIT to the body 1.4 ms instead of 2.6.)
 """
 
 from collections.abc import Callable
@@ -11,29 +14,35 @@ from functools import partial
 
 from django.db import transaction
 
-from django_scheduler.databases import database_for
+from django_scheduler.databases import Announcement, database_for
 from django_scheduler.telemetry import warn
 
-_subscribers: set[tuple[str, Callable[[], None]]] = set()
+#: Is called with what has become due, where that is all that has happened, or else with ``None``.
+Subscriber = Callable[[Announcement | None], None]
+
+_subscribers: set[tuple[str, Subscriber]] = set()
 
 
-def subscribe(using: str, wake_up: Callable[[], None]) -> None:
+def subscribe(using: str, wake_up: Subscriber) -> None:
     """Call ``wake_up`` from now on whenever this process sends a wake-up for the database ``using``."""
     _subscribers.add((using, wake_up))
 
 
-def unsubscribe(using: str, wake_up: Callable[[], None]) -> None:
+def unsubscribe(using: str, wake_up: Subscriber) -> None:
     """Stop what ``subscribe`` has started."""
     _subscribers.discard((using, wake_up))
 
 
-def send(using: str) -> None:
-    """Wake the executors of this process and, where the database can tell them, of all others."""
+def send(using: str, announcement: Announcement | None = None) -> None:
+    """Wake the executors of this process and, where the database can tell them, of all others.
+
+    ``announcement``: what they can claim without a look, if there is nothing else.
+    """
     try:
         for subscribed, wake_up in tuple(_subscribers):
             if subscribed == using:
-                wake_up()
-        database_for(using).send_wakeup()
+                wake_up(announcement)
+        database_for(using).send_wakeup(announcement)
     except Exception as error:
         message = "A wake-up could not be sent; the executors of the database %r will find the work by polling: %s"
         warn(message, using, error, error=error)

@@ -43,6 +43,58 @@ def test_one_statement_per_thousand_and_ids_in_the_order_of_the_arguments(number
     assert [stored[function_id] for function_id in ids] == labels(number)
 
 
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("number", [2, 1_000])
+def test_what_they_have_in_common_is_sent_once_and_their_arguments_as_one_parameter(number):
+    sent = []
+
+    def note(execute, sql, params, many, context):
+        if sql.startswith("INSERT"):
+            sent.append((len(sql), [type(param) for param in params]))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        ctx.scheduler.run_after_many(0, write, labels(number))
+    [(length, params)] = sent
+    assert length < 500
+    assert params == [str, str, str]  # name, queue, arguments
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("binding", [True, False])
+@pytest.mark.parametrize("number", [1, 2, 1_001])
+def test_wherever_parameters_are_put_into_the_statement(number, binding):
+    """The server can do it as well as the driver, with psycopg 3."""
+    when = timezone.now() - timedelta(seconds=1)
+    connection.close()
+    options = connection.settings_dict["OPTIONS"]
+    connection.settings_dict["OPTIONS"] = {**options, "server_side_binding": binding}
+    try:
+        ids = ctx.scheduler.run_after_many(timedelta(microseconds=1), write, labels(number))
+        others = ctx.scheduler.run_at_many(when, write, labels(number))
+    finally:
+        connection.settings_dict["OPTIONS"] = options
+        connection.close()
+    stored = dict(ScheduledFunction.objects.values_list("pk", "args"))
+    assert [stored[function_id] for function_id in (*ids, *others)] == labels(number) * 2
+    assert set(ScheduledFunction.objects.filter(pk__in=others).values_list("scheduled_time", flat=True)) == {when}
+
+
+def test_ids_are_those_of_the_arguments_in_whatever_order_the_database_returns_them():
+    def reverse(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if not sql.startswith("INSERT"):
+            return result
+        rows = context["cursor"].fetchall()
+        context["cursor"].fetchall = lambda: rows[::-1]
+        return result
+
+    with connection.execute_wrapper(reverse):
+        ids = ctx.scheduler.run_after_many(0, write, labels(5))
+    stored = dict(ScheduledFunction.objects.values_list("pk", "args"))
+    assert [stored[function_id] for function_id in ids] == labels(5)
+
+
 @pytest.mark.only_on("mysql")
 @pytest.mark.parametrize("step", [1, 2, 7])
 def test_ids_where_the_server_does_not_return_them_and_leaves_some_to_other_servers(step, monkeypatch):

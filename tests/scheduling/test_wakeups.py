@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_scheduler import ctx
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.scheduling import wakeup
-from tests.functions import note, write
+from tests.functions import note, write, write_with_priority
 from tests.support.elsewhere import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,7 +31,7 @@ def subscribe():
 
 @pytest.fixture
 def notifications():
-    """How many wake-ups have reached another process's connection; asked for, they are counted anew."""
+    """What the wake-ups say that have reached another process's connection since it was asked for last."""
     import psycopg
 
     parameters = connection.get_connection_params()
@@ -44,16 +44,18 @@ def notifications():
     ) as listener:
         listener.execute("LISTEN django_scheduler")
 
-        def count():
+        def payloads():
             # What was sent before this one has arrived before it: no waiting for what may not come.
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_notify('django_scheduler', 'the end')")
-            for seen, notification in enumerate(listener.notifies(timeout=30)):
+            seen: list[object] = []
+            for notification in listener.notifies(timeout=30):
                 if notification.payload == "the end":
                     return seen
-            raise AssertionError("The notification that ends the count did not arrive.")
+                seen.append(notification.payload)
+            raise AssertionError("The notification that ends the list did not arrive.")
 
-        yield count
+        yield payloads
 
 
 def schedule_a_lot():
@@ -77,8 +79,8 @@ def test_one_for_a_transaction_and_only_after_the_commit(rings):
 
 
 def test_it_comes_when_everybody_can_see_what_was_scheduled(subscribe):
-    seen = []
-    subscribe("default", lambda: seen.append(elsewhere(ScheduledFunction.objects.count)))
+    seen: list[object] = []
+    subscribe("default", lambda announcement: seen.append(elsewhere(ScheduledFunction.objects.count)))
     with transaction.atomic():
         schedule_a_lot()
     assert seen == [26]
@@ -138,14 +140,14 @@ def test_one_when_a_savepoint_before_it_was_rolled_back(rings):
 
 def test_only_the_executors_of_that_database_are_woken(rings, subscribe):
     others: list[None] = []
-    subscribe("another", lambda: others.append(None))
+    subscribe("another", lambda announcement: others.append(None))
     ctx.scheduler.run_after(0, write, label="a")
     assert (len(rings), len(others)) == (1, 0)
 
 
 def test_nobody_is_woken_who_has_unsubscribed(rings):
     gone: list[None] = []
-    ring = lambda: gone.append(None)  # noqa: E731
+    ring = lambda announcement: gone.append(None)  # noqa: E731
     wakeup.subscribe("default", ring)
     wakeup.unsubscribe("default", ring)
     ctx.scheduler.run_after(0, write, label="a")
@@ -154,7 +156,7 @@ def test_nobody_is_woken_who_has_unsubscribed(rings):
 
 @pytest.mark.parametrize("within_a_transaction", [True, False])
 def test_a_wake_up_that_fails_is_logged_and_changes_nothing(rings, subscribe, within_a_transaction, caplog):
-    def explode():
+    def explode(announcement):
         raise RuntimeError("the bell is broken")
 
     subscribe("default", explode)
@@ -169,17 +171,30 @@ def test_a_wake_up_that_fails_is_logged_and_changes_nothing(rings, subscribe, wi
 
 @pytest.mark.only_on("postgresql")
 def test_other_processes_get_one_notification_per_transaction(notifications):
-    assert notifications() == 0
+    assert notifications() == []
     with transaction.atomic():
         schedule_a_lot()
-        assert elsewhere(notifications) == 0
-    assert notifications() == 1
+        assert elsewhere(notifications) == []
+    assert notifications() == [""]
     ctx.scheduler.run_after(0, write, label="a")
-    assert notifications() == 1
+    assert len(notifications()) == 1
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         schedule_a_lot()
         raise ZeroDivisionError
-    assert notifications() == 0
+    assert notifications() == []
+
+
+@pytest.mark.only_on("postgresql")
+def test_notification_names_the_function_if_it_is_the_only_one_and_runs_at_once(notifications):
+    function_id = ctx.scheduler.run_after(0, write_with_priority, label="a")
+    assert notifications() == [f"{function_id} 5 email"]
+    with transaction.atomic():
+        function_id = ctx.scheduler.run_after(0, write, label="a")
+        ctx.scheduler.run_after(timedelta(days=1), write, label="another day")
+    assert notifications() == [f"{function_id} 0 default"]
+    ctx.scheduler.run_after(1, write, label="not yet due")
+    ctx.scheduler.run_after_many(0, write, [{"label": "a"}, {"label": "b"}])
+    assert notifications() == ["", ""]
 
 
 @pytest.mark.only_on("postgresql")
