@@ -8,9 +8,25 @@ When the worker dies the row stays ``in_progress`` until the executor is known t
 ``failed``, ``lost``: see ``recovery.py``. If this executor was only thought to be gone, or the action was
 canceled, the end of the body finds the row decided and is dropped.
 
+With a backlog, a worker claims for the idle workers of its executor as well: several actions begin in one transaction
+(``others``), and once it has committed, each is handed over to a worker that has nothing else to do. So each body
+starts at once, however long the others take; at no moment are there more actions in progress than workers. It is the
+same protocol, action by action:
+
+* The process dies before COMMIT: all of them are pending, and none has started. After it: all of them are in progress,
+  and will be lost, those as well whose bodies had not started yet. As with one action, the record cannot tell.
+* One cannot begin: then none does. Nothing is committed, nothing is handed over, and they are claimed again.
+* One is canceled right after COMMIT: that concerns its own row. Its body starts, and its end finds the row decided.
+* The claim lock is kept until COMMIT (``poller.py``), so those that are idle when the actions are claimed are idle when
+  they are handed over. (Measured on PostgreSQL with eight workers: 1.7 times the actions per second, of 800 to 1,070
+  before. To record the ends of several together as well brought nothing more, because the server writes to its disk for
+  all that commit at the same time.)
+
 COMMIT of the claim got no answer: the row is locked, which waits for a server that is still committing, and read.
 If it names this executor and this attempt, the claim had taken effect and the body starts now; nobody else can
 have started it, because nobody else has this name. As long as the row cannot be read we do not know, and ask again.
+Of several that may have begun together each worker asks for its own one, because one of them may have been canceled, or
+taken for lost, since. An error before COMMIT leaves no such doubt.
 
 Its time is up: that is recorded when the body ends, or by another thread when it does not. Either way the end of the
 body after that is dropped: see ``budget.py``.
@@ -26,36 +42,52 @@ again, by the body or for the record of its end: see ``checking_when_idle`` in `
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from django.db import transaction
 
-from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
+from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.event_loop import AsyncBody
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import checking_when_idle, in_session, tidy_connections
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.executor.unexecutable import REFUSED, is_to_be_left, left, note_left
-from django_scheduler.models import Failure, ScheduledFunction, State
+from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.record import Transition, describe, transitions
 
 
 class ActionExecution(FunctionExecution):
     """Executes an action: commits that it begins, then runs its body, then records its end."""
 
+    #: Those that begin in the same transaction. Other workers execute them, as soon as it has committed.
+    others: "Sequence[ActionExecution]" = ()
+
+    #: Whether all that is left of that transaction is COMMIT.
+    is_committing = False
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._async_body = AsyncBody(self.log)
 
+    @property
+    def ids(self) -> Collection[ScheduledFunctionId]:
+        return [self.id, *(each.id for each in self.others)]
+
     def in_transaction(self) -> None:
-        transitions.BEGIN.apply(self.database, self.id, self.attempt_on_record)
+        if not transitions.BEGIN.apply_to_all(self.database, list(self.ids), self.attempt_on_record):
+            raise SchedulerError(
+                f"{self.name} {self.id} cannot begin, because the database does not change its record."
+            )
+        for each in (self, *self.others):
+            each.is_committing = True
 
     def after_rollback(self, error: BaseException) -> None:
         django_internals.discard(self.database.connection)
-        if not self.until_answered(self._was_claimed, "whether it was claimed is not known yet"):
+        problem = "whether it was claimed is not known yet"
+        if not (self.is_committing and self.until_answered(self._was_claimed, problem)):
             raise error
         self.after_commit()
 
@@ -88,12 +120,12 @@ class ActionExecution(FunctionExecution):
             give_up=lambda: start_in_background(in_session(self.database, self._give_up)),
         )
 
-    def run_body(self, arguments: dict[str, object], context: Context) -> Any:
+    def run_body(self, arguments: dict[str, object]) -> Any:
         if self.function.is_async:
-            return self._async_body.run(self.function, arguments, context)
+            return self._async_body.run(self.function, arguments, self._context())
         # What it schedules is part of the transaction that it has opened, also on a connection that it has made.
         with self.database.asked_on(None):
-            return super().run_body(arguments, context)
+            return super().run_body(arguments)
 
     def is_canceled_on_record(self) -> bool:
         return self.current_row().get("state") != State.IN_PROGRESS

@@ -17,15 +17,13 @@ from contextvars import Context
 
 from django.db import connections, router, transaction
 
-from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.answer_timeout import awaiting_answer, awaiting_each_answer
 from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.heartbeat import END_TIMEOUT, Registration
 from django_scheduler.executor.recovery import Recovery
-from django_scheduler.executor.session import executor_session, in_session
-from django_scheduler.executor.threads import side_task
+from django_scheduler.executor.session import executor_session
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import LARGEST_ID, ScheduledFunction
 from django_scheduler.record import forget_traceback
@@ -103,23 +101,15 @@ class _OnRecord:
         with awaiting_each_answer(database):
             self.registration.register()
         self._stopping = threading.Event()
-        interval = get_settings().HEARTBEAT_INTERVAL.total_seconds()
-        recovery = Recovery(database, self.registration)
-        self._side_tasks = [
-            side_task(
-                name,
-                in_session(database, task, answer_timeout=self.registration.answer_timeout),
-                interval=interval,
-                stopping=self._stopping,
-            )
-            for name, task in [("heartbeat", self.registration.beat), ("recovery", recovery.look)]
-        ]
+        self._recovery = Recovery(database, self.registration)
+        self._side_tasks = self._recovery.side_tasks(self._stopping)
         for thread in self._side_tasks:
             thread.start()
 
     def end(self) -> None:
         """Stop the side tasks and remove the row."""
         self._stopping.set()
+        self._recovery.stop()
         for thread in self._side_tasks:
             thread.join(END_TIMEOUT)
         self.registration.make_last_record(self.registration.unregister, "remove its row")

@@ -24,11 +24,11 @@ all: when nothing healthy is due, and ``RETRIES_PER_SECOND`` times a second, so 
 
 import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterable
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Lane, Left
+from django_scheduler.databases import Lane, LaneKey, Left
 from django_scheduler.executor.unexecutable import CODE
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.transactions import DoublingWait
@@ -46,6 +46,9 @@ MUCH_COMPUTING = 1 / 3
 #: After so many groups in a row whose bodies mostly waited, the claim lock is not kept for a while. More than one,
 #: because beside the first of them smaller groups are still running.
 TRIES = 4
+
+#: For how many lanes it is known how large their groups may be: a site may have a queue for each customer, or each day.
+MOST_LANES = 10_000
 
 #: For how long something learned holds, in seconds.
 FOR_A_WHILE = 10.0
@@ -69,10 +72,19 @@ class GroupSize:
     _grows_from = 0.0
     _lock_not_kept_until = 0.0
     _waited = 0
+    _actions_in_a_row = 0
 
     def __init__(self) -> None:
         #: How many to claim next.
         self.next = 1
+
+    def to_claim(self, *, idle: int) -> int:
+        """Return how many to claim next. Actions: one for each worker that could begin it now, and so many are idle."""
+        return 1 + idle if self._actions_in_a_row > 1 else self.next
+
+    def came_first(self, *, is_action: bool) -> None:
+        """Learn what has come first. Once says little: where mutations follow, what was claimed besides is in vain."""
+        self._actions_in_a_row = self._actions_in_a_row + 1 if is_action else 0
 
     def went_well(self, executed: int, *, asked_for: int) -> None:
         """Learn that so many were executed: as many as asked for, as there were, or as there was time for."""
@@ -109,11 +121,17 @@ class GroupingPolicy:
     """Says how large the groups of each lane may be, and what runs alone, by what the workers have learned."""
 
     def __init__(self) -> None:
-        self._sizes: defaultdict[tuple[str, int], GroupSize] = defaultdict(GroupSize)
+        self._sizes: dict[LaneKey, GroupSize] = {}
         self._alone_until: dict[str, float] = {}
 
     def size_in(self, lane: Lane) -> GroupSize:
-        return self._sizes[lane.queue, lane.priority]
+        key = lane.queue, lane.priority
+        size = self._sizes.get(key)
+        if size is None:
+            if len(self._sizes) >= MOST_LANES:
+                self._sizes.clear()
+            size = self._sizes[key] = GroupSize()
+        return size
 
     def runs_alone(self, name: str) -> bool:
         """Return whether the function of that name runs alone for now."""

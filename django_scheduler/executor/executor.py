@@ -19,8 +19,7 @@ import django
 from django.db import connections
 
 from django_scheduler import __version__
-from django_scheduler.conf import get_settings
-from django_scheduler.databases import database_for
+from django_scheduler.databases import Announcement, database_for
 from django_scheduler.executor import forks
 from django_scheduler.executor.claim_policy import GroupingPolicy, LeftToOthers, PutOff, RetryStorm
 from django_scheduler.executor.crons import CronPoller
@@ -75,7 +74,7 @@ class Executor:
             concurrency=concurrency,
             running=self._running,
         )
-        claim_lock, put_off = ClaimLock(), PutOff()
+        self._claim_lock, put_off = ClaimLock(), PutOff()
         self._left_to_others = LeftToOthers()
         grouping_policy, retry_storm = GroupingPolicy(), RetryStorm()
         self._recovery = Recovery(self._database, self._registration)
@@ -93,7 +92,7 @@ class Executor:
             Worker(
                 database=self._database,
                 poller=self._poller,
-                claim_lock=claim_lock,
+                claim_lock=self._claim_lock,
                 stopping=self._stopping,
                 executor_name=self.name,
                 executing_ids=self._executing_ids,
@@ -202,6 +201,7 @@ class Executor:
         if not self._stopped.is_set():
             self._stopping.set()
             self._stopped.set()
+            self._recovery.stop()
             wakeup.unsubscribe(self._database.using, self._wake_up)
             self._wake_up()
             deadline = time.monotonic() + END_TIMEOUT
@@ -212,13 +212,15 @@ class Executor:
                 self._log_left()
             self._log(logging.INFO, "Executor %s has stopped")
 
-    def _wake_up(self) -> None:
-        """Look again: something may be due, or it is time to stop."""
-        self._poller.wake_up()
-        self._crons.wake_up()
+    def _wake_up(self, announcement: Announcement | None = None) -> None:
+        """Look again: something may be due, or it is time to stop. ``announcement``: that is all that has happened."""
+        self._poller.wake_up(announcement)
+        if announcement is None:
+            self._crons.wake_up()
 
     def _executions(self) -> list[Execution]:
-        return [execution for worker in self._workers if (execution := worker.execution)]
+        claimed = [execution for execution, _ in list(self._claim_lock.claimed)]
+        return claimed + [execution for worker in self._workers if (execution := worker.execution)]
 
     def _executing_ids(self) -> list[int]:
         # What a worker of this process executes is locked, except for the moment between its rollback and the
@@ -238,13 +240,10 @@ class Executor:
 
     def _make_side_tasks(self) -> list[threading.Thread]:
         database, stopped = self._database, self._stopped
-        beat = in_session(database, self._registration.beat, answer_timeout=self._registration.answer_timeout)
-        look = in_session(database, self._recovery.look, answer_timeout=self._registration.answer_timeout)
         delete = in_session(database, Retention(database, stopped).delete, answer_timeout=RETENTION_ANSWER_TIMEOUT)
-        often, seldom, restart = get_settings().HEARTBEAT_INTERVAL.total_seconds(), RETENTION_INTERVAL, RESTART_INTERVAL
+        seldom, restart = RETENTION_INTERVAL, RESTART_INTERVAL
         return [
-            side_task("heartbeat", beat, interval=often, stopping=stopped),
-            side_task("recovery", look, interval=often, stopping=stopped),
+            *self._recovery.side_tasks(stopped),
             side_task("retention", delete, interval=seldom, stopping=stopped),
             side_task("listener", lambda: database.listen(self._wake_up, stopped), interval=restart, stopping=stopped),
             side_task("crons", self._crons.run, interval=restart, stopping=self._stopping),

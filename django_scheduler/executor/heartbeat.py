@@ -70,26 +70,24 @@ class Registration:
             running=self.running(),
         )
 
-    def beat(self) -> None:
-        """Record that the executor is alive, and what it executes."""
-        if not self._rows().update(heartbeat_time=self.database.now(), running=self.running()):
-            log(
-                logging.WARNING,
-                "The executor %s was taken for gone, because its heartbeat could not be recorded for too long. Actions"
-                " that it was executing then are recorded as lost; it goes on.",
-                self.name,
-                executor=self.name,
-            )
-            self.register()
+    def beat(self) -> bool:
+        """Record that the executor is alive, and what it executes; return whether it was still on record."""
+        if self._rows().update(heartbeat_time=self.database.now(), running=self.running()):
+            return True
+        log(
+            logging.WARNING,
+            "The executor %s was taken for gone, because its heartbeat could not be recorded for too long. Actions"
+            " that it was executing then are recorded as lost; it goes on.",
+            self.name,
+            executor=self.name,
+        )
+        self.register()
+        return False
 
     @property
     def answer_timeout(self) -> float:
         """Return how long a heartbeat waits for an answer, in seconds: the next one has to come in time."""
         return min(max(get_settings().HEARTBEAT_INTERVAL.total_seconds(), SHORTEST_ANSWER_TIMEOUT), ANSWER_TIMEOUT)
-
-    def write_heartbeat(self) -> bool:
-        """Write the time of the heartbeat alone, and return whether the executor is on record."""
-        return bool(self._rows().update(heartbeat_time=self.database.now()))
 
     def make_last_record(self, record: Callable[[], None], what: str) -> None:
         """Record what is left, if the database answers in time. Otherwise log that ``what`` could not be done."""

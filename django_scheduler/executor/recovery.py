@@ -9,11 +9,11 @@ silent: its body may hold SQLite's only lock, or the processor.
 
 Any other executor is gone when it has written no heartbeat for ``HEARTBEAT_TIMEOUT``. But that counts only while
 heartbeats could be written. The database may have been away, somebody may have locked the table of executors, or the
-host of the observer, the executor that looks, may have been suspended. So an observer writes its own heartbeat at every
-look, before it looks at those of others. An executor is gone whose heartbeat the observer has seen unchanged for the
-whole timeout, while it wrote its own without a gap. After a gap, as at its start, all have the whole timeout again. It
-measures that time by its own monotonic clock: the clocks of other hosts, and whether the database's clock has been set,
-have no part in it.
+host of the observer, the executor that looks, may have been suspended. So an observer looks only right after it has
+written its own heartbeat, on the same connection. An executor is gone whose heartbeat the observer has seen unchanged
+for the whole timeout, while it wrote its own without a gap. After a gap, as at its start, all have the whole timeout
+again. It measures that time by its own monotonic clock: the clocks of other hosts, and whether the database's clock has
+been set, have no part in it.
 
 The row of the executor is locked, compared and deleted in one transaction with the record of its actions: of several
 observers, one does it. An executor that was taken for gone and is not registers again with its next heartbeat. What it
@@ -25,13 +25,16 @@ Mutations need none of this: their lock went with their executor's connection.
 import threading
 import time
 from collections.abc import Hashable, Iterable
+from functools import partial
 
 from django.db import connections, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, QuerySet
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
 from django_scheduler.executor.heartbeat import Registration, is_alive, process_space
+from django_scheduler.executor.session import in_session, session_of_side_task
+from django_scheduler.executor.threads import side_task
 from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, State
 from django_scheduler.record import End, announce_failure_of_another, transitions
 
@@ -39,12 +42,17 @@ NEVER = float("-inf")
 
 
 class Recovery:
-    """Records what executors that are gone have left behind. The executor of the ``registration`` is the observer."""
+    """Finds executors that are gone, and records what they have left behind.
+
+    The executor of the ``registration`` is the observer. A look is its heartbeat and one statement more, on the
+    connection of a thread that does nothing else. What it finds is recorded by another thread on a connection of its
+    own: that may take long, because receivers of signals are told, and the heart has to beat meanwhile.
+    """
 
     def __init__(self, database: Database, registration: Registration) -> None:
         self._database = database
         self._registration = registration
-        #: When the last look has written this executor's own heartbeat; ``NEVER``: it could not. All times here are by
+        #: When the heartbeat of the last look was written; ``NEVER``: it could not. All times here are by
         #: ``time.monotonic()``.
         self._written_at = NEVER
         #: When a look has written it last; at first when this executor has started.
@@ -52,17 +60,64 @@ class Recovery:
         #: Since when heartbeats, and actions without an executor, have been seen as they are.
         self._seen_since: dict[Hashable, float] = {}
         self._settled = threading.Event()
+        #: What the last look has found: executors that are gone, and why; and actions that are without an executor.
+        self._gone: list[tuple[Executor, str]] = []
+        self._left: list[int] = []
+        self._has_found = threading.Event()
 
     def look(self) -> None:
-        """Look at all executors, and record the actions of those that are known by now to be gone."""
+        """Write the heartbeat, look at all executors, and have recorded what those that are gone have left."""
         try:
             is_on_record = self._write_heartbeat()
-            executors = recover_from_ended_processes(self._database)
+            left_behind = _without_executor(self._database).filter(state=State.IN_PROGRESS)
+            executors = list(_executors(self._database).annotate(some_are_left=Exists(left_behind)))
+            gone: list[tuple[Executor, str]] = [(each, _why_ended(each)) for each in executors if _has_ended(each)]
+            left: list[int] = []
             if is_on_record:
-                self._record_lost_after_silence([each for each in executors if not _can_be_seen_alive(each)])
+                others = [each for each in executors if not _has_ended(each) and not _can_be_seen_alive(each)]
+                if any(vars(each)["some_are_left"] for each in executors):
+                    left = list(left_behind.values_list("pk", flat=True))
+                silent = self._that_stay_as_they_are([*map(_heartbeat, others), *left])
+                reason = f"its executor was silent for over {_timeout():g} seconds"
+                gone += [(each, reason) for each in others if _heartbeat(each) in silent]
+                left = [each for each in left if each in silent]
+            self._gone, self._left = gone, left
+            if gone or left:
+                self._has_found.set()
+            elif is_on_record:
+                self._settle_without_suspects()
         finally:
             if time.monotonic() - self._last_written_at > _timeout():
                 self.settle()  # it may never write one
+
+    def side_tasks(self, stopping: threading.Event) -> list[threading.Thread]:
+        """Return the threads that look, and that record, until ``stopping`` is set and ``stop`` is called."""
+        session = partial(session_of_side_task, self._database, answer_timeout=self._registration.answer_timeout)
+
+        def record() -> None:
+            self._has_found.wait()
+            if not stopping.is_set():
+                in_session(self._database, self.record)()
+
+        return [
+            side_task("heartbeat", self.look, interval=_interval(), stopping=stopping, kept_session=session),
+            side_task("recovery", record, interval=_interval(), stopping=stopping),
+        ]
+
+    def stop(self) -> None:
+        """Wait for nothing more."""
+        self.settle()
+        self._has_found.set()
+
+    def record(self) -> None:
+        """Record what the last look has found. What fails is found again."""
+        for executor, reason in self._gone:
+            _remove(self._database, executor, reason)
+        actions = _without_executor(self._database)
+        found = actions.filter(self._database.is_in_state(State.IN_PROGRESS), pk__in=self._left)
+        _record_lost(self._database, actions, found, "its executor is not on record")
+        self._has_found.clear()
+        self._settle_without_suspects()
 
     def settle(self) -> None:
         """Do not keep an executor that ends by itself any longer."""
@@ -76,10 +131,10 @@ class Recovery:
         return self._settled.wait(timeout)
 
     def _write_heartbeat(self) -> bool:
-        """Write this executor's heartbeat, and return whether it is on record. After a gap, begin to observe anew."""
+        """Write this executor's heartbeat, and return whether it was on record. After a gap, begin to observe anew."""
         before, self._written_at = self._written_at, NEVER
-        if not self._registration.write_heartbeat():
-            return False  # another one has taken it for gone; it registers again with its next heartbeat
+        if not self._registration.beat():
+            return False  # another one has taken it for gone
         self._written_at = self._last_written_at = time.monotonic()
         # Later than it is due, but so little that others, who were late as well, are not near the timeout.
         longest = _interval() + (_timeout() - _interval()) / 4
@@ -87,48 +142,45 @@ class Recovery:
             self._seen_since = {}
         return True
 
-    def _record_lost_after_silence(self, executors: list[Executor]) -> None:
-        ids = list(self._without_executor().values_list("pk", flat=True))
-        silent = self._that_stay_as_they_are([*map(_heartbeat, executors), *ids])
-        for executor in executors:
-            if _heartbeat(executor) in silent:
-                _remove(self._database, executor, f"its executor was silent for over {_timeout():g} seconds")
-        lost = self._without_executor().filter(pk__in=[each for each in ids if each in silent])
-        _record_lost(self._database, lost, "its executor is not on record")
-        if not self._settled.is_set() and not self._has_suspects():
-            self.settle()
-
     def _that_stay_as_they_are(self, seen: Iterable[Hashable]) -> set[Hashable]:
         """Return what has been seen as it is for the whole timeout, while this executor wrote its heartbeats."""
         now = time.monotonic()
         self._seen_since = {each: self._seen_since.get(each, now) for each in seen}
         return {each for each, since in self._seen_since.items() if self._written_at - since >= _timeout()}
 
+    def _settle_without_suspects(self) -> None:
+        if not self._settled.is_set() and not self._has_suspects():
+            self.settle()
+
     def _has_suspects(self) -> bool:
         """Return whether there are actions whose executor is not on record, or has been silent by the clock."""
         long_ago = self._database.ago(get_settings().HEARTBEAT_TIMEOUT)
         silent = _executors(self._database).filter(heartbeat_time__lt=long_ago)
         names = [each.name for each in silent if not _can_be_seen_alive(each)]
-        return _in_progress(self._database).filter(executor__in=names).exists() or self._without_executor().exists()
-
-    def _without_executor(self) -> QuerySet[ScheduledFunction]:
-        return _in_progress(self._database).exclude(executor__in=_executors(self._database).values("pk"))
+        suspects = _functions(self._database).filter(executor__in=names), _without_executor(self._database)
+        return any(each.filter(state=State.IN_PROGRESS).exists() for each in suspects)
 
 
-def recover_from_ended_processes(database: Database) -> list[Executor]:
-    """Record as lost what executors were executing whose processes are seen to have ended, and return all others."""
-    others = []
+def recover_from_ended_processes(database: Database) -> None:
+    """Record as lost what executors were executing whose processes are seen to have ended."""
     for executor in _executors(database):
-        if executor.process_space != process_space() or is_alive(executor.process_id, executor.process_start):
-            others.append(executor)
-        else:
-            _remove(database, executor, f"its process {executor.process_id} on {executor.host} has ended")
-    return others
+        if _has_ended(executor):
+            _remove(database, executor, _why_ended(executor))
+
+
+def _has_ended(executor: Executor) -> bool:
+    is_seen = executor.process_space == process_space()
+    return is_seen and not is_alive(executor.process_id, executor.process_start)
+
+
+def _why_ended(executor: Executor) -> str:
+    return f"its process {executor.process_id} on {executor.host} has ended"
 
 
 def record_lost(database: Database, executor_name: str, reason: str) -> None:
     """Record as lost the actions that this executor is executing."""
-    _record_lost(database, _in_progress(database).filter(executor=executor_name), reason)
+    actions = _functions(database).filter(executor=executor_name)
+    _record_lost(database, actions, actions.filter(state=State.IN_PROGRESS), reason)
 
 
 def _remove(database: Database, executor: Executor, reason: str) -> None:
@@ -163,13 +215,16 @@ def _interval() -> float:
     return get_settings().HEARTBEAT_INTERVAL.total_seconds()
 
 
-def _record_lost(database: Database, actions: QuerySet[ScheduledFunction], reason: str) -> None:
+def _record_lost(
+    database: Database, actions: QuerySet[ScheduledFunction], found: QuerySet[ScheduledFunction], reason: str
+) -> None:
+    """Record as lost those of the actions that are found to be in progress."""
     error = (
         f"Lost: {reason} while the action was executing, so nobody knows how far it came. It is not started again by"
         " itself: look at what it has done, and schedule it again if that is right."
     )
     columns = ("pk", "name", "queue", "executor", "attempts")
-    for pk, name, queue, executor, attempt in list(actions.values_list(*columns)):
+    for pk, name, queue, executor, attempt in list(found.values_list(*columns)):
         if transitions.LOSE.apply_to_rows(database, actions.filter(pk=pk), {"error": error}):
             end = End(
                 function_id=pk,
@@ -189,5 +244,10 @@ def _executors(database: Database) -> QuerySet[Executor]:
     return Executor.objects.using(database.using)
 
 
-def _in_progress(database: Database) -> QuerySet[ScheduledFunction]:
-    return ScheduledFunction.objects.using(database.using).filter(state=State.IN_PROGRESS)
+def _without_executor(database: Database) -> QuerySet[ScheduledFunction]:
+    """Return the functions whose executor is not on record."""
+    return _functions(database).exclude(executor__in=_executors(database).values("pk"))
+
+
+def _functions(database: Database) -> QuerySet[ScheduledFunction]:
+    return ScheduledFunction.objects.using(database.using)

@@ -1,16 +1,17 @@
-"""An executor has these threads beside its workers. What runs in them leaves no connection open.
+"""An executor has these threads beside its workers. What runs in them leaves no connection open at its end.
 
 * A background call does something once. The caller's connection stays as it is, whatever happens, and the caller
   decides for how long to wait.
 * A side task is repeated. Whatever happens in it is logged, and it is tried again after a wait that doubles. It never
-  stops the work, nor another side task. It runs at least once, however soon the executor stops.
+  stops the work, nor another side task. It runs at least once, however soon the executor stops. One that runs often
+  keeps its session until it fails.
 """
 
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -59,8 +60,18 @@ def log_briefly(level: int, message: str, *arguments: object, **extra: Any) -> N
         run_in_background(partial(log, level, message, *arguments, **extra), timeout=LOG_TIMEOUT)
 
 
-def side_task(name: str, task: Callable[[], None], *, interval: float, stopping: threading.Event) -> threading.Thread:
-    """Return a thread that runs ``task`` every ``interval`` seconds until ``stopping`` is set, at least once."""
+def side_task(
+    name: str,
+    task: Callable[[], None],
+    *,
+    interval: float,
+    stopping: threading.Event,
+    kept_session: Callable[[], AbstractContextManager[None]] | None = None,
+) -> threading.Thread:
+    """Return a thread that runs ``task`` every ``interval`` seconds until ``stopping`` is set, at least once.
+
+    ``kept_session``: makes a session that is kept until the task fails.
+    """
 
     def run() -> None:
         # No longer than its interval, so that a heartbeat is written in time once the database is back.
@@ -68,11 +79,14 @@ def side_task(name: str, task: Callable[[], None], *, interval: float, stopping:
         while True:
             try:
                 try:
-                    task()
+                    with kept_session() if kept_session else nullcontext():
+                        task()
+                        waits_after_failure.reset()
+                        while kept_session and not stopping.wait(interval):
+                            task()
                 finally:
                     connections.close_all()
                 wait = interval
-                waits_after_failure.reset()
             except BaseException as error:
                 wait = waits_after_failure.next()
                 message = "The side task %r of an executor failed, and is repeated in %.1f s: %s"

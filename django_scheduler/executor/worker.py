@@ -2,7 +2,8 @@
 
 It looks and claims while it has the claim lock, and releases the lock when it has claimed: while it executes, the next
 worker looks (``poller.py``). On SQLite, where one writer keeps the others waiting, the lock is released after the
-commit.
+commit. So it is where a worker has claimed actions for other workers too (``action.py``): these wait for the lock, and
+are given an action instead.
 """
 
 import logging
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, zip_longest
+from itertools import chain, takewhile, zip_longest
 from math import inf
 from typing import TypeGuard, TypeVar
 
@@ -32,7 +33,7 @@ from django_scheduler.executor.claim_policy import (
 from django_scheduler.executor.execution import Execution, SingleExecution, own_this_thread
 from django_scheduler.executor.grouping import GROUP_SECONDS, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
-from django_scheduler.executor.poller import ClaimLock, Holding, Poller
+from django_scheduler.executor.poller import Claimed, ClaimLock, Holding, Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.executor.unexecutable import Unexecutable, UnexecutableGroup, execution_of_unknown
 from django_scheduler.functions import registry
@@ -85,17 +86,26 @@ class Worker:
                 pass
 
     def _claim_and_execute(self) -> bool:
-        with self.claim_lock.held() as holding:
+        with self.claim_lock.held(self._take) as holding:
             try:
-                lanes = self.poller.due_lanes()
-                if lanes is None:
-                    return False
-                self._execute_next(lanes, holding)
+                if holding is None:
+                    self._conclude(*self._taken)
+                else:
+                    lanes = self.poller.due_lanes()
+                    if lanes is None:
+                        return False
+                    self._execute_next(lanes, holding)
                 self._waits_after_failure.reset()
             except BaseException as error:
+                self.poller.wake_up()  # what it knew of what is due may have been used up in vain
                 if not self.database.is_conflict(error):
                     self._recover_from(error)
         return True
+
+    def _take(self, claimed: Claimed) -> None:
+        """Take an action that another worker has claimed for this one."""
+        self._taken = claimed
+        self.execution, _ = claimed
 
     def _execute_next(self, lanes: list[Lane], holding: Holding) -> None:
         claim = partial(self._claim, lanes)
@@ -130,7 +140,7 @@ class Worker:
                 execution = self.execution = claim()
                 if execution is not None:
                     execution.release_claim_lock = holding.release
-                    if not self.database.has_one_writer:
+                    if not (self.database.has_one_writer or _begins_others(execution)):
                         holding.release(after=execution.keeps_claim_lock_for)
                     execution.in_transaction()
         except BaseException as raised:
@@ -140,15 +150,31 @@ class Worker:
         if execution is None:
             self._stop_retrying()
             return False
+        if isinstance(execution, ActionExecution):
+            self._hand_over_others(execution, error)
         holding.release()
+        # Not within the except block: the members of a group that run again would see the error as being handled.
+        if error is None:
+            self._note_success(execution)
+        else:
+            self._note_failure(execution)
+        self._conclude(execution, error)
+        return True
+
+    def _hand_over_others(self, first: ActionExecution, error: BaseException | None) -> None:
+        """Give those actions that may have begun besides to the workers that they were claimed for."""
+        if error is None or first.is_committing:
+            self.claim_lock.hand_over([(each, error) for each in first.others])
+        self._claimed -= len(first.others)
+        first.others = ()
+
+    def _conclude(self, execution: Execution, error: BaseException | None) -> None:
+        """Do what follows the transaction, which has committed, or was ended by the error."""
         try:
-            # Not within the except block: the members of a group that run again would see the error as being handled.
             with self._ending():
                 if error is None:
-                    self._note_success(execution)
                     execution.after_commit()
                 else:
-                    self._note_failure(execution)
                     self._record_failure(execution, error)
                     self.poller.wake_up()  # for the time of the retry
                 for each in execution.begun:
@@ -157,7 +183,6 @@ class Worker:
         finally:
             if error is not None:
                 forget_traceback(error)  # its frames may hold cursors
-        return True
 
     def _record_failure(self, execution: Execution, error: BaseException) -> None:
         try:
@@ -214,8 +239,9 @@ class Worker:
         left = self.left_to_others.passed_over
         for lane, next_lane in zip_longest(lanes, lanes[1:]):
             self._size = self.grouping_policy.size_in(lane)
-            self._asked_for = self._size.next
+            self._asked_for = self._size.to_claim(idle=self.claim_lock.idle)
             before = next_lane if next_lane and next_lane.priority == lane.priority else None
+            self.poller.claims_in(lane)
             claimed = self.database.claim(
                 lane, most=self._asked_for, before=before, besides=executing, unhealthy=unhealthy, left=left
             )
@@ -233,6 +259,11 @@ class Worker:
         """Group the functions at the beginning that may share a transaction, or else execute the first function."""
         first = self._execution_of(claimed[0])
         executions = chain([first], map(self._execution_of, claimed[1:]))
+        self._size.came_first(is_action=isinstance(first, ActionExecution))
+        if isinstance(first, ActionExecution):
+            actions = _first(executions, _is_action)
+            first.others = list(takewhile(lambda each: each.attempt == first.attempt, actions))[1:]
+            return first
         if isinstance(first, Unexecutable):
             return UnexecutableGroup(_first(executions, _is_unexecutable))
         members = _first(executions, self._may_be_grouped)
@@ -294,6 +325,15 @@ def _first(executions: Iterable[SingleExecution], is_one: Callable[[SingleExecut
             break
         found.append(execution)
     return found
+
+
+def _is_action(execution: SingleExecution) -> TypeGuard[ActionExecution]:
+    return isinstance(execution, ActionExecution)
+
+
+def _begins_others(execution: Execution) -> bool:
+    """Return whether the claim lock is kept until COMMIT, so that the workers that execute the others stay idle."""
+    return isinstance(execution, ActionExecution) and bool(execution.others)
 
 
 def _is_unexecutable(execution: SingleExecution) -> TypeGuard[Unexecutable]:
