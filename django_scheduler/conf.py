@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 NAME = "DJANGO_SCHEDULER"
 
@@ -139,10 +141,7 @@ def _is_duration(value: Any) -> bool:
     return isinstance(value, timedelta) and value > timedelta(0)
 
 
-_NO_SETTINGS: dict[str, Any] = {}
-
-_read_from: object = object()
-_read = Settings()
+_settings: Settings | None = None
 
 
 def get_settings() -> Settings:
@@ -150,12 +149,19 @@ def get_settings() -> Settings:
 
     Raises ``ImproperlyConfigured`` for an unknown key or a wrong value.
     """
-    global _read_from, _read
-    configured = getattr(django_settings, NAME, _NO_SETTINGS)
-    if configured is not _read_from:
-        _read = _from_dict(configured)
-        _read_from = configured
-    return _read
+    # Kept, because each function asks several times, and Django takes microseconds to find that there are none.
+    global _settings
+    read = _settings  # another thread may forget them
+    if read is None:
+        read = _settings = _from_dict(getattr(django_settings, NAME, {}))
+    return read
+
+
+@receiver(setting_changed)
+def _read_again(*, setting: str, **kwargs: object) -> None:
+    global _settings
+    if setting == NAME:
+        _settings = None
 
 
 def _from_dict(configured: Any) -> Settings:

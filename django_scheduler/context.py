@@ -74,7 +74,7 @@ class Context:
         function is executing.
         """
         current = self.running
-        return current.deadline if current else None
+        return current.limits.deadline if current and current.limits else None
 
     @property
     @_names_async_twin
@@ -94,7 +94,7 @@ class Context:
                     ...
         """
         current = self.running
-        return current is not None and current.should_end_early()
+        return current is not None and current.limits is not None and current.limits.should_end_early()
 
     async def acanceled(self) -> bool:
         """Return whether the function should end early, from async code, as ``canceled`` does."""

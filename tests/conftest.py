@@ -115,7 +115,7 @@ def rings() -> Iterator[list[None]]:
     """An entry for each time that executors of this process were woken."""
     rings: list[None] = []
 
-    def ring() -> None:
+    def ring(announcement: object) -> None:
         rings.append(None)
 
     wakeup.subscribe("default", ring)

@@ -180,6 +180,9 @@ class Filters:
                 return Q(completed_time__gte=database.ago(WINDOWS[value][0]))
             case "by":
                 return BY[value][0]
+            case "state" if self.function_id is not None:
+                is_due = Q(due_time__lte=database.now()) if self.state == OVERDUE else Q()
+                return Q(database.is_in_state(*self.states)) & is_due
             case "state" if self.finds_by_reference:
                 return self._in_state(database)
             case _:

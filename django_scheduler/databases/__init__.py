@@ -17,7 +17,17 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from django_scheduler.databases import browsing, django_internals
-from django_scheduler.databases.contract import NOW, TABLE, Backlog, Claimable, Lane, Left, NewRow
+from django_scheduler.databases.contract import (
+    NOW,
+    TABLE,
+    Announcement,
+    Backlog,
+    Claimable,
+    Lane,
+    LaneKey,
+    Left,
+    NewRows,
+)
 from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql import PostgreSQL
@@ -29,13 +39,15 @@ __all__ = [
     "NOW",
     "TABLE",
     "VENDORS",
+    "Announcement",
     "Backlog",
     "Claimable",
     "Database",
     "Descriptor",
     "Lane",
+    "LaneKey",
     "Left",
-    "NewRow",
+    "NewRows",
     "browsing",
     "clock_difference",
     "database_for",

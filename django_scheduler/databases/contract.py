@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -18,30 +18,36 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django_scheduler.databases import django_internals
 from django_scheduler.databases.silence import Descriptor
 from django_scheduler.errors import TransientError
-from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
+from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId, State
 
 #: The table of scheduled functions, in SQL.
 TABLE = ScheduledFunction._meta.db_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewRow:
-    """Describes a function that is to be inserted, due after a delay or at a time."""
+class NewRows:
+    """Describes what functions have in common that are to be inserted: all but their arguments.
+
+    They are due after a delay or at a time.
+    """
 
     name: str
-    kind: str
-    args: str
-    state: str
+    kind: Kind
+    state: State
     queue: str
     priority: int
     time: timedelta | datetime
     parent_id: int | None
-    #: What is known of the request that caused it, as JSON.
+    #: What is known of the request that caused them, as JSON.
     context: str | None = None
-    #: It is due at once and is being handed over: how long that may take before it is due again.
+    #: They are due at once and are being handed over: how long that may take before they are due again.
     hand_over: timedelta | None = None
-    #: By which a tracer links the execution to the call that has scheduled it.
+    #: By which a tracer links the executions to the call that has scheduled them.
     trace_context: str | None = None
+
+
+#: A queue and a priority.
+LaneKey = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +58,26 @@ class Lane:
     priority: int
     #: In seconds; zero or less: it is due.
     due_in: float
-    #: Of the first of them, as the driver gives it; and its id. Nothing before it is looked for.
+    #: Of the first of them, as the driver gives it; nothing before it is looked for. ``None``: nobody has looked, and
+    #: only the first one is known, because it was announced.
     due_time: Any
     first_id: int
     #: Whether its queue is paused, or everything is.
     is_paused: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Claimable:
+class Announcement(NamedTuple):
+    """Names a function that was scheduled to run at once, in a transaction that has committed.
+
+    A tuple, because two of them are compared without any code of Python's: another thread may note one meanwhile.
+    """
+
+    id: ScheduledFunctionId
+    priority: int
+    queue: str
+
+
+class Claimable(NamedTuple):
     """Says what an executor needs to know of a row that it has locked."""
 
     id: ScheduledFunctionId
@@ -73,8 +90,8 @@ class Claimable:
     attempts: int
     #: When it was claimed, as the driver gives and takes it.
     claim_time: Any
-    #: How long it had been due then, in seconds.
-    lag: float
+    #: In how many seconds it was due then; zero or less, unless it had been handed over.
+    due_in: float
     #: When it was due, as the driver gives it.
     due_time: Any
     #: Since when executors have met it that could not execute it, as the driver gives and takes it; and which ones.
@@ -84,6 +101,11 @@ class Claimable:
     #: The transient error that the last attempts have met, and how many of them did in a row.
     error: str
     same_errors: int
+
+    @property
+    def lag(self) -> float:
+        """Return how long it had been due when it was claimed, in seconds."""
+        return max(0.0, -float(self.due_in))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +148,8 @@ class Contract(ABC):
     options: ClassVar[dict[str, Any]] = {"connect_timeout": 10}
     #: Whether a transaction can only be rolled back once one of its statements has failed.
     an_error_breaks_the_transaction: ClassVar[bool] = False
+    #: Checks deferred constraints in one round trip, and defers them again. Empty: Django's own code checks them.
+    deferred_checks: ClassVar[str] = ""
     #: How long an idle executor sleeps when nothing wakes it, in seconds.
     poll_interval: float = 1.0
 
@@ -219,8 +243,11 @@ class Contract(ABC):
     def lock_rows(self, ids: Collection[int]) -> None:
         """Lock rows, and interrupt the mutations that hold them, where the vendor can. Elsewhere do nothing."""
 
-    def send_wakeup(self) -> None:
-        """Tell the executors of other processes to look, where the vendor can. Elsewhere do nothing."""
+    def send_wakeup(self, announcement: Announcement | None = None) -> None:
+        """Tell the executors of other processes to look, or what to claim, where the vendor can.
+
+        Elsewhere do nothing.
+        """
 
     # The sessions of executors
 
@@ -252,7 +279,7 @@ class Contract(ABC):
         """Return whether the server is executing what another thread's session has asked for, and waits for nobody."""
         return False
 
-    def listen(self, wake: Callable[[], None], stopping: Event) -> None:
+    def listen(self, wake: Callable[[Announcement | None], None], stopping: Event) -> None:
         """Call ``wake`` for each wake-up of another process until ``stopping``. Where there are none, return."""
 
     # Browsing

@@ -101,6 +101,8 @@ def commit_hooks(connection: BaseDatabaseWrapper) -> list[Callable[[], object]]:
 
 def take_commit_hooks(connection: BaseDatabaseWrapper) -> list[Callable[[], object]]:
     """Return the hooks of ``on_commit``, and have Django run none of them."""
+    if not connection.run_on_commit:
+        return []
     hooks = commit_hooks(connection)
     connection.run_on_commit = []
     return hooks
@@ -185,13 +187,16 @@ def put_back(connection: BaseDatabaseWrapper, using: str) -> bool:
 
 def drop_misplaced() -> list[BaseDatabaseWrapper]:
     """Have Django make those connections of this thread anew that are in the place of another one; return the rest."""
-    made: Any = connections
-    found = {alias: getattr(made._connections, alias, None) for alias in connections}
+    handler: Any = connections
+    made = handler._connections
+    found = {alias: each for alias in handler if (each := getattr(made, alias, None)) is not None}
     own = {
         alias: each for alias, each in found.items() if isinstance(each, BaseDatabaseWrapper) and each.alias == alias
     }
+    if len(own) == len(found):
+        return list(own.values())
     for alias, stranger in found.items():
-        if stranger is not None and alias not in own:
+        if alias not in own:
             del connections[alias]
             if isinstance(stranger, BaseDatabaseWrapper) and not any(stranger is each for each in own.values()):
                 end_driver(driver_of(stranger))
@@ -359,6 +364,12 @@ def leaving_nothing(connection: BaseDatabaseWrapper) -> Iterator[None]:
             guard.is_plain = was_plain
 
 
+def has_cursors(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether there are cursors that nobody has closed, of a connection that is guarded."""
+    guard: SessionGuard | None = vars(connection).get("scheduler_guard")
+    return guard is not None and guard.has_cursors
+
+
 def close_cursors(connection: BaseDatabaseWrapper) -> None:
     """Close the cursors that a body has left on a connection that is guarded."""
     guard: SessionGuard | None = vars(connection).get("scheduler_guard")
@@ -384,16 +395,23 @@ def _attributes(connection: BaseDatabaseWrapper) -> dict[str, Any]:
 
 def restore_attributes(connection: BaseDatabaseWrapper) -> None:
     """Reset what a body has made of the connection itself, a guarded one: its tenant, say, or its settings."""
-    expected = guard_session(connection).attributes
-    for name in _attributes(connection).keys() - expected.keys():
+    guard, attributes = guard_session(connection), vars(connection)
+    for name in attributes.keys() - guard.attributes.keys() - guard.kept_attributes:
         # What a vendor keeps may cost a statement; what all have, such as the time zone, is that of the settings.
-        if hasattr(BaseDatabaseWrapper, name) or not isinstance(_of_class(connection, name), cached_property):
-            del vars(connection)[name]
-    vars(connection).update(expected)
+        is_kept_by_vendor = isinstance(_of_class(connection, name), cached_property) and not _is_of_all(name)
+        if name in _CHANGING or name.startswith("django_scheduler") or is_kept_by_vendor:
+            guard.kept_attributes.add(name)
+        else:
+            del attributes[name]
+    attributes.update(guard.attributes)
 
 
 def _of_class(connection: BaseDatabaseWrapper, name: str) -> Any:
     return getattr(type(connection), name, None)
+
+
+def _is_of_all(name: str) -> bool:
+    return hasattr(BaseDatabaseWrapper, name)
 
 
 class Transactions(Protocol):

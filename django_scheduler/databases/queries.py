@@ -17,12 +17,13 @@ from typing import Any, ClassVar
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model
+from django.db.models import CharField, F, Func, Model
+from django.db.models.lookups import In
 from django.utils import timezone
 
 from django_scheduler import times
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract, Lane, Left, NewRow
+from django_scheduler.databases.contract import NOW, TABLE, Claimable, Contract, Lane, Left, NewRows
 from django_scheduler.fields import InstantSQL
 from django_scheduler.models import Pause, ScheduledFunctionId, State
 
@@ -42,9 +43,9 @@ class Sql:
         self.params = params
 
 
-def is_paused(lane: str) -> str:
-    """Return the SQL that says whether the queue of a lane is paused."""
-    return f"EXISTS (SELECT 1 FROM {PAUSES} pause WHERE pause.queue IN ('', {lane}.queue))"
+def is_paused(queue: str) -> str:
+    """Return the SQL that says whether a queue is paused."""
+    return f"EXISTS (SELECT 1 FROM {PAUSES} pause WHERE pause.queue IN ('', {queue}))"
 
 
 def passing_over(ids: Collection[int]) -> Sql:
@@ -75,6 +76,9 @@ class Database(Contract):
     mark_executing: ClassVar[str] = "NULL"
     #: A condition that a row does not meet while a mutation is executing that has locked it, where that can be seen.
     not_executing: ClassVar[str] = "TRUE"
+
+    #: How a condition names the state of rows that are chosen by their ids, so that no index of one state is used.
+    state_of_chosen: ClassVar[str] = "{}"
 
     #: The statement by which the catalog tells its ``special_relations``.
     special_relations_sql: ClassVar[str]
@@ -187,33 +191,49 @@ class Database(Contract):
 
     # Scheduling
 
-    def insert(self, rows: Sequence[NewRow]) -> list[ScheduledFunctionId]:
-        """Write the rows, in one statement, and return their ids in the same order."""
-        placeholders, params = [], []
-        now = self._now()
-        written: dict[timedelta | datetime, tuple[Sql, Sql]] = {}  # rows that are scheduled in bulk have the same time
-        new_ids = self._new_ids(len(rows))
-        for row, new_id in zip(rows, new_ids, strict=True):
-            if row.time not in written:
-                written[row.time] = self._scheduled_and_due(row.time)
-            scheduled, due = written[row.time]
-            if row.hand_over is not None:
-                due = self._scheduled_and_due(row.hand_over)[1]
-            completed = now if row.state == State.CANCELED else Sql("NULL")
-            placeholders.append(
-                f"({new_id}%s, %s, {self._json('%s')}, %s, %s, %s, {scheduled.text}, {due.text}, {now.text},"
-                f" {completed.text}, 0, '', '', '', %s, '', %s, {row.hand_over is not None}, {self._json('%s')})"
-            )
-            params += [row.name, row.kind, row.args, row.state, row.queue, row.priority]
-            params += [*scheduled.params, *due.params, *now.params, *completed.params]
-            params += [row.parent_id, row.trace_context, row.context]
+    def insert(self, rows: NewRows, args: Sequence[str]) -> list[ScheduledFunctionId]:
+        """Write a row for each of the arguments, in one statement, and return their ids in the same order."""
+        columns, values, params = self._in_common(rows)
+        one = f"{values}, {self._json('%s')})"
+        new_ids = self._new_ids(len(args))
         return self._insert(
-            f"INSERT INTO {TABLE} ({'id, ' if new_ids[0] else ''}name, kind, args, state, queue, priority,"
-            " scheduled_time, due_time, creation_time, completed_time, attempts, failure, error, traceback, parent_id,"
-            " executor, trace_context, handed_over, context)"
-            f" VALUES {', '.join(placeholders)}",
-            params,
+            f"INSERT INTO {TABLE} ({'id, ' if new_ids[0] else ''}{columns}, args)"
+            f" VALUES {', '.join([f'({new_id}{one}' for new_id in new_ids])}",
+            [param for text in args for param in (*params, text)],
         )
+
+    def _in_common(self, rows: NewRows) -> tuple[str, str, list[Any]]:
+        """Return the columns that new rows have in common, their values, and the parameters of these.
+
+        What is NULL or has a default is left out, and what the code alone knows is written into the statement: each
+        parameter and each column costs a microsecond or two, on the way and in the server.
+        """
+        now = self._now()
+        scheduled, due = self._scheduled_and_due(rows.time)
+        if rows.hand_over is not None:
+            due = self._scheduled_and_due(rows.hand_over)[1]
+        columns = (
+            "name, queue, kind, state, priority, attempts, failure, error, traceback, executor, scheduled_time,"
+            " due_time, creation_time"
+        )
+        values = (
+            f"%s, %s, '{rows.kind.value}', '{rows.state.value}', {rows.priority:d}, 0, '', '', '', '',"
+            f" {scheduled.text}, {due.text}, {now.text}"
+        )
+        params = [rows.name, rows.queue, *scheduled.params, *due.params, *now.params]
+        if rows.state is State.CANCELED:
+            columns, values = f"{columns}, completed_time", f"{values}, {now.text}"
+            params += now.params
+        for column, value, param in (
+            ("parent_id", "%s", rows.parent_id),
+            ("trace_context", "%s", rows.trace_context),
+            ("context", self._json("%s"), rows.context),
+            ("handed_over", "%s", None if rows.hand_over is None else True),
+        ):
+            if param is not None:
+                columns, values = f"{columns}, {column}", f"{values}, {value}"
+                params.append(param)
+        return columns, values, params
 
     def _new_ids(self, number: int) -> list[str]:
         """Return the SQL of the ids of so many rows, each with a comma; nothing where the database makes good ones."""
@@ -222,7 +242,8 @@ class Database(Contract):
     def _insert(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
         with self.connection.cursor() as cursor:
             cursor.execute(f"{statement} RETURNING id", params)
-            return [row[0] for row in cursor.fetchall()]
+            # They ascend as the rows were written. Which order they are returned in, no database promises.
+            return sorted(row[0] for row in cursor.fetchall())
 
     def delete(self, model: type[Model], ids: Sequence[int]) -> int:
         """Delete rows by their ids, and nothing else: they are not loaded, and no signal is sent."""
@@ -261,7 +282,8 @@ class Database(Contract):
             f" SELECT head.queue, head.priority, head.due_time, head.id FROM lanes JOIN {TABLE} head ON head.id ="
             f" COALESCE(({first} AND queue = lanes.queue AND priority > lanes.priority {order}),"
             f" ({first} AND queue > lanes.queue {order})))"
-            f" SELECT queue, priority, {due_in.text}, {self._time('due_time')}, id, {is_paused('lanes')} FROM lanes",
+            f" SELECT queue, priority, {due_in.text}, {self._time('due_time')}, id, {is_paused('lanes.queue')}"
+            " FROM lanes",
             *besides.params,
             *besides.params,
             *besides.params,
@@ -307,37 +329,45 @@ class Database(Contract):
 
         ``most``: how many. ``before``: only what comes before the first function of that lane. ``besides``: ids to
         pass over. ``unhealthy``: only first attempts, and none of functions of these names. ``left``: what to pass over
-        as well. The locks last as long as the transaction, in which this must be called.
+        as well. The locks last as long as the transaction, in which this must be called. Of a lane that is known only
+        because a function was announced, only that one is claimed. Nothing is claimed in a queue that is paused.
         """
         now = self._now()
-        passed_over = self._passing_over(besides, left)
-        earlier = _earlier_than(before)
-        healthy = _healthy(unhealthy)
+        if lane.due_time is None:
+            chosen = self._pending(lane.first_id)
+        else:
+            first = lane.queue, lane.priority, lane.due_time
+            chosen = Sql("state = 'pending' AND queue = %s AND priority = %s AND due_time >= %s", *first)
+        conditions = [
+            chosen,
+            Sql(f" AND due_time <= {now.text}", *now.params),
+            _earlier_than(before),
+            self._passing_over(besides, left),
+            _healthy(unhealthy),
+            Sql(f" AND NOT {is_paused('%s')}", lane.queue),
+        ]
         return self._claim(
-            f"state = 'pending' AND queue = %s AND priority = %s AND due_time >= %s AND due_time <= {now.text}"
-            f"{earlier.text}{passed_over.text}{healthy.text} ORDER BY due_time, id LIMIT {most:d}",
-            [
-                lane.queue,
-                lane.priority,
-                lane.due_time,
-                *now.params,
-                *earlier.params,
-                *passed_over.params,
-                *healthy.params,
-            ],
+            f"{''.join(each.text for each in conditions)} ORDER BY due_time, id LIMIT {most:d}",
+            [param for each in conditions for param in each.params],
         )
 
     def claim_again(self, function_id: int) -> Claimable | None:
         """Lock this function, if it is still pending and due, and nobody else has locked it."""
         now = self._now()
-        chosen = f"state = 'pending' AND id = %s AND due_time <= {now.text}"
-        return next(iter(self._claim(chosen, [function_id, *now.params])), None)
+        return self._claim_by_id(function_id, Sql(f"due_time <= {now.text}", *now.params))
 
     def claim_handed_over(self, function_id: int) -> Claimable | None:
         """Lock this function as ``claim_again`` does, also before it is due again if it has been handed over."""
         now = self._now()
-        chosen = f"state = 'pending' AND id = %s AND (due_time <= {now.text} OR handed_over)"
-        return next(iter(self._claim(chosen, [function_id, *now.params])), None)
+        return self._claim_by_id(function_id, Sql(f"(due_time <= {now.text} OR handed_over)", *now.params))
+
+    def _claim_by_id(self, function_id: int, condition: Sql) -> Claimable | None:
+        chosen = self._pending(function_id)
+        return next(iter(self._claim(f"{chosen.text} AND {condition.text}", [*chosen.params, *condition.params])), None)
+
+    def _pending(self, function_id: int) -> Sql:
+        """Return a condition that only this function meets, while it is pending."""
+        return Sql(f"id = %s AND {self._condition('state')}", function_id, State.PENDING.value)
 
     def _passing_over(self, ids: Collection[int], left: Left | None) -> Sql:
         """Return a condition that none of these functions meets, and none that is left to others."""
@@ -358,15 +388,17 @@ class Database(Contract):
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, name, kind, queue, {self._text('args')}, {self._text('context')}, attempts,"
-                f" {self._time(now.text)}, {until_due.text}, {self.mark_executing}, {self._time('due_time')},"
-                f" {self._time('unknown_since')}, unknown_to, trace_context, error, same_errors FROM {TABLE}"
+                f" {self._time(now.text)}, {until_due.text}, {self._time('due_time')},"
+                f" {self._time('unknown_since')}, unknown_to, trace_context, error, same_errors, {self.mark_executing}"
+                f" FROM {TABLE}"
                 f" WHERE {chosen} {self.skip_locked}",
                 [*now.params, *until_due.params, *params],
             )
             return list(map(self._claimable, cursor.fetchall()))
 
     def _claimable(self, row: Sequence[Any]) -> Claimable:
-        function_id, name, kind, queue, args, context, attempts, at, due_in, _, due_time, unknown_since, *others = row
+        # The last one is mark_executing.
+        function_id, name, kind, queue, args, context, attempts, at, due_in, due_time, unknown_since, *others, _ = row
         return Claimable(
             function_id,
             name,
@@ -376,7 +408,7 @@ class Database(Contract):
             context,
             attempts,
             self._as_taken(at),
-            max(0.0, -float(due_in)),
+            due_in,
             self._as_taken(due_time),
             unknown_since and self._as_taken(unknown_since),
             *others,
@@ -431,24 +463,38 @@ class Database(Contract):
 
     # Changing
 
+    def is_in_state(self, *states: str) -> In:
+        """Return the ORM's condition that rows, which are chosen by their ids, are in one of the states."""
+        template = self.state_of_chosen.format("%(expressions)s")
+        return In(Func(F("state"), template=template, output_field=CharField()), states)
+
+    def _condition(self, column: str) -> str:
+        """Return the condition on a column of a row that is chosen by its id."""
+        return f"{self.state_of_chosen.format(column) if column == 'state' else column} = %s"
+
     def change(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
         """Change a row if it still is as expected, and return whether it was.
 
         A changed value may be ``NOW``; that of ``due_time`` is a time, or a ``timedelta`` from now.
         """
+        return bool(self.change_all([function_id], changes, only_if=only_if))
+
+    def change_all(self, ids: Sequence[int], changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> int:
+        """Change those of the rows that are as expected, all in the same way; return how many they were."""
         assignments: list[str] = []
         params: list[Any] = []
         for column, value in changes.items():
             change = self._assigned(column, value)
             assignments.append(f"{column} = {change.text}")
             params += change.params
-        conditions = " AND ".join(f"{column} = %s" for column in only_if)
+        conditions = " AND ".join(map(self._condition, only_if))
+        chosen = ", ".join(["%s"] * len(ids))
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {TABLE} SET {', '.join(assignments)} WHERE id = %s AND {conditions}",
-                [*params, function_id, *only_if.values()],
+                f"UPDATE {TABLE} SET {', '.join(assignments)} WHERE id IN ({chosen}) AND {conditions}",
+                [*params, *ids, *only_if.values()],
             )
-            return bool(cursor.rowcount)
+            return int(cursor.rowcount)
 
     def change_unless_held(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
         """Change a row as ``change`` does, without waiting for long for who has locked it, where the vendor can."""
@@ -457,7 +503,7 @@ class Database(Contract):
     def change_each(
         self, rows: Sequence[Mapping[str, Any]], changes: Mapping[str, Any], *, only_if: Mapping[str, Any]
     ) -> int:
-        """Change those of the rows that are due and as expected, in one statement; return how many they were.
+        """Change those of the rows that are due and as expected, in one round trip; return how many they were.
 
         ``rows``: the ``id`` of each, and its own values, as the driver takes them. ``changes``: what all are given.
         """
@@ -469,7 +515,7 @@ class Database(Contract):
                 assignments.append(f"{column} = CASE id {f'WHEN %s THEN {value} ' * len(rows)}END")
                 params += [each for row in rows for each in (row["id"], row[column])]
         now = self._now()
-        conditions = "".join(f" AND {column} = %s" for column in only_if)
+        conditions = "".join(f" AND {self._condition(column)}" for column in only_if)
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"UPDATE {TABLE} SET {', '.join(assignments)} WHERE id IN ({', '.join(['%s'] * len(rows))})"

@@ -36,8 +36,9 @@ HARMLESS = {
 #: For how long a connection may be idle without being checked, in seconds.
 IDLE = 2.0
 
-#: How many statements are remembered, and how long the text of one may be.
-MOST_REMEMBERED = 2_000
+#: How many characters the statements have that are remembered, and how many one of them may have. What is known of a
+#: statement takes four times as many bytes as its text has characters.
+MOST_REMEMBERED = 4_000_000
 LONGEST_REMEMBERED = 10_000
 
 #: Parameters that follow another one, and rows of them that follow another one.
@@ -54,8 +55,21 @@ _PREFIXES = tuple(f"{name}." for name in TRUSTED)
 PASSING_ON = ("django.utils.connection", "django.db.backends.utils")
 
 
+class KnownStatements(dict[str, Statement]):
+    """Remembers what is known of statements, by their texts, and forgets all of it before that takes much memory."""
+
+    _characters = 0
+
+    def remember(self, sql: str, statement: Statement) -> None:
+        self._characters += len(sql)
+        if self._characters > MOST_REMEMBERED:
+            self.clear()
+            self._characters = len(sql)
+        self[sql] = statement
+
+
 #: What is known of the statements of each vendor, for all threads.
-_known: dict[str, dict[str, Statement]] = {}
+_known: dict[str, KnownStatements] = {}
 
 
 class SessionGuard:
@@ -85,8 +99,10 @@ class SessionGuard:
         self.has_connected: Callable[[Any], None] = lambda driver: None
         #: What the connection is, as far as Django does not change it; and what it is while it has no session.
         self.attributes = self._attributes_without_session = attributes or {}
+        #: The names of further attributes that no body has set.
+        self.kept_attributes: set[str] = set()
         self._cursors: set[ref[GuardedCursor]] = set()
-        self._known = _known.setdefault(vendor, {})
+        self._known = _known.setdefault(vendor, KnownStatements())
 
     def begin_session(self, wrappers: list[Callable[..., Any]], attributes: dict[str, Any]) -> None:
         """Note that the connection has got a new session, and that what was done to it until now belongs to it.
@@ -119,11 +135,15 @@ class SessionGuard:
     @contextmanager
     def refusing(self, refuse: Callable[[str], NoReturn], special_relations: Collection[str]) -> Iterator[None]:
         """Call ``refuse``, with what is about to happen, before anything but rows of ordinary tables is touched."""
-        self._refuse, self._special_relations, self._savepoints = refuse, special_relations, []
+        self._refuse, self._special_relations = refuse, special_relations
         try:
             yield
         finally:
             self._refuse, self._special_relations = None, ()
+
+    def forget_savepoints(self) -> None:
+        """Refuse from now on to return to a savepoint that is there by now."""
+        self._savepoints.clear()
 
     def let_pass(self, sql: object) -> None:
         """Note or refuse a statement that is about to be executed."""
@@ -154,11 +174,11 @@ class SessionGuard:
 
     def _examine(self, sql: str) -> Statement:
         # Rows of many parameters are known by one of each. The first one stays: it may be what a function is given.
-        statement = examine(SAME_AGAIN.sub("", sql), self._vendor)
-        if len(sql) <= LONGEST_REMEMBERED and not sql.startswith(NAMED_ANEW):
-            if len(self._known) >= MOST_REMEMBERED:
-                self._known.clear()
-            self._known[sql] = statement
+        with_one_of_each = SAME_AGAIN.sub("", sql)
+        statement = self._known.get(with_one_of_each) or examine(with_one_of_each, self._vendor)
+        for text in {sql, with_one_of_each}:
+            if len(text) <= LONGEST_REMEMBERED and not text.startswith(NAMED_ANEW):
+                self._known.remember(text, statement)
         return statement
 
     def let_use(self, what: str, caller: FrameType) -> bool:
@@ -189,12 +209,19 @@ class SessionGuard:
         self._cursors.add(ref(guarded, self._cursors.discard))
         return guarded
 
+    @property
+    def has_cursors(self) -> bool:
+        """Return whether there are cursors that nobody has closed."""
+        return bool(self._cursors)
+
     def close_cursors(self) -> None:
         """Close the cursors that are still there.
 
         On SQLite one that is read half-way keeps what it sees. On PostgreSQL the garbage collector may close one while
         this thread is within the driver, whose lock it cannot take twice. So from now on nobody else closes them.
         """
+        if not self._cursors:
+            return
         left = []
         while self._cursors:
             with suppress(Exception):  # another thread may have collected the last one as garbage meanwhile

@@ -117,11 +117,11 @@ FUNCTIONS = {
             age any_value array_agg array_length array_to_string ascii bit_and bit_or bit_xor bool_and bool_or
             cardinality chr clock_timestamp corr covar_pop covar_samp daterange date_part date_trunc decode digest
             encode gen_random_uuid initcap int4range int8range isempty json_agg json_build_array json_build_object
-            jsonb_agg jsonb_array_length jsonb_build_array jsonb_build_object jsonb_object_agg jsonb_path_exists
-            jsonb_set justify_interval lower_inf lower_inc make_date make_interval make_timestamptz mode nextval
-            numrange percentile_cont percentile_disc phraseto_tsquery plainto_tsquery range_agg regexp_replace regr_avgx
-            regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy row_to_json
-            setweight sha224 sha256 sha384 sha512 similarity split_part statement_timestamp string_agg
+            jsonb_agg jsonb_array_elements jsonb_array_length jsonb_build_array jsonb_build_object jsonb_object_agg
+            jsonb_path_exists jsonb_set justify_interval lower_inf lower_inc make_date make_interval make_timestamptz
+            mode nextval numrange percentile_cont percentile_disc phraseto_tsquery plainto_tsquery range_agg
+            regexp_replace regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy
+            row_to_json setweight sha224 sha256 sha384 sha512 similarity split_part statement_timestamp string_agg
             strict_word_similarity string_to_array timezone to_char to_date to_json to_jsonb
             to_timestamp to_tsquery to_tsvector tstzrange ts_headline ts_rank ts_rank_cd tsrange unaccent unnest
             upper_inc upper_inf uuidv4 uuidv7 uuid_generate_v4 uuid_extract_timestamp websearch_to_tsquery

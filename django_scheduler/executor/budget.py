@@ -42,7 +42,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from django.utils import timezone
 
@@ -50,6 +50,7 @@ from django_scheduler.databases import Database
 from django_scheduler.errors import TimedOut
 from django_scheduler.executor.threads import start_in_background
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Logs a message about the function, as ``SingleExecution.log`` does.
@@ -81,29 +82,34 @@ class Budget:
         self.has_ended = False
         self._thread_id = threading.get_ident()
         self._lock = Lock()
-        #: By the clock of this host; ``None``: never.
-        self.deadline: datetime | None = None if timeout is None else timezone.now() + timeout
         self._ends_at = float("inf") if timeout is None else time.monotonic() + timeout.total_seconds()
         #: When the watchdog calls ``alarm`` next, by ``time.monotonic()``.
         self.alarm_time = self._ends_at
 
-    def call(self, body: Callable[[], T]) -> T:
+    @cached_property
+    def deadline(self) -> datetime | None:
+        """Return when the time is up, by the clock of this host; ``None``: never."""
+        left = None if self.timeout is None else timedelta(seconds=self._ends_at - time.monotonic())
+        return None if left is None else timezone.now() + left
+
+    def call(self, body: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the body, and return what it returns.
 
         Raises what it raises, and ``TimedOut`` if it took too long.
         """
         if self.timeout is None:
-            return body()
+            return body(*args, **kwargs)
+        process_watchdog = watchdog()
         try:
-            watchdog().watch(self)
-            return body()
+            process_watchdog.watch(self)
+            return body(*args, **kwargs)
         finally:
             while not self.has_ended:
                 try:
                     self._leave()
                 except TimedOut:  # it arrived only now
                     continue
-            watchdog().forget(self)
+            process_watchdog.forget(self)
             if self.is_exceeded:
                 raise self.error
 
@@ -222,20 +228,21 @@ class Watchdog:
     """Calls ``alarm`` of each that it watches when its ``alarm_time`` has come."""
 
     def __init__(self) -> None:
-        self._change = threading.Condition()
+        self._lock = Lock()
+        self._change = threading.Condition(self._lock)
         self._watched: set[Watched] = set()
         self._wakes_at = float("inf")
         threading.Thread(target=self._run, name="django_scheduler watchdog", daemon=True).start()
 
     def watch(self, watched: Watched) -> None:
-        with self._change:
+        with self._lock:
             self._watched.add(watched)
             if watched.alarm_time < self._wakes_at:
                 self._wakes_at = watched.alarm_time
                 self._change.notify()
 
     def forget(self, watched: Watched) -> None:
-        with self._change:
+        with self._lock:
             self._watched.discard(watched)
 
     def _run(self) -> None:

@@ -30,7 +30,7 @@ from asyncio import _get_running_loop, _set_running_loop, set_event_loop
 from collections.abc import Callable, Collection, Iterator, MutableSequence, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context as ContextOfVariables
-from datetime import timedelta
+from datetime import datetime, timedelta
 from sys import getprofile, gettrace, setprofile, settrace
 from typing import Any, TypeVar
 
@@ -56,7 +56,7 @@ from django_scheduler.record import End, Transition, announce, forget_traceback,
 from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import tracing
-from django_scheduler.transactions import DoublingWait
+from django_scheduler.transactions import DoublingWait, OwnTransaction
 
 #: Set when this process is about to end, whatever is executing.
 process_is_ending = threading.Event()
@@ -66,9 +66,6 @@ INTERVAL = 1.0
 
 #: How often the record of an end is tried again at once because somebody else was changing the row.
 MOST_CONFLICTS = 10
-
-
-_this_thread = threading.local()
 
 
 class RunningBodies:
@@ -100,7 +97,7 @@ class RunningBodies:
         try:
             yield
         finally:
-            del _this_thread.entry
+            _this_thread.entry = None
 
     def enter(self, number: int, function_id: int, name: str) -> None:
         self._names[number] = name
@@ -111,19 +108,14 @@ class RunningBodies:
         self._ended[number] += 1
 
 
-@contextmanager
-def in_body(function_id: int, name: str) -> Iterator[None]:
-    """Note that this thread is in the body of that function, within the block."""
-    running_bodies, number = getattr(_this_thread, "entry", (None, 0))
-    if running_bodies is None:  # this thread is no executor's worker
-        yield
-        return
-    running_bodies.enter(number, function_id, name)
-    try:
-        yield
-    finally:
-        running_bodies.leave(number)
+class _ThisThread(threading.local):
+    #: Where it notes which body it is in; ``None``: it is no executor's worker.
+    entry: tuple[RunningBodies, int] | None = None
+    #: Whether it does nothing but what executors do.
+    is_ours = False
 
+
+_this_thread = _ThisThread()
 
 R = TypeVar("R")
 
@@ -150,7 +142,7 @@ def _and_tidy_thread(call: Callable[[], R]) -> R:
             setprofile(profile)
         if _get_running_loop() is not loop:
             _set_running_loop(loop)  # or Django would refuse every statement of this thread
-        if getattr(_this_thread, "is_ours", False):
+        if _this_thread.is_ours:
             set_event_loop(None)
 
 
@@ -359,13 +351,16 @@ class SingleExecution(Execution):
         self, state: State, failure: Failure | None = None, error: BaseException | None = None, *, detail: str = ""
     ) -> None:
         """Announce how the function has ended, which is on record; ``detail``: what the log says of the failure."""
-        end = End(
+        announce(self.as_ended(state, failure), error=error, detail=detail, mask=self.mask)
+
+    def as_ended(self, state: State, failure: Failure | None = None) -> End:
+        """Return what is told of how the function has ended."""
+        return End(
             **self._as_told(),
             state=state.value,
             failure=failure.value if failure else "",
             duration=self.duration,
         )
-        announce(end, error=error, detail=detail, mask=self.mask)
 
     def mask(self, text: str) -> str:
         """Hide in the text of an error what is secret among the arguments, and what looks like it."""
@@ -430,6 +425,9 @@ class FunctionExecution(SingleExecution):
         self.budget: Budget | None = None
         #: Why this code cannot call the body with the arguments on record.
         self.refusal: InvalidArguments | None = None
+        #: Whether the record has said that the function is canceled, and when it was read last (at first when the
+        #: execution has begun), by ``time.monotonic()``.
+        self._was_canceled, self._asked_at = False, time.monotonic()
 
     @abstractmethod
     def make_budget(self) -> Budget:
@@ -457,14 +455,26 @@ class FunctionExecution(SingleExecution):
         return in_isolation(self._call)
 
     def _call(self) -> str | None:
-        with in_body(self.id, self.name), awaiting_nothing():
+        entry = _this_thread.entry
+        if entry is None:
+            return self._call_in_time()
+        running_bodies, number = entry
+        running_bodies.enter(number, self.id, self.name)
+        try:
+            return self._call_in_time()
+        finally:
+            running_bodies.leave(number)
+
+    def _call_in_time(self) -> str | None:
+        with awaiting_nothing():
             arguments = self.load_arguments()
             if signals.function_started.receivers:
                 self.send_started()
             self.budget = self.make_budget()
-            context = self._context(self.budget)
-            with self._traced() if tracing.tracer else tracing.UNTRACED:
-                return self.budget.call(lambda: self._run_body(arguments, context))
+            if tracing.tracer is None:
+                return self.budget.call(self._run_body, arguments)
+            with self._traced():
+                return self.budget.call(self._run_body, arguments)
 
     def warn_of_open_transaction(self, who: str) -> None:
         """Log that code has returned with a transaction open, if it has."""
@@ -491,49 +501,47 @@ class FunctionExecution(SingleExecution):
         signals.send(signals.function_started, **self._as_told())
         tidy_connections(self.database.using)
 
-    def _run_body(self, arguments: dict[str, object], context: Context) -> str | None:
+    def _run_body(self, arguments: dict[str, object]) -> str | None:
         try:
-            result = self.run_body(arguments, context)
+            result = self.run_body(arguments)
             return None if result is None else values.dump_result(result)  # which may call code of the result
         finally:
             if forks.is_forked:
                 forks.end_process()
-            with awaiting_answer():
-                django_internals.close_cursors(self.database.connection)
+            if django_internals.has_cursors(self.database.connection):
+                with awaiting_answer():
+                    django_internals.close_cursors(self.database.connection)
 
-    def run_body(self, arguments: dict[str, object], context: Context) -> Any:
-        return calls.run_body(self.function, arguments, context)
+    def run_body(self, arguments: dict[str, object]) -> Any:
+        return calls.run_body(self.function, arguments, self._context())
 
-    def _context(self, budget: Budget) -> Context:
-        """Return the ``ctx`` that the function is given."""
+    def _context(self, transaction: OwnTransaction | None = None) -> Context:
+        """Return the ``ctx`` that the function is given; ``transaction``: the one that it is part of."""
         return Context(
             Running(
                 kind=self.function.kind,
                 using=self.database.using,
                 function_id=self.id,
+                transaction=transaction,
                 scheduled_kind=self.function.kind,
                 executor_name=self.executor_name,
                 attempt=self.attempt,
-                deadline=budget.deadline,
-                should_end_early=ShouldEndEarly(budget, self.is_canceled_on_record),
+                limits=self,
                 scheduling_context=self.claimed.context,
             )
         )
 
+    @property
+    def deadline(self) -> datetime | None:
+        """Return when the time of the body is up, by the clock of this host; ``None``: never."""
+        return self.budget.deadline if self.budget else None
 
-class ShouldEndEarly:
-    """Answers ``ctx.canceled``, asked as often as one likes: it reads the record once a second at most."""
-
-    def __init__(self, budget: Budget, is_canceled_on_record: Callable[[], bool]) -> None:
-        self._budget = budget
-        self._is_canceled_on_record = is_canceled_on_record
-        self._ask_again_at = time.monotonic() + INTERVAL
-        self._was_canceled = False
-
-    def __call__(self) -> bool:
-        if self._was_canceled or self._budget.is_over or process_is_ending.is_set():
+    def should_end_early(self) -> bool:
+        """Answer ``ctx.canceled``, asked as often as one likes: the record is read once a second at most."""
+        is_over = self.budget is not None and self.budget.is_over
+        if self._was_canceled or is_over or process_is_ending.is_set():
             return True
-        if time.monotonic() >= self._ask_again_at:
-            self._was_canceled = self._is_canceled_on_record()
-            self._ask_again_at = time.monotonic() + INTERVAL
+        if time.monotonic() >= self._asked_at + INTERVAL:
+            self._was_canceled = self.is_canceled_on_record()
+            self._asked_at = time.monotonic()
         return self._was_canceled

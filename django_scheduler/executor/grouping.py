@@ -27,8 +27,8 @@ all of them lose their session and their locks, and others run them.
 
 A cancel from outside finds the locks of all members held by this transaction. Where it interrupts a mutation alone, it
 interrupts the group: all of it vanishes, the cancel has its row, and the others run again.
-The locks are not held for long: a group begins no further body once ``GROUP_SECONDS`` has passed, and releases the rows
-that it has not come to.
+The locks are not held for long: a group begins no further body once ``GROUP_SECONDS`` has passed, or its results are
+large, and releases the rows that it has not come to.
 
 COMMIT got no answer: the members have all committed or all vanished, so one row tells it for all.
 
@@ -49,13 +49,16 @@ from django_scheduler.errors import BrokenTransaction
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import tidy_connections, tidy_other_connections
-from django_scheduler.models import ScheduledFunctionId
-from django_scheduler.record import transitions
+from django_scheduler.models import ScheduledFunctionId, State
+from django_scheduler.record import announce_successes, transitions
 from django_scheduler.scheduling import share_wake_up
 from django_scheduler.transactions import TransactionWatch
 
 #: For how long a group begins further bodies, and keeps the claim lock if it does, in seconds.
 GROUP_SECONDS = 0.05
+
+#: After so many bytes of results a group begins no further body: the statement that records them has its limits.
+MOST_RESULT_BYTES = 4 * 1024 * 1024
 
 
 class GroupEnded(Exception):
@@ -109,16 +112,18 @@ class MutationGroup(Execution):
         return self.culprit is not None and self.culprit.is_given_up
 
     def in_transaction(self) -> None:
-        successes = []
+        successes, result_bytes = [], 0
         watch = TransactionWatch(self._database, "a group of mutations")
         guard = django_internals.guard_session(self._database.connection)
         self._database.check_constraints_early()
         began_to_compute = time.thread_time()
-        with watch:
+        with watch, guard.refusing(self._refuse, self._special_relations):
             for member in self._members:
-                with guard.refusing(self._refuse, self._special_relations):
-                    successes.append(self._run(member, watch))
-                if time.perf_counter() - self._began > GROUP_SECONDS:
+                guard.forget_savepoints()
+                success = self._run(member, watch)
+                successes.append(success)
+                result_bytes += len(success["result"] or "")
+                if time.perf_counter() - self._began > GROUP_SECONDS or result_bytes > MOST_RESULT_BYTES:
                     break
         self.computing_share = (time.thread_time() - began_to_compute) / (time.perf_counter() - self._began)
         self._members = self._begun  # other workers may claim the others, also while the hooks run here
@@ -131,9 +136,8 @@ class MutationGroup(Execution):
     def after_commit(self) -> None:
         share_wake_up([hook for member in self._begun for hook in member.commit_hooks])
         for member in self._begun:
-            if member.commit_hooks:
-                tidy_connections(self._database.using)  # of what receivers of signals have left
-            member.after_commit()
+            member.run_commit_hooks()
+        announce_successes([member.as_ended(State.SUCCESS) for member in self._begun])
 
     def after_rollback(self, error: BaseException) -> None:
         if self.culprit and self.culprit.timed_out:
@@ -176,6 +180,8 @@ class MutationGroup(Execution):
         """Raise ``GroupEnded`` if the body has met an error, or has done something that lasts beyond its end."""
         if watch.has_seen_errors or self.refused or watch.has_left_wrappers:
             raise GroupEnded("the body has done what concerns the whole transaction")
+        if watch.would_commit_so_far():
+            return
         if watch.was_ended_unseen():
             self._was_ended_unseen = True
             raise BrokenTransaction(
@@ -183,8 +189,7 @@ class MutationGroup(Execution):
                 " not be seen. What this function wrote may have been committed or not. Look for it, and schedule the"
                 f" function again if it is missing. Declare {member.name} with @mutation(alone=True)."
             )
-        if not watch.would_commit_so_far():
-            raise GroupEnded("the body has not left its blocks, or has closed the connection")
+        raise GroupEnded("the body has not left its blocks, or has closed the connection")
 
     def _time(self, seconds: float, member: MutationExecution) -> Any:
         return self._database.later(member.claimed.claim_time, seconds)

@@ -45,7 +45,6 @@ from django.db import DatabaseError, InterfaceError
 
 from django_scheduler import signals
 from django_scheduler.conf import get_settings
-from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
 from django_scheduler.executor.budget import Budget, MutationBudget
@@ -55,7 +54,7 @@ from django_scheduler.executor.unexecutable import REFUSED, is_to_be_left, left,
 from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.record import Transition, clear_frames, describe, is_same, transitions
 from django_scheduler.scheduling import calls
-from django_scheduler.transactions import TransactionWatch, backoff, in_transaction
+from django_scheduler.transactions import OwnTransaction, TransactionWatch, backoff, in_transaction
 
 
 class MutationExecution(FunctionExecution):
@@ -106,10 +105,19 @@ class MutationExecution(FunctionExecution):
         self.commit_hooks = django_internals.take_commit_hooks(self.database.connection)
         return result
 
-    def run_body(self, arguments: dict[str, object], context: Context) -> Any:
-        return calls.run_mutation_body(self.function, arguments, context, lambda: self._is_committed)
+    def run_body(self, arguments: dict[str, object]) -> Any:
+        with OwnTransaction(self.name, self.database.connection, self._has_committed) as own:
+            return calls.run_body(self.function, arguments, self._context(own))
+
+    def _has_committed(self) -> bool:
+        return self._is_committed
 
     def after_commit(self) -> None:
+        self.run_commit_hooks()
+        self.announce(State.SUCCESS)
+
+    def run_commit_hooks(self) -> None:
+        """Run what the body has registered with ``on_commit``, now that its transaction has committed."""
         self._is_committed = True
         for hook in self.commit_hooks:
             try:
@@ -120,7 +128,6 @@ class MutationExecution(FunctionExecution):
                 self.log(logging.ERROR, "an on_commit hook failed", error=error)
                 self.forget(error)
             tidy_connections(self.database.using)
-        self.announce(State.SUCCESS)
 
     def after_rollback(self, error: BaseException) -> None:
         if self.timed_out:
@@ -217,10 +224,10 @@ class MutationExecution(FunctionExecution):
         )
 
     def make_budget(self) -> Budget:
-        def record(error: TimedOut) -> None:
-            in_session(self.database, lambda: self._give_up(error))()
+        return MutationBudget(self.function.timeout, self.log, self.database, self._give_up_in_session)
 
-        return MutationBudget(self.function.timeout, self.log, self.database, record)
+    def _give_up_in_session(self, error: TimedOut) -> None:
+        in_session(self.database, lambda: self._give_up(error))()
 
     def _give_up(self, error: TimedOut) -> None:
         """Record the timeout of a body that does not end, in another thread and on that one's connection."""

@@ -86,7 +86,7 @@ def session_of_side_task(database: Database, *, answer_timeout: float | None = N
 
 
 def in_session(
-    database: Database, call: Callable[[], None], *, answer_timeout: float | None = None
+    database: Database, call: Callable[[], object], *, answer_timeout: float | None = None
 ) -> Callable[[], None]:
     """Return a call that does the same in such a session."""
 

@@ -7,7 +7,7 @@ can still call what waits.
 """
 
 from django_scheduler.record import deletion, transitions
-from django_scheduler.record.announcing import End, announce, announce_failure_of_another
+from django_scheduler.record.announcing import End, announce, announce_failure_of_another, announce_successes
 from django_scheduler.record.error_record import (
     clear_frames,
     describe,
@@ -27,6 +27,7 @@ __all__ = [
     "Transition",
     "announce",
     "announce_failure_of_another",
+    "announce_successes",
     "check_pending_calls",
     "clear_frames",
     "completed_before",

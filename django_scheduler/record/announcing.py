@@ -4,21 +4,23 @@ The one that has recorded it announces it, once. Nothing that a handler or a rec
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
 from django_scheduler import signals
 from django_scheduler.models import State
+from django_scheduler.telemetry import log_each_of_executors as log_each
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.telemetry import secrets
 
+#: Says how a function has ended, for ``_line``.
+MESSAGE = "%s %s: %s%s, took %.3f s, began %.3f s after it was due"
 
-@dataclass(frozen=True, kw_only=True)
-class End:
+
+class End(NamedTuple):
     """Says how a function has ended, by the names of the arguments of ``function_finished``."""
 
     function_id: int
@@ -49,23 +51,23 @@ def announce(
 
     ``mask`` hides secrets in the error.
     """
-    log(
-        logging.ERROR if end.state == State.FAILED else logging.INFO,
-        "%s %s: %s%s, took %.3f s, began %.3f s after it was due",
-        end.name,
-        end.function_id,
-        end.state,
-        f" ({', '.join(filter(None, (end.failure, detail)))})" if end.failure else "",
-        end.duration,
-        end.lag,
-        error=error,
-        mask=mask,
-        attempt=end.attempt,
-        lag=end.lag,
-        duration=end.duration,
-        **_keys(end),
-    )
+    arguments, keys = _line(end, f" ({', '.join(filter(None, (end.failure, detail)))})" if end.failure else "")
+    level = logging.ERROR if end.state == State.FAILED else logging.INFO
+    log(level, MESSAGE, *arguments, error=error, mask=mask, **keys)
     _send(end)
+
+
+def announce_successes(ends: Sequence[End]) -> None:
+    """Log that functions have succeeded, and send ``function_finished`` for each of them."""
+    log_each(logging.INFO, MESSAGE, map(_line, ends))
+    for end in ends:
+        _send(end)
+
+
+def _line(end: End, failure: str = "") -> tuple[tuple[object, ...], dict[str, object]]:
+    """Return the arguments of the message, and the keys of the record."""
+    arguments = end.name, end.function_id, end.state, failure, end.duration, end.lag
+    return arguments, {"attempt": end.attempt, "lag": end.lag, "duration": end.duration, **_keys(end)}
 
 
 def announce_failure_of_another(end: End, *, reason: str) -> None:
@@ -96,4 +98,4 @@ def _keys(end: End) -> dict[str, Any]:
 
 def _send(end: End) -> None:
     if signals.function_finished.receivers:
-        signals.send(signals.function_finished, **vars(end))
+        signals.send(signals.function_finished, **end._asdict())

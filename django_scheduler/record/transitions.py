@@ -75,8 +75,15 @@ class Transition:
         change = database.change_unless_held if unless_held else database.change
         return change(function_id, {**self._always(), **changes}, only_if={"state": source, **seen})
 
+    def apply_to_all(self, database: Database, ids: Sequence[int], changes: Mapping[str, Any]) -> bool:
+        """Change several rows in the same way, in one statement; return whether all of them were changed."""
+        assert changes.keys() == self.writes, f"{sorted(changes)} instead of {sorted(self.writes)}"
+        assert not self.compares
+        (source,) = self.sources
+        return database.change_all(ids, {**self._always(), **changes}, only_if={"state": source}) == len(ids)
+
     def apply_to_each(self, database: Database, rows: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]) -> bool:
-        """Change several rows, each to values of its own, in one statement; return whether all of them were changed.
+        """Change several rows, each to values of its own, in one round trip; return whether all of them were changed.
 
         Each of ``rows`` has an ``id``, and what ``changes`` does not have. Only rows that are due are changed.
         """
@@ -89,12 +96,13 @@ class Transition:
     ) -> int:
         """Change those of the rows that are in a state to start from, and return how many they are.
 
-        What ``compares`` names is not compared: a caller that needs that has filtered the rows by it.
+        ``rows`` are chosen by their ids. What ``compares`` names is not compared: a caller that needs that has filtered
+        them by it.
         """
         changes = changes or {}
         assert changes.keys() == self.writes, f"{sorted(changes)} instead of {sorted(self.writes)}"
         values = {column: database.for_orm(value) for column, value in {**self._always(), **changes}.items()}
-        return rows.filter(state__in=self.sources).update(**values)
+        return rows.filter(database.is_in_state(*self.sources)).update(**values)
 
     def _always(self) -> dict[str, Any]:
         return dict(self.sets) if self.target in self.sources else {"state": self.target, **self.sets}

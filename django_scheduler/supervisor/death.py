@@ -80,8 +80,8 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
 def _count_crash(database: Database, function_id: int, executor_name: str, end: str) -> int:
     """Count this process, and return how many have died in the body; 0 if it is no pending mutation."""
     while True:
-        rows = ScheduledFunction.objects.using(database.using).filter(pk=function_id, state=State.PENDING)
-        row = rows.only("crashes", "attempts").first()
+        rows = ScheduledFunction.objects.using(database.using).filter(pk=function_id)
+        row = rows.filter(database.is_in_state(State.PENDING)).only("crashes", "attempts").first()
         if row is None:
             return 0
         count = row.crashes + 1

@@ -7,11 +7,20 @@
 """
 
 from django_scheduler.telemetry import secrets, tracing
-from django_scheduler.telemetry.log import log_of_crons, log_of_executors, one_line, report, show_log, warn
+from django_scheduler.telemetry.log import (
+    log_each_of_executors,
+    log_of_crons,
+    log_of_executors,
+    one_line,
+    report,
+    show_log,
+    warn,
+)
 from django_scheduler.telemetry.tracebacks import from_the_body_on, traceback_of
 
 __all__ = [
     "from_the_body_on",
+    "log_each_of_executors",
     "log_of_crons",
     "log_of_executors",
     "one_line",

@@ -5,11 +5,13 @@ in ``docs/logging.md`` and do not change.
 """
 
 import logging
+import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from types import FrameType, TracebackType
 from typing import Any
 
 from django_scheduler.telemetry.secrets import mask_text
@@ -18,6 +20,9 @@ from django_scheduler.telemetry.tracebacks import from_the_body_on
 
 #: Hides secrets in a text.
 Mask = Callable[[str], str]
+
+#: What ``logging`` takes for the exception of a record.
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 #: How much of an error or a traceback is logged, in characters.
 LONGEST_TEXT = 50_000
@@ -42,20 +47,67 @@ def log(
     try:
         if not logger.isEnabledFor(level):
             return
-        path, line, caller, _ = logger.findCaller()
-        exception = (type(error), error, from_the_body_on(error)) if error is not None else None
-        shown = tuple(_as_told(each, mask) if error is not None else _shown(each, mask) for each in arguments)
-        keys = {key: _key(value) for key, value in extra.items()}
-        record = logger.makeRecord(logger.name, level, path, line, one_line(message), shown, exception, caller, keys)
-        if error is not None:
-            record.exc_text = _shown_traceback(error, mask)
+        caller = sys._getframe(1)
+        if error is None:
+            logger.handle(_record(logger, level, caller, message, _shown_all(arguments, mask), extra))
+            return
+        shown = tuple([_as_told(each, mask) for each in arguments])
+        exception = type(error), error, from_the_body_on(error)
+        record = _record(logger, level, caller, message, shown, extra, exception)
+        record.exc_text = _shown_traceback(error, mask)
         logger.handle(record)
     except BaseException as raised:
-        # What a handler shows may raise anything. Only the main thread is sent Ctrl-C.
-        if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            raise
-        with suppress(BaseException):  # standard error may be closed, and what was raised cannot be shown either
-            traceback.print_exc()
+        _print(raised)
+
+
+def log_each(
+    logger: logging.Logger, level: int, message: str, lines: Iterable[tuple[Iterable[object], Mapping[str, object]]]
+) -> None:
+    """Log a message several times, each time with arguments and ``extra`` of its own, as ``log`` does; never raise.
+
+    All lines are of one moment and one thread, so what a record says of these is found out once: that is half of what
+    it takes to make a record.
+    """
+    if not logger.isEnabledFor(level):
+        return
+    caller = sys._getframe(1)
+    is_copied = logging.getLogRecordFactory() is logging.LogRecord
+    made: dict[str, object] = {}
+    for arguments, extra in lines:
+        try:
+            shown = _shown_all(arguments, mask_text)
+            if not made or not is_copied:
+                record = _record(logger, level, caller, message, shown, extra)
+                made = {**vars(record)}  # before filters and handlers change the record
+            else:
+                record = logging.LogRecord.__new__(logging.LogRecord)
+                vars(record).update(made, args=shown, **_keys(extra))
+            logger.handle(record)
+        except BaseException as raised:
+            _print(raised)
+
+
+def _record(
+    logger: logging.Logger,
+    level: int,
+    caller: FrameType,
+    message: str,
+    shown: tuple[object, ...],
+    extra: Mapping[str, object],
+    exception: ExceptionInfo | None = None,
+) -> logging.LogRecord:
+    path, name = caller.f_code.co_filename, caller.f_code.co_name
+    text, keys = one_line(message), _keys(extra)
+    return logger.makeRecord(logger.name, level, path, caller.f_lineno, text, shown, exception, name, keys)
+
+
+def _print(raised: BaseException) -> None:
+    """Print what logging has raised, because it cannot be logged."""
+    # What a handler shows may raise anything. Only the main thread is sent Ctrl-C.
+    if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        raise raised
+    with suppress(BaseException):  # standard error may be closed, and what was raised cannot be shown either
+        traceback.print_exception(raised)
 
 
 def one_line(text: str) -> str:
@@ -65,10 +117,23 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def _is_plain(value: object) -> bool:
+    """Return whether a value is logged as it is, as nearly all are: it is text of one line, or a number."""
+    return value.isprintable() if isinstance(value, str) else type(value) in (int, float)
+
+
 def _shown(value: object, mask: Mask) -> object:
     if isinstance(value, str):
-        return value if value.isprintable() else one_line(value)
+        return one_line(value)
     return value if value is None or isinstance(value, int | float) else _Shown(value, mask)
+
+
+def _shown_all(arguments: Iterable[object], mask: Mask) -> tuple[object, ...]:
+    return tuple([each if _is_plain(each) else _shown(each, mask) for each in arguments])
+
+
+def _keys(extra: Mapping[str, object]) -> dict[str, object]:
+    return {key: value if _is_plain(value) else _key(value) for key, value in extra.items()}
 
 
 def _key(value: object) -> object:
@@ -122,6 +187,9 @@ report = partial(log, logger, logging.ERROR)
 #: Logs, at the level that is given, what concerns executors and what they execute.
 log_of_executors = partial(log, logging.getLogger("django_scheduler.executor"))
 
+#: Logs several messages of that kind.
+log_each_of_executors = partial(log_each, logging.getLogger("django_scheduler.executor"))
+
 #: Logs, at the level that is given, what concerns crons.
 log_of_crons = partial(log, logging.getLogger("django_scheduler.crons"))
 
@@ -129,7 +197,5 @@ log_of_crons = partial(log, logging.getLogger("django_scheduler.crons"))
 def show_log(verbosity: int) -> None:
     """Log to standard error, a line per finished function, where no logging is configured."""
     if verbosity and not logger.hasHandlers():
-        handler = StandardErrorHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger.addHandler(handler)
+        logger.addHandler(StandardErrorHandler())
         logger.setLevel(logging.INFO)

@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from django.db import DatabaseError, InterfaceError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import Database, django_internals
 from django_scheduler.errors import BrokenTransaction
@@ -106,8 +107,9 @@ class TransactionWatch:
         return any(self._database.is_interruption(cause) for cause in (error, self._error) if cause)
 
     def _notice(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
-        self._refuse_more_if_ended()
         was_intact = self._is_intact()
+        if not was_intact:
+            self._refuse_more_if_ended()
         try:
             return execute(sql, params, many, context)
         except (DatabaseError, InterfaceError) as error:
@@ -148,9 +150,11 @@ class TransactionWatch:
             django_internals.refuse_statements(self._database.connection)
 
     def _is_intact(self) -> bool:
-        if self._ended or django_internals.is_marked_for_rollback(self._database.connection):
+        if self._ended:
             return False
-        return not self._begun or self._database.is_transaction_intact()
+        if self._begun:
+            return self._database.is_transaction_intact()
+        return not django_internals.is_marked_for_rollback(self._database.connection)
 
     def _would_commit(self) -> bool:
         return self.would_commit_so_far() and self._database.is_transaction_marked()
@@ -181,22 +185,26 @@ def _bytes_of(sent: Any) -> int:
 
 
 class OwnTransaction:
-    """Is the transaction that the body of a mutation runs in, from before one call of the body until that has ended.
+    """Is the transaction that the body of a mutation runs in, within a block that is one call of the body.
 
     It is known by its ``atomic`` block. We have entered it for this body or, in a group, for those before it as well,
     so no other transaction has it, whoever begins one.
     """
 
-    def __init__(self, function_name: str, using: str, has_committed: Callable[[], bool]) -> None:
+    __slots__ = ("_block", "_body_has_ended", "_has_committed", "_using", "function_name")
+
+    def __init__(self, function_name: str, connection: BaseDatabaseWrapper, has_committed: Callable[[], bool]) -> None:
         self.function_name = function_name
-        self._using = using
+        self._using = connection.alias
         self._has_committed = has_committed
-        self._block = django_internals.open_blocks(connections[using])[-1]
+        self._block = django_internals.open_blocks(connection)[-1]
         self._body_has_ended = False
 
-    def end(self) -> None:
-        """Note that the body has ended, which may be before the transaction does."""
-        self._body_has_ended = True
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._body_has_ended = True  # which may be before the transaction does
 
     def why_not_here(self) -> str | None:
         """Return why what is written now, in this thread, is not part of it; ``None`` if it is."""

@@ -10,6 +10,9 @@ from tests.models import Entry
 from tests.processes import functions as process_functions
 from tests.support.waiting import wait_until
 
+#: How many threads execute in one process, unless the command is told otherwise.
+WORKERS = 8
+
 
 @pytest.fixture
 def strike(supervise, child_environment, tmp_path):
@@ -48,7 +51,7 @@ def test_executor_that_is_killed_in_an_action(strike, ledger, tmp_path, point):
     failed = run_into(strike, ledger, tmp_path, point, "SIGKILL")
     assert not failed.exclude(failure=Failure.LOST).exists()
     if point != "after the record of an action":
-        assert 1 <= len(failed) <= 2
+        assert 1 <= len(failed) <= WORKERS  # each executes one, and those of a backlog begin together
 
 
 @pytest.mark.only_on("postgresql", "mysql")

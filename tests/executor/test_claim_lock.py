@@ -64,6 +64,17 @@ def test_the_next_one_has_it_when_it_is_released(claim_lock, takers):
         assert next_one.gets_it()
 
 
+def test_of_those_that_wait_the_last_one_is_the_next(claim_lock, takers):
+    with claim_lock.held() as holding:
+        first = takers()
+        first.wait_until_it_waits()
+        last = takers()
+        last.wait_until_it_waits()
+        holding.release()
+        assert last.gets_it()
+        assert first.gets_it()
+
+
 def test_the_next_one_has_it_at_the_end(claim_lock, takers):
     with claim_lock.held():
         next_one = takers()

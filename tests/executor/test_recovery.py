@@ -32,6 +32,7 @@ class Observer:
         for each in seconds:
             self._now.seconds = each
             self.recovery.look()
+            self.recovery.record()
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_silence_in_which_the_observer_met_an_error_does_not_count(observer, els
 
     observer.look_at(0, 10, 20)
     with monkeypatch.context() as context:
-        context.setattr(observer.registration, "write_heartbeat", fail)
+        context.setattr(observer.registration, "beat", fail)
         with pytest.raises(OperationalError):
             observer.look_at(25)
     observer.look_at(30, 40, 50)
@@ -102,12 +103,11 @@ def test_silence_in_which_the_observer_met_an_error_does_not_count(observer, els
 def test_executor_that_is_not_on_record_takes_nobody_for_gone(observer, elsewhere, is_lost):
     observer.look_at(0, 10, 20)
     observer.registration.unregister()
-    observer.look_at(30, 40)
+    observer.look_at(30)  # when it registers again
     assert not is_lost()
-    observer.registration.register()
-    observer.look_at(50, 60, 70)
+    observer.look_at(40, 50, 60)
     assert not is_lost()
-    observer.look_at(80)
+    observer.look_at(70)
     assert is_lost()
 
 

@@ -14,6 +14,7 @@ from tests.executor.test_order import FUNCTIONS, started
 from tests.functions import write
 from tests.support.elsewhere import elsewhere
 from tests.support.in_process import executing
+from tests.support.statements import statements_through
 from tests.support.waiting import wait_until
 
 starts: list[int | None] = []
@@ -78,6 +79,37 @@ def test_idle_executor_executes_hardly_a_statement_but_its_heartbeats(settings, 
         wait_until(lambda: "listener" in tasks, "it listens")
         wait_until(nothing_else_happens_during_ten_heartbeats, "it did nothing but look after executors ten times")
     assert "worker 1" in tasks
+
+
+@pytest.mark.only_on("postgresql")
+def test_heartbeat_and_the_look_at_other_executors_are_two_statements_on_one_connection(settings, transactional_db):
+    settings.DJANGO_SCHEDULER = {"HEARTBEAT_INTERVAL": timedelta(seconds=0.05)}
+    said: list[str] = []
+
+    def is_looking_after_executors() -> bool:
+        return threading.current_thread().name in ("django_scheduler heartbeat", "django_scheduler recovery")
+
+    def note(execute: Any, sql: str, *arguments: Any) -> Any:
+        if is_looking_after_executors():
+            said.append(sql.split()[0])
+        return execute(sql, *arguments)
+
+    def note_connection(**kwargs: object) -> None:
+        if is_looking_after_executors():
+            said.append("CONNECT")
+
+    connection_created.connect(note_connection)
+    try:
+        with statements_through(note), executing(concurrency=1):
+            wait_until(lambda: said.count("UPDATE") > 10, "its heart beat ten times")
+    finally:
+        connection_created.disconnect(note_connection)
+
+    assert said.count("CONNECT") == 1
+    beats = " ".join(said).split("UPDATE")
+    assert beats[3:-1] == [" SELECT "] * (
+        len(beats) - 4
+    )  # at first it asks besides whether there is something to wait for
 
 
 is_held = threading.Event()

@@ -1,8 +1,10 @@
 """The state machine is what its table says, and nobody else changes a row's state or due time."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ FINISHED = {State.SUCCESS, State.FAILED, State.CANCELED}
 OWNED = {"state", "due_time"}
 
 #: By which the state machine writes, and nobody else.
-WRITERS = {"change", "change_unless_held", "change_each"}
+WRITERS = {"change", "change_all", "change_unless_held", "change_each"}
 
 #: A value for each column that a transition may write.
 VALUES = {
@@ -96,8 +98,12 @@ def test_only_two_kinds_of_statement_update_the_table():
         for path in PACKAGE.rglob("*.py")
         for _ in re.findall(r"UPDATE \{TABLE\}", path.read_text())
     ]
-    # One row by its id, and each of several: once for PostgreSQL, and once for the others.
-    assert sorted(updates) == ["databases/postgresql/database.py", "databases/queries.py", "databases/queries.py"]
+    # One row by its id, and each of several: once for PostgreSQL, once for SQLite, and once for the others.
+    assert sorted(updates) == [
+        "databases/postgresql/database.py",
+        *["databases/queries.py"] * 2,
+        "databases/sqlite.py",
+    ]
 
 
 def test_the_table_that_a_newcomer_reads_is_true():
@@ -158,23 +164,36 @@ def test_a_transition_is_given_what_it_writes_and_nothing_else(transactional_db)
         transitions.BEGIN.apply(database_for("default"), 1, {"crashes": 1})
 
 
-def test_a_success_is_the_same_alone_and_in_a_group(transactional_db):
-    database = database_for("default")
-    one, other = ctx.scheduler.run_after_many(0, write, [{"label": "x"}, {"label": "x"}])
-    own: dict[str, Any] = {
-        "attempts": 1,
-        "started_time": database.current_time(),
-        "completed_time": database.current_time(),
-        "result": "7",
-    }
-    if database.connection.vendor != "postgresql":
-        adapt = database.connection.ops.adapt_datetimefield_value
-        own |= {column: adapt(own[column]) for column in ("started_time", "completed_time")}
+RESULTS: list[tuple[str | None, ...]] = [(None, None, None), ("7", "7", "7"), ('{"a": "b\'%s"}', None, "[1, 2.5]")]
 
-    assert transitions.SUCCEED.apply(database, one, {**own, "executor": "x"})
-    assert transitions.SUCCEED.apply_to_each(database, [{"id": other, **own}], {"executor": "x"})
+
+@pytest.mark.parametrize("results", RESULTS)
+@pytest.mark.parametrize("attempts", [(1, 1, 1), (1, 3, 2)])
+def test_successes_are_the_same_alone_and_in_a_group(transactional_db, results, attempts):
+    database = database_for("default")
+    ids = ctx.scheduler.run_after_many(0, write, [{"label": "x"}] * 6)
+    began = database.current_time()
+
+    def later(seconds: float) -> Any:
+        return database.adapted(began + timedelta(seconds=seconds))
+
+    own: list[dict[str, Any]] = [
+        {
+            "attempts": attempts[each],
+            "started_time": later(-0.25 * each),
+            "completed_time": later(100 * each + 0.000001),
+            "result": results[each],
+        }
+        for each in range(3)
+    ]
+
+    for function_id, each in zip(ids[:3], own, strict=True):
+        assert transitions.SUCCEED.apply(database, function_id, {**each, "executor": "x"})
+    rows = [{"id": function_id, **each} for function_id, each in zip(ids[3:], own, strict=True)]
+    assert transitions.SUCCEED.apply_to_each(database, rows, {"executor": "x"})
 
     columns = ["state", "kind", "attempts", "started_time", "completed_time", "result", "error", "executor"]
-    alone, grouped = ScheduledFunction.objects.order_by("pk").values(*columns)
-    assert alone == grouped
-    assert (alone["state"], alone["kind"], alone["result"]) == (State.SUCCESS, Kind.MUTATION, 7)
+    recorded = list(ScheduledFunction.objects.order_by("pk").values(*columns))
+    assert recorded[:3] == recorded[3:]
+    assert [each["result"] for each in recorded[:3]] == [result and json.loads(result) for result in results]
+    assert {(each["state"], each["kind"]) for each in recorded} == {(State.SUCCESS, Kind.MUTATION)}

@@ -8,7 +8,7 @@ import pytest
 
 from django_scheduler import Context, action, ctx
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.telemetry import log_of_executors, one_line, report
+from django_scheduler.telemetry import log_each_of_executors, log_of_executors, one_line, report
 
 FORGED = "2026-01-02 03:04:05 INFO tests:write 7: success"
 
@@ -152,3 +152,21 @@ def test_a_secret_among_the_arguments_is_masked_in_the_error_of_the_function(exe
     execute_due()
     assert "ValueError: ann cannot log in with " in caplog.text
     assert "hunter2" not in caplog.text
+
+
+def test_a_filter_may_rewrite_each_line_of_several(caplog):
+    """As one does that hides secrets: it puts the whole line in the place of the message."""
+    logger = logging.getLogger("django_scheduler.executor")
+
+    def rewrite(record: logging.LogRecord) -> bool:
+        record.msg, record.args = record.getMessage(), ()
+        return True
+
+    logger.addFilter(rewrite)
+    try:
+        with caplog.at_level(logging.INFO, logger.name):
+            log_each_of_executors(logging.INFO, "%s ends", [(("a",), {}), (("b",), {}), (("c",), {})])
+    finally:
+        logger.removeFilter(rewrite)
+
+    assert [record.getMessage() for record in caplog.records] == ["a ends", "b ends", "c ends"]

@@ -9,7 +9,7 @@ that nobody else knows, have another connection notify it, and wait while no tra
 import selectors
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from threading import Event
 from typing import Any
@@ -18,6 +18,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals, silence
+from django_scheduler.databases.contract import Announcement
+from django_scheduler.models import ScheduledFunctionId
 
 #: How often a listener looks whether it is to stop, in seconds.
 LISTEN_INTERVAL = 0.1
@@ -32,8 +34,22 @@ SETUP_TIMEOUT = 15.0
 NOTIFICATION_TIMEOUT = 1.0
 
 
-def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[[], None]) -> None:
-    """Call ``wake`` for whatever arrives at a connection that listens, until ``stopping`` is set.
+def payload_of(announcement: Announcement | None) -> str:
+    """Return what a notification says; nothing where executors have to look."""
+    return f"{announcement.id} {announcement.priority} {announcement.queue}" if announcement else ""
+
+
+def announcement_of(payload: str) -> Announcement | None:
+    """Return what a notification announces, also one that another version of this package or somebody else has sent."""
+    try:
+        function_id, priority, queue = payload.split(" ", 2)
+        return Announcement(ScheduledFunctionId(int(function_id)), int(priority), queue)
+    except ValueError:
+        return None
+
+
+def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[[Announcement | None], None]) -> None:
+    """Call ``wake`` for each notification that arrives at a connection that listens, until ``stopping`` is set.
 
     Raises the database's error if the connection has been lost.
     """
@@ -44,12 +60,12 @@ def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[
         selector.register(driver.fileno(), selectors.EVENT_READ)
         while not stopping.is_set():
             if selector.select(timeout=LISTEN_INTERVAL):
-                _discard_notifications(driver)
-                wake()
+                for payload in _payloads(driver):
+                    wake(announcement_of(payload))
             if time.monotonic() > next_check:
                 with silence.answering_within(ANSWER_TIMEOUT, driver.fileno), connection.cursor() as cursor:
                     cursor.execute("SELECT 1")
-                wake()  # the statement has read notifications that select() will not show
+                wake(None)  # the statement has read notifications that select() will not show
                 next_check = time.monotonic() + CHECK_INTERVAL
 
 
@@ -82,11 +98,13 @@ def shares_sessions(using: str, connection: BaseDatabaseWrapper) -> bool:
     return False
 
 
-def _discard_notifications(driver: Any) -> None:
+def _payloads(driver: Any) -> Iterator[str]:
+    """Return the payloads of the notifications that have arrived, each once."""
     if hasattr(driver, "pgconn"):  # psycopg 3
         driver.pgconn.consume_input()
-        while driver.pgconn.notifies():
-            pass
+        while notification := driver.pgconn.notifies():
+            yield notification.extra.decode(errors="replace")
     else:
         driver.poll()
-        driver.notifies.clear()
+        while driver.notifies:
+            yield driver.notifies.pop(0).payload

@@ -145,7 +145,6 @@ class Command(SchedulerCommand):
         **options: Any,
     ) -> None:
         using = known_database(database or router.db_for_write(ScheduledFunction))
-        _refuse_open_transaction(using)
         until = Until.NOTHING_DUE if once else Until.NOTHING_PENDING if drain else Until.STOPPED
         in_this_process = reload or until is not Until.STOPPED
         if processes is None:
@@ -156,6 +155,7 @@ class Command(SchedulerCommand):
             raise CommandError("--max-functions and --max-memory need a process that can be replaced: --processes=1.")
         if reload and alive_file:
             raise CommandError("--alive-file is for deployments, where --reload is not used: leave one of them out.")
+        _refuse_open_transaction(using)
         show_log(verbosity)
         _warn_of_undeclared(queues)
         show_progress = until is Until.NOTHING_PENDING and self.stderr.isatty()

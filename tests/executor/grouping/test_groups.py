@@ -514,3 +514,13 @@ def test_what_a_group_lets_go_is_executed_at_once(groups, settings, monkeypatch)
         wait_until(lambda: not left.exists(), "all were executed")
 
     assert groups[0][-4:] == mutations
+
+
+def test_a_group_whose_results_are_large_ends_before_there_are_too_many(transactional_db, groups, monkeypatch):
+    ids = enter(*"abcdefgh")
+    monkeypatch.setattr(grouping, "MOST_RESULT_BYTES", len(str(ids[-1])))  # a function returns its id
+
+    execute_with_one_worker()
+
+    assert labels() == list("abcdefgh")
+    assert [len(each) for each in groups if set(each) & set(ids)] == [8, 2, 4, 2]  # of which two begin each time
