@@ -1,7 +1,7 @@
 """Pause queues and resume them: executors do not serve a queue that is paused.
 
-A pause is a row, which executors read in the same statement in which they look for what is due. They rely on what
-they have read for up to half a second, so a pause takes effect within that time; a wake-up mostly tells them sooner.
+A pause is a row, which executors read in the statements in which they look for what is due, and in which they claim. So
+a pause takes effect with the next claim.
 What is executing ends as always, and functions can still be scheduled.
 """
 

@@ -76,6 +76,8 @@ class Worker:
         self._asked_for = self._claimed = 0
         #: Whether it is the one worker that executes what is not healthy in a storm, and whether another one is.
         self._is_retrying = self._another_is_retrying = False
+        #: The error of the COMMIT with which what it has taken began, if there was one.
+        self._error_of_taken: BaseException | None = None
         self._waits_after_failure = DoublingWait(first=0.1, longest=2.0)
 
     def run(self) -> None:
@@ -89,7 +91,7 @@ class Worker:
         with self.claim_lock.held(self._take) as holding:
             try:
                 if holding is None:
-                    self._conclude(*self._taken)
+                    self._conclude_taken()
                 else:
                     lanes = self.poller.due_lanes()
                     if lanes is None:
@@ -104,8 +106,12 @@ class Worker:
 
     def _take(self, claimed: Claimed) -> None:
         """Take an action that another worker has claimed for this one."""
-        self._taken = claimed
-        self.execution, _ = claimed
+        self.execution, self._error_of_taken = claimed
+
+    def _conclude_taken(self) -> None:
+        error, self._error_of_taken = self._error_of_taken, None
+        assert self.execution is not None
+        self._conclude(self.execution, error)
 
     def _execute_next(self, lanes: list[Lane], holding: Holding) -> None:
         claim = partial(self._claim, lanes)

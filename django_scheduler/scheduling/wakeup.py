@@ -6,7 +6,7 @@ in a statement of its own, and only if something is due soon. It may be lost, wh
 nothing listens: executors poll all the same, so only how soon a function starts depends on it.
 
 A transaction that has scheduled one function, to run at once, announces it: then an executor that has nothing else to
-do claims it by its id, and need not look. (Measured on PostgreSQL: from COMMIT to the body 1.4 ms instead of 2.6.)
+do claims it by its id, and need not look. (From COMMIT to the body on PostgreSQL: 1.5 ms instead of 2.1.)
 """
 
 from collections.abc import Callable

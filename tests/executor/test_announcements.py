@@ -12,7 +12,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from django_scheduler import Context, ctx, mutation, pausing
-from django_scheduler.executor import Until, poller
+from django_scheduler.executor import Until, claim_policy, poller
+from django_scheduler.executor.worker import Worker
 from django_scheduler.models import Pause, ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.protocol import protocol_of_worker
 from tests.functions import write
@@ -39,11 +40,11 @@ def _no_poll(settings):
 
 
 @contextmanager
-def worker_in_a_thread() -> Iterator[None]:
+def worker_in_a_thread() -> Iterator[Worker]:
     with one_worker(Until.STOPPED) as worker:
         thread = threading.Thread(target=worker.run, name=WORKER, daemon=True)
         thread.start()
-        yield
+        yield worker
     thread.join(20)
 
 
@@ -136,4 +137,17 @@ def test_function_that_was_canceled_before_it_was_claimed_costs_a_look(caplog):
             ctx.scheduler.cancel(canceled)
         wait_for_success(ctx.scheduler.run_after(0, do_nothing_much))
     assert record(canceled).state == State.CANCELED
+    assert caplog.text == ""
+
+
+@pytest.mark.usefixtures("_no_poll")
+def test_function_that_is_announced_in_a_retry_storm_is_claimed_as_one_that_is_not_healthy(monkeypatch, caplog):
+    monkeypatch.setattr(claim_policy, "RETRIES_PER_SECOND", 0.001)
+    caplog.set_level(logging.ERROR, "django_scheduler")
+    with worker_in_a_thread() as worker:
+        wait_for_success(ctx.scheduler.run_after(0, do_nothing_much))
+        for _ in range(claim_policy.STORM_ERRORS):
+            worker.retry_storm.note(send_an_email.name, is_transient=True)
+        assert worker.retry_storm.is_retry_time()  # and not again in this test
+        wait_for_success(ctx.scheduler.run_after(0, send_an_email))
     assert caplog.text == ""

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -131,3 +132,46 @@ def test_all_of_many_have_it_one_after_the_other(claim_lock):
         for end in ends:
             end.result(20)
     assert most == [1] * 8
+
+
+def test_who_waits_takes_what_was_claimed_for_it_and_not_the_lock(claim_lock):
+    taken: list[Any] = []
+    holdings: list[Any] = []
+
+    def wait() -> None:
+        with claim_lock.held(taken.append) as holding:
+            holdings.append(holding)
+
+    claimed: list[Any] = [("an execution", None), ("another", None)]
+    with ThreadPoolExecutor(3) as pool:
+        with claim_lock.held():
+            ends = [pool.submit(wait) for _ in range(3)]
+            wait_until(lambda: claim_lock.idle == 3, "all of them waited")
+            claim_lock.hand_over(claimed)
+            wait_until(lambda: len(taken) == 2, "two of them took something")
+            assert claim_lock.idle == 1
+            assert holdings == [None, None]
+        for end in ends:
+            end.result(20)
+    assert taken == claimed
+    assert len(holdings) == 3
+    assert holdings[2] is not None
+    assert claim_lock.idle == 0
+
+
+def test_what_was_claimed_is_taken_also_if_the_lock_is_free_by_then(claim_lock):
+    taken: list[Any] = []
+
+    def wait() -> None:
+        with claim_lock.held(taken.append):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        with claim_lock.held() as holding:
+            end = pool.submit(wait)
+            wait_until(lambda: claim_lock.idle == 1, "it waited")
+            claim_lock.hand_over([("an execution", None)])
+            holding.release()
+        end.result(20)
+    assert taken == [("an execution", None)]
+    assert not claim_lock.claimed
