@@ -18,7 +18,6 @@ from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.admin.filters import Filters
 from django_scheduler.databases import TABLE, database_for
 from django_scheduler.errors import TransientError
-from django_scheduler.executor import by_id
 from django_scheduler.executor.heartbeat import Registration
 from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.models import Failure, ScheduledFunction, State
@@ -77,13 +76,15 @@ def capturing() -> Iterator[list[Statement]]:
 
 
 def execute_everything() -> None:
-    """Have executions end in every way, one of them by the id of its function."""
+    """Have executions end in every way, and claim one function by its id."""
     for function in (act_in_its_turn, fail_to_act, fail_in_its_turn, ask_for_another_turn, do_nothing_in_its_turn):
         ctx.scheduler.run_after(0, function)
     ctx.scheduler.run_after_many(0, do_nothing_in_its_turn, [{}] * 7)
     execute_with_one_worker()
-    by_id.execute(ctx.scheduler.run_after(0, act_in_its_turn))
-    by_id.leave()
+    with transaction.atomic():
+        function_id = ctx.scheduler.run_after(0, act_in_its_turn)
+        assert database_for("default").claim_handed_over(function_id)
+        database_for("default").claim_again(function_id)
 
 
 def intervene() -> None:
