@@ -50,7 +50,7 @@ from threading import Condition, Event, Lock
 from typing import Any
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Announcement, Database, Lane, LaneKey, Left
+from django_scheduler.databases import Announcement, Database, Lane, LaneKey, Left, django_internals
 from django_scheduler.executor.answer_timeout import awaiting_answer
 from django_scheduler.executor.claim_policy import LeftToOthers, PutOff
 from django_scheduler.executor.execution import SingleExecution
@@ -242,7 +242,7 @@ class Poller:
 
     def _is_connected(self) -> bool:
         # Connecting takes 5 ms and the first statement of a session 2 more, so it looks before it sleeps.
-        return self.database.connection.connection is not None
+        return django_internals.driver_of(self.database.connection) is not None
 
     @awaiting_answer()
     def _look(self, besides: Collection[int], now: float) -> list[Lane]:
