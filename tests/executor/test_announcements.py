@@ -3,6 +3,7 @@
 import logging
 import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -48,6 +49,11 @@ def worker_in_a_thread() -> Iterator[Worker]:
     thread.join(20)
 
 
+def wait_until_idle(worker: Worker) -> None:
+    """Wait until its look at the start is over, and has told it that nothing is due."""
+    wait_until(lambda: worker.poller._idle_until > time.monotonic(), "it knows that nothing is due")
+
+
 def wait_for_success(function_id: ScheduledFunctionId) -> None:
     wait_until(lambda: record(function_id).state == State.SUCCESS, "it succeeded")
 
@@ -60,8 +66,8 @@ def make_due_silently(function_id: ScheduledFunctionId) -> None:
 @pytest.mark.only_on("postgresql")
 @pytest.mark.usefixtures("_no_poll")
 def test_wake_up_for_one_function_leads_to_one_claim_and_no_look(tmp_path):
-    with protocol_of_worker(tmp_path / "protocol") as protocol, worker_in_a_thread():
-        wait_until(lambda: "WITH" in protocol.statements, "it looked at its start")
+    with protocol_of_worker(tmp_path / "protocol") as protocol, worker_in_a_thread() as worker:
+        wait_until_idle(worker)
         for function in (do_nothing_much, send_an_email, do_nothing_much):
             wait_for_success(ctx.scheduler.run_after(0, function))
 
@@ -73,8 +79,8 @@ def test_wake_up_for_one_function_leads_to_one_claim_and_no_look(tmp_path):
 @pytest.mark.usefixtures("_no_poll")
 def test_wake_up_for_several_functions_leads_to_a_look(tmp_path, monkeypatch):
     monkeypatch.setattr(poller, "LONG_LOOK", math.inf)  # as it may be on a busy machine
-    with protocol_of_worker(tmp_path / "protocol") as protocol, worker_in_a_thread():
-        wait_until(lambda: "WITH" in protocol.statements, "it looked at its start")
+    with protocol_of_worker(tmp_path / "protocol") as protocol, worker_in_a_thread() as worker:
+        wait_until_idle(worker)
         with transaction.atomic():
             ids = [ctx.scheduler.run_after(0, function) for function in (do_nothing_much, send_an_email)]
         for function_id in ids:
