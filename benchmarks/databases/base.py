@@ -44,7 +44,7 @@ class Copy(ABC):
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
-        """Hold a snapshot open within the block, which sees what is there now."""
+        """Hold a snapshot open within the block, which sees what is there now; then remove what only it has seen."""
 
     @abstractmethod
     def counting(self) -> AbstractContextManager[list[Costs]]:

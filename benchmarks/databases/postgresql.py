@@ -89,6 +89,7 @@ class PostgreSQLCopy(Copy):
             connection.execute("SELECT count(*) FROM effect")
             yield
             connection.rollback()
+        self.execute("VACUUM")
 
     @contextmanager
     def counting(self) -> Iterator[list[Costs]]:
