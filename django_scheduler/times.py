@@ -31,8 +31,8 @@ def in_utc(moment: datetime) -> datetime:
     return EPOCH + (moment - EPOCH)
 
 
-#: More than there is between any two times, so a larger number can be replaced by it.
-BEYOND_ALL_DATES = timedelta(days=10_000 * 366)
+#: More milliseconds than there are between any two times, so a larger number can be replaced by it.
+BEYOND_ALL_DATES = 10_000 * 366 * 24 * 60 * 60 * 1000
 
 
 def parse_delay(delay: timedelta | float) -> timedelta:
@@ -100,8 +100,7 @@ def _is_number(value: object) -> bool:
 def _milliseconds(number: float, what: str) -> timedelta:
     if isinstance(number, float) and not math.isfinite(number):
         raise InvalidSchedule(f"{what} must be finite, not {number!r}.")
-    furthest_number = BEYOND_ALL_DATES // timedelta(milliseconds=1)
-    return timedelta(milliseconds=min(max(number, -furthest_number), furthest_number))
+    return timedelta(milliseconds=min(max(number, -BEYOND_ALL_DATES), BEYOND_ALL_DATES))
 
 
 #: How many ``pythons_clock()`` are open.

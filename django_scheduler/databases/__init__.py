@@ -27,6 +27,7 @@ from django_scheduler.databases.contract import (
     LaneKey,
     Left,
     NewRows,
+    Wanted,
 )
 from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
@@ -48,6 +49,7 @@ __all__ = [
     "LaneKey",
     "Left",
     "NewRows",
+    "Wanted",
     "browsing",
     "clock_difference",
     "database_for",

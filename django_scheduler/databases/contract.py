@@ -5,7 +5,7 @@ asked by SQL that all vendors understand is in ``queries.py``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId
 TABLE = ScheduledFunction._meta.db_table
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that takes three times as long to make
 class NewRows:
     """Describes what functions have in common that are to be inserted: all but their arguments.
 
@@ -64,6 +64,8 @@ class Lane:
     first_id: int
     #: Whether its queue is paused, or everything is.
     is_paused: bool
+    #: Whether its time has just come, or is just about to: only the first one is claimed, where that is quicker.
+    only_first: bool = False
 
 
 class Announcement(NamedTuple):
@@ -101,6 +103,8 @@ class Claimable(NamedTuple):
     #: The transient error that the last attempts have met, and how many of them did in a row.
     error: str
     same_errors: int
+    #: What follows in its lane, if anything does. ``None``: that was not asked.
+    followers: tuple[Lane, ...] | None = None
 
     @property
     def lag(self) -> float:
@@ -116,6 +120,19 @@ class Left:
     code: str
     #: For how long they are left.
     grace: timedelta
+
+
+class Wanted(NamedTuple):
+    """Says which of the due functions of a lane a claim takes."""
+
+    #: Only what comes before the first function of that lane.
+    before: Lane | None = None
+    #: Not those with these ids.
+    besides: Collection[int] = ()
+    #: Only first attempts, and none of functions of these names.
+    unhealthy: Collection[str] | None = None
+    #: Not what is left to others.
+    left: Left | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +252,29 @@ class Contract(ABC):
     def session(self) -> Any:
         """Return what ``interrupt_statement`` and ``end_session`` need of this thread's session, without asking."""
 
+    # Claiming
+
+    @abstractmethod
+    def claim(self, lane: Lane, wanted: Wanted, *, most: int) -> list[Claimable]:
+        """Lock the first functions of a lane that are due and wanted and that nobody else has locked, so many at most.
+
+        The locks last as long as the transaction, in which this must be called. Of a lane that is known only because a
+        function was announced, only that one is claimed. Nothing is claimed in a queue that is paused.
+        """
+
+    def claim_in_several(self, lanes: Sequence[Lane], wanted: Wanted, *, most: int, of_each: int) -> list[Claimable]:
+        """Lock as ``claim`` does in lanes of one priority, one after the other, until there are so many.
+
+        ``of_each``: how many at most of one lane. Nothing is locked that is not returned, in the order of due times.
+        This default takes a statement for each lane.
+        """
+        claimed: list[Claimable] = []
+        for lane in lanes:
+            claimed += self.claim(lane, wanted, most=min(of_each, most - len(claimed)))
+            if len(claimed) == most:
+                break
+        return sorted(claimed, key=in_order)
+
     # Groups, cancels and wake-ups
 
     def check_constraints_early(self) -> None:
@@ -253,6 +293,13 @@ class Contract(ABC):
 
     def prepare_session(self) -> None:
         """Set up a new connection of an executor."""
+
+    def expect_claim(self) -> float:
+        """Make this thread's session ready for the claim of one function, where that makes the claim quicker.
+
+        Return how long before its time the first one of a lane may be claimed, in seconds: the claim waits for it.
+        """
+        return 0.0
 
     def new_connection(self) -> BaseDatabaseWrapper:
         """Return another connection than this thread's, which is made in time, or fails. The caller closes it."""
@@ -292,3 +339,8 @@ class Contract(ABC):
     def is_time_up(self, error: BaseException) -> bool:
         """Return whether a statement has met the ``time_limit``."""
         return False
+
+
+def in_order(claimed: Claimable) -> tuple[Any, int]:
+    """Return by what the functions of one priority are ordered."""
+    return claimed.due_time, claimed.id

@@ -44,8 +44,8 @@ LONGEST_REMEMBERED = 10_000
 #: Parameters that follow another one, and rows of them that follow another one.
 SAME_AGAIN = re.compile(r"(?<=%s)(?:, %s)+|(?<=%s\))(?:, \(%s(?:, %s)*\))+")
 
-#: How statements of Django begin that are never the same again.
-NAMED_ANEW = ('SAVEPOINT "', "SAVEPOINT `", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
+#: How statements begin, of Django's and of ours, that are never the same again.
+NAMED_ANEW = ('SAVEPOINT "', "SAVEPOINT `", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT", "NOTIFY ")
 
 #: Who may use the driver: their names, and how those of their modules begin.
 TRUSTED = ("django", "django_scheduler", "sentry_sdk", "opentelemetry", "debug_toolbar")

@@ -1,7 +1,7 @@
 """SQLite is one file on one host, with one writer at a time."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from math import inf
@@ -92,8 +92,8 @@ class SQLite(Database):
         now = self._now()
         return Sql(f"(julianday({column}) - julianday({now.text})) * 86400.0", *now.params)
 
-    def later(self, time: Any, seconds: float) -> str:
-        return str(super().later(time, seconds))
+    def each_later(self, time: Any, seconds: Iterable[float]) -> list[str]:
+        return list(map(str, super().each_later(time, seconds)))
 
     def change_each(
         self, rows: Sequence[Mapping[str, Any]], changes: Mapping[str, Any], *, only_if: Mapping[str, Any]

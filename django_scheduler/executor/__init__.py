@@ -1,13 +1,14 @@
 """The executor: a process whose threads, the workers, execute functions when they are due.
 
 * ``executor.py`` starts and ends the threads; ``run.py`` is what a process does that runs an executor.
-* ``poller.py`` waits until something is due, ``worker.py`` claims it and executes it, ``session.py`` is the
-  connection of such a thread.
+* ``poller.py`` waits until something is due, ``worker.py`` claims it and executes it. ``claim_lock.py`` lets one worker
+  at a time wait and claim, and ``session.py`` is the connection of such a thread.
 * ``execution.py`` is what all executions have in common, and keeps what a body leaves in Python from the next one;
   ``mutation.py``, ``grouping.py`` and ``action.py`` are the kinds. ``budget.py`` limits the time of a body, and
   ``answer_timeout.py`` that of an answer of the database.
 * ``unexecutable.py`` is what becomes of functions that this code cannot execute.
-* ``claim_policy.py`` says how many functions a worker claims, which it passes over, and which it claims first.
+* ``claims.py`` says in which lanes a worker claims at once. ``claim_policy.py`` says how many functions it claims,
+  which it passes over, and which it claims first.
 * ``event_loop.py`` runs the bodies of async actions. ``forks.py`` keeps processes that bodies fork out of the executor.
 * ``threads.py`` is what runs beside the workers: ``heartbeat.py``, ``recovery.py`` of lost actions, ``crons.py``.
 * ``by_id.py`` executes one function in a process of another system.

@@ -3,8 +3,9 @@
 All workers of an executor share it. They learn from how what they have executed has ended.
 
 *Group sizes.* A lane begins with groups of one member, and doubles that each time that all goes well. Sizes are learned
-for each lane: one with a single function teaches nothing about one with a backlog. A function that has ended a group,
-failed alone, or took long runs alone for a while. One that does what no member of a group may do runs alone for good.
+for each lane: one with a single function teaches nothing about one with a backlog. Those of groups over several lanes
+(``claims.py``) are learned for each priority. A function that has ended a group, failed alone, or took long runs alone
+for a while. One that does what no member of a group may do runs alone for good.
 
 *Functions that are put off.* How a mutation ends after its rollback is recorded by another transaction. Where the
 database refuses that, in whatever form (``record`` in ``execution.py``), the row is what it was: pending, due, and the
@@ -22,10 +23,12 @@ first attempts of functions whose last attempt has met no transient error. One w
 all: when nothing healthy is due, and ``RETRIES_PER_SECOND`` times a second, so that nothing waits for ever.
 """
 
-import threading
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from math import inf
+from threading import Lock
+from typing import NamedTuple
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Lane, LaneKey, Left
@@ -74,6 +77,11 @@ class GroupSize:
     _waited = 0
     _actions_in_a_row = 0
 
+    #: Of one lane: whether what was claimed in it last were actions, as far as is known; and whether its first function
+    #: runs alone.
+    is_of_actions: bool | None = None
+    is_apart = False
+
     def __init__(self) -> None:
         #: How many to claim next.
         self.next = 1
@@ -84,10 +92,12 @@ class GroupSize:
 
     def came_first(self, *, is_action: bool) -> None:
         """Learn what has come first. Once says little: where mutations follow, what was claimed besides is in vain."""
+        self.is_of_actions = is_action
         self._actions_in_a_row = self._actions_in_a_row + 1 if is_action else 0
 
     def went_well(self, executed: int, *, asked_for: int) -> None:
         """Learn that so many were executed: as many as asked for, as there were, or as there was time for."""
+        self.is_apart = False
         if executed < asked_for:
             self.next = max(executed, 1)
         elif time.monotonic() >= self._grows_from:
@@ -117,15 +127,34 @@ class GroupSize:
             self._lock_not_kept_until = time.monotonic() + FOR_A_WHILE
 
 
+class Claim(NamedTuple):
+    """Says in which lanes of one priority to claim, and how many functions at most, in all and of each lane."""
+
+    lanes: Sequence[Lane]
+    #: What the size of the group is learned for.
+    size: GroupSize
+    most: int
+    of_each: int
+    #: Only what comes before the first function of that lane.
+    before: Lane | None = None
+    #: Whether that is the size of what is claimed in several lanes, also if one of them is enough for it.
+    is_shared: bool = False
+
+
 class GroupingPolicy:
     """Says how large the groups of each lane may be, and what runs alone, by what the workers have learned."""
 
     def __init__(self) -> None:
         self._sizes: dict[LaneKey, GroupSize] = {}
+        self._sizes_of_several: dict[tuple[int, bool], GroupSize] = {}
         self._alone_until: dict[str, float] = {}
 
     def size_in(self, lane: Lane) -> GroupSize:
-        key = lane.queue, lane.priority
+        """Return the size of what is claimed in that lane alone."""
+        return self.size_of((lane.queue, lane.priority))
+
+    def size_of(self, key: LaneKey) -> GroupSize:
+        """Return the size of what is claimed in the lane of that key."""
         size = self._sizes.get(key)
         if size is None:
             if len(self._sizes) >= MOST_LANES:
@@ -133,14 +162,24 @@ class GroupingPolicy:
             size = self._sizes[key] = GroupSize()
         return size
 
+    def claim_in(self, lane: Lane, *, idle: int, before: Lane | None = None) -> Claim:
+        """Return the claim in that lane alone."""
+        size = self.size_in(lane)
+        most = size.to_claim(idle=idle)
+        return Claim([lane], size, most, most, before)
+
+    def size_of_several(self, priority: int, *, are_actions: bool) -> GroupSize:
+        """Return the size of what is claimed in several lanes of that priority at once."""
+        return self._sizes_of_several.setdefault((priority, are_actions), GroupSize())
+
     def runs_alone(self, name: str) -> bool:
         """Return whether the function of that name runs alone for now."""
         until = self._alone_until.get(name)
         return until is not None and time.monotonic() < until
 
-    def run_alone(self, name: str, *, seconds: float = FOR_A_WHILE) -> None:
-        """Have the function of that name run alone for a while."""
-        until = time.monotonic() + seconds
+    def run_alone(self, name: str, *, for_good: bool = False) -> None:
+        """Have the function of that name run alone for a while, or as long as the process lives."""
+        until = inf if for_good else time.monotonic() + FOR_A_WHILE
         self._alone_until[name] = max(until, self._alone_until.get(name, until))
 
     def note_duration(self, name: str, duration: float) -> None:
@@ -189,7 +228,7 @@ class PutOff:
     def seconds(self) -> float:
         """Return for how long the first of them is still put off, or infinity."""
         now = time.monotonic()
-        return min((until - now for until in list(self._until.values()) if until > now), default=float("inf"))
+        return min((until - now for until in list(self._until.values()) if until > now), default=inf)
 
 
 class LeftToOthers:
@@ -223,7 +262,7 @@ class RetryStorm:
         self._names: set[str] = set()
         self._next_retry_time = 0.0
         #: Held by the one worker that executes what is not healthy.
-        self._retrying = threading.Lock()
+        self._retrying = Lock()
 
     @property
     def is_on(self) -> bool:

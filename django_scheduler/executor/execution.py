@@ -219,13 +219,15 @@ class SingleExecution(Execution):
         self._claimed_at = self.began = time.perf_counter()
         self._took: float | None = None
 
-    def begin(self) -> None:
-        """Note that its body begins only now, because other bodies of its transaction have run before."""
-        self.began = time.perf_counter()
+    def begin(self, now: float) -> None:
+        """Note that its body begins only now, by ``time.perf_counter()``, because other bodies have run before."""
+        self.began = now
 
-    def end(self) -> None:
-        """Note that its body has ended, because other bodies of its transaction follow."""
-        self._took = time.perf_counter() - self.began
+    def end(self) -> float:
+        """Note that its body has ended, because other bodies follow, and return the time."""
+        now = time.perf_counter()
+        self._took = now - self.began
+        return now
 
     @property
     def lag(self) -> float:
@@ -355,11 +357,18 @@ class SingleExecution(Execution):
 
     def as_ended(self, state: State, failure: Failure | None = None) -> End:
         """Return what is told of how the function has ended."""
-        return End(
-            **self._as_told(),
-            state=state.value,
-            failure=failure.value if failure else "",
-            duration=self.duration,
+        return End(  # in the order of its fields: 0.3 µs, by their names 0.7, and of a dictionary 1.1
+            self.id,
+            self.name,
+            self.kind.value if self.kind else "",
+            self.claimed.queue,
+            self.attempt,
+            self.executor_name,
+            self.database.using,
+            state.value,
+            failure.value if failure else "",
+            self.lag,
+            self.duration,
         )
 
     def mask(self, text: str) -> str:

@@ -21,11 +21,12 @@ from django.db import connections
 from django_scheduler import __version__
 from django_scheduler.databases import Announcement, database_for
 from django_scheduler.executor import forks
+from django_scheduler.executor.claim_lock import ClaimLock
 from django_scheduler.executor.claim_policy import GroupingPolicy, LeftToOthers, PutOff, RetryStorm
 from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import Execution, RunningBodies, process_is_ending
 from django_scheduler.executor.heartbeat import END_TIMEOUT, Registration
-from django_scheduler.executor.poller import ClaimLock, Poller, Until
+from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.executor.session import in_session
 from django_scheduler.executor.threads import log_briefly, side_task

@@ -86,9 +86,10 @@ class MutationGroup(Execution):
         self._executor_name = executor_name
         self._special_relations = special_relations
         self._execute_alone = execute_alone
-        self._began = time.perf_counter()
         #: The members whose bodies have begun.
         self._begun: list[MutationExecution] = []
+        #: When the first one of them began and each one ended, by ``time.perf_counter()``.
+        self._moments = [time.perf_counter()]
         self._is_committing = False
         #: The part of their time in which the bodies have not waited, for the database or for anything else.
         self.computing_share = 0.0
@@ -112,7 +113,8 @@ class MutationGroup(Execution):
         return self.culprit is not None and self.culprit.is_given_up
 
     def in_transaction(self) -> None:
-        successes, result_bytes = [], 0
+        results: list[str | None] = []
+        result_bytes = 0
         watch = TransactionWatch(self._database, "a group of mutations")
         guard = django_internals.guard_session(self._database.connection)
         self._database.check_constraints_early()
@@ -120,15 +122,16 @@ class MutationGroup(Execution):
         with watch, guard.refusing(self._refuse, self._special_relations):
             for member in self._members:
                 guard.forget_savepoints()
-                success = self._run(member, watch)
-                successes.append(success)
-                result_bytes += len(success["result"] or "")
-                if time.perf_counter() - self._began > GROUP_SECONDS or result_bytes > MOST_RESULT_BYTES:
+                result = self._run(member, watch)
+                results.append(result)
+                result_bytes += len(result or "")
+                if self._seconds > GROUP_SECONDS or result_bytes > MOST_RESULT_BYTES:
                     break
-        self.computing_share = (time.thread_time() - began_to_compute) / (time.perf_counter() - self._began)
+        self.computing_share = (time.thread_time() - began_to_compute) / self._seconds
         self._members = self._begun  # other workers may claim the others, also while the hooks run here
         if not self._database.has_one_writer:
             self.release_claim_lock()  # what is left is to wait for the database
+        successes = self._successes(results)
         if not transitions.SUCCEED.apply_to_each(self._database, successes, {"executor": self._executor_name}):
             raise GroupEnded("a member is no longer pending, or no longer due")
         self._is_committing = True
@@ -154,23 +157,37 @@ class MutationGroup(Execution):
         for member in self._begun:
             self._execute_alone(member.id)
 
-    def _run(self, member: MutationExecution, watch: TransactionWatch) -> dict[str, Any]:
+    def _run(self, member: MutationExecution, watch: TransactionWatch) -> str | None:
         self._begun.append(member)
         self.culprit = member
         member.release_claim_lock = self.release_claim_lock
-        member.begin()
+        member.begin(self._moments[-1])
         result = member.run()
-        member.end()
+        self._moments.append(member.end())
         self._check(member, watch)
         tidy_other_connections(self._database.using)
         self.culprit = None
-        return {
-            "id": member.id,
-            "attempts": member.attempt,
-            "started_time": self._time(member.began - self._began, member),
-            "completed_time": self._time(time.perf_counter() - self._began, member),
-            "result": result,
-        }
+        return result
+
+    @property
+    def _seconds(self) -> float:
+        """Return how long all bodies so far have taken."""
+        return self._moments[-1] - self._moments[0]
+
+    def _successes(self, results: Sequence[str | None]) -> list[dict[str, Any]]:
+        """Return what is recorded of each member. One begins when the one before it has ended."""
+        first = self._moments[0]
+        times = self._database.each_later(self._begun[0].claimed.claim_time, [each - first for each in self._moments])
+        return [
+            {
+                "id": member.id,
+                "attempts": member.attempt,
+                "started_time": started,
+                "completed_time": completed,
+                "result": result,
+            }
+            for member, started, completed, result in zip(self._begun, times[:-1], times[1:], results, strict=True)
+        ]
 
     def _refuse(self, what: str) -> NoReturn:
         self.refused = self.refused or what
@@ -190,6 +207,3 @@ class MutationGroup(Execution):
                 f" function again if it is missing. Declare {member.name} with @mutation(alone=True)."
             )
         raise GroupEnded("the body has not left its blocks, or has closed the connection")
-
-    def _time(self, seconds: float, member: MutationExecution) -> Any:
-        return self._database.later(member.claimed.claim_time, seconds)

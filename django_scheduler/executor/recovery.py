@@ -32,8 +32,9 @@ from django.db.models import Exists, QuerySet
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
+from django_scheduler.executor.answer_timeout import awaiting_each_answer
 from django_scheduler.executor.heartbeat import Registration, is_alive, process_space
-from django_scheduler.executor.session import in_session, session_of_side_task
+from django_scheduler.executor.session import executor_session, in_session
 from django_scheduler.executor.threads import side_task
 from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, State
 from django_scheduler.record import End, announce_failure_of_another, transitions
@@ -92,7 +93,12 @@ class Recovery:
 
     def side_tasks(self, stopping: threading.Event) -> list[threading.Thread]:
         """Return the threads that look, and that record, until ``stopping`` is set and ``stop`` is called."""
-        session = partial(session_of_side_task, self._database, answer_timeout=self._registration.answer_timeout)
+        # It waits for answers while it looks, and not until the next look.
+        session = partial(executor_session, self._database, answer_timeout=self._registration.answer_timeout)
+
+        def look() -> None:
+            with awaiting_each_answer(self._database):
+                self.look()
 
         def record() -> None:
             self._has_found.wait()
@@ -100,7 +106,7 @@ class Recovery:
                 in_session(self._database, self.record)()
 
         return [
-            side_task("heartbeat", self.look, interval=_interval(), stopping=stopping, kept_session=session),
+            side_task("heartbeat", look, interval=_interval(), stopping=stopping, kept_session=session),
             side_task("recovery", record, interval=_interval(), stopping=stopping),
         ]
 

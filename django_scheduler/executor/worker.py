@@ -2,8 +2,7 @@
 
 It looks and claims while it has the claim lock, and releases the lock when it has claimed: while it executes, the next
 worker looks (``poller.py``). On SQLite, where one writer keeps the others waiting, the lock is released after the
-commit. So it is where a worker has claimed actions for other workers too (``action.py``): these wait for the lock, and
-are given an action instead.
+commit. So it is where a worker has claimed actions for others too (``action.py``): these wait, and are given an action.
 """
 
 import logging
@@ -13,27 +12,27 @@ from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, takewhile, zip_longest
-from math import inf
+from itertools import chain, takewhile
 from typing import TypeGuard, TypeVar
 
 from django.db import transaction
 
-from django_scheduler.databases import TABLE, Claimable, Database, Lane, django_internals
+from django_scheduler.databases import TABLE, Claimable, Database, Lane, Wanted, django_internals
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.answer_timeout import awaiting_answer
+from django_scheduler.executor.claim_lock import Claimed, ClaimLock, Holding
 from django_scheduler.executor.claim_policy import (
-    FOR_A_WHILE,
     GroupingPolicy,
     GroupSize,
     LeftToOthers,
     PutOff,
     RetryStorm,
 )
+from django_scheduler.executor.claims import ClaimedTooMany, claims_in, learn_of_lanes
 from django_scheduler.executor.execution import Execution, SingleExecution, own_this_thread
 from django_scheduler.executor.grouping import GROUP_SECONDS, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
-from django_scheduler.executor.poller import Claimed, ClaimLock, Holding, Poller
+from django_scheduler.executor.poller import Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.executor.unexecutable import Unexecutable, UnexecutableGroup, execution_of_unknown
 from django_scheduler.functions import registry
@@ -43,10 +42,6 @@ from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait
 
 E = TypeVar("E", bound=SingleExecution)
-
-
-class ClaimedTooMany(Exception):
-    """More is locked than a mutation that runs alone: for as long as its body takes, nobody else could execute it."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -116,11 +111,11 @@ class Worker:
     def _execute_next(self, lanes: list[Lane], holding: Holding) -> None:
         claim = partial(self._claim, lanes)
         has_found_one = None
-        with suppress(ClaimedTooMany):
-            has_found_one = self._execute(claim, holding)
-        if has_found_one is None:  # not within an except block: the body would see the error as being handled
-            self._size.went_wrong()
-            has_found_one = self._execute(claim, holding)
+        while has_found_one is None:  # not within an except block: the body would see the error as being handled
+            with suppress(ClaimedTooMany):
+                has_found_one = self._execute(claim, holding)
+            if has_found_one is None:
+                self._size.went_wrong()
         if self._another_is_retrying:
             self.poller.wait_for_news()
         elif not has_found_one:
@@ -146,7 +141,9 @@ class Worker:
                 execution = self.execution = claim()
                 if execution is not None:
                     execution.release_claim_lock = holding.release
-                    if not (self.database.has_one_writer or _begins_others(execution)):
+                    # So that the workers that execute the others of an action stay idle until COMMIT.
+                    begins_others = isinstance(execution, ActionExecution) and execution.others
+                    if not (self.database.has_one_writer or begins_others):
                         holding.release(after=execution.keeps_claim_lock_for)
                     execution.in_transaction()
         except BaseException as raised:
@@ -239,25 +236,31 @@ class Worker:
         return was_retrying
 
     def _claim_first(self, lanes: list[Lane], *, only_healthy: bool = False) -> Execution | None:
-        """Claim in the first lane that has any; ``only_healthy``: of what meets no transient errors."""
+        """Claim what is due first and not locked; ``only_healthy``: of what meets no transient errors."""
         executing = [*self.executing_ids(), *self.put_off.ids]
         unhealthy = self.retry_storm.names if only_healthy else None
         left = self.left_to_others.passed_over
-        for lane, next_lane in zip_longest(lanes, lanes[1:]):
-            self._size = self.grouping_policy.size_in(lane)
-            self._asked_for = self._size.to_claim(idle=self.claim_lock.idle)
-            before = next_lane if next_lane and next_lane.priority == lane.priority else None
-            self.poller.claims_in(lane)
-            claimed = self.database.claim(
-                lane, most=self._asked_for, before=before, besides=executing, unhealthy=unhealthy, left=left
-            )
+        policy, idle, database = self.grouping_policy, self.claim_lock.idle, self.database
+        only = [policy.claim_in(lanes[0], idle=idle)] if len(lanes) == 1 else None  # there is nothing to decide
+        for claim in only or claims_in(lanes, policy, idle=idle, later=database.later):
+            self._size, self._asked_for = claim.size, claim.most
+            self.poller.claims_in(claim.lanes)
+            wanted = Wanted(claim.before, executing, unhealthy, left)
+            if len(claim.lanes) == 1:
+                claimed = database.claim(claim.lanes[0], wanted, most=claim.most)
+            else:
+                claimed = database.claim_in_several(claim.lanes, wanted, most=claim.most, of_each=claim.of_each)
             if claimed:
                 execution = self._group_of(claimed)
+                if claim.is_shared:
+                    self._asked_for = len(claimed)  # that there were no more says nothing of the lanes that come next
+                    self._size = learn_of_lanes(claim, policy, claimed, len(execution.ids))
                 if len(claimed) > 1 and isinstance(execution, MutationExecution):
                     raise ClaimedTooMany
                 self._claimed = len(claimed)
                 if not only_healthy:
-                    self.poller.claimed_up_to(lane, claimed[len(execution.ids) - 1].due_time)
+                    number = len(execution.ids)
+                    self.poller.claimed_up_to(claim.lanes, claimed[:number], were_all=len(claimed) < claim.most)
                 return execution
         return None
 
@@ -292,25 +295,25 @@ class Worker:
     def _note_success(self, execution: Execution) -> None:
         executed = execution.begun
         self.put_off.forget(each.id for each in executed)
+        for each in executed:
+            if isinstance(each, MutationExecution):
+                self.grouping_policy.note_duration(each.name, each.duration)
+                self.retry_storm.note(each.name, is_transient=False)
         if isinstance(execution, MutationGroup) and execution.keeps_claim_lock_for:
             self._size.kept_claim_lock(execution.computing_share)
         if isinstance(execution, MutationGroup | UnexecutableGroup) or self._may_be_grouped(execution):
             self._size.went_well(len(executed), asked_for=self._asked_for)
         else:
             self._size.went_wrong()
-        for each in executed:
-            if isinstance(each, MutationExecution):
-                self.grouping_policy.note_duration(each.name, each.duration)
-                self.retry_storm.note(each.name, is_transient=False)
         if len(executed) < self._claimed:
             self.poller.wake_up()  # the others were locked, so a worker that looked meanwhile sleeps
 
     def _note_failure(self, execution: Execution) -> None:
         self._size.went_wrong()
-        culprit = execution.culprit if isinstance(execution, MutationGroup) else execution
+        group = execution if isinstance(execution, MutationGroup) else None
+        culprit = group.culprit if group else execution
         if isinstance(culprit, MutationExecution):
-            is_refused = isinstance(execution, MutationGroup) and execution.refused
-            self.grouping_policy.run_alone(culprit.name, seconds=inf if is_refused else FOR_A_WHILE)
+            self.grouping_policy.run_alone(culprit.name, for_good=bool(group and group.refused))
 
     def _execution_of(self, claimed: Claimable) -> SingleExecution:
         return _make_execution(claimed, self.database, self.executor_name)
@@ -335,11 +338,6 @@ def _first(executions: Iterable[SingleExecution], is_one: Callable[[SingleExecut
 
 def _is_action(execution: SingleExecution) -> TypeGuard[ActionExecution]:
     return isinstance(execution, ActionExecution)
-
-
-def _begins_others(execution: Execution) -> bool:
-    """Return whether the claim lock is kept until COMMIT, so that the workers that execute the others stay idle."""
-    return isinstance(execution, ActionExecution) and bool(execution.others)
 
 
 def _is_unexecutable(execution: SingleExecution) -> TypeGuard[Unexecutable]:

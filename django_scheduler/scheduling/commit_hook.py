@@ -8,7 +8,6 @@ one wake-up, which names the function if there is only one, and it is due at onc
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -101,7 +100,8 @@ class CommitHook:
     savepoints: frozenset[str | None]
     wake_up: WakeUp
     wakes: bool = False
-    scheduled: Counter[Limit] = field(default_factory=Counter)
+    #: What has been counted against each limit.
+    scheduled: dict[Limit, int] = field(default_factory=dict)
     #: Each sends the signals of one call.
     signals: list[Callable[[], None]] = field(default_factory=list)
 
@@ -124,15 +124,15 @@ def count(
     """
     connection = connections[using]
     hooks = _hooks(connection)
-    added = tuple(zip(limits, (functions, argument_bytes), strict=True))
+    added = ((limits[0], functions), (limits[1], argument_bytes))
     for limit, number in added:
-        before = sum([hook.scheduled[limit] for hook in hooks])
+        before = sum([hook.scheduled.get(limit, 0) for hook in hooks])
         limit.check(before, before + number, function_name)
     if not django_internals.is_in_atomic_block(connection):
         return None
     hook = _hook_of_these_savepoints(connection, hooks)
     for limit, number in added:
-        hook.scheduled[limit] += number
+        hook.scheduled[limit] = hook.scheduled.get(limit, 0) + number
     return hook
 
 

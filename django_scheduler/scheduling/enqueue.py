@@ -132,7 +132,8 @@ def _enqueue(
     commit_hook.announce(using, hook, rows, ids, wake=fleet is None and _is_soon(time))
     if fleet is not None:
         fleet.hand_over_after_commit(using, ids, function)
-    _warn_of_other_transactions(using, function.name)
+    if hook is None:
+        _warn_of_other_transactions(using, function.name)
     return ids
 
 
@@ -155,6 +156,8 @@ def insert(using: str, rows: NewRows, arguments: list[str]) -> list[ScheduledFun
     """
     database = database_for(using)
     _refuse_too_large(database, rows.name, max(arguments, key=len))
+    if len(arguments) == 1:
+        return database.insert(rows, arguments)
     first, *others = _in_statements(arguments)
     if not others:
         return database.insert(rows, first)

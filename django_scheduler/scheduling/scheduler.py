@@ -216,7 +216,7 @@ class Scheduler:
 def _delay(delay: timedelta | float, function: AnyReference) -> timedelta:
     """Return a delay as a ``timedelta``. Log a number that may be meant as seconds, once for each place in the code."""
     parsed = _parsed(parse_delay, delay, function)
-    if settings.DEBUG and not isinstance(delay, timedelta) and looks_like_seconds(delay):
+    if not isinstance(delay, timedelta) and looks_like_seconds(delay) and settings.DEBUG:
         place = enqueue.place_to_warn_of("a number that looks like seconds")
         if place is not None:
             warn(

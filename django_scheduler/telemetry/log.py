@@ -81,7 +81,7 @@ def log_each(
                 made = {**vars(record)}  # before filters and handlers change the record
             else:
                 record = logging.LogRecord.__new__(logging.LogRecord)
-                vars(record).update(made, args=shown, **_keys(extra))
+                record.__dict__ = {**made, "args": shown, **_keys(extra)}
             logger.handle(record)
         except BaseException as raised:
             _print(raised)
@@ -117,9 +117,9 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _is_plain(value: object) -> bool:
-    """Return whether a value is logged as it is, as nearly all are: it is text of one line, or a number."""
-    return value.isprintable() if isinstance(value, str) else type(value) in (int, float)
+#: Numbers are logged as they are, and so is text of one line. It is asked in place whether a value is such: to call a
+#: function for each of the 15 values of a line takes 1 µs.
+_NUMBERS = (int, float)
 
 
 def _shown(value: object, mask: Mask) -> object:
@@ -129,17 +129,25 @@ def _shown(value: object, mask: Mask) -> object:
 
 
 def _shown_all(arguments: Iterable[object], mask: Mask) -> tuple[object, ...]:
-    return tuple([each if _is_plain(each) else _shown(each, mask) for each in arguments])
+    return tuple(
+        [
+            each if type(each) in _NUMBERS or (type(each) is str and each.isprintable()) else _shown(each, mask)
+            for each in arguments
+        ]
+    )
 
 
 def _keys(extra: Mapping[str, object]) -> dict[str, object]:
-    return {key: value if _is_plain(value) else _key(value) for key, value in extra.items()}
+    return {
+        key: value if type(value) in _NUMBERS or (type(value) is str and value.isprintable()) else _key(value)
+        for key, value in extra.items()
+    }
 
 
 def _key(value: object) -> object:
-    if isinstance(value, list):
-        return [_key(item) for item in value]
-    return one_line(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return one_line(value)
+    return [_key(item) for item in value] if isinstance(value, list) else value
 
 
 def _as_told(value: object, mask: Mask) -> object:

@@ -30,7 +30,7 @@ from tests.support.in_process import execute_with_one_worker
 from tests.support.statements import statements_through
 
 #: The condition of a statement that is about the functions with some ids.
-BY_ID = re.compile(r"""\bid["`]? (= %s|IN \(%s|= ANY\(%s)""")
+BY_ID = re.compile(r"""\bid["`]? (= %s|IN \(%s|= ANY\((\(SELECT )?%s)""")
 
 Statement = tuple[str, Any]
 
@@ -225,6 +225,18 @@ def test_whatever_names_functions_by_their_ids_reads_them_by_the_primary_key(cap
     # All rows of the other indexes would be more than 100,000.
     blocks = {sql: each["Shared Hit Blocks"] + each["Shared Read Blocks"] for sql, each in plans.items()}
     assert {sql: number for sql, number in blocks.items() if number > 10_000} == {}
+
+
+@pytest.mark.only_on("postgresql")
+def test_end_of_a_group_reads_a_table_without_statistics_by_the_primary_key(transactional_db, no_autovacuum):
+    tell(f"TRUNCATE {TABLE} RESTART IDENTITY")
+    ctx.scheduler.run_after_many(0, write, [{"label": "x"}] * 5_000)  # which could also be read from end to end
+
+    with capturing() as captured:
+        succeed_together()
+
+    assert len(captured) == 3
+    assert [set(indexes(plan(sql, params))) for sql, params in captured] == [{f"{TABLE}_pkey"}] * 3
 
 
 @pytest.mark.only_on("mysql")

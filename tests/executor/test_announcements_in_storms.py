@@ -22,9 +22,9 @@ def test_what_is_announced_while_another_one_is_claimed_twice_is_not_forgotten(t
     poller.wake_up(Announcement(ScheduledFunctionId(1), 0, "default"))
     lanes = poller.due_lanes() or []
     assert [lane.first_id for lane in lanes] == [1]
-    poller.claims_in(lanes[0])
+    poller.claims_in(lanes)
     poller.wake_up(Announcement(ScheduledFunctionId(2), 0, "default"))
-    poller.claims_in(lanes[0])
+    poller.claims_in(lanes)
     assert [lane.first_id for lane in poller.due_lanes() or []] == [2]
 
 
@@ -33,5 +33,5 @@ def test_an_announced_function_may_be_claimed_twice_for_one_look(transactional_d
     poller.database.connection.ensure_connection()
     poller.wake_up(Announcement(ScheduledFunctionId(1), 0, "default"))
     lanes = poller.due_lanes() or []
-    poller.claims_in(lanes[0])
-    poller.claims_in(lanes[0])
+    poller.claims_in(lanes)
+    poller.claims_in(lanes)

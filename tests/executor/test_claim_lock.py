@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from django_scheduler.executor.poller import ClaimLock
+from django_scheduler.executor.claim_lock import ClaimLock
 from tests.support.waiting import wait_until
 
 

@@ -1,4 +1,8 @@
-"""The order in which due functions start: by priority, then by due time, then in scheduling order."""
+"""The order in which due functions start: by priority, then by due time, then in scheduling order.
+
+Between queues the order of due times holds where they differ by more than a second plus a tenth of how late the
+earlier one is.
+"""
 
 import math
 import threading
@@ -45,11 +49,20 @@ class Call:
     ago: int
 
 
+def lane_of(call: Call) -> tuple[str, int]:
+    return call.queue, call.priority
+
+
+def roughly(call: Call) -> tuple[int, bool]:
+    """Return the order that holds whatever the queues."""
+    return call.priority, call.ago > 100_000_000
+
+
 calls = st.builds(
     Call,
     st.sampled_from(QUEUES),
     st.sampled_from(PRIORITIES),
-    st.sampled_from([0, 1, 2, 300, 400, 2_000_000]),
+    st.sampled_from([0, 1, 2, 300, 400, 200_000_000]),
 )
 
 
@@ -64,6 +77,7 @@ def _nothing_started():
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(calls, min_size=1, max_size=12))
 def test_one_worker_starts_what_is_due_by_priority_then_time_then_scheduling_order(execute_due, several):
+    """Between the queues of one priority only roughly: what was due a millisecond earlier may start later."""
     started.clear()
     latest = timezone.now() - timedelta(seconds=5)
     for number, call in enumerate(several):
@@ -75,7 +89,12 @@ def test_one_worker_starts_what_is_due_by_priority_then_time_then_scheduling_ord
     execute_due()
 
     in_order = sorted(range(len(several)), key=lambda number: (-several[number].priority, -several[number].ago, number))
-    assert started == in_order
+    lanes = {(call.queue, call.priority) for call in several}
+    for lane in lanes:
+        assert [each for each in started if lane_of(several[each]) == lane] == [
+            each for each in in_order if lane_of(several[each]) == lane
+        ]
+    assert [roughly(several[each]) for each in started] == [roughly(several[each]) for each in in_order]
 
 
 @pytest.mark.django_db(transaction=True)

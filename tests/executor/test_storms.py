@@ -9,7 +9,7 @@ from django.db import transaction
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.errors import TransientError
-from django_scheduler.executor import claim_policy, poller, worker
+from django_scheduler.executor import claim_policy, poller
 from django_scheduler.executor.poller import Until
 from django_scheduler.models import ScheduledFunction, State
 from tests.executor.grouping.functions import nothing
@@ -57,7 +57,7 @@ def test_what_is_healthy_is_executed_before_a_storm_that_was_due_before_it(execu
 
 def test_storm_ends_although_something_healthy_is_always_due(monkeypatch):
     monkeypatch.setattr(claim_policy, "STORM_SECONDS", 3600.0)
-    monkeypatch.setattr(worker, "FOR_A_WHILE", 3600.0)
+    monkeypatch.setattr(claim_policy, "FOR_A_WHILE", 3600.0)
     ids = ctx.scheduler.run_after_many(0, ask_for_a_retry, [{"times": 1}] * 22)
     storm = ScheduledFunction.objects.filter(pk__in=ids)
     with executing(concurrency=2):
@@ -85,7 +85,7 @@ def test_worker_that_waits_in_a_storm_is_woken_by_the_one_that_retries(monkeypat
 
     with executing(concurrency=2):
         rest = ScheduledFunction.objects.exclude(state=State.SUCCESS)
-        wait_until(lambda: not rest.exists(), "the storm has ended", timeout=8.0)
+        wait_until(lambda: not rest.exists(), "the storm has ended")
 
 
 @pytest.mark.only_on("postgresql", "mysql")

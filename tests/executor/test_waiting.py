@@ -112,6 +112,25 @@ def test_heartbeat_and_the_look_at_other_executors_are_two_statements_on_one_con
     )  # at first it asks besides whether there is something to wait for
 
 
+@pytest.mark.only_on("postgresql")
+def test_nobody_asks_what_has_become_of_an_answer_between_two_heartbeats(settings, transactional_db):
+    # A heartbeat has to be answered until the next one is due, but within a second at the least.
+    settings.DJANGO_SCHEDULER = {"HEARTBEAT_INTERVAL": timedelta(seconds=1)}
+    beats: list[str] = []
+    asked: list[str] = []
+
+    def note(execute: Any, sql: str, *arguments: Any) -> Any:
+        if threading.current_thread().name == "django_scheduler heartbeat" and sql.startswith("UPDATE"):
+            beats.append(sql)
+        if "pg_stat_activity WHERE pid" in sql:
+            asked.append(sql)
+        return execute(sql, *arguments)
+
+    with statements_through(note), executing(concurrency=1):
+        wait_until(lambda: len(beats) > 3, "four heartbeats were written")
+    assert asked == []
+
+
 is_held = threading.Event()
 let_go = threading.Event()
 

@@ -1,6 +1,7 @@
 """One wake-up per committed transaction, however much it scheduled, and none otherwise."""
 
 import os
+import threading
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -8,13 +9,18 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from django_scheduler import ctx
-from django_scheduler.models import ScheduledFunction
+from django_scheduler import ctx, mutation
+from django_scheduler.databases import Announcement, database_for
+from django_scheduler.databases.postgresql import listening
+from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 from django_scheduler.scheduling import wakeup
 from tests.functions import note, write, write_with_priority
 from tests.support.elsewhere import elsewhere
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+STRANGE_QUEUE = """o'brien's \\ "100 %s"; DROP -- été $$ \\'"""
 
 
 @pytest.fixture
@@ -203,5 +209,43 @@ def test_the_notification_is_no_part_of_the_users_transaction(django_assert_num_
         ctx.scheduler.run_after(0, write, label="a")
     begin, insert, commit, notify = [query["sql"] for query in queries.captured_queries]
     assert (begin, insert.split()[0], commit) == ("BEGIN", "INSERT", "COMMIT")
-    assert "pg_notify" in notify
-    assert "synchronous_commit" in notify
+    assert notify.startswith("NOTIFY")
+
+
+@mutation(queue=STRANGE_QUEUE)
+def in_a_strange_queue(ctx): ...
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("standard_strings", ["on", "off"])
+def test_the_notification_names_any_queue_as_it_is(notifications, standard_strings):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET standard_conforming_strings = {standard_strings}")
+    function_id = ctx.scheduler.run_after(0, in_a_strange_queue)
+    assert notifications() == [f"{function_id} 0 {STRANGE_QUEUE}"]
+    connection.close()
+
+
+@pytest.mark.only_on("postgresql")
+def test_what_arrives_while_the_listener_checks_its_connection_is_heard_and_no_more_than_that(monkeypatch):
+    monkeypatch.setattr(listening, "CHECK_INTERVAL", 0.0)  # after each notification
+    database, heard, stopping = database_for("default"), [], threading.Event()
+
+    def hear(announcement):
+        heard.append(announcement)
+        if announcement is None:  # it listens
+            is_listening.set()
+
+    is_listening = threading.Event()
+    listener = threading.Thread(target=database.listen, args=(hear, stopping))
+    listener.start()
+    try:
+        assert is_listening.wait(20)
+        sent = [Announcement(ScheduledFunctionId(number), 0, "default") for number in range(300)]
+        for announcement in sent:
+            wakeup.send("default", announcement)
+        wait_until(lambda: len(heard) > len(sent), "all of them arrived")
+    finally:
+        stopping.set()
+        listener.join(20)
+    assert heard == [None, *sent]

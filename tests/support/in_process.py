@@ -8,9 +8,10 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import database_for
+from django_scheduler.executor.claim_lock import ClaimLock
 from django_scheduler.executor.claim_policy import GroupingPolicy, LeftToOthers, PutOff, RetryStorm
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.poller import ClaimLock, Poller, Until
+from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.executor.worker import Worker
 from django_scheduler.scheduling import wakeup
 

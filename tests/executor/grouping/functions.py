@@ -35,6 +35,7 @@ def enter(ctx: Context, *, label: str) -> int | None:
 
 #: The same in queues of their own, so that they are not in one group.
 enter_in = {queue: mutation(name=f"enter_{queue}", queue=queue)(enter.body) for queue in ("beside", "left", "right")}
+enter_alone_beside = mutation(name="enter_alone_beside", queue="beside", alone=True)(enter.body)
 nothing_in = {queue: mutation(name=f"nothing_{queue}", queue=queue)(nothing.body) for queue in ("left", "right")}
 
 

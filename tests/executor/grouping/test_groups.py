@@ -418,7 +418,7 @@ def test_a_body_that_waits_in_a_large_group_keeps_no_other_worker_waiting(groups
     functions.interludes["waits"] = wait
     ids = enter("waits", "a")
     # Of a queue that comes before: MariaDB may also keep the lock of the row behind the last one of a lane.
-    other = ctx.scheduler.run_after(0, functions.enter_in["beside"], label="in another queue")
+    other = ctx.scheduler.run_after(0, functions.enter_alone_beside, label="in another queue")
 
     with executing(concurrency=2):
         wait_until(lambda: states([other]) == [State.SUCCESS], "the other worker has executed it")

@@ -1,0 +1,40 @@
+"""PostgreSQL enters the index once for each of several lanes in one statement: in a look, and in a claim.
+
+The lanes are rows of a function. For each of them, in their order, a subquery reads from where the lane began. It
+refers to the lane, so that no other plan exists; and a LIMIT around it ends the loop, so no lane is entered after that.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from django_scheduler.databases.contract import TABLE, Lane
+from django_scheduler.databases.queries import Sql
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+def in_each(lanes: Sequence[Lane], columns: str, rest: Sql) -> Sql:
+    """Return the source of these columns of what is pending in the lanes. ``rest``: what follows in the subquery."""
+    began = lanes[0].due_time
+    return Sql(
+        # One text for each column, as in ``change_each``.
+        "unnest(%s::text[], %s::int[], %s::bigint[]) AS lane (of_queue, of_priority, later)"
+        f" CROSS JOIN LATERAL (SELECT {columns} FROM {TABLE} WHERE state = 'pending'"
+        " AND queue = lane.of_queue AND priority = lane.of_priority"
+        f" AND due_time >= %s::timestamptz + lane.later * INTERVAL '1 microsecond'{rest.text}) AS own",
+        array(_quoted(lane.queue) for lane in lanes),
+        array(lane.priority for lane in lanes),
+        array((lane.due_time - began) // MICROSECOND for lane in lanes),
+        began,
+        *rest.params,
+    )
+
+
+def array(values: Iterable[int | str]) -> str:
+    """Return an array in one text: to quote a list, the driver adapts each element."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{escaped}"'
