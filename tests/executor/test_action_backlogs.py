@@ -80,23 +80,32 @@ def wait_until_idle(executor: Executor) -> None:
 
 
 class Costs:
-    """Counts what the workers of an executor ask the database to do."""
+    """Counts what the workers of an executor ask the database to do.
+
+    ``commits``: those of transactions in which something was changed. A claim that finds nothing has one, too, and may
+    come at any time: somebody is told of a function when others have executed it already.
+    """
 
     def __init__(self) -> None:
         self.statements: list[str] = []
         self.commits = 0
+        self._changed: set[BaseDatabaseWrapper] = set()
         self._lock = threading.Lock()
 
-    def note_statement(self, execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+    def note_statement(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
         if TABLE in sql and threading.current_thread().name.startswith(WORKER):
             with self._lock:
                 self.statements.append(sql.split()[0])
-        return execute(sql, *arguments)
+                if sql.startswith("UPDATE") and context["connection"].in_atomic_block:
+                    self._changed.add(context["connection"])
+        return execute(sql, params, many, context)
 
     def note_commit(self, connection: BaseDatabaseWrapper) -> None:
-        if threading.current_thread().name.startswith(WORKER):
-            with self._lock:
-                self.commits += 1
+        with self._lock:
+            self.commits += connection in self._changed
+            self._changed.discard(connection)
 
 
 @pytest.fixture
@@ -127,8 +136,8 @@ def test_actions_of_a_backlog_share_the_transaction_in_which_they_begin(transact
 
 
 def test_action_alone_costs_a_claim_and_two_updates(transactional_db, costs):
+    function_id = ctx.scheduler.run_after(0, begin_with_others)
     with executing(concurrency=1):
-        function_id = ctx.scheduler.run_after(0, begin_with_others)
         wait_until(lambda: record(function_id).state == State.SUCCESS, "it succeeded")
 
     assert costs.statements.count("UPDATE") == 2

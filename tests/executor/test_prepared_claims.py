@@ -174,8 +174,8 @@ def test_function_that_was_canceled_before_its_time_does_not_keep_the_next_one(c
 def test_function_that_is_scheduled_for_an_earlier_time_comes_first():
     with worker_in_a_thread() as worker:
         wait_until_idle(worker)
-        later = ctx.scheduler.run_after(400, do_nothing_much)
-        earlier = ctx.scheduler.run_after(200, do_nothing_much)
+        later = ctx.scheduler.run_after(1500, do_nothing_much)
+        earlier = ctx.scheduler.run_after(1000, do_nothing_much)
         at_once = ctx.scheduler.run_after(0, do_nothing_much)
         for function_id in (later, earlier, at_once):
             wait_for_success(function_id)
