@@ -22,8 +22,8 @@ while its turn is about to come.
 
 A lane keeps *apart* from the others as long as its first function has to run alone; and lanes whose last functions were
 actions are not claimed together with those of mutations, because what comes first decides what is done with the others.
-So the first long body of a queue may hold up a few functions of others, as it does those of its own; the next ones run
-alone (``claim_policy.py``).
+So the first long body of a queue may hold up a few functions of others, as it does those of its own. Then its function
+runs alone for a while (``claim_policy.py``).
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -88,8 +88,9 @@ class MutationGroup(Execution):
         self._execute_alone = execute_alone
         #: The members whose bodies have begun.
         self._begun: list[MutationExecution] = []
-        #: When the first one of them began and each one ended, by ``time.perf_counter()``.
-        self._moments = [time.perf_counter()]
+        #: When it was claimed; and when the first body began and each one ended. By ``time.perf_counter()``.
+        self._claimed_at = time.perf_counter()
+        self._moments: list[float] = []
         self._is_committing = False
         #: The part of their time in which the bodies have not waited, for the database or for anything else.
         self.computing_share = 0.0
@@ -119,6 +120,7 @@ class MutationGroup(Execution):
         guard = django_internals.guard_session(self._database.connection)
         self._database.check_constraints_early()
         began_to_compute = time.thread_time()
+        self._moments.append(time.perf_counter())
         with watch, guard.refusing(self._refuse, self._special_relations):
             for member in self._members:
                 guard.forget_savepoints()
@@ -171,13 +173,13 @@ class MutationGroup(Execution):
 
     @property
     def _seconds(self) -> float:
-        """Return how long all bodies so far have taken."""
-        return self._moments[-1] - self._moments[0]
+        """Return for how long the locks have been held when the last body ended."""
+        return self._moments[-1] - self._claimed_at
 
     def _successes(self, results: Sequence[str | None]) -> list[dict[str, Any]]:
         """Return what is recorded of each member. One begins when the one before it has ended."""
-        first = self._moments[0]
-        times = self._database.each_later(self._begun[0].claimed.claim_time, [each - first for each in self._moments])
+        seconds = [each - self._claimed_at for each in self._moments]
+        times = self._database.each_later(self._begun[0].claimed.claim_time, seconds)
         return [
             {
                 "id": member.id,

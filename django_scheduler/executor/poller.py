@@ -30,6 +30,7 @@ more than that time, or a look. This is what is believed, and for how long:
   sleep, and after a hundred times as long as that look has taken, or the poll interval if that is shorter.
 
 That a queue is paused is never believed from an earlier look: each claim asks. Only that it is logged waits for a look.
+
 A thread that has claimed releases the lock and executes. Only after it has claimed a large group of mutations it keeps
 the lock for a moment more (``GroupSize`` knows when), because threads that run short bodies at the same time take
 Python's one lock from each other: with eight threads on PostgreSQL 1,600 inserts a second, and 2,700 like this. So the
