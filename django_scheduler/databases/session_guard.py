@@ -29,7 +29,18 @@ from django_scheduler.databases.statements import UNKNOWN, Reach, Statement, exa
 
 #: What a driver's cursor has that does nothing to its session.
 HARMLESS = {
-    *("_executed", "arraysize", "closed", "description", "fetchall", "fetchmany", "fetchone", "itersize", "lastrowid"),
+    *(
+        "_executed",
+        "_query",
+        "arraysize",
+        "closed",
+        "description",
+        "fetchall",
+        "fetchmany",
+        "fetchone",
+        "itersize",
+        "lastrowid",
+    ),
     *("mogrify", "nextset", "query", "rowcount", "rownumber", "scroll", "statusmessage"),
 }
 

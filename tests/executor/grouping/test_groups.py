@@ -59,6 +59,15 @@ def test_members_are_recorded_as_if_alone(execute_as_group):
         assert row.executor == "the worker of a test"
 
 
+def test_members_run_once_also_where_django_keeps_their_statements(execute_as_group, settings):
+    settings.DEBUG = True
+    ids = enter("a", "b", "c")
+
+    execute_as_group(ids)
+
+    assert starts == ["a", "b", "c"]  # and not once more alone
+
+
 def test_a_group_grows_with_the_backlog_and_ends_with_it(transactional_db, groups):
     execute_with_one_worker()
 
