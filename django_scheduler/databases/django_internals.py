@@ -189,18 +189,19 @@ def drop_misplaced() -> list[BaseDatabaseWrapper]:
     """Have Django make those connections of this thread anew that are in the place of another one; return the rest."""
     handler: Any = connections
     made = handler._connections
-    found = {alias: each for alias in handler if (each := getattr(made, alias, None)) is not None}
-    own = {
-        alias: each for alias, each in found.items() if isinstance(each, BaseDatabaseWrapper) and each.alias == alias
-    }
-    if len(own) == len(found):
-        return list(own.values())
-    for alias, stranger in found.items():
-        if alias not in own:
-            del connections[alias]
-            if isinstance(stranger, BaseDatabaseWrapper) and not any(stranger is each for each in own.values()):
-                end_driver(driver_of(stranger))
-    return list(own.values())
+    found: dict[str, Any] = {}
+    misplaced: list[str] = []
+    for alias in handler:
+        if (each := getattr(made, alias, None)) is not None:
+            found[alias] = each
+            if not (isinstance(each, BaseDatabaseWrapper) and each.alias == alias):
+                misplaced.append(alias)
+    strangers = [found.pop(alias) for alias in misplaced]
+    for alias, stranger in zip(misplaced, strangers, strict=True):
+        del connections[alias]
+        if isinstance(stranger, BaseDatabaseWrapper) and not any(stranger is each for each in found.values()):
+            end_driver(driver_of(stranger))
+    return list(found.values())
 
 
 def discard(connection: BaseDatabaseWrapper) -> None:
@@ -396,13 +397,15 @@ def _attributes(connection: BaseDatabaseWrapper) -> dict[str, Any]:
 def restore_attributes(connection: BaseDatabaseWrapper) -> None:
     """Reset what a body has made of the connection itself, a guarded one: its tenant, say, or its settings."""
     guard, attributes = guard_session(connection), vars(connection)
-    for name in attributes.keys() - guard.attributes.keys() - guard.kept_attributes:
-        # What a vendor keeps may cost a statement; what all have, such as the time zone, is that of the settings.
-        is_kept_by_vendor = isinstance(_of_class(connection, name), cached_property) and not _is_of_all(name)
-        if name in _CHANGING or name.startswith("django_scheduler") or is_kept_by_vendor:
-            guard.kept_attributes.add(name)
-        else:
-            del attributes[name]
+    if attributes.keys() != guard.known_names:  # asked after each body: what follows takes three times as long
+        for name in attributes.keys() - guard.attributes.keys() - guard.kept_attributes:
+            # What a vendor keeps may cost a statement; what all have, such as the time zone, is that of the settings.
+            is_kept_by_vendor = isinstance(_of_class(connection, name), cached_property) and not _is_of_all(name)
+            if name in _CHANGING or name.startswith("django_scheduler") or is_kept_by_vendor:
+                guard.kept_attributes.add(name)
+            else:
+                del attributes[name]
+        guard.known_names = attributes.keys() | guard.attributes.keys()
     attributes.update(guard.attributes)
 
 

@@ -112,6 +112,8 @@ class SessionGuard:
         self.attributes = self._attributes_without_session = attributes or {}
         #: The names of further attributes that no body has set.
         self.kept_attributes: set[str] = set()
+        #: The names of all that the connection had when it was last restored.
+        self.known_names: set[str] = set()
         self._cursors: set[ref[GuardedCursor]] = set()
         self._known = _known.setdefault(vendor, KnownStatements())
 

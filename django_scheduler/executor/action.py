@@ -43,13 +43,14 @@ again, by the body or for the record of its end: see ``checking_when_idle`` in `
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 
 from django_scheduler.databases import django_internals
 from django_scheduler.errors import SchedulerError
-from django_scheduler.executor.budget import Budget
+from django_scheduler.executor.budget import Budget, Log
 from django_scheduler.executor.event_loop import AsyncBody
 from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.session import checking_when_idle, in_session, tidy_connections
@@ -57,6 +58,27 @@ from django_scheduler.executor.threads import start_in_background
 from django_scheduler.executor.unexecutable import REFUSED, is_to_be_left, left, note_left
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.record import Transition, describe, transitions
+
+
+class ActionBudget(Budget):
+    """Limits the time of an action. An async body is canceled; any other one has to ask ``ctx.canceled``.
+
+    ``record``: records the timeout of a body that does not end, in another thread.
+    """
+
+    def __init__(
+        self, timeout: timedelta | None, log: Log, async_body: AsyncBody | None, record: Callable[[], None]
+    ) -> None:
+        super().__init__(timeout, log)
+        self._async_body = async_body
+        self._record = record
+
+    def _interrupt(self) -> None:
+        if self._async_body is not None:
+            self._async_body.cancel()
+
+    def _give_up(self) -> None:
+        start_in_background(self._record)
 
 
 class ActionExecution(FunctionExecution):
@@ -68,9 +90,8 @@ class ActionExecution(FunctionExecution):
     #: Whether all that is left of that transaction is COMMIT.
     is_committing = False
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._async_body = AsyncBody(self.log)
+    #: Runs the body, if that is async.
+    _async_body: AsyncBody | None = None
 
     @property
     def ids(self) -> Collection[ScheduledFunctionId]:
@@ -110,18 +131,16 @@ class ActionExecution(FunctionExecution):
     @property
     def blocks_event_loop(self) -> bool:
         # It was canceled long before it was given up.
-        return self.is_given_up and self.is_async and not self._async_body.cancel_was_delivered
+        body = self._async_body
+        return self.is_given_up and body is not None and not body.cancel_was_delivered
 
     def make_budget(self) -> Budget:
-        return Budget(
-            self.function.timeout,
-            self.log,
-            interrupt=self._async_body.cancel if self.function.is_async else lambda: None,
-            give_up=lambda: start_in_background(in_session(self.database, self._give_up)),
-        )
+        if self.function.is_async:
+            self._async_body = AsyncBody(self.log)
+        return ActionBudget(self.function.timeout, self.log, self._async_body, self._give_up_in_session)
 
     def run_body(self, arguments: dict[str, object]) -> Any:
-        if self.function.is_async:
+        if self._async_body is not None:
             return self._async_body.run(self.function, arguments, self._context())
         # What it schedules is part of the transaction that it has opened, also on a connection that it has made.
         with self.database.asked_on(None):
@@ -130,8 +149,11 @@ class ActionExecution(FunctionExecution):
     def is_canceled_on_record(self) -> bool:
         return self.current_row().get("state") != State.IN_PROGRESS
 
+    def _give_up_in_session(self) -> None:
+        in_session(self.database, self._give_up)()
+
     def _give_up(self) -> None:
-        """Record the timeout of a body that does not end, in another thread."""
+        """Record the timeout of a body that does not end, in another thread and on that one's connection."""
         if self.budget is None or self.budget.has_ended:
             return
         self.log(logging.ERROR, "its time is up and its body does not end; it keeps its thread until it returns")

@@ -64,20 +64,12 @@ REPEAT = 0.5
 
 
 class Budget:
-    """Limits the time of one call of one body, which this thread is about to make; each attempt has a new one.
+    """Limits the time of one call of one body, which this thread is about to make; each attempt has a new one."""
 
-    ``interrupt`` and ``give_up`` are called in the watchdog's thread, and must not keep it: the first again and again
-    once the time is up, the second once, after the grace.
-    """
-
-    def __init__(
-        self, timeout: timedelta | None, log: Log, *, interrupt: Callable[[], object], give_up: Callable[[], object]
-    ) -> None:
+    def __init__(self, timeout: timedelta | None, log: Log) -> None:
         self.timeout = timeout
         self.log = log
         self.is_exceeded = False
-        self._interrupt = interrupt
-        self._give_up = give_up
         self.is_given_up = False
         self.has_ended = False
         self._thread_id = threading.get_ident()
@@ -143,6 +135,12 @@ class Budget:
             self.is_given_up = True
             self._give_up()
 
+    def _interrupt(self) -> None:
+        """Have the body end. Called in the watchdog's thread, again and again once the time is up."""
+
+    def _give_up(self) -> None:
+        """Wait for the body no longer. Called in the watchdog's thread, which it must not keep, after the grace."""
+
     def _leave(self) -> None:
         with self._lock:
             self.has_ended = True
@@ -163,13 +161,13 @@ class MutationBudget(Budget):
     def __init__(
         self, timeout: timedelta | None, log: Log, database: Database, record: Callable[[TimedOut], None]
     ) -> None:
-        super().__init__(timeout, log, interrupt=self._stop, give_up=self._cut_off)
+        super().__init__(timeout, log)
         self._database = database
         self._record = record
         self._session = None if timeout is None else database.session()
         self._interrupting: Future[None] | None = None
 
-    def _stop(self) -> None:
+    def _interrupt(self) -> None:
         _raise_in(self._thread_id, TimedOut)
         if self._interrupting is None or self._interrupting.done():
             self._interrupting = start_in_background(self._interrupt_statement)
@@ -182,7 +180,7 @@ class MutationBudget(Budget):
                 message = "a statement of its body could not be stopped although its time is up. It is tried again: %s"
                 self.log(logging.ERROR, message, error, error=error)
 
-    def _cut_off(self) -> None:
+    def _give_up(self) -> None:
         error = self.error
         self.note_where_it_is("It does not react.")
 

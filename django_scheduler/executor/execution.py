@@ -430,7 +430,7 @@ class FunctionExecution(SingleExecution):
         super().__init__(claimed, database, executor_name)
         self.function = function
         self.kind = function.kind
-        #: Of the call of its body that has begun last.
+        #: Of the call of its body, while it runs, and afterwards if it took too long.
         self.budget: Budget | None = None
         #: Why this code cannot call the body with the arguments on record.
         self.refusal: InvalidArguments | None = None
@@ -448,7 +448,8 @@ class FunctionExecution(SingleExecution):
 
     @property
     def is_given_up(self) -> bool:
-        return self.budget is not None and self.budget.is_given_up
+        budget = self.budget
+        return budget is not None and budget.is_given_up
 
     @property
     def timed_out(self) -> TimedOut | None:
@@ -479,11 +480,18 @@ class FunctionExecution(SingleExecution):
             arguments = self.load_arguments()
             if signals.function_started.receivers:
                 self.send_started()
-            self.budget = self.make_budget()
             if tracing.tracer is None:
-                return self.budget.call(self._run_body, arguments)
+                return self._call_within_budget(arguments)
             with self._traced():
-                return self.budget.call(self._run_body, arguments)
+                return self._call_within_budget(arguments)
+
+    def _call_within_budget(self, arguments: dict[str, object]) -> str | None:
+        budget = self.budget = self.make_budget()
+        try:
+            return budget.call(self._run_body, arguments)
+        finally:
+            if not budget.is_exceeded:
+                self.budget = None  # each refers to the other, and would stay until the garbage is collected
 
     def warn_of_open_transaction(self, who: str) -> None:
         """Log that code has returned with a transaction open, if it has."""
@@ -543,11 +551,13 @@ class FunctionExecution(SingleExecution):
     @property
     def deadline(self) -> datetime | None:
         """Return when the time of the body is up, by the clock of this host; ``None``: never."""
-        return self.budget.deadline if self.budget else None
+        budget = self.budget  # which another thread of the body's may see end
+        return budget.deadline if budget else None
 
     def should_end_early(self) -> bool:
         """Answer ``ctx.canceled``, asked as often as one likes: the record is read once a second at most."""
-        is_over = self.budget is not None and self.budget.is_over
+        budget = self.budget
+        is_over = budget is not None and budget.is_over
         if self._was_canceled or is_over or process_is_ending.is_set():
             return True
         if time.monotonic() >= self._asked_at + INTERVAL:

@@ -106,7 +106,7 @@ class UnenforcedBudget(Budget):
     """Lets a body take as long as it likes, for instance in a debugger; ``ctx`` knows its deadline."""
 
     def __init__(self, timeout: timedelta | None) -> None:
-        super().__init__(timeout, lambda *args: None, interrupt=lambda: None, give_up=lambda: None)
+        super().__init__(timeout, lambda *args: None)
 
     def call(self, body: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return body(*args, **kwargs)

@@ -2,6 +2,7 @@
 
 import asyncio
 import decimal
+import gc
 import sys
 import threading
 import zoneinfo
@@ -17,10 +18,10 @@ from django.utils import timezone, translation
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.databases import database_for
-from django_scheduler.executor.execution import in_isolation
+from django_scheduler.executor.execution import FunctionExecution, in_isolation
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.models import State
-from tests.functions import write
+from tests.functions import note, write
 from tests.models import Entry
 from tests.support.records import record
 
@@ -308,3 +309,22 @@ def test_trace_and_profile_functions_that_a_body_sets_end_with_it():
     in_isolation(leave)
 
     assert (sys.gettrace(), sys.getprofile()) == before
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("function", [write, note])
+def test_memory_of_an_execution_does_not_wait_for_the_garbage_collector(execute_due, without_collector, function):
+    """In an executor that is busy it would be collected late, and what follows would take new memory."""
+    for _ in range(20):
+        ctx.scheduler.run_after(0, function, label="executed")
+
+    execute_due()
+
+    assert not [each for each in gc.get_objects() if isinstance(each, FunctionExecution)]

@@ -335,6 +335,11 @@ def become_tenant() -> None:
     connections["default"].tenant = 7  # type: ignore[attr-defined]
 
 
+def become_tenant_and_have_no_more_attributes() -> None:
+    become_tenant()
+    del vars(connections["default"])["health_check_done"]
+
+
 def change_the_time_zone() -> None:
     connection.timezone = zoneinfo.ZoneInfo("Asia/Tokyo")
 
@@ -349,7 +354,16 @@ def use_another_database() -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("leave", [become_tenant, change_the_time_zone, lose_its_creation, use_another_database])
+@pytest.mark.parametrize(
+    "leave",
+    [
+        become_tenant,
+        become_tenant_and_have_no_more_attributes,
+        change_the_time_zone,
+        lose_its_creation,
+        use_another_database,
+    ],
+)
 def test_what_a_body_makes_of_the_connection_itself_reaches_nobody(transactional_db, place, leave):
     def ask() -> str:
         own = connections["default"]
