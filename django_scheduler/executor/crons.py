@@ -1,9 +1,9 @@
 """Crons: one thread of every executor sleeps until the next cron is due, and fires it.
 
 Every executor does this, whatever queues it serves; which of them fires a cron is decided by who locks its row. Like
-the poller it sleeps until the next time that it knows of, until it is woken (a cron may have been added), or for
-``POLL_INTERVAL``. It is woken for everything that is scheduled; wake-ups alone make it look at most once in
-``WAKEUP_INTERVAL``.
+the poller it sleeps until the next time that it knows of, until it is woken (a cron may have been added), or for a poll
+interval, ``POLLS`` times that of functions: both are short where the database does not pass wake-ups on. It is woken
+for everything that is scheduled; wake-ups alone make it look at most once in ``WAKEUP_INTERVAL``.
 
 An executor that ends by itself (``--once``, ``--drain``) fires what is due when it starts, and no more: if it went on
 firing, it would never end.
@@ -12,6 +12,7 @@ firing, it would never end.
 import logging
 import time
 from dataclasses import dataclass
+from math import inf
 from threading import Event
 
 from django_scheduler.conf import get_settings
@@ -21,8 +22,9 @@ from django_scheduler.executor.answer_timeout import awaiting_each_answer, await
 from django_scheduler.executor.session import executor_session
 from django_scheduler.telemetry import log_of_crons as log
 
-#: How often to look for due crons although nothing has woken the thread, in seconds.
-POLL_INTERVAL = 10.0
+#: How often to look for due crons although nothing has woken the thread, in the database's own poll intervals. On
+#: PostgreSQL that is a minute, as between two upkeeps, so that one look follows each of them.
+POLLS = 12
 
 #: How often wake-ups make it look at most, in seconds.
 WAKEUP_INTERVAL = 1.0
@@ -88,7 +90,7 @@ class CronPoller:
         while not self.stopping.is_set():
             due, next_due_in = self._look(besides=waiting)
             if not due:
-                return min(next_due_in, WAITING_INTERVAL if waiting else POLL_INTERVAL)
+                return min(next_due_in, WAITING_INTERVAL if waiting else POLLS * self.database.poll_interval)
             waiting += [cron_id for cron_id, name in due.items() if not self._fire(cron_id, name)]
         return 0.0
 
@@ -99,7 +101,7 @@ class CronPoller:
         next_rows = list(rows.values_list("pk", "name", "next_time", "now")[:ROWS_PER_STATEMENT])
         due_in = [(next_time - now).total_seconds() for _, _, next_time, now in next_rows]
         due = {row[0]: row[1] for row, seconds in zip(next_rows, due_in, strict=True) if seconds <= 0}
-        return due, min((seconds for seconds in due_in if seconds > 0), default=POLL_INTERVAL)
+        return due, min((seconds for seconds in due_in if seconds > 0), default=inf)
 
     def _fire(self, cron_id: int, name: str) -> bool:
         """Fire a due cron; return whether it need not be looked at again now."""
@@ -129,8 +131,9 @@ class CronPoller:
             history.delete_expired_history(self.database)
 
     def _sleep(self, seconds: float) -> bool:
-        """Sleep for so long, or until woken; return whether to go on."""
+        """Sleep for so long, or until woken or the next upkeep; return whether to go on."""
         now = time.monotonic()
+        seconds = max(0.0, min(seconds, self._next_upkeep - now))
         earliest = now + min(seconds, WAKEUP_INTERVAL)
         with awaiting_nothing():
             if self._woken.wait(seconds):

@@ -21,9 +21,13 @@ SECONDS_BETWEEN_TRANSACTIONS = 0.1
 #: about two transactions that fail.
 FIRST_WAIT, LONGEST_WAIT = 120.0, 3_600.0
 
+#: For how long it is not looked again if nothing had expired: at most, and as a share of ``RETENTION``. Each look makes
+#: a connection.
+LONGEST_REST, SHARE = timedelta(minutes=10), 0.1
+
 
 class Retention:
-    """Deletes what has expired, and waits longer each time that it could not delete everything."""
+    """Deletes what has expired. It rests if nothing had, and longer each time that it could not delete everything."""
 
     def __init__(self, database: Database, stopping: Event) -> None:
         self._database = database
@@ -35,27 +39,33 @@ class Retention:
         """Delete what has expired, if it is time."""
         if time.monotonic() < self._not_before:
             return
-        if delete_expired(self._database, self._stopping):
-            self._waits.reset()
-        else:
+        expired = delete_expired(self._database, self._stopping)
+        if expired.kept:
             self._not_before = time.monotonic() + self._waits.next()
+            return
+        self._waits.reset()
+        if not expired.deleted:
+            self._not_before = time.monotonic() + _rest().total_seconds()
 
 
-def delete_expired(database: Database, stopping: Event) -> bool:
-    """Delete everything that ended longer ago than ``RETENTION``, and log what cannot be deleted.
+def _rest() -> timedelta:
+    retention = get_settings().RETENTION
+    return LONGEST_REST if retention is None else min(LONGEST_REST, SHARE * retention)
 
-    Return whether all of it could be deleted.
-    """
+
+def delete_expired(database: Database, stopping: Event) -> Portion:
+    """Delete everything that ended longer ago than ``RETENTION``, log what cannot be deleted, and return how many."""
     retention = get_settings().RETENTION
     if retention is None:
-        return True
+        return Portion()
     portions = []
     for portion in delete_completed_before(database, retention):
         portions.append(portion)
         if stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
             break
     deletion.warn_of_kept("functions", portions)
-    return not any(portion.kept for portion in portions)
+    kept = deletion.added([portion.kept for portion in portions])
+    return Portion(sum(portion.deleted for portion in portions), kept)
 
 
 def delete_completed_before(database: Database, ago: timedelta) -> Iterator[Portion]:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count
 
 from django_scheduler import crons, ctx
@@ -21,7 +21,7 @@ from tests.crons.functions import tick, tick_at_gate
 from tests.models import Entry
 from tests.support.in_process import executing
 from tests.support.soak import examples
-from tests.support.statements import failing
+from tests.support.statements import failing, statements_through
 from tests.support.waiting import wait_until
 
 #: How many executors are killed while crons run.
@@ -128,7 +128,8 @@ def test_an_executor_that_ends_by_itself_runs_what_is_due_at_its_start_and_ends(
 
 @pytest.mark.only_on("postgresql", "sqlite")
 def test_a_cron_that_another_process_registers_need_not_wait_until_executors_look_again(executors, child_environment):
-    constants = {"django_scheduler.executor.crons.POLL_INTERVAL": 3600.0}
+    names = ["POLLS", "UPKEEP_INTERVAL"]
+    constants = {f"django_scheduler.executor.crons.{name}": 3600.0 for name in names}
     child_environment["TEST_CONSTANTS"] = json.dumps(constants)
     executor = executors.start()
     cron = ctx.crons.register("a cron", crons.Interval(hours=1), tick)
@@ -137,13 +138,53 @@ def test_a_cron_that_another_process_registers_need_not_wait_until_executors_loo
     assert functions_of(cron).count() == 1
 
 
-def test_an_idle_executor_asks_for_due_crons_once_in_ten_seconds(clock, django_assert_num_queries):
+#: How often an idle executor looks for due crons, in seconds.
+POLL_INTERVALS = {"postgresql": 60.0, "sqlite": 12.0, "mysql": 6.0}
+
+
+def test_an_idle_executor_looks_for_due_crons_as_seldom_as_the_database_allows(clock, django_assert_num_queries):
     ctx.crons.register("tomorrow", crons.Daily(hour=12, minute=0, timezone="UTC"), tick)
     poller = CronPoller(database_for("default"), keeps_firing=True, stopping=threading.Event())
     with django_assert_num_queries(1):
-        assert poller._fire_what_is_due() == 10.0
+        assert poller._fire_what_is_due() == POLL_INTERVALS[connection.vendor]
     clock.tick(timedelta(hours=23, minutes=59, seconds=57.5))
     assert poller._fire_what_is_due() == 2.5
+
+
+class PassingTime(threading.Event):
+    """Is never set; who waits for it has the clock tick instead."""
+
+    def __init__(self, clock, *, minutes, stopping):
+        super().__init__()
+        self.clock, self.stopping = clock, stopping
+        self.left = timedelta(minutes=minutes)
+
+    def wait(self, timeout=None):
+        self.clock.tick(timeout)
+        self.left -= timedelta(seconds=timeout)
+        if not self.left:
+            self.stopping.set()
+        return False
+
+
+@pytest.mark.parametrize("has_crons", [True, False])
+def test_an_idle_minute_costs_crons_three_statements_besides_their_looks(clock, has_crons):
+    if has_crons:
+        ctx.crons.register("tomorrow", crons.Daily(hour=12, minute=0, timezone="UTC"), tick)
+    stopping = threading.Event()
+    poller = CronPoller(database_for("default"), keeps_firing=True, stopping=stopping)
+    poller._woken = passing = PassingTime(clock, minutes=10, stopping=stopping)
+    minutes = []
+
+    def note(execute, *arguments):
+        minutes.append(10 - passing.left // timedelta(minutes=1))
+        return execute(*arguments)
+
+    with statements_through(note):
+        poller.run()
+
+    looks = 60 / POLL_INTERVALS[connection.vendor]
+    assert {minute: minutes.count(minute) for minute in range(1, 10)} == dict.fromkeys(range(1, 10), 3 + looks)
 
 
 def test_a_cron_that_cannot_even_be_read_holds_up_no_other(clock, fire_due, caplog):

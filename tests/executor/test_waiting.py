@@ -9,7 +9,12 @@ from django.db import connection, connections, transaction
 from django.db.backends.signals import connection_created
 
 from django_scheduler import Context, ctx, mutation
+from django_scheduler.conf import get_settings
+from django_scheduler.databases import database_for
+from django_scheduler.databases.postgresql import listening
+from django_scheduler.executor import crons
 from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.record import retention
 from tests.executor.test_order import FUNCTIONS, started
 from tests.functions import write
 from tests.support.elsewhere import elsewhere
@@ -79,6 +84,21 @@ def test_idle_executor_executes_hardly_a_statement_but_its_heartbeats(settings, 
         wait_until(lambda: "listener" in tasks, "it listens")
         wait_until(nothing_else_happens_during_ten_heartbeats, "it did nothing but look after executors ten times")
     assert "worker 1" in tasks
+
+
+@pytest.mark.only_on("postgresql")
+def test_an_idle_minute_costs_less_than_thirty_statements():
+    heartbeats = 60 / get_settings().HEARTBEAT_INTERVAL.total_seconds()
+    poll_interval = database_for("default").poll_interval
+    statements = {
+        "poller": 60 / poll_interval,
+        "heartbeat": 2 * heartbeats,  # see the next test
+        "crons": 60 / (crons.POLLS * poll_interval) + 3 * 60 / crons.UPKEEP_INTERVAL,  # tests/crons/test_executors.py
+        "retention": 3 * 60 / retention.LONGEST_REST.total_seconds(),  # tests/record/test_retention.py; two to connect
+        "listener": 60 / listening.CHECK_INTERVAL,
+    }
+    assert statements == {"poller": 12, "heartbeat": 12, "crons": 4, "retention": 0.3, "listener": 1}
+    assert sum(statements.values()) < 30
 
 
 @pytest.mark.only_on("postgresql")

@@ -2,16 +2,19 @@
 
 from datetime import timedelta
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_scheduler import ctx
 from django_scheduler.databases import TABLE, database_for
 from django_scheduler.executor import answer_timeout
 from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.record import Retention, retention
 from django_scheduler.record.deletion import ROWS_PER_TRANSACTION
 from django_scheduler.record.retention import delete_expired
 from tests.functions import write
@@ -114,6 +117,35 @@ def test_executor_does_it_by_itself():
 
     with executing(concurrency=1):
         wait_until(lambda: not left(), "what had expired is gone")
+
+
+@pytest.mark.parametrize(
+    ("setting", "looks_after"),
+    [(timedelta(days=7), 10), (timedelta(minutes=50), 5), (timedelta(minutes=1), 1)],
+)
+def test_where_nothing_expires_it_looks_once_in_a_tenth_of_retention_and_in_ten_minutes(
+    settings, monkeypatch, setting, looks_after
+):
+    settings.DJANGO_SCHEDULER = {"RETENTION": setting}
+    minutes = SimpleNamespace(passed=0)
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: minutes.passed * 60.0))
+    of_executor = Retention(database_for("default"), Event())
+    statements = []
+    for minutes.passed in range(21):
+        with CaptureQueriesContext(connection) as captured:
+            of_executor.delete()
+        statements.append(len(captured))
+    assert statements == [int(minute % looks_after == 0) for minute in range(21)]
+
+
+def test_where_something_has_expired_it_looks_again_a_minute_later(monkeypatch):
+    minutes = SimpleNamespace(passed=0)
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: minutes.passed * 60.0))
+    of_executor = Retention(database_for("default"), Event())
+    for minutes.passed in range(5):
+        schedule(State.SUCCESS, ended=timedelta(days=8))
+        of_executor.delete()
+        assert not left()
 
 
 @pytest.mark.only_on("postgresql")

@@ -25,7 +25,7 @@ from django_scheduler.models import ScheduledFunctionId
 LISTEN_INTERVAL = 0.1
 
 #: How often it is looked whether its server is there at all, and how long the answer may take, in seconds.
-CHECK_INTERVAL, ANSWER_TIMEOUT = 30.0, 5.0
+CHECK_INTERVAL, ANSWER_TIMEOUT = 60.0, 5.0
 
 #: How long it may take to connect and to listen, in seconds: longer than connecting alone may.
 SETUP_TIMEOUT = 15.0
