@@ -4,18 +4,19 @@ The first lane, in which the first function is due, decides. If it is the only o
 it cannot share a transaction, the claim is made in this lane alone. Else it is made in several lanes, of which each
 gives a few functions: where there are many lanes with a few each, one claim for each lane would be one for each
 function. (Measured on PostgreSQL with 2,000 queues of three functions each: 417 functions a second, of 11,071 in two
-queues.) This is the order in which functions start:
+queues.) This is the order in which functions are claimed:
 
 * Those of a higher priority come first, as far as the poller knows of them.
-* Those of one lane start in the order of their due times, and at equal times in that of their ids.
+* Those of one lane are claimed in the order of their due times, and at equal times in that of their ids.
 * Those that one claim has taken do so as well, whatever their lanes.
 * A claim in one lane takes nothing that is due after the first function of the next lane of its priority. One in
   several takes no function that is due more than ``SLACK`` later than the first one of all, plus ``SLACK_SHARE`` of how
-  late that one is. So between queues, nothing starts before something that had been due for much longer.
+  late that one is. So between queues, nothing is claimed before something that had been due for much longer.
 * Only if all that is found like this is locked by others, the claim takes what comes after it.
 
 So each claim begins with what has waited longest, and no lane starves: one with a large backlog gives as many as each
-of the others, whose functions are as late; and those that are less late wait as they would in one queue.
+of the others, whose functions are as late; and those that are less late wait as they would in one queue. One worker
+starts what it has claimed in this order; several do so side by side.
 
 Each lane is asked for so few that all that is locked is executed. Others see a row as locked, and pass over it, only
 while its turn is about to come.
