@@ -191,7 +191,7 @@ def drop_misplaced() -> list[BaseDatabaseWrapper]:
     made = handler._connections
     found: dict[str, Any] = {}
     misplaced: list[str] = []
-    for alias in handler:
+    for alias in handler.settings:
         if (each := getattr(made, alias, None)) is not None:
             found[alias] = each
             if not (isinstance(each, BaseDatabaseWrapper) and each.alias == alias):

@@ -184,7 +184,6 @@ def has_open_transaction() -> bool:
 def tidy_other_connections(using: str) -> None:
     """Leave nothing of one function to the next one in the other databases, nor in Django's objects."""
     for connection in django_internals.drop_misplaced():
-        django_internals.guard_session(connection)
         django_internals.restore_attributes(connection)
         if connection.alias != using:
             _tidy(connection)

@@ -42,10 +42,10 @@ class TransactionWatch:
     def __enter__(self) -> None:
         self._database.mark_transaction()
         self._connection = self._database.connection
-        self._depth = len(django_internals.savepoints(self._database.connection))
+        self._depth = len(django_internals.savepoints(self._connection))
         # On PostgreSQL a transaction begins with its first statement.
         self._begun = self._database.is_transaction_intact()
-        self._wrappers = django_internals.statement_wrappers(self._database.connection)
+        self._wrappers = django_internals.statement_wrappers(self._connection)
         self._wrappers.append(self._notice)
         self._wrappers_within = list(self._wrappers)
 
@@ -76,7 +76,7 @@ class TransactionWatch:
     @property
     def has_left_wrappers(self) -> bool:
         """Return whether the wrappers of statements are no longer those with which the body began."""
-        return django_internals.statement_wrappers(self._database.connection) != self._wrappers_within
+        return django_internals.statement_wrappers(self._connection) != self._wrappers_within
 
     def was_ended_unseen(self) -> bool:
         """Return whether the transaction is gone, although nobody has closed it or met an error, as far as is known."""
@@ -90,7 +90,7 @@ class TransactionWatch:
 
     def would_commit_so_far(self) -> bool:
         """Return whether the body has left its blocks and broken nothing, as far as is known without asking."""
-        depth = len(django_internals.savepoints(self._database.connection))
+        depth = len(django_internals.savepoints(self._connection))
         return depth == self._depth and self._is_intact()
 
     def is_transient(self, error: BaseException) -> bool:
