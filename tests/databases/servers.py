@@ -55,6 +55,8 @@ class MariaDBServer:
             "--no-defaults",
             f"--user={'root' if os.geteuid() == 0 else ''}",
             f"--datadir={directory / 'data'}",
+            # A server that starts deletes the temporary tables that it finds there: those of the one under test, too.
+            f"--tmpdir={directory}",
             f"--socket={directory / 'socket'}",
             f"--pid-file={directory / 'pid'}",
             f"--port={self._port}",
@@ -102,6 +104,7 @@ def own_mariadb() -> Iterator[Server]:
                 "--no-defaults",
                 *(["--user=root"] if os.geteuid() == 0 else []),
                 f"--datadir={directory / 'data'}",
+                f"--tmpdir={directory}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
             ],
