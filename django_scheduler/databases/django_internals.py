@@ -348,6 +348,7 @@ def guard_session(connection: BaseDatabaseWrapper, wrappers: Sequence[StatementW
     guard: SessionGuard | None = vars(connection).get("scheduler_guard")
     if guard is None:  # while it connects, it has one, but not the class
         wrapper: Any = connection
+        _ = wrapper.wrap_database_errors  # Django keeps it from the first use on: an attribute like all others then
         guard = wrapper.scheduler_guard = SessionGuard(connection.vendor, wrappers, _attributes(connection))
         wrapper.__class__ = _guarded(wrapper.__class__)
     return guard

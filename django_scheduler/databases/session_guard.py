@@ -131,6 +131,7 @@ class SessionGuard:
     def end_session(self) -> None:
         """Note that the connection has no session any more, nor what it got with it."""
         self.attributes = self._attributes_without_session
+        self.known_names = set()
 
     def check_when_idle(self, *, used_at: float) -> None:
         """Have the connection checked from now on; it was used last at that time, by ``time.monotonic()``."""

@@ -80,6 +80,10 @@ class ActionBudget(Budget):
     def _give_up(self) -> None:
         start_in_background(self._record)
 
+    def forget_execution(self) -> None:
+        super().forget_execution()
+        del self._record, self._async_body
+
 
 class ActionExecution(FunctionExecution):
     """Executes an action: commits that it begins, then runs its body, then records its end."""
@@ -90,7 +94,7 @@ class ActionExecution(FunctionExecution):
     #: Whether all that is left of that transaction is COMMIT.
     is_committing = False
 
-    #: Runs the body, if that is async.
+    #: Runs the body, if that is async and has not ended.
     _async_body: AsyncBody | None = None
 
     @property
@@ -141,7 +145,10 @@ class ActionExecution(FunctionExecution):
 
     def run_body(self, arguments: dict[str, object]) -> Any:
         if self._async_body is not None:
-            return self._async_body.run(self.function, arguments, self._context())
+            try:
+                return self._async_body.run(self.function, arguments, self._context())
+            finally:
+                self._async_body = None
         # What it schedules is part of the transaction that it has opened, also on a connection that it has made.
         with self.database.asked_on(None):
             return super().run_body(arguments)

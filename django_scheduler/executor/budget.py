@@ -135,6 +135,10 @@ class Budget:
             self.is_given_up = True
             self._give_up()
 
+    def forget_execution(self) -> None:
+        """Refer no longer to the execution, whose body has ended in time: each would keep the other as garbage."""
+        del self.log
+
     def _interrupt(self) -> None:
         """Have the body end. Called in the watchdog's thread, again and again once the time is up."""
 
@@ -202,6 +206,10 @@ class MutationBudget(Budget):
 
     def _take_back(self) -> None:
         _raise_in(self._thread_id, None)
+
+    def forget_execution(self) -> None:
+        super().forget_execution()
+        del self._record
 
 
 def _raise_in(thread_id: int, error: type[BaseException] | None) -> None:

@@ -430,7 +430,7 @@ class FunctionExecution(SingleExecution):
         super().__init__(claimed, database, executor_name)
         self.function = function
         self.kind = function.kind
-        #: Of the call of its body, while it runs, and afterwards if it took too long.
+        #: Of the call of its body that has begun last.
         self.budget: Budget | None = None
         #: Why this code cannot call the body with the arguments on record.
         self.refusal: InvalidArguments | None = None
@@ -448,8 +448,7 @@ class FunctionExecution(SingleExecution):
 
     @property
     def is_given_up(self) -> bool:
-        budget = self.budget
-        return budget is not None and budget.is_given_up
+        return self.budget is not None and self.budget.is_given_up
 
     @property
     def timed_out(self) -> TimedOut | None:
@@ -491,7 +490,7 @@ class FunctionExecution(SingleExecution):
             return budget.call(self._run_body, arguments)
         finally:
             if not budget.is_exceeded:
-                self.budget = None  # each refers to the other, and would stay until the garbage is collected
+                budget.forget_execution()
 
     def warn_of_open_transaction(self, who: str) -> None:
         """Log that code has returned with a transaction open, if it has."""
@@ -551,13 +550,11 @@ class FunctionExecution(SingleExecution):
     @property
     def deadline(self) -> datetime | None:
         """Return when the time of the body is up, by the clock of this host; ``None``: never."""
-        budget = self.budget  # which another thread of the body's may see end
-        return budget.deadline if budget else None
+        return self.budget.deadline if self.budget else None
 
     def should_end_early(self) -> bool:
         """Answer ``ctx.canceled``, asked as often as one likes: the record is read once a second at most."""
-        budget = self.budget
-        is_over = budget is not None and budget.is_over
+        is_over = self.budget is not None and self.budget.is_over
         if self._was_canceled or is_over or process_is_ending.is_set():
             return True
         if time.monotonic() >= self._asked_at + INTERVAL:

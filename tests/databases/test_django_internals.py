@@ -53,6 +53,21 @@ def test_connection_has_the_attribute(name, own_connection):
     assert vars(own_connection)[name] == ATTRIBUTES[name], f"Django {django.__version__} begins {name} differently."
 
 
+def test_attributes_of_a_connection_that_is_used_as_before_are_known(transactional_db):
+    """Otherwise all of them would be looked through after each body."""
+    own = connections.create_connection("default")
+    guard = django_internals.guard_session(own)
+    try:
+        for _ in range(2):
+            with own.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            names = guard.known_names
+            django_internals.restore_attributes(own)
+    finally:
+        own.close()
+    assert guard.known_names is names
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_connection_has_the_method(name, own_connection):
     assert callable(getattr(own_connection, name, None)), f"Django {django.__version__} has no {name} any more."

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
+from django.db.backends.signals import connection_created
 
 from django_scheduler import Context, action, ctx, mutation
-from django_scheduler.databases import django_internals
+from django_scheduler.databases import database_for, django_internals
+from django_scheduler.executor.session import executor_session, replace_session, tidy_connections
 from django_scheduler.models import ScheduledFunction, State
 from tests.functions import write
 from tests.models import Entry
+from tests.support.elsewhere import elsewhere
 from tests.support.in_process import execute_with_one_worker, threads_may_connect
 from tests.support.records import record
 
@@ -409,6 +412,29 @@ def test_what_a_sites_own_connection_knows_of_its_session_ends_with_that(transac
     execute_with_one_worker()
 
     assert [record(each).decoded_result() for each in ids] == ["public, pg_temp"] * 4
+
+
+def test_what_a_receiver_notes_on_the_connection_when_it_is_made_ends_with_the_session(transactional_db):
+    def note(connection: Any, **kwargs: object) -> None:
+        connection.is_set = True
+
+    def use_and_replace() -> list[bool]:
+        own = connections["default"]
+        own.ensure_connection()  # as a fleet's thread may have done
+        connection_created.connect(note)
+        noted = []
+        with executor_session(database_for("default")):
+            for leave in (tidy_connections, tidy_connections, replace_session):
+                select("default")
+                noted.append(hasattr(own, "is_set"))
+                leave("default")
+            noted.append(hasattr(own, "is_set"))
+        return noted
+
+    try:
+        assert elsewhere(use_and_replace) == [True, True, True, False]
+    finally:
+        connection_created.disconnect(note)
 
 
 @pytest.fixture

@@ -211,6 +211,29 @@ def test_each_retry_has_a_budget_of_its_own(execute_due):
     assert deadlines[0] < deadlines[1] < deadlines[2]
 
 
+left: list[threading.Thread] = []
+told: list[Any] = []
+
+
+@mutation(timeout=1.0)
+def leave_a_thread_and_a_hook(ctx: Context) -> None:
+    left.append(threading.Thread(target=wait_until, args=[lambda: ctx.canceled, "its time is up"]))
+    left[0].start()
+    transaction.on_commit(lambda: told.append(ctx.deadline))
+
+
+def test_what_outlives_the_body_still_learns_when_the_time_is_up(execute_due):
+    left.clear()
+    told.clear()
+    ctx.scheduler.run_after(0, leave_a_thread_and_a_hook)
+
+    execute_due()
+
+    left[0].join(timeout=5)
+    assert not left[0].is_alive()
+    assert None not in told
+
+
 @mutation(timeout=0.2)
 def hang_at_gate(ctx: Context, *, gate: str) -> None:
     """Hangs in C code, where no exception arrives, and then tries to go on."""
