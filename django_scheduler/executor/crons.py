@@ -19,11 +19,12 @@ from django_scheduler.conf import get_settings
 from django_scheduler.crons import Cron, firing, history, reconcile
 from django_scheduler.databases import Database
 from django_scheduler.executor.answer_timeout import awaiting_each_answer, awaiting_nothing
+from django_scheduler.executor.poller import poll_interval
 from django_scheduler.executor.session import executor_session
 from django_scheduler.telemetry import log_of_crons as log
 
-#: How often to look for due crons although nothing has woken the thread, in the database's own poll intervals. On
-#: PostgreSQL that is a minute, as between two upkeeps, so that one look follows each of them.
+#: How often to look for due crons although nothing has woken the thread, in poll intervals of functions. On PostgreSQL
+#: that is a minute, as between two upkeeps, so that one look follows each of them.
 POLLS = 12
 
 #: How often wake-ups make it look at most, in seconds.
@@ -90,7 +91,7 @@ class CronPoller:
         while not self.stopping.is_set():
             due, next_due_in = self._look(besides=waiting)
             if not due:
-                return min(next_due_in, WAITING_INTERVAL if waiting else POLLS * self.database.poll_interval)
+                return min(next_due_in, WAITING_INTERVAL if waiting else POLLS * poll_interval(self.database))
             waiting += [cron_id for cron_id, name in due.items() if not self._fire(cron_id, name)]
         return 0.0
 

@@ -303,7 +303,7 @@ class Poller:
         if took > LONG_LOOK or since is not None:
             self._only_known_until = now + took + min(10 * took, LONGEST_REST)
         if since is None:
-            rest = min(RESTS_FROM_BEGINNING * took, self._poll_interval()) if lanes and took > LONG_LOOK else 0.0
+            rest = min(RESTS_FROM_BEGINNING * took, poll_interval(self.database)) if lanes and took > LONG_LOOK else 0.0
             self._begin_there_until = now + took + rest
         return _due(self._in_order, 0.0)
 
@@ -344,7 +344,7 @@ class Poller:
         self._not_due = [lane for lane in self._in_order if lane.due_in > passed]
         self._idle_until = 0.0
         if not due and self.until is Until.STOPPED:
-            self._idle_until = began + min(self._poll_interval(), self.put_off.seconds)
+            self._idle_until = began + min(poll_interval(self.database), self.put_off.seconds)
         only = {_key(lane): lane for lane in due} if len(due) <= MOST_TRUSTED else {}
         again, self._only_lanes = only and self._only_lanes.keys() == only.keys(), only
         trust = min([TRUST, *(lane.due_in - passed for lane in self._not_due)]) if again else 0.0
@@ -356,12 +356,14 @@ class Poller:
 
     def _sleep(self, *at_most: float) -> bool:
         """Sleep until woken, and no longer than so many seconds; return whether it was woken."""
-        seconds = min([self._poll_interval(), self.put_off.seconds, *at_most])
+        seconds = min([poll_interval(self.database), self.put_off.seconds, *at_most])
         return self.stopping.is_set() or self._woken.wait(max(0.0, seconds))  # stopping's wake-up may have been cleared
 
-    def _poll_interval(self) -> float:
-        configured = get_settings().POLL_INTERVAL
-        return configured.total_seconds() if configured else self.database.poll_interval
+
+def poll_interval(database: Database) -> float:
+    """Return how often an idle executor looks for due functions although nothing has woken it, in seconds."""
+    configured = get_settings().POLL_INTERVAL
+    return configured.total_seconds() if configured else database.poll_interval
 
 
 def _key(lane: Lane) -> LaneKey:

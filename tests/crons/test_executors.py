@@ -151,6 +151,12 @@ def test_an_idle_executor_looks_for_due_crons_as_seldom_as_the_database_allows(c
     assert poller._fire_what_is_due() == 2.5
 
 
+def test_who_has_functions_polled_more_often_has_crons_polled_more_often_too(clock, settings):
+    settings.DJANGO_SCHEDULER = {**settings.DJANGO_SCHEDULER, "POLL_INTERVAL": timedelta(seconds=0.25)}
+    poller = CronPoller(database_for("default"), keeps_firing=True, stopping=threading.Event())
+    assert poller._fire_what_is_due() == 3.0
+
+
 class PassingTime(threading.Event):
     """Is never set; who waits for it has the clock tick instead."""
 

@@ -21,7 +21,7 @@ from django_scheduler.databases import database_for
 from django_scheduler.executor.execution import FunctionExecution, in_isolation
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.models import State
-from tests.functions import note, note_async, write
+from tests.functions import note, write
 from tests.models import Entry
 from tests.support.records import record
 
@@ -322,7 +322,12 @@ def executions() -> list[FunctionExecution]:
     return [each for each in gc.get_objects() if isinstance(each, FunctionExecution)]
 
 
-@pytest.mark.parametrize("function", [write, note, note_async])
+@action
+async def breathe(ctx: Context, *, label: str) -> None:
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("function", [write, note, breathe])
 def test_memory_of_an_execution_does_not_wait_for_the_garbage_collector(execute_due, without_collector, function):
     """In an executor that is busy it would be collected late, and what follows would take new memory."""
     before = executions()
