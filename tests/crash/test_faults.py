@@ -42,8 +42,7 @@ def test_processes_that_are_killed_again_and_again_under_load(supervise, ledger)
     posts = ledger.schedule_posts(300 * SOAK)
     supervised = supervise(processes=2, concurrency=3)
     for number in range(4 * SOAK):
-        wait_until(lambda: supervised.process_ids, "one of them executed")
-        os.kill(random.choice(sorted(supervised.process_ids)), random.choice([signal.SIGKILL, signal.SIGTERM]))
+        supervised.kill_one(signal.SIGKILL, signal.SIGTERM)
         supervised.wait_until_executing(number + 3)
     ledger.wait_until_all_is_decided(60 * SOAK)
     assert supervised.stop() == 0

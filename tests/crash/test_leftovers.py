@@ -1,6 +1,5 @@
 """Whatever bodies leave behind, in whatever order, and whoever is killed or canceled meanwhile: nobody else notices."""
 
-import os
 import random
 import signal
 from collections.abc import Sequence
@@ -40,8 +39,7 @@ def test_the_innocent_are_exact_and_wait_for_nobody(supervise, ledger):
 
 def kill_and_cancel_until_all_is_decided(supervised: Supervised, guilty: Sequence[int]) -> None:
     for number in range(3):
-        wait_until(lambda: supervised.process_ids, "one of them executed")
-        os.kill(random.choice(sorted(supervised.process_ids)), signal.SIGKILL)
+        supervised.kill_one(signal.SIGKILL)
         for function_id in random.sample(guilty, 5):
             with suppress(AlreadyFinished):
                 ctx.scheduler.cancel(function_id)

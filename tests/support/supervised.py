@@ -1,5 +1,10 @@
 """A supervisor and the processes under it."""
 
+import os
+import random
+import signal
+
+from django_scheduler.executor.heartbeat import is_alive
 from django_scheduler.models import Executor
 from tests.support.executor_processes import STARTED, ExecutorProcess, running_processes
 from tests.support.waiting import wait_until
@@ -21,6 +26,20 @@ class Supervised:
     def process_ids(self) -> set[int]:
         """Of those that are on record as executing."""
         return set(Executor.objects.values_list("process_id", flat=True))
+
+    def kill_one(self, *signals: signal.Signals) -> None:
+        """Send one of the signals to one of those that execute, as soon as there is one."""
+
+        def kill() -> bool:
+            on_record = Executor.objects.values_list("process_id", "process_start")
+            alive = [process_id for process_id, start in on_record if is_alive(process_id, start)]
+            try:
+                os.kill(random.choice(alive), random.choice(signals))
+            except (IndexError, ProcessLookupError):  # it may die by itself, right now
+                return False
+            return True
+
+        wait_until(kill, "one of them executed, and was killed")
 
     @property
     def is_running(self) -> bool:
