@@ -12,6 +12,9 @@ from statistics import median
 from benchmarks.results import Result
 from benchmarks.workloads import Column
 
+#: A contender whose first figure is so many times worse than ours is measured once.
+FAR = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -34,6 +37,13 @@ class Rounds:
     def cannot(self, contender: str) -> bool:
         """Return whether a round has shown that it cannot do such a thing."""
         return any(result.not_supported for result in self.results.get(contender, {}).values())
+
+    def is_far_behind(self, contender: str, column: Column) -> bool:
+        """Return whether the first round leaves no doubt that it is worse than ours."""
+        ours, theirs = (self._figures(each, column.title).get(0) for each in ("ours", contender))
+        if ours is None or theirs is None or column.more_is_better is None:
+            return False
+        return theirs * FAR < ours if column.more_is_better else theirs > ours * FAR
 
     def figure(self, contender: str, title: str) -> Figure | None:
         figures = list(self._figures(contender, title).values())

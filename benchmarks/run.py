@@ -107,7 +107,7 @@ def _measure(
     environments: dict[str, Environment],
     deadline: float,
 ) -> None:
-    """Every contender once a round; each round begins with another one."""
+    """Every contender once a round, unless the first one has said enough; each round begins with another one."""
     rounds = this.results[database.name, workload.name] = Rounds()
     number_of_rounds = min(this.options.rounds, workload.most_rounds or this.options.rounds)
     for number in range(number_of_rounds):
@@ -116,7 +116,7 @@ def _measure(
             begin = time.monotonic()
             result = kept.get(database.name, workload.name, header.name, number)
             if result is None or result.problem:
-                if rounds.cannot(header.name):
+                if rounds.cannot(header.name) or rounds.is_far_behind(header.name, workload.columns[0]):
                     continue
                 if begin > deadline:
                     result = Result(problem="not measured: the time of the run was up")

@@ -113,6 +113,14 @@ def rounds_of(**rates):
     return rounds
 
 
+def test_a_contender_that_is_far_behind_in_the_first_round_is_measured_once():
+    rounds = rounds_of(ours=[100, 10], huey=[33], oban=[34, 1], dead=[None])
+    rate, time = Column(title="rate", more_is_better=True), Column(title="rate", more_is_better=False)
+    assert [each for each in rounds.results if rounds.is_far_behind(each, rate)] == ["huey"]
+    assert not any(rounds.is_far_behind(each, time) for each in rounds.results)
+    assert rounds_of(ours=[1], huey=[4]).is_far_behind("huey", time)
+
+
 def test_a_figure_is_the_median_of_its_rounds_with_the_least_and_the_most():
     assert rounds_of(ours=[3, 1, 2]).figure("ours", "rate") == Figure(2, 1, 3)
     assert rounds_of(ours=[3]).figure("ours", "rate") == Figure(3, 3, 3)
