@@ -251,7 +251,7 @@ class Worker:
             else:
                 claimed = database.claim_in_several(claim.lanes, wanted, most=claim.most, of_each=claim.of_each)
             if claimed:
-                execution = self._group_of(claimed)
+                execution = self._group_of(claimed, idle=idle)
                 if claim.is_shared:
                     self._asked_for = len(claimed)  # that there were no more says nothing of the lanes that come next
                     self._size = learn_of_lanes(claim, policy, claimed, len(execution.ids))
@@ -264,14 +264,17 @@ class Worker:
                 return execution
         return None
 
-    def _group_of(self, claimed: list[Claimable]) -> Execution:
-        """Group the functions at the beginning that may share a transaction, or else execute the first function."""
+    def _group_of(self, claimed: list[Claimable], *, idle: int) -> Execution:
+        """Group the functions at the beginning that may share a transaction, or else execute the first function.
+
+        With an action begin as many others as there are idle workers, also if more were claimed for mutations.
+        """
         first = self._execution_of(claimed[0])
         executions = chain([first], map(self._execution_of, claimed[1:]))
         self._size.came_first(is_action=isinstance(first, ActionExecution))
         if isinstance(first, ActionExecution):
             actions = _first(executions, _is_action)
-            first.others = list(takewhile(lambda each: each.attempt == first.attempt, actions))[1:]
+            first.others = list(takewhile(lambda each: each.attempt == first.attempt, actions))[1 : 1 + idle]
             return first
         if isinstance(first, Unexecutable):
             return UnexecutableGroup(_first(executions, _is_unexecutable))

@@ -263,3 +263,20 @@ def test_one_of_them_that_is_canceled_before_that_is_known_does_not_start(transa
     assert canceled == ids[1:2]
     assert record(ids[1]).state == State.CANCELED
     assert sorted(filter(None, starts)) == [each for each in ids if each not in canceled]
+
+
+@action
+def count_actions_in_progress(ctx: Context) -> int:
+    return in_state(State.IN_PROGRESS)
+
+
+@pytest.mark.parametrize("mutations", [1, 2, 3])
+def test_actions_behind_mutations_begin_only_in_a_worker_that_is_idle(execute_due, growing_groups, mutations):
+    """What is claimed as the rest of a group of mutations may turn out to be actions."""
+    for _ in range(mutations):
+        ctx.scheduler.run_after(0, come_after_actions)
+    ids = ctx.scheduler.run_after_many(0, count_actions_in_progress, [{}] * 4)
+
+    execute_due()
+
+    assert [record(each).decoded_result() for each in ids] == [1] * 4
