@@ -189,19 +189,19 @@ def drop_misplaced() -> list[BaseDatabaseWrapper]:
     """Have Django make those connections of this thread anew that are in the place of another one; return the rest."""
     handler: Any = connections
     made = handler._connections
-    found: dict[str, Any] = {}
-    misplaced: list[str] = []
+    own: list[BaseDatabaseWrapper] = []
+    strangers: dict[str, Any] = {}
     for alias in handler.settings:
-        if (each := getattr(made, alias, None)) is not None:
-            found[alias] = each
-            if not (isinstance(each, BaseDatabaseWrapper) and each.alias == alias):
-                misplaced.append(alias)
-    strangers = [found.pop(alias) for alias in misplaced]
-    for alias, stranger in zip(misplaced, strangers, strict=True):
+        each = getattr(made, alias, None)
+        if isinstance(each, BaseDatabaseWrapper) and each.alias == alias:
+            own.append(each)
+        elif each is not None:
+            strangers[alias] = each
+    for alias, stranger in strangers.items():
         del connections[alias]
-        if isinstance(stranger, BaseDatabaseWrapper) and not any(stranger is each for each in found.values()):
+        if isinstance(stranger, BaseDatabaseWrapper) and not any(stranger is each for each in own):
             end_driver(driver_of(stranger))
-    return list(found.values())
+    return own
 
 
 def discard(connection: BaseDatabaseWrapper) -> None:

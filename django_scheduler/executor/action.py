@@ -141,7 +141,7 @@ class ActionExecution(FunctionExecution):
     def make_budget(self) -> Budget:
         if self.function.is_async:
             self._async_body = AsyncBody(self.log)
-        return ActionBudget(self.function.timeout, self.log, self._async_body, self._give_up_in_session)
+        return ActionBudget(self.function.timeout, self.log, self._async_body, in_session(self.database, self._give_up))
 
     def run_body(self, arguments: dict[str, object]) -> Any:
         if self._async_body is not None:
@@ -155,9 +155,6 @@ class ActionExecution(FunctionExecution):
 
     def is_canceled_on_record(self) -> bool:
         return self.current_row().get("state") != State.IN_PROGRESS
-
-    def _give_up_in_session(self) -> None:
-        in_session(self.database, self._give_up)()
 
     def _give_up(self) -> None:
         """Record the timeout of a body that does not end, in another thread and on that one's connection."""
