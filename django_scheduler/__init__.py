@@ -11,11 +11,19 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context, ctx
-    from django_scheduler.functions import action, api, internal, internal_action, internal_mutation, mutation
+    from django_scheduler.functions import Retry, action, api, internal, internal_action, internal_mutation, mutation
     from django_scheduler.models import ScheduledFunctionId
+    from django_scheduler.record import BatchOutcome, Outcome
+    from django_scheduler.scheduling import InterventionResult
+    from django_scheduler.transactions import Backoff
 
 __all__ = [
+    "Backoff",
+    "BatchOutcome",
     "Context",
+    "InterventionResult",
+    "Outcome",
+    "Retry",
     "ScheduledFunctionId",
     "action",
     "api",
@@ -27,7 +35,15 @@ __all__ = [
 ]
 
 #: The modules of the names that are not in ``functions``.
-_MODULES = {"Context": "context", "ScheduledFunctionId": "models", "ctx": "context"}
+_MODULES = {
+    "Backoff": "transactions",
+    "BatchOutcome": "record",
+    "Context": "context",
+    "InterventionResult": "scheduling",
+    "Outcome": "record",
+    "ScheduledFunctionId": "models",
+    "ctx": "context",
+}
 
 
 def __getattr__(name: str) -> object:

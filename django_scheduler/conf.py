@@ -16,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from django_scheduler.suggestions import which_there_are
+
 NAME = "DJANGO_SCHEDULER"
 
 #: What ``EXECUTOR`` begins with.
@@ -83,6 +85,9 @@ class Settings:
     #: The header of a request that has its id, which ``django_scheduler.middleware`` records with what the request
     #: schedules. ``None``: no id is recorded.
     REQUEST_ID_HEADER: str | None = "X-Request-ID"
+    #: What adds to the context of what is scheduled, and wraps what is executed: the dotted paths of classes, from the
+    #: outside to the inside. See ``django_scheduler.middleware``.
+    MIDDLEWARE: tuple[str, ...] | list[str] = ()
     #: Who executes what is due: ``"tasks:<alias>"`` hands it to the workers of that backend of Django's tasks.
     #: ``None``: the executor that finds it.
     EXECUTOR: str | None = None
@@ -117,6 +122,9 @@ def invalid_value(name: str, value: Any) -> str | None:
     elif name == "VALUE_MODULES":
         valid = isinstance(value, tuple | list) and all(isinstance(each, str) and each for each in value)
         form = "a list of the names of modules"
+    elif name == "MIDDLEWARE":
+        valid = isinstance(value, tuple | list) and all(isinstance(each, str) and "." in each for each in value)
+        form = "a list of the dotted paths of classes"
     elif name == "HTTP_PERMISSION":
         valid, form = isinstance(value, str) and "." in value, "the dotted path of a function"
     elif name == "REQUEST_ID_HEADER":
@@ -169,7 +177,8 @@ def _from_dict(configured: Any) -> Settings:
         raise ImproperlyConfigured(f"{NAME} must be a dict, not {type(configured).__name__}.")
     for name, value in configured.items():
         if name not in NAMES:
-            raise ImproperlyConfigured(f"{NAME} has no setting {name!r}. There are: {', '.join(NAMES)}.")
+            hint = which_there_are(str(name).upper(), NAMES)
+            raise ImproperlyConfigured(f"{NAME} has no setting {name!r}. {hint}")
         if problem := invalid_value(name, value):
             raise ImproperlyConfigured(f"{NAME}[{name!r}] {problem}, not {value!r}.")
     return Settings(**configured)

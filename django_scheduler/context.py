@@ -15,7 +15,7 @@ from asgiref.sync import sync_to_async
 from django_scheduler.crons import Crons
 from django_scheduler.functions import Function, Reference
 from django_scheduler.models import ScheduledFunctionId
-from django_scheduler.scheduling import Running, Scheduler, calls, names_async_twin, running
+from django_scheduler.scheduling import Batch, Running, Scheduler, calls, names_async_twin, running
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -31,6 +31,15 @@ class Context:
 
     def __init__(self, bound_to: Running | None = None) -> None:
         self._bound_to = bound_to
+
+    if not TYPE_CHECKING:  # for a type checker ctx has the attributes that it has
+
+        def __getattr__(self, attribute: str) -> object:
+            if attribute.startswith("_") or not hasattr(Scheduler, attribute):
+                raise AttributeError(f"ctx has no attribute {attribute!r}", name=attribute, obj=self)
+            raise AttributeError(
+                f"ctx has no .{attribute}(): write ctx.scheduler.{attribute}(...).", name=attribute, obj=None
+            )
 
     @property
     def running(self) -> Running | None:
@@ -58,6 +67,17 @@ class Context:
         return current.function_id if current else None
 
     @property
+    def batch(self) -> Batch | None:
+        """Return the batch that the scheduled function which is executing is a member of, to add members to it.
+
+        ``None`` outside of one. What is scheduled through ``ctx.scheduler`` is no member.
+        """
+        current = self.running
+        if current is None or current.batch_id is None:
+            return None
+        return Batch.of_member(current, current.batch_id)
+
+    @property
     def user(self) -> AbstractBaseUser | AnonymousUser | None:
         """Return the user whose request called the function over HTTP; ``None`` in every other case.
 
@@ -65,6 +85,26 @@ class Context:
         """
         current = self.running
         return current.user if current else None
+
+    @property
+    def attempt(self) -> int | None:
+        """Return which attempt of the scheduled function is executing, counted from 1; ``None`` if none is.
+
+        Each time that the body begins is one, whatever ended the one before.
+        """
+        current = self.running
+        return current.attempt if current and current.function_id is not None else None
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """Return a key that is the same in every attempt of the scheduled function; ``None`` if none is executing.
+
+        For a service that acts once for each key, as payment providers do. No other function has the same one, nor has
+        one of another database. A function that makes several such calls adds to it, as in
+        ``f"{ctx.idempotency_key}-refund"``.
+        """
+        current = self.running
+        return current.limits.idempotency_key if current and current.limits else None
 
     @property
     def deadline(self) -> datetime | None:

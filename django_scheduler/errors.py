@@ -5,6 +5,9 @@ function that raises one itself may have.
 """
 
 import json
+from datetime import timedelta
+
+from django_scheduler.durations import parse_seconds
 
 
 class SchedulerError(Exception):
@@ -34,12 +37,28 @@ class ArgumentsTooLarge(SchedulerError):
     """The arguments scheduled by one transaction are larger than the settings allow."""
 
 
+class InvalidContext(SchedulerError, ValueError):
+    """What middleware has added to the context of what is scheduled is no JSON, or too large."""
+
+
 class UnknownScheduledFunction(SchedulerError, LookupError):
     """No scheduled function has that id: it was never committed, or its retention has passed."""
 
 
 class AlreadyFinished(SchedulerError):
-    """The scheduled function has succeeded or failed: there is nothing left to cancel."""
+    """The scheduled function has ended: there is nothing left to cancel, or to run at another time."""
+
+
+class AlreadyStarted(SchedulerError):
+    """The scheduled function is executing, or another transaction is changing it, so it is not run at another time."""
+
+
+class NotFinished(SchedulerError):
+    """The scheduled function has not ended yet, so it cannot be run again."""
+
+
+class CannotRunAgain(SchedulerError):
+    """The function is declared with ``rerun=False``: what has ended is not run again."""
 
 
 class CannotCancelSelf(SchedulerError):
@@ -104,12 +123,30 @@ class TimedOut(BaseException):
 
 
 class TransientError(SchedulerError):
-    """The body of a mutation raises it to be rolled back and retried later, with backoff.
+    """The body of a mutation or of an action raises it to be tried again later.
+
+    A mutation is rolled back. An action is started again, also one that declares nothing: by raising this its author
+    says that it may be. ``after``: how much later, as a ``timedelta`` or a number of seconds; as often as the body asks
+    for it. ``None``: with backoff, until it has raised the same one ``MAX_SAME_ERRORS`` times in a row. Neither counts
+    as a failure (``Retry.max_attempts``).
 
     Example::
 
-        @mutation
-        def ship(ctx, *, order_id: int) -> None:
-            if not stock.is_synchronised():
-                raise TransientError("the stock is being synchronised")
+        @action
+        def fetch_report(ctx, *, report_id: int) -> None:
+            if not provider.is_ready(report_id):
+                raise TransientError("the report is not ready", after=60)
     """
+
+    #: When to try again, for a class of the project's that does not say.
+    after: timedelta | None = None
+
+    #: Whether a mutation has raised it that somebody has called: then it is not the word of that caller.
+    is_of_called_mutation = False
+
+    def __init__(self, *args: object, after: timedelta | float | None = None) -> None:
+        if len(args) > 1:
+            raise TypeError(f"TransientError takes one message; to say when to try again, write after={args[1]!r}.")
+        super().__init__(*args)
+        if after is not None:
+            self.after = parse_seconds(after, "after=")

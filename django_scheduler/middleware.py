@@ -1,7 +1,11 @@
-"""``RequestContextMiddleware`` records which request has caused a function: its id, and its user.
+"""Middleware: for requests, of Django's kind, and for scheduled functions, of ours.
 
-Add ``"django_scheduler.middleware.RequestContextMiddleware"`` to ``MIDDLEWARE``. What is scheduled while a request is
-served then has on record, in the column ``context``, as far as it is known:
+``Middleware`` is what a class in ``DJANGO_SCHEDULER["MIDDLEWARE"]`` may inherit from, and ``LanguageMiddleware`` is
+such a class. ``docs/middleware.md`` shows others, and ``scheduling/middleware_chain.py`` says how they are called.
+
+``RequestContextMiddleware`` records which request has caused a function: its id, and its user. Add
+``"django_scheduler.middleware.RequestContextMiddleware"`` to Django's own ``MIDDLEWARE``. What is scheduled while a
+request is served then has on record, in the column ``context``, as far as it is known:
 
 * ``request_id``: what the request's header ``DJANGO_SCHEDULER["REQUEST_ID_HEADER"]`` says, if it looks like an id;
 * ``user_id`` and ``user``: the key and the name of its user, if anything has looked at ``request.user`` by then.
@@ -19,13 +23,17 @@ from functools import partial
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import translation
 from django.utils.functional import LazyObject, empty
 
 from django_scheduler.conf import get_settings
-from django_scheduler.scheduling import request_context
+from django_scheduler.scheduling import Call, Middleware, NewContext, Run, request_context
 from django_scheduler.telemetry import warn
+
+__all__ = ["Call", "LanguageMiddleware", "Middleware", "NewContext", "RequestContextMiddleware", "Run", "serving"]
 
 #: Anybody can send any header. Others are not recorded.
 REQUEST_ID = re.compile(r"[\w.:+/=@~-]{1,200}", re.ASCII)
@@ -34,6 +42,17 @@ REQUEST_ID = re.compile(r"[\w.:+/=@~-]{1,200}", re.ASCII)
 LONGEST_KEY, LONGEST_NAME = 64, 150
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+
+
+class LanguageMiddleware(Middleware):
+    """Has a function run in the language that was active where it was scheduled, and what it schedules as well."""
+
+    def schedule(self, context: NewContext) -> None:
+        context["language"] = translation.get_language()
+
+    def __call__(self, call: Call) -> Any:
+        with translation.override(call.context.get("language", settings.LANGUAGE_CODE)):
+            return self.run(call)
 
 
 class RequestContextMiddleware:

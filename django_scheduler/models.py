@@ -1,4 +1,4 @@
-"""The tables have one row per scheduled function, one per executor on record, and one per paused queue.
+"""The tables have one row per scheduled function, one per key, one per executor on record, and one per paused queue.
 
 Any code may read these tables; only this app writes them.
 """
@@ -29,6 +29,7 @@ if apps.apps_ready and not apps.is_installed("django_scheduler"):
 
 LONGEST_QUEUE_NAME = 100
 LONGEST_REASON, LONGEST_USER_NAME = 500, 255
+LONGEST_NAME = LONGEST_KEY = 255
 
 ScheduledFunctionId = NewType("ScheduledFunctionId", int)
 LARGEST_ID = 2**63 - 1
@@ -56,7 +57,7 @@ UNFINISHED = (State.PENDING, State.IN_PROGRESS)
 
 
 class Failure(models.TextChoices):
-    """Says why a function is ``failed``."""
+    """Says why a function is ``failed``; ``EXPIRED``: why it is ``canceled``."""
 
     ERROR = "error", _("its body raised an exception")
     LOST = "lost", _("its executor is gone, the outcome is unknown")
@@ -64,6 +65,7 @@ class Failure(models.TextChoices):
     MISSING = "missing", _("its function no longer exists")
     CRASHED = "crashed", _("it killed its process again and again")
     TRANSIENT = "transient", _("the same error came again and again, although it should have passed")
+    EXPIRED = "expired", _("it had not begun when it expired")
 
 
 class PartialIndex(models.Index):
@@ -100,7 +102,7 @@ class ScheduledFunction(models.Model):
     """Is one scheduled function, from the moment it is scheduled until its retention has passed."""
 
     id = models.BigAutoField(_("id"), primary_key=True)
-    name = NameField(_("function"), max_length=255)
+    name = NameField(_("function"), max_length=LONGEST_NAME)
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     args = models.JSONField(_("arguments"))
     state = models.CharField(_("state"), max_length=16, choices=State.choices)
@@ -116,6 +118,10 @@ class ScheduledFunction(models.Model):
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0, db_default=0)
     # How many attempts in a row have met the transient error that is on record.
     same_errors = models.PositiveIntegerField(_("same errors"), default=0, db_default=0)
+    # How many attempts have failed and been repeated: these count for ``Retry.max_attempts``.
+    failures = models.PositiveIntegerField(_("failures"), default=0, db_default=0)
+    # The last attempts that were repeated, whatever for, as a list of {"time": ..., "executor": ..., "error": ...}.
+    history = models.JSONField(_("earlier attempts"), null=True, editable=False)
     result = models.JSONField(_("result"), null=True)
     failure = models.CharField(_("failure"), max_length=16, choices=Failure.choices, blank=True)
     error = models.TextField(_("error"), blank=True)
@@ -129,17 +135,30 @@ class ScheduledFunction(models.Model):
         "self", verbose_name=_("runs again"), null=True, db_index=False, related_name="reruns", **UNCHECKED
     )
     executor = NameField(_("executor"), max_length=255, blank=True)
-    # Only written where a tracer is active.
-    trace_context = models.TextField(_("trace context"), null=True, blank=True, editable=False)  # noqa: DJ001
+    # Not used any more: what traces is in ``context``. Executors of an earlier version, which run beside new ones while
+    # a site is deployed, read it with each claim.
+    trace_context = models.TextField(null=True, editable=False)  # noqa: DJ001
     # Whether a fleet was sent it, and may begin it before its due time, which is when the fleet is sent it again.
     handed_over = models.BooleanField(default=False, db_default=False, editable=False)
     # Since when executors have met it whose code does not know the function, or refuses its arguments; and which ones,
     # with a space between them. Such a function is left to executors with other code (executor/unexecutable.py).
     unknown_since = InstantField(_("unknown since"), null=True, editable=False)
     unknown_to = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001
-    # What is known of the request that caused it: {"request_id": ..., "user": ..., "user_id": ...}. It travels on to
-    # what the function schedules.
+    # What is known of the request that caused it: {"request_id": ..., "user": ..., "user_id": ...}, and what middleware
+    # has added. It travels on to what the function schedules.
     context = models.JSONField(_("context"), null=True, editable=False)
+    # If it has not begun by then, it never does.
+    expires_time = InstantField(_("expires"), null=True)
+    # What is scheduled when it ends: see record/callbacks.py.
+    callbacks = models.JSONField(_("callbacks"), null=True, editable=False)
+    # Which batch it is a member of.
+    batch = models.ForeignKey(
+        "Batch", verbose_name=_("batch"), null=True, db_index=False, related_name="members", **UNCHECKED
+    )
+    # With which it was scheduled. Who holds a key is on record in ``Key``. ("key" means something in SQL.)
+    key = NameField(_("key"), max_length=LONGEST_KEY, null=True, db_column="call_key")
+    # How many calls with its key it has taken in since it was inserted.
+    absorbed = models.PositiveIntegerField(_("absorbed calls"), default=0, db_default=0, editable=False)
 
     class Meta:
         verbose_name = _("scheduled function")
@@ -181,6 +200,11 @@ class ScheduledFunction(models.Model):
                 fields=["rerun_of"], condition=models.Q(rerun_of__isnull=False), name="django_scheduler_reruns"
             ),
             PartialIndex(
+                fields=["batch", "state"],
+                condition=models.Q(batch__isnull=False),
+                name="django_scheduler_batch_members",
+            ),
+            PartialIndex(
                 fields=["unknown_since"],
                 condition=models.Q(unknown_since__isnull=False),
                 name="django_scheduler_unknown",
@@ -208,6 +232,30 @@ class ScheduledFunction(models.Model):
         Raises ``InvalidArguments`` if it cannot be restored any more.
         """
         return None if self.result is None else values.load_result(self.result)
+
+
+class Key(models.Model):
+    """Refers to the call of a function that holds a key, as long as that one waits: see ``scheduling/keys.py``.
+
+    Whoever schedules with the key locks this row. Executors never do.
+    """
+
+    #: The function's name, a blank, and the key. One column is the primary key, so that MySQL locks nothing else.
+    name = NameField(_("name"), max_length=LONGEST_NAME + 1 + LONGEST_KEY, primary_key=True)
+    function = models.ForeignKey(ScheduledFunction, null=True, db_index=False, related_name="+", **UNCHECKED)
+
+    class Meta:
+        verbose_name = _("key")
+        verbose_name_plural = _("keys")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[checks.CheckMessage]:
+        # W003 warns that old versions of MySQL index no more than 767 bytes of a column.
+        return [message for message in super().check(**kwargs) if message.id != "mysql.W003"]
 
 
 class Executor(models.Model):
@@ -238,6 +286,43 @@ class Executor(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Batch(models.Model):
+    """Is a batch of scheduled functions, and counts how its members have ended: see record/batches.py."""
+
+    id = models.BigAutoField(_("id"), primary_key=True)
+    # What is scheduled when all of them have ended.
+    callbacks = models.JSONField(_("callbacks"), null=True, editable=False)
+    parent = models.ForeignKey(
+        ScheduledFunction,
+        verbose_name=_("scheduled by"),
+        null=True,
+        db_index=False,
+        related_name="batches",
+        **UNCHECKED,
+    )
+    context = models.JSONField(_("context"), null=True, editable=False)
+    creation_time = InstantField(_("created"))
+    completed_time = InstantField(_("completed"), null=True, db_index=True)
+    # Null while the block is open in which the batch is made.
+    total = models.PositiveIntegerField(_("members"), null=True)
+    succeeded = models.PositiveIntegerField(_("succeeded"), default=0, db_default=0)
+    failed = models.PositiveIntegerField(_("failed"), default=0, db_default=0)
+    canceled = models.PositiveIntegerField(_("canceled"), default=0, db_default=0)
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    @property
+    def ended(self) -> int:
+        """Return how many of its members have ended."""
+        return self.succeeded + self.failed + self.canceled
 
 
 class Overview(ScheduledFunction):

@@ -5,16 +5,23 @@ a pause takes effect with the next claim.
 What is executing ends as always, and functions can still be scheduled.
 """
 
-from django.db import connections, transaction
+from django.db import transaction
+from django.utils.connection import ConnectionDoesNotExist
 
-from django_scheduler.databases import database_for
+from django_scheduler.databases import database_for, require_alias
+from django_scheduler.functions import declared_queues
 from django_scheduler.models import LONGEST_QUEUE_NAME, LONGEST_REASON, LONGEST_USER_NAME, Pause
-from django_scheduler.scheduling import wakeup
+from django_scheduler.record import wakeup
+from django_scheduler.status import queues_on_record
+from django_scheduler.suggestions import which_there_are
+from django_scheduler.telemetry import warn
 from django_scheduler.values import is_plain_text
 
 
 def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused_by: str = "") -> bool:
     """Pause a queue, or all of them with ``Pause.EVERYTHING``; return ``False`` if it is paused already.
+
+    A queue that nothing names and that nothing on record is in is paused too, and logged: perhaps it is mistyped.
 
     Raises ``TypeError`` or ``ValueError`` if no queue can have that name or no text is like that, and ``ValueError`` if
     there is no such database.
@@ -22,6 +29,7 @@ def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused
     _check(using, "pause", queue=queue, reason=reason, paused_by=paused_by)
     if len(queue) > LONGEST_QUEUE_NAME:
         raise ValueError(f"No queue has a name of more than {LONGEST_QUEUE_NAME} characters.")
+    _warn_of_undeclared(using, queue)
     with transaction.atomic(using=using):
         _, is_new = Pause.objects.using(using).get_or_create(
             queue=queue,
@@ -48,12 +56,24 @@ def resume(using: str, queue: str = Pause.EVERYTHING) -> bool:
     return bool(deleted)
 
 
-def _check(using: str, called: str, **texts: object) -> None:
-    if using not in connections:
-        raise ValueError(
-            f"There is no database {using!r} in DATABASES. The queue comes second:"
-            f" pausing.{called}('default', {using!r})."
+def _warn_of_undeclared(using: str, queue: str) -> None:
+    """Log a queue that neither a function nor a setting declares, and that nothing on record is in."""
+    if queue == Pause.EVERYTHING or queue in (declared := declared_queues()):
+        return
+    known = declared | queues_on_record(database_for(using))
+    if queue not in known:
+        warn(
+            "The queue %r is paused, but no function and no setting declares it, and nothing on record is in it. %s",
+            queue,
+            which_there_are(queue, sorted(known)),
         )
+
+
+def _check(using: str, called: str, **texts: object) -> None:
+    try:
+        require_alias(using)
+    except ConnectionDoesNotExist as error:
+        raise ValueError(f"{error} The queue comes second: pausing.{called}('default', {using!r}).") from None
     for name, text in texts.items():
         if not isinstance(text, str):
             raise TypeError(f"{name} must be a str, not {type(text).__name__}: pausing.{called}({using!r}, 'email').")

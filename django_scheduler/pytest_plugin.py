@@ -29,7 +29,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     # The clock is Python's for other fixtures too, whichever of them comes first.
     if "scheduler" not in getattr(item, "fixturenames", ()):
         return (yield)
-    from django_scheduler.times import pythons_clock
+    from django_scheduler.databases import pythons_clock
 
     with pythons_clock():
         return (yield)

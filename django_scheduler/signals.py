@@ -15,19 +15,29 @@ listed in ``docs/monitoring.md``; take ``**kwargs``, because more may be added.
 ``function_scheduled`` is sent once per function, when its transaction has committed (not if that was begun by hand,
 with ``set_autocommit(False)``, outside of ``atomic``). ``function_started`` is sent before each attempt; that of a
 mutation is within its transaction, so a receiver cannot use its database then.
-``function_finished`` is sent once it is on record that a function has succeeded or failed.
+``function_finished`` is sent once it is on record that a function has succeeded or failed, or has expired.
+``attempt_failed`` is sent once it is on record that an attempt has failed and is repeated.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.dispatch import Signal
 
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId
 from django_scheduler.telemetry import warn
 
 function_scheduled = Signal()
 function_started = Signal()
+attempt_failed = Signal()
 function_finished = Signal()
+
+
+def send_scheduled(name: str, kind: Kind, queue: str, ids: Iterable[ScheduledFunctionId], using: str) -> None:
+    """Send ``function_scheduled`` for each of these functions, which have just been committed."""
+    if function_scheduled.receivers:
+        for function_id in ids:
+            send(function_scheduled, function_id=function_id, name=name, kind=str(kind), queue=queue, using=using)
 
 
 def send(signal: Signal, **arguments: Any) -> None:

@@ -1,23 +1,22 @@
-"""Parse the delays and times that callers give, and say which clock decides what is due.
+"""Parse the delays and times that callers give.
 
 The rules are Convex's: a delay is finite and not negative; a time may lie in the past, which means due at
 once; neither leads further than 5 x 366 days away. Numbers are milliseconds.
-
-The clock is the database's, which all hosts share, or ``timezone.now()``, which tests can move.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from django.utils import timezone
 
-from django_scheduler.conf import get_settings
+from django_scheduler.durations import FURTHEST
 from django_scheduler.errors import InvalidSchedule
 from django_scheduler.values import short_repr
 
-FURTHEST = timedelta(days=5 * 366)
+Given = TypeVar("Given")
+T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,7 +46,8 @@ def parse_delay(delay: timedelta | float) -> timedelta:
         # The number says whether it is negative: as a timedelta, a tiny one becomes zero.
         length, is_negative = _milliseconds(delay, "A delay"), delay < 0
     else:
-        raise TypeError(f"A delay is a timedelta or a number of milliseconds, not {type(delay).__name__}.")
+        hint = " For a time there is run_at." if isinstance(delay, datetime) else ""
+        raise TypeError(f"A delay is a timedelta or a number of milliseconds, not {type(delay).__name__}.{hint}")
     if is_negative:
         raise InvalidSchedule(
             f"A delay cannot be negative: {short_repr(delay)}. For a time in the past there is run_at."
@@ -70,13 +70,22 @@ def parse_time(when: datetime | float) -> datetime:
     elif _is_number(when):
         distance = _milliseconds(when, "A time") - (timezone.now() - EPOCH)
     else:
+        hint = " For a time from now on, write timezone.now() + timedelta(...)." if isinstance(when, timedelta) else ""
         raise TypeError(
-            f"A time is an aware datetime or a number of milliseconds since the epoch, not {type(when).__name__}."
+            f"A time is an aware datetime or a number of milliseconds since the epoch, not {type(when).__name__}.{hint}"
         )
     if abs(distance) > FURTHEST:
         hint = "" if isinstance(when, datetime) else " A number is taken as milliseconds since 1970."
         raise InvalidSchedule(f"A time cannot be more than {FURTHEST.days} days away: {short_repr(when)}.{hint}")
     return in_utc(when) if isinstance(when, datetime) else EPOCH + timedelta(milliseconds=when)
+
+
+def parse_for(what: str, parse: Callable[[Given], T], given: Given) -> T:
+    """Parse a delay or a time with one of these functions; an error begins with ``what``, which was to be done."""
+    try:
+        return parse(given)
+    except (InvalidSchedule, TypeError) as error:
+        raise type(error)(f"{what} {error}") from None
 
 
 def looks_like_seconds(number: float) -> bool:
@@ -101,23 +110,3 @@ def _milliseconds(number: float, what: str) -> timedelta:
     if isinstance(number, float) and not math.isfinite(number):
         raise InvalidSchedule(f"{what} must be finite, not {number!r}.")
     return timedelta(milliseconds=min(max(number, -BEYOND_ALL_DATES), BEYOND_ALL_DATES))
-
-
-#: How many ``pythons_clock()`` are open.
-_open = 0
-
-
-def is_pythons() -> bool:
-    """Return whether ``timezone.now()`` decides what is due, and not the database's clock."""
-    return _open > 0 or get_settings().CLOCK == "python"
-
-
-@contextmanager
-def pythons_clock() -> Iterator[None]:
-    """Let ``timezone.now()`` decide, whatever ``DJANGO_SCHEDULER["CLOCK"]`` says: in all threads, for tests."""
-    global _open
-    _open += 1
-    try:
-        yield
-    finally:
-        _open -= 1

@@ -19,7 +19,7 @@ from hypothesis import settings as hypothesis
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Until
 from django_scheduler.functions import registry
-from django_scheduler.scheduling import wakeup
+from django_scheduler.record import wakeup
 from tests.support import forked_processes, leaks
 from tests.support.emptying import quick_emptying
 from tests.support.executor_processes import ExecutorProcesses, nothing_left_behind
@@ -96,6 +96,12 @@ def _functions_of_a_test_end_with_it(monkeypatch):
         monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
 
 
+@pytest.fixture(autouse=True)
+def _log_is_waited_for(monkeypatch):
+    """Whoever ends executors in this process waits for their log, which a busy machine may keep for a second."""
+    monkeypatch.setattr("django_scheduler.executor.threads.LOG_TIMEOUT", 20.0)
+
+
 @pytest.fixture
 def execute_due(transactional_db) -> Callable[[], None]:
     """Execute everything that is due, and what becomes due by it, one after the other, in this process."""
@@ -151,6 +157,12 @@ def another_session(new_session: Callable[[], Session]) -> Session:
 def retry_at_once(monkeypatch) -> None:
     """A mutation that is called directly and met a conflict is repeated without a wait that matters."""
     monkeypatch.setattr("django_scheduler.scheduling.calls.FIRST_WAIT", 0.01)
+
+
+@pytest.fixture
+def even_backoff(monkeypatch) -> None:
+    """The wait before each attempt is half of the longest one, where it is by chance anything from nothing to that."""
+    monkeypatch.setattr("random.random", lambda: 0.5)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Django's admin shows what is scheduled and what became of it, and lets people intervene who have the permission.
 
-* Pages: ``overview.py``, with its ``statistics.py``; ``scheduled_function.py`` is the list, with ``listing.py``,
-  ``filters.py`` and ``search.py``, and the page of one function, with ``detail.py``; ``crons.py``, with
-  ``cron_form.py`` and ``cron_history.py``.
+* Pages: ``overview.py``, with its ``panels.py``, ``statistics.py`` and ``batches.py``; ``scheduled_function.py`` is the
+  list, with ``listing.py``, ``filters.py`` and ``search.py``, and the page of one function, with ``detail.py`` and
+  ``followers.py``; ``crons.py``, with ``cron_form.py`` and ``cron_history.py``.
 * ``scheduler_admin.py`` has what the pages of functions and the overview have in common.
 * ``visibility.py`` says which functions somebody sees, ``cron_permissions.py`` who may do what with crons, and
   ``requests.py`` answers requests that no page makes.

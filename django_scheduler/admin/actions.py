@@ -50,6 +50,7 @@ _NOT_DONE: dict[Result, Any] = {
     Result.UNFINISHED: ngettext_lazy("%(count)d has not finished yet", "%(count)d have not finished yet", "count"),
     Result.FINISHED: ngettext_lazy("%(count)d had already finished", "%(count)d had already finished", "count"),
     Result.CANCELED: ngettext_lazy("%(count)d was canceled already", "%(count)d were canceled already", "count"),
+    Result.EXPIRES_BEFORE: ngettext_lazy("%(count)d expires before that", "%(count)d expire before that", "count"),
     Result.MISSING: ngettext_lazy(
         "%(count)d has no function in the code any more", "%(count)d have no function in the code any more", "count"
     ),

@@ -11,11 +11,13 @@ from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.utils.translation import gettext as _
 
+from django_scheduler.admin.followers import followed, followers
 from django_scheduler.admin.listing import LARGE, Row, for_list, length_of, unless_longer
 from django_scheduler.admin.readable import readable
-from django_scheduler.admin.search import shown_error
+from django_scheduler.admin.search import shown_error, shown_key
 from django_scheduler.masking import masked, masked_text
-from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.models import Batch, ScheduledFunction, State
+from django_scheduler.record import BatchOutcome, Outcome
 from django_scheduler.values import JSONValue
 
 A_SECOND, NO_TIME = timedelta(seconds=1), timedelta(0)
@@ -41,6 +43,16 @@ class Moment:
     #: What comes between it and the next one, and for how long; ``None`` if nothing worth telling.
     then: str = ""
     for_: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAttempt:
+    """Describes an attempt that was repeated, as it may be read."""
+
+    #: When it ended.
+    time: datetime
+    executor: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,7 @@ def load(rows: QuerySet[ScheduledFunction], pk: int) -> ScheduledFunction | None
     )
     if function is not None:
         name, args = function.name, function.short_args
+        function.shown_key = shown_key(name, function.key, args)
         function.short_error = shown_error(name, function.short_error, args)
         function.short_traceback = "" if args is None else masked_text(name, function.short_traceback, args=args)
     return cast("ScheduledFunction | None", function)
@@ -95,7 +108,8 @@ def shown(function: ScheduledFunction, column: str) -> Shown:
 def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
     """Yield its course, from being scheduled to the end, or to what is still ahead."""
     due, started, completed = function.due_time, function.started_time, function.completed_time
-    planned = due - function.creation_time
+    # A retry has moved the due time, so nobody knows any more what was planned.
+    planned = NO_TIME if function.attempts > 1 else due - function.creation_time
     yield Moment(
         _("Scheduled"), function.creation_time, "done", _("planned wait"), planned if planned >= A_SECOND else None
     )
@@ -114,6 +128,14 @@ def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
         yield Moment(_("End"), None, "ahead")
 
 
+def earlier_attempts(function: ScheduledFunction) -> Iterator[EarlierAttempt]:
+    """Yield the attempts that were repeated, as far as they are on record, with secrets in their errors masked."""
+    args: JSONValue = getattr(function, "short_args", None)
+    for attempt in function.history or []:
+        error = shown_error(function.name, attempt["error"], args)
+        yield EarlierAttempt(datetime.fromisoformat(attempt["time"]), attempt["executor"], error)
+
+
 def causes(function: ScheduledFunction) -> Iterator[tuple[str, str, str]]:
     """Yield what is known of the request that caused it, as it may be read: a label, a text, and what finds others."""
     labels = {"request_id": _("Request"), "user": _("User"), "user_id": _("Key of the user")}
@@ -128,18 +150,25 @@ def causes(function: ScheduledFunction) -> Iterator[tuple[str, str, str]]:
 
 
 def relatives(rows: QuerySet[ScheduledFunction], function: ScheduledFunction) -> dict[str, Any]:
-    """Return who scheduled it, whom it scheduled, what it runs again, and what ran it again."""
+    """Return who scheduled it, whom it scheduled, what it follows, what it runs again, what ran it again, its batch."""
     row: Any = function
+    args: JSONValue = row.short_args
+    follows, follows_batch = followed(args, Outcome), followed(args, BatchOutcome)
     children = [Row(child) for child in for_list(rows.filter(parent=function.pk).order_by("-pk"))[: CHILDREN + 1]]
     brief = rows.only("pk", "name", "state")
-    others = [pk for pk in (row.parent_id, row.rerun_of_id) if pk]
+    others = [pk for pk in (row.parent_id, row.rerun_of_id, follows) if pk]
     by_id = brief.in_bulk(others) if others else {}
     return {
         "children": children[:CHILDREN],
         "has_more_children": len(children) > CHILDREN,
         "parent": by_id.get(row.parent_id),
         "parent_id": row.parent_id,
+        "follows": by_id.get(follows),
+        "follows_id": follows,
+        "follows_batch_id": follows_batch,
+        "followers": list(followers(function, children)),
         "rerun_of": by_id.get(row.rerun_of_id),
         "rerun_of_id": row.rerun_of_id,
+        "batch": Batch.objects.using(rows.db).filter(pk=row.batch_id).first() if row.batch_id else None,
         "reruns": list(brief.filter(rerun_of=function.pk).order_by("-pk")[:CHILDREN]),
     }

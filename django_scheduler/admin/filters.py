@@ -3,7 +3,7 @@
 * A filter that is not understood lets nothing through: what is canceled by mistake cannot be brought back.
 * A filter compares a column of its own with a value of few, or with one whole word. What is masked is in none of them.
 * The search takes an id. Everything else that is searched for is compared row by row: see ``search.py``.
-* An index finds what has a state, an id or a parent. Everything else is looked at row by row.
+* An index finds what has a state, an id, a parent or a batch. Everything else is looked at row by row.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -54,11 +54,12 @@ TITLES = {
     "finished": _("Finished"),
     "by": _("Scheduled by"),
     "parent": _("Scheduled by"),
+    "batch": _("Batch"),
     "request": _("Request"),
 }
 
 #: The filters that other pages lead to: the list has no field for them.
-WITHOUT_FIELD = ("error", "parent", "request")
+WITHOUT_FIELD = ("error", "parent", "batch", "request")
 
 #: What may stand in the address besides filters.
 OTHER_PARAMETERS = {"after", "before", "live", "_changelist_filters", "e"}
@@ -131,8 +132,8 @@ class Filters:
 
     @property
     def finds_by_reference(self) -> bool:
-        """Return whether only the functions with an id, or with a parent, are asked for: there are few."""
-        return "parent" in self.values or self.function_id is not None
+        """Return whether only the functions with an id, of a parent or of a batch are asked for: there are few."""
+        return not self.values.keys().isdisjoint(("parent", "batch")) or self.function_id is not None
 
     @property
     def are_of_lanes(self) -> bool:
@@ -148,8 +149,9 @@ class Filters:
         """Return the condition that an index meets in the order of the list."""
         if self.function_id is not None:
             return Q(pk=self.function_id)
-        if parent := self.values.get("parent"):
-            return Q(parent=int(parent))
+        for reference in ("parent", "batch"):
+            if referred := self.values.get(reference):
+                return Q(**{reference: int(referred)})
         return self._in_state(database)
 
     def others(self, database: Database) -> Q:
@@ -180,6 +182,8 @@ class Filters:
                 return Q(completed_time__gte=database.ago(WINDOWS[value][0]))
             case "by":
                 return BY[value][0]
+            case "batch" if "parent" in self.values or self.function_id is not None:
+                return Q(batch=int(value))
             case "state" if self.function_id is not None:
                 is_due = Q(due_time__lte=database.now()) if self.state == OVERDUE else Q()
                 return Q(database.is_in_state(*self.states)) & is_due
@@ -197,11 +201,11 @@ class Filters:
         return Q(state=self.state) if self.state else Q()
 
 
-def menus(filters: Filters) -> Iterator[dict[str, Any]]:
-    """Yield the filters that are menus, with what is chosen in each."""
+def menus(filters: Filters, queues: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield the filters that are menus, with what is chosen in each. ``queues``: those that there are."""
     yield _menu(filters, "function", _itself(function.name for function in registry))
     yield _menu(filters, "kind", CHOICES["kind"])
-    yield _menu(filters, "queue", _itself(function.queue for function in registry))
+    yield _menu(filters, "queue", _itself(queues))
     for name in ("failure", "created", "finished", "by"):
         yield _menu(filters, name, CHOICES[name])
 
@@ -212,7 +216,7 @@ def chips(values: Mapping[str, str]) -> list[tuple[Any, Any]]:
 
 
 def _shown(name: str, value: str) -> Any:
-    return f"#{value}" if name == "parent" else CHOICES.get(name, {}).get(value, value)
+    return f"#{value}" if name in ("parent", "batch") else CHOICES.get(name, {}).get(value, value)
 
 
 def _itself(names: Iterable[str]) -> dict[str, str]:
@@ -236,7 +240,7 @@ def read_id(digits: str) -> int | None:
 def _is_valid(name: str, value: str) -> bool:
     if not is_plain_text(value):
         return False
-    if name == "parent":
+    if name in ("parent", "batch"):
         return read_id(value) is not None
     if name == "error":
         return EXCEPTION.fullmatch(value) is not None

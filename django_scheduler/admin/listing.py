@@ -237,7 +237,7 @@ def _is_number(text: str) -> bool:
 
 def for_list(rows: QuerySet[ScheduledFunction]) -> QuerySet[ScheduledFunction]:
     """Return the rows with what a list shows."""
-    return rows.defer(*LARGE).annotate(
+    return rows.defer(*LARGE, "history").annotate(
         args_length=length_of("args"),
         short_args=unless_longer("args", LONGEST_ARGUMENTS),
         error_start=Left("error", LONGEST_ERROR),
@@ -250,7 +250,7 @@ def for_comparison(rows: QuerySet[ScheduledFunction], *columns: str) -> QuerySet
         args_length=length_of("args"),
         short_args=unless_longer("args", LONGEST_SEARCHED),
         error_start=Left("error", LONGEST_SEARCHED_ERROR),
-    ).values_list("pk", *columns, "name", "short_args", "error_start")
+    ).values_list("pk", *columns, "name", "short_args", "error_start", "key")
 
 
 def length_of(column: str) -> Length:
@@ -273,11 +273,11 @@ class Row:
     @property
     def arguments(self) -> str | None:
         """Return its arguments in brief, or ``None`` if they are too large for that."""
-        args = self._args
+        args = self.args
         return None if args is None else brief(masked(self.function.name, args))
 
     @property
-    def _args(self) -> JSONValue:
+    def args(self) -> JSONValue:
         """Return its arguments as they are stored, or ``None`` if they have not been read."""
         args: JSONValue = getattr(self.function, "short_args", None)
         return args
@@ -295,4 +295,4 @@ class Row:
     @property
     def first_line_of_error(self) -> str:
         text = str(getattr(self.function, "error_start", "")).strip()
-        return shown_error(self.function.name, text, self._args).partition("\n")[0]
+        return shown_error(self.function.name, text, self.args).partition("\n")[0]

@@ -9,26 +9,20 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_scheduler import pausing, status
-from django_scheduler.admin import statistics
+from django_scheduler import pausing
+from django_scheduler.admin import batches, panels, statistics
 from django_scheduler.admin.actions import ACTIONS, may_act, may_pause
+from django_scheduler.admin.filters import read_id
 from django_scheduler.admin.requests import answer_to_no_post, require_whole_characters
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
-from django_scheduler.admin.time_limit import Answer, Questions
+from django_scheduler.admin.time_limit import ask
 from django_scheduler.admin.visibility import is_everything, visible_functions
-from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, ScheduledFunction, State
-
-#: From which lag on the overview shows a problem, and not only a warning, in seconds.
-VERY_LATE = 300.0
-
-#: From which difference on the overview says that the clocks differ, in seconds.
-CLOCKS_APART = 2.0
+from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, ScheduledFunction
 
 
 class ReasonForm(forms.Form):
@@ -47,7 +41,12 @@ class ReasonForm(forms.Form):
 class OverviewAdmin(SchedulerAdmin):
     def get_urls(self) -> list[URLPattern]:
         pause = self.admin_site.admin_view(self.pause_view)
-        return [path("pause/", pause, name="django_scheduler_overview_pause"), *super().get_urls()]
+        all_batches = self.admin_site.admin_view(self.batches_view)
+        return [
+            path("pause/", pause, name="django_scheduler_overview_pause"),
+            path("batches/", all_batches, name="django_scheduler_overview_batches"),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Return the functions that the site's list shows, if it has one: what is hidden there is hidden here."""
@@ -65,6 +64,23 @@ class OverviewAdmin(SchedulerAdmin):
 
     def history_view(self, *arguments: Any, **keywords: Any) -> HttpResponse:
         raise PermissionDenied
+
+    def batches_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the batches that are open, or all of them, the newest first, page by page."""
+        self.require_view(request)
+        if not is_everything(self.get_queryset(request)):
+            raise PermissionDenied
+        shows_all, before = bool(request.GET.get("all")), read_id(request.GET.get("before", ""))
+        find = batches.all_batches if shows_all else batches.open_batches
+        answer = ask(self.database, partial(find, self.database, batches.PAGE_LINES, before))
+        context = {
+            "title": _("Batches"),
+            "batches": answer,
+            "shows_all": shows_all,
+            "is_first": before is None,
+            "selected_tab": "overview",
+        }
+        return self.render(request, "overview/batches", context)
 
     def pause_view(self, request: HttpRequest) -> HttpResponse:
         """Pause or resume a queue, or all of them."""
@@ -104,76 +120,15 @@ class OverviewAdmin(SchedulerAdmin):
         self.log_change(request, pause, message)
 
     def _panels(self, request: HttpRequest) -> dict[str, Any]:
-        database = self.database
-        using = database.using
-        period = statistics.PERIODS.get(request.GET.get("period", ""), statistics.PERIODS["hour"])
         name = request.GET.get("function", "")
         if not name.isprintable():
             name = ""  # no function has such a name, and not every database takes it
-        functions = self.get_queryset(request)
-        shows_everything = is_everything(functions)
-        in_progress = functions.filter(state=State.IN_PROGRESS).order_by()
-        with Questions(database) as ask:
-            # What these count and name is asked beside the queryset.
-            queues = ask(partial(status.queues, using)) if shows_everything else Answer(())
-            executors = ask(partial(status.executors, using)) if shows_everything else Answer(())
-            busy = ask(lambda: dict(in_progress.values_list("executor").annotate(Count("pk"))))
-            recent = ask(partial(statistics.recent, database, functions))
-            last_hour = course = ask(partial(statistics.course, functions, statistics.PERIODS["hour"]))
-            if name or period.name != "hour":
-                course = ask(partial(statistics.course, functions.filter(name=name) if name else functions, period))
-            upcoming = ask(partial(statistics.upcoming, functions))
-            failures = ask(partial(statistics.failures, functions))
-            unknown: Answer[tuple[status.UnknownFunction, ...]] = Answer(())
-            if any(queue.has_unknown for queue in queues.value or ()):
-                unknown = ask(partial(status.unknown_functions, using))
-            pauses = {pause.queue: pause for pause in status.pauses(using)}
-        by_queue = {queue.queue: queue for queue in queues.value or ()}
-        by_executor = busy.value or {}
-        lag = max((queue.lag for queue in by_queue.values()), default=0.0)
-        problems: tuple[status.Problem, ...] = ()
-        if shows_everything and queues.value is not None and executors.value is not None:
-            problems = status.find_problems(queues.value, executors.value, pauses.values(), unknown.value or ())
-        clock_difference = recent.value.clock_difference if recent.value else None
+        period = statistics.PERIODS.get(request.GET.get("period", ""), statistics.PERIODS["hour"])
         return {
-            # Of the pause of everything there is a banner with a button.
-            "problems": [each for each in problems if (each.code, each.queue) != (status.ProblemCode.PAUSED, None)],
-            "shows_everything": shows_everything,
-            "lag": lag,
-            "lag_level": "bad" if lag > VERY_LATE else "warning" if lag > status.LATE_AFTER else "good",
-            "queues": queues,
-            "due": sum(queue.due for queue in by_queue.values()),
-            "pending": sum(queue.pending for queue in by_queue.values()),
-            "most_counted": status.MOST_COUNTED,
-            "queue_lines": [
-                {
-                    "name": queue,
-                    "status": by_queue.get(queue),
-                    "pause": pauses.get(queue),
-                    "serving": sum(executor.serves(queue) for executor in executors.value or ()),
-                }
-                for queue in sorted({*by_queue, *pauses} - {Pause.EVERYTHING})
-            ],
-            "pause_of_everything": pauses.get(Pause.EVERYTHING),
-            "running": sum(by_executor.values()),
-            "busy": busy,
-            "executors": executors,
-            "executor_lines": [
-                {"executor": executor, "busy": by_executor.get(executor.name, 0)} for executor in executors.value or ()
-            ],
-            "per_minute": Answer(last_hour.value.throughput if last_hour.value else None),
-            "throughput": course.value.throughput if course.value else None,
-            "lag_course": course.value.lag if course.value else None,
-            "course": course,
+            **panels.of(self.database, self.get_queryset(request), period, name),
             "periods": statistics.PERIODS.values(),
             "period": period,
             "function_name": name,
-            "upcoming": upcoming,
-            "failures": failures,
-            "recent": recent,
-            "slowest": recent.value.slowest if recent.value else [],
-            "clock_difference": clock_difference,
-            "clocks_differ": abs(clock_difference or 0.0) > CLOCKS_APART,
             "may_pause": may_pause(request),
             "may_run_again": may_act(request, ACTIONS["run_again"]),
         }

@@ -11,11 +11,12 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_scheduler.admin import detail, listing
+from django_scheduler.admin import batches, detail, listing
 from django_scheduler.admin.action_view import ActionView
 from django_scheduler.admin.actions import ACTIONS, may_act
 from django_scheduler.admin.crons import links_to_cron
 from django_scheduler.admin.filters import CHOICES, Filters, chips, menus, read_id
+from django_scheduler.admin.followers import followers
 from django_scheduler.admin.outlook import may_run_again
 from django_scheduler.admin.readable import visible
 from django_scheduler.admin.requests import answer_to_no_post, require_whole_characters
@@ -23,8 +24,10 @@ from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
 from django_scheduler.admin.visibility import is_everything
 from django_scheduler.databases import Database, browsing
+from django_scheduler.functions import declared_queues
 from django_scheduler.middleware import serving
 from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.status import queues_on_record
 
 #: The answer to a page that refreshes itself while the database is late: it keeps what it shows, and what is ticked.
 NOTHING_NEW = partial(HttpResponse, status=204)
@@ -47,19 +50,26 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         rows = self.get_queryset(request)
         functions = listing.Listing(self.database, rows, filters)
         after, before = request.GET.get("after", ""), request.GET.get("before", "")
+        sees_everything, is_live = is_everything(rows), "live" in request.GET
         with Questions(self.database) as ask:
             answer = ask(lambda: functions.page(size=self.list_per_page, after=after, before=before))
             counts = ask(lambda: _count_states(self.database, rows))
+            # A page that refreshes itself keeps its menus.
+            queues = ask(lambda: queues_on_record(self.database) if sees_everything and not is_live else set())
+            batch = ask(lambda: _batch(self.database, rows, filters))
         page = answer.value or listing.Page([])
+        known = declared_queues() | (queues.value or set()) | {function.queue for function in page.rows}
         context = {
             "title": _("Scheduled functions"),
             "filters": filters,
             "query": filters.address(),
-            "menus": list(menus(filters)),
+            "menus": list(menus(filters, known)),
             "chips": chips(filters.without_field),
             "state_tabs": list(_state_tabs(filters, counts.value or {})),
             "counts_are_late": counts.is_late,
             "is_late": answer.is_late,
+            "batch_line": batch.value,
+            "shows_everything": sees_everything,
             "page": page,
             "rows": [listing.Row(function) for function in page.rows],
             "older": filters.address(after=str(page.after)) if page.after else "",
@@ -73,7 +83,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "selected_tab": "list",
             **(extra_context or {}),
         }
-        if answer.is_late and "live" in request.GET:
+        if answer.is_late and is_live:
             return NOTHING_NEW()
         return self.render(request, "scheduledfunction/list", context)
 
@@ -101,9 +111,10 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "title": visible(function.name),
             "function": function,
             "timeline": list(detail.timeline(function, timezone.now())),
+            "earlier_attempts": list(detail.earlier_attempts(function)),
             "arguments": detail.shown(function, "args"),
             "result": detail.shown(function, "result"),
-            **(relatives.value or {}),
+            **(relatives.value or {"followers": list(followers(function, ()))}),
             "relatives_are_late": relatives.is_late,
             "causes": list(detail.causes(function)),
             "origins": links_to_cron(self.admin_site, request, function),
@@ -132,6 +143,14 @@ def _count_states(database: Database, rows: QuerySet[ScheduledFunction]) -> dict
     if not is_everything(rows):
         return {}  # counting through any condition takes its time
     return browsing.count_states(database, State.values, at_most=STATE_COUNTED_TO + 1)
+
+
+def _batch(database: Database, rows: QuerySet[ScheduledFunction], filters: Filters) -> batches.BatchLine | None:
+    """Return the batch whose members are asked for, if one of them may be seen."""
+    batch_id = int(filters.values.get("batch", 0))
+    if not batch_id or not (is_everything(rows) or rows.filter(batch=batch_id).exists()):
+        return None
+    return batches.the_batch(database, batch_id)
 
 
 def _state_tabs(filters: Filters, counts: dict[str, int]) -> Iterator[dict[str, Any]]:

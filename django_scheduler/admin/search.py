@@ -27,13 +27,14 @@ class Search:
 
     text: str
 
-    def finds(self, name: str, arguments: JSONValue, error: str) -> bool:
+    def finds(self, name: str, arguments: JSONValue, error: str, key: str | None = None) -> bool:
         """Return whether what may be read of a function contains it."""
         shown = masked(name, arguments)
         argument = self._argument
         if argument and isinstance(shown, dict) and argument["name"] in shown:
             return _is_meant(argument["value"].strip(), shown[argument["name"]])
-        texts = _texts(name, shown, shown_error(name, error, arguments) if error else "")
+        shown_texts = shown_error(name, error, arguments) if error else "", shown_key(name, key, arguments)
+        texts = _texts(name, shown, *shown_texts)
         return any(self._sought in text.casefold() for text in texts)
 
     @cached_property
@@ -57,9 +58,15 @@ def shown_error(name: str, error: str, arguments: JSONValue) -> str:
     return masked_text(name, error, args=arguments)
 
 
-def _texts(name: str, shown: JSONValue, error: str) -> Iterator[str]:
+def shown_key(name: str, key: str | None, arguments: JSONValue) -> str:
+    """Return a key as it may be shown: not at all where what is secret among the arguments is not known."""
+    return masked_text(name, key, args=arguments) if key and arguments is not None else ""
+
+
+def _texts(name: str, shown: JSONValue, error: str, key: str) -> Iterator[str]:
     yield name
     yield error
+    yield key
     arguments = json.dumps(shown, ensure_ascii=False)
     yield arguments
     if '{"$' in arguments:  # only then it is shown in other words than JSON's

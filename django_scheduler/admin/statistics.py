@@ -171,10 +171,13 @@ def _due_time() -> Case:
 
 
 def upcoming(functions: Functions) -> "Chart":
-    """Return what is going to be due in each hour of the next day: what is on record, and the slots of crons."""
+    """Return what is going to be due in each hour of the next 24: what is on record, and the slots of crons.
+
+    The first hour and the last one are those parts of a full hour that are within them.
+    """
     now = timezone.now().astimezone(UTC)
     start = now.replace(minute=0, second=0, microsecond=0)
-    end = start + timedelta(hours=HOURS)
+    end = now + timedelta(hours=HOURS)
     rows = (
         functions.filter(state=State.PENDING, due_time__gte=now, due_time__lt=end)
         .order_by()
@@ -184,16 +187,16 @@ def upcoming(functions: Functions) -> "Chart":
     )
     counts = Counter({hour.replace(tzinfo=UTC): number for hour, number in rows})
     hour = timedelta(hours=1)
-    hours = [start + number * hour for number in range(HOURS)]
+    hours = [start + number * hour for number in range(-(-(end - start) // hour))]
     # Crons are of no queryset of functions: who does not see every function is not told what they are going to add.
     everything = is_everything(functions)
-    slots = upcoming_slots(start, end, width=hour, using=functions.db) if everything else [0] * HOURS
+    slots = upcoming_slots(start, end, width=hour, using=functions.db) if everything else [0] * len(hours)
     totals = [counts[each] + number for each, number in zip(hours, slots, strict=True)]
     titles = [
         _("from %(time)s: %(number)d") % {"time": date_format(timezone.localtime(each), "D H:i"), "number": total}
         for each, total in zip(hours, totals, strict=True)
     ]
-    return chart(totals, [0] * HOURS, titles)
+    return chart(totals, [0] * len(hours), titles)
 
 
 def recent(database: Database, functions: Functions) -> Recent:

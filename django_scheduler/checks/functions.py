@@ -1,4 +1,4 @@
-"""These checks say which functions cannot be called with the arguments that are stored for them."""
+"""These checks say which functions cannot be called with what is stored for them, or say of themselves what is not."""
 
 import inspect
 import types
@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.db.models import Model
 from django.utils.functional import Promise
 
-from django_scheduler.functions import AnyFunction, registry
+from django_scheduler.functions import UNIONS, AnyFunction, registry
 from django_scheduler.values import PLAIN_TYPES
 
 
@@ -45,6 +45,27 @@ def check_argument_types(**kwargs: Any) -> Iterator[CheckMessage]:
                 )
 
 
+@register("django_scheduler")
+def check_retries(**kwargs: Any) -> Iterator[CheckMessage]:
+    """W016: ``retry=`` is declared, and nothing is ever tried again."""
+    for function in registry:
+        retry = function.retry
+        if retry is None:
+            continue
+        if retry.max_attempts == 1:
+            why, hint = "max_attempts=1 counts the first attempt too", "Give it at least 2, or leave retry= out."
+        elif retry.on == () and not function.idempotent:
+            why, hint = "on=() names no error", "Leave on= out for any Exception, or name classes of exceptions."
+        else:
+            continue
+        yield Warning(
+            f"{function.name} declares retry=, and is never tried again: {why}.",
+            hint=hint,
+            obj=function,
+            id="django_scheduler.W016",
+        )
+
+
 def _why_it_cannot_be_called(function: AnyFunction) -> str | None:
     outermost = inspect.signature(function.body, follow_wrapped=False)
     parameters = function.signature.parameters.values()
@@ -71,7 +92,7 @@ def _may_be_stored(annotation: Any) -> bool:
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return _may_be_stored(typing.get_args(annotation)[0])
-    if origin in (typing.Union, types.UnionType):
+    if origin in UNIONS:
         members = [member for member in typing.get_args(annotation) if member is not types.NoneType]
         return any(map(_may_be_stored, members)) if members else True
     cls = origin or annotation

@@ -1,6 +1,7 @@
 """These checks look at the settings ``DJANGO_SCHEDULER`` and ``USE_TZ``, and at the order of ``INSTALLED_APPS``."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from django_scheduler import conf
+from django_scheduler.scheduling import middleware_chain
+from django_scheduler.suggestions import which_there_are
 
 #: Where Django and its finders take the first of several files of the same name.
 FOLDERS = ("templates", "static")
@@ -40,8 +44,7 @@ def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
         return
     for name, value in configured.items():
         if name not in conf.NAMES:
-            near = difflib.get_close_matches(str(name).upper(), conf.NAMES, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(conf.NAMES)}."
+            hint = which_there_are(str(name).upper(), conf.NAMES)
             yield Error(f"{conf.NAME} has no setting {name!r}.", hint=hint, id="django_scheduler.E001")
         elif problem := conf.invalid_value(name, value):
             yield Error(
@@ -96,6 +99,44 @@ def check_settings_fit_together(**kwargs: Any) -> Iterator[CheckMessage]:
             hint="Make BACKOFF_MAXIMUM longer, or BACKOFF_INITIAL shorter.",
             id="django_scheduler.E005",
         )
+
+
+@register("django_scheduler")
+def check_middleware(**kwargs: Any) -> Iterator[CheckMessage]:
+    """E021: a middleware cannot be used, so that no executor starts and nothing is scheduled."""
+    if _valid_settings() is not None:
+        for path, problem, hint in middleware_chain.problems():
+            yield Error(f"The middleware {path} {problem}.", hint=hint, id="django_scheduler.E021")
+
+
+@register("django_scheduler")
+def check_middleware_is_named_once(**kwargs: Any) -> Iterator[CheckMessage]:
+    """W017: a middleware is named twice, so it wraps itself."""
+    configured = _valid_settings()
+    numbers = Counter(configured.MIDDLEWARE if configured else ())
+    for path, number in numbers.items():
+        if number > 1:
+            yield Warning(
+                f"{conf.NAME}['MIDDLEWARE'] names {path} {number} times, so it wraps itself.",
+                hint="Name it once, at the place where it belongs: from the outside to the inside.",
+                id="django_scheduler.W017",
+            )
+
+
+@register("django_scheduler")
+def check_middleware_for_requests(**kwargs: Any) -> Iterator[CheckMessage]:
+    """E022: a middleware for scheduled functions is among those for requests, every one of which then fails."""
+    for path in settings.MIDDLEWARE:
+        try:
+            cls = import_string(path)
+        except Exception:  # whatever its module raises: Django says so when it needs it
+            continue
+        if isinstance(cls, type) and issubclass(cls, middleware_chain.Middleware):
+            yield Error(
+                f"MIDDLEWARE, which is for requests, names {path}, which wraps scheduled functions.",
+                hint=f"Move it to {conf.NAME}['MIDDLEWARE'].",
+                id="django_scheduler.E022",
+            )
 
 
 @register("django_scheduler", deploy=True)

@@ -15,7 +15,7 @@ from copy import copy
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal, Unpack, get_args
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 from django.conf import settings
@@ -24,6 +24,7 @@ from django_scheduler.crons.line_syntax import STABLE_MINUTE, for_cronsim
 from django_scheduler.crons.schedules import Schedule, ScheduleOptions, is_whole
 from django_scheduler.crons.wall_clock import STEP, clock_changes, local_time, moment_of, plain_local
 from django_scheduler.errors import InvalidSchedule
+from django_scheduler.suggestions import did_you_mean
 from django_scheduler.times import in_utc
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -107,6 +108,9 @@ class CronLine(Schedule):
             number += count_matches(sim, local, until)
         return number
 
+    def __repr__(self) -> str:  # also that of a Daily, which is no more than its line
+        return f"CronLine({', '.join([repr(self.line), f'timezone={self.timezone!r}', *self._written_options()])})"
+
     def _exhausted(self, time: datetime) -> InvalidSchedule:
         return InvalidSchedule(f"The cron line {self.line!r} matches no time after {time}.")
 
@@ -177,7 +181,8 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, TypeError, OSError) as error:
-        raise InvalidSchedule(f'There is no time zone {name!r}. Zones are named as in "Europe/Berlin".') from error
+        hint = did_you_mean(name, available_timezones()) or ' Zones are named as in "Europe/Berlin".'
+        raise InvalidSchedule(f"There is no time zone {name!r}.{hint}") from error
 
 
 def _refuse_invalid_line(line: str) -> None:

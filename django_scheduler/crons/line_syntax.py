@@ -136,6 +136,8 @@ def _term(field: Field, term: str) -> str:
     values, slash, step = term.partition("/")
     if slash and not (step.isascii() and step.isdecimal() and int(step) > 0):
         raise Refusal(f"the step of {term!r} must be a whole number from 1.")
+    if slash:
+        _refuse_large_step(field, term, int(step))
     if values == "*":
         return term
     start, dash, end = values.partition("-")
@@ -148,6 +150,17 @@ def _term(field: Field, term: str) -> str:
     if slash and field is DAY_OF_WEEK:
         raise Refusal(_why_no_end(term, first, int(step)))
     return term
+
+
+def _refuse_large_step(field: Field, term: str, step: int) -> None:
+    """Refuse a step that leads out of the field: what runs then is the first of its numbers alone."""
+    size = len(field.words) or field.highest - field.lowest + 1
+    if step <= size:
+        return
+    instead = ""
+    if field in (MINUTE, HOUR) and term.startswith("*"):
+        instead = f" For what runs every {step} {field.name}s there is crons.Interval({field.name}s={step})."
+    raise Refusal(f"the step of {term!r} is too large: the field {field.name} has {size} numbers.{instead}")
 
 
 def _day_in_month(term: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections, models
+from django.db import models
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
@@ -207,11 +207,9 @@ def lock(database: Database, **conditions: Any) -> Cron | None:
 
 def lock_if_free(database: Database, **conditions: Any) -> Cron | None:
     """Lock a cron for the open transaction; return ``None`` if there is no such cron, or somebody else holds it."""
-    skip_locked = connections[database.using].features.has_select_for_update_skip_locked
-    return _locking(database, skip_locked=skip_locked).filter(**conditions).first()
+    return _locking(database, skip_locked=True).filter(**conditions).first()
 
 
 def _locking(database: Database, *, skip_locked: bool) -> QuerySet[Cron]:
-    # NO KEY, where there is such a lock: a run that refers to the cron can be recorded meanwhile.
-    no_key = connections[database.using].features.has_select_for_no_key_update
-    return Cron.objects.using(database.using).select_for_update(skip_locked=skip_locked, no_key=no_key)
+    # A run that refers to the cron can be recorded meanwhile.
+    return database.locking(Cron.objects.using(database.using), skip_locked=skip_locked)

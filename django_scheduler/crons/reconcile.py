@@ -51,7 +51,7 @@ from django_scheduler.crons import definitions
 from django_scheduler.crons.definitions import Definition
 from django_scheduler.crons.models import Cron, CronRelease, Origin, lock
 from django_scheduler.databases import Database
-from django_scheduler.scheduling import wakeup
+from django_scheduler.record import wakeup
 
 #: For how long no executor of the release in force has been alive before another release takes over.
 SETTLING = timedelta(minutes=5)

@@ -17,12 +17,14 @@ from django_scheduler.crons.definitions import Definition, problem_with_name, st
 from django_scheduler.crons.firing import schedule_run
 from django_scheduler.crons.models import Cron, CronState, Origin, columns_of, lock
 from django_scheduler.crons.schedules import Schedule, checked_schedule
-from django_scheduler.databases import Database, database_for
-from django_scheduler.errors import CronDefinedInCode, CronExists, CronUnfinished, UnknownCron
+from django_scheduler.databases import Database, database_for, require_alias
+from django_scheduler.errors import CronDefinedInCode, CronExists, CronUnfinished, InvalidArguments, UnknownCron
 from django_scheduler.functions import Function, Reference, resolve_to_schedule
 from django_scheduler.models import ScheduledFunctionId
-from django_scheduler.scheduling import Running, explains_refusals, wakeup
-from django_scheduler.values import is_plain_text
+from django_scheduler.record import wakeup
+from django_scheduler.scheduling import Running, explains_refusals
+from django_scheduler.suggestions import did_you_mean
+from django_scheduler.values import is_plain_text, short_repr
 
 P = ParamSpec("P")
 
@@ -52,7 +54,11 @@ class Crons:
         return database_for(self._alias)
 
     def using(self, alias: str) -> Crons:
-        """Return the crons of another database; what they do is part of that one's transaction."""
+        """Return the crons of another database; what they do is part of that one's transaction.
+
+        Raises ``ConnectionDoesNotExist``, as Django does, for an alias that is not in ``DATABASES``.
+        """
+        require_alias(alias)
         return Crons(self._caller, alias)
 
     @overload
@@ -106,6 +112,11 @@ class Crons:
 
         Raises ``UnknownCron``, ``CronDefinedInCode``, and what ``register`` raises.
         """
+        if not isinstance(args, Mapping | None):
+            raise InvalidArguments(
+                f"The cron {name!r} was not changed: args= is a dict of arguments by their names, not"
+                f" {short_repr(args)}."
+            )
         with self._changing(name) as cron:
             _refuse_what_is_in_code(cron, "changed")
             if function is not None or args is not None:
@@ -121,8 +132,10 @@ class Crons:
     def pause(self, name: str, reason: str = "", /) -> None:
         """Pause a cron until it is resumed. A run that has begun goes on.
 
-        Raises ``UnknownCron``, and ``ValueError`` for a reason that no database takes.
+        Raises ``UnknownCron``, and ``TypeError`` or ``ValueError`` for a reason that no database takes.
         """
+        if not isinstance(reason, str):
+            raise TypeError(f"The cron {name!r} was not paused: the reason is a str, not {type(reason).__name__}.")
         if not is_plain_text(reason):
             raise ValueError(f"The reason {reason!a} has NUL or half of a surrogate pair, which no database takes.")
         with self._changing(name) as cron:
@@ -186,7 +199,7 @@ class Crons:
         self._adopt_what_is_missing(name)
         cron = None if problem_with_name(name) else Cron.objects.using(self._alias).filter(name=name).first()
         if cron is None:
-            raise _unknown(name)
+            raise self._unknown(name)
         return cron
 
     @_explains_refusals
@@ -252,8 +265,15 @@ class Crons:
         self._adopt_what_is_missing(name)
         cron = None if problem_with_name(name) else lock(self._database, name=name)
         if cron is None:
-            raise _unknown(name)
+            raise self._unknown(name)
         return cron
+
+    def _unknown(self, name: object) -> UnknownCron:
+        names = Cron.objects.using(self._alias).values_list("name", flat=True)
+        return UnknownCron(
+            f"There is no cron {short_repr(name)}: it was never registered, was rolled back, or has been deleted."
+            f"{did_you_mean(name, names)}"
+        )
 
     @contextmanager
     def _changing(self, name: str) -> Iterator[Cron]:
@@ -283,7 +303,3 @@ def _refuse_what_is_in_code(cron: Cron, verb: str) -> None:
 
 def _taken(name: str) -> CronExists:
     return CronExists(f"There is a cron {name!r} already: update it, or choose another name.")
-
-
-def _unknown(name: str) -> UnknownCron:
-    return UnknownCron(f"There is no cron {name!r}: it was never registered, was rolled back, or has been deleted.")

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Literal, TypedDict, Unpack, get_args
 
+from django_scheduler.durations import FURTHEST
 from django_scheduler.errors import InvalidSchedule
-from django_scheduler.times import FURTHEST, in_utc
+from django_scheduler.times import in_utc
 from django_scheduler.values import short_repr
 
 CatchUp = Literal["one", "none", "all"]
@@ -72,6 +73,13 @@ class Schedule(ABC):
         *_, latest = since, *self.slots(since, time, anchor=anchor)
         return latest
 
+    def _written_options(self) -> Iterator[str]:
+        """Yield the options that are not the default, as code writes them."""
+        if self.catch_up != "one":
+            yield f"catch_up={self.catch_up!r}"
+        if self.pause_after_failures is not None:
+            yield f"pause_after_failures={self.pause_after_failures!r}"
+
     def for_cron(self, name: str) -> Schedule:
         """Return this schedule as the cron of that name has it: with a minute, if the name is to choose one."""
         return self
@@ -102,6 +110,9 @@ class Interval(Schedule):
         first = in_utc(anchor)
         return first + ((in_utc(time) - first) // self.every + 1) * self.every
 
+    def __repr__(self) -> str:
+        return f"Interval({', '.join([f'every={self.every!r}', *self._written_options()])})"
+
     def first_slot(self, now: datetime) -> datetime:
         """Return ``now``: an interval begins at once, as in Convex."""
         return now
@@ -113,9 +124,10 @@ class Interval(Schedule):
 def checked_schedule(schedule: object) -> Schedule:
     """Return a schedule; raise ``InvalidSchedule`` for anything else."""
     if not isinstance(schedule, Schedule):
+        hint = f" Write crons.CronLine({schedule!r})." if isinstance(schedule, str) else ""
         raise InvalidSchedule(
             f"A schedule is crons.Interval(...), crons.CronLine(...), crons.Daily(...) or the like, not"
-            f" {short_repr(schedule)}."
+            f" {short_repr(schedule)}.{hint}"
         )
     return schedule
 

@@ -1,14 +1,15 @@
 """Browsing asks what people look at: the pages of the admin, ``scheduler_status`` and the metrics.
 
-Each of these is one bounded query, whatever the number of functions, and locks nothing.
+Each of these is one or two bounded queries, whatever the number of functions, and locks nothing.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from django_scheduler.databases.contract import TABLE, Backlog, Lane
-from django_scheduler.databases.queries import Database, Sql
+from django_scheduler.databases.queries import Database
+from django_scheduler.databases.rows import TABLE, Backlog, Lane
+from django_scheduler.databases.sql import Sql
 from django_scheduler.models import State
 
 #: Databases take only so many parts of a UNION.
@@ -104,3 +105,34 @@ def _backlog(database: Database, number: int, lane: Lane, count_to: int) -> Sql:
         *now.params,
         *in_lane,
     )
+
+
+class WaitCounts(NamedTuple):
+    """Says how many of the pending functions wait under a key, or for another attempt."""
+
+    looked_at: int
+    keyed: int
+    repeated: int
+    #: The one whose next attempt is due first.
+    next_repeated: int | None
+
+
+def count_waits(database: Database, *, at_most: int) -> WaitCounts:
+    """Return how many of the pending functions wait under a key, and how many for another attempt.
+
+    ``at_most``: among how many of them. A function that has begun holds no key any more.
+    """
+    # Where no index has only what is pending, the order would sort all of it first.
+    order = _in_order(State.PENDING) if database.connection.features.supports_partial_indexes else ""
+    rows = f"SELECT id, call_key, attempts, due_time FROM {TABLE} WHERE state = 'pending'{order} LIMIT {at_most:d}"
+    with database.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*), COUNT(CASE WHEN call_key IS NOT NULL AND attempts = 0 THEN 1 END),"
+            f" COUNT(CASE WHEN attempts > 0 THEN 1 END) FROM ({rows}) AS looked_at"
+        )
+        looked_at, keyed, repeated = cursor.fetchone()
+        if not repeated:
+            return WaitCounts(looked_at, keyed, repeated, None)
+        cursor.execute(f"SELECT id FROM ({rows}) AS looked_at WHERE attempts > 0 ORDER BY due_time, id LIMIT 1")
+        found = cursor.fetchone()
+        return WaitCounts(looked_at, keyed, repeated, found[0] if found else None)

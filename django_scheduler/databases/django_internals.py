@@ -10,13 +10,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, QuerySet
+from django.db.models.sql.datastructures import BaseTable
 from django.utils.functional import cached_property
 
 from django_scheduler.databases.session_guard import SessionGuard
+
+M = TypeVar("M", bound=Model)
 
 #: What ``connection.execute_wrapper`` takes.
 StatementWrapper = Callable[..., Any]
@@ -37,6 +41,26 @@ _CHANGING = frozenset(_NEW) | {
     *("execute_wrappers", "health_check_done", "health_check_enabled", "queries_log", "rollback_exc"),
     *("run_commit_hooks_on_set_autocommit_on", "savepoint_state", "scheduler_guard", "settings_dict"),
 }
+
+
+class _HintedTable(BaseTable):
+    """Is the table of a query with a hint for the planner behind its name."""
+
+    hint = ""
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        sql, params = super().as_sql(compiler, connection)
+        return f"{sql} {self.hint}", params
+
+
+def with_hint(rows: QuerySet[M], hint: str) -> QuerySet[M]:
+    """Return the query with a hint for the planner behind the name of its table."""
+    hinted = rows.all()
+    query: Any = hinted.query
+    alias = query.get_initial_alias()
+    table = query.alias_map[alias] = _HintedTable(query.alias_map[alias].table_name, alias)
+    table.hint = hint
+    return hinted
 
 
 def driver_of(connection: BaseDatabaseWrapper) -> Any:

@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import QuerySet
 
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.contract import TABLE, NewRows
-from django_scheduler.databases.queries import Database, Sql, is_paused
+from django_scheduler.databases.claiming import is_paused
+from django_scheduler.databases.queries import Database, M
+from django_scheduler.databases.rows import KEYS, TABLE, NewRows
 from django_scheduler.databases.silence import Descriptor, answering_within, keep_alive
+from django_scheduler.databases.sql import Sql
 from django_scheduler.databases.statements import is_known_function
 from django_scheduler.models import ScheduledFunctionId
 
@@ -29,6 +32,10 @@ LOST_IN_A_STATEMENT = {2006, 2013, 2055}
 PASSING = {1021, 1040, 1114, 1205, 1317, 3572}
 
 PACKET_TOO_LARGE = 1153
+
+#: Where many of the rows of a small table are chosen by their primary keys, the planner would rather read, and so lock,
+#: all of it: also rows that others have locked, or that they look for. (DELETE takes no hint.)
+BY_PRIMARY_KEY = "FORCE INDEX (PRIMARY)"
 
 #: The least that a server takes in one statement by default (MySQL 5.7: 4 MiB; since then 16 and more), in bytes.
 ALWAYS_TAKEN = 1024 * 1024
@@ -58,6 +65,9 @@ class MySQL(Database):
     poll_interval = 0.5
     clock = "UTC_TIMESTAMP(6)"
     skip_locked = "FOR UPDATE SKIP LOCKED"
+    on_key_that_is_there = "ON DUPLICATE KEY UPDATE"
+    given = "VALUES({})"
+    hint_of_ids = f" {BY_PRIMARY_KEY}"
     # With the column alone, MariaDB takes an index that begins with the state for several rows, and locks more of it.
     state_of_chosen = "CONCAT({}, '')"
     special_relations_sql = (
@@ -87,19 +97,34 @@ class MySQL(Database):
         now = self._now()
         return Sql(f"TIMESTAMPDIFF(MICROSECOND, {now.text}, {column}) / 1000000", *now.params)
 
-    def insert(self, rows: NewRows, args: Sequence[str]) -> list[ScheduledFunctionId]:
+    def _insert(self, rows: NewRows, args: Sequence[str]) -> list[ScheduledFunctionId]:
         if len(args) == 1 or self._returns_ids:
-            return super().insert(rows, args)
+            return super()._insert(rows, args)
         # MySQL tells the id of the first row only. Which the others have depends on settings that others may change.
         with transaction.atomic(using=self.using):
-            return [function_id for text in args for function_id in super(MySQL, self).insert(rows, [text])]
+            return [function_id for text in args for function_id in super(MySQL, self)._insert(rows, [text])]
 
-    def _insert(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
+    def _written(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
         if self._returns_ids:
-            return super()._insert(statement, params)
+            return super()._written(statement, params)
         with self.connection.cursor() as cursor:
             cursor.execute(statement, params)
             return [ScheduledFunctionId(cursor.lastrowid)]
+
+    def lock_keys(self, names: Sequence[str]) -> dict[str, ScheduledFunctionId | None]:
+        # Not INSERT IGNORE: of a row that is there it takes a shared lock, so two that then want the row wait for each
+        # other. And not a locking read first: under REPEATABLE READ it locks the gap where the row will be.
+        values = ", ".join(["(%s)"] * len(names))
+        self._execute(f"INSERT INTO {KEYS} (name) VALUES {values} {self.on_key_that_is_there} name = name", names)
+        with self.connection.cursor() as cursor:
+            chosen = ", ".join(["%s"] * len(names))
+            cursor.execute(
+                f"SELECT name, function_id FROM {KEYS} {BY_PRIMARY_KEY} WHERE name IN ({chosen}) FOR UPDATE", names
+            )
+            return dict(cursor.fetchall())
+
+    def by_primary_key(self, rows: QuerySet[M]) -> QuerySet[M]:
+        return django_internals.with_hint(rows, BY_PRIMARY_KEY)
 
     @property
     def _returns_ids(self) -> bool:

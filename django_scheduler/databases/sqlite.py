@@ -13,8 +13,9 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.contract import TABLE, Announcement
-from django_scheduler.databases.queries import Database, Sql
+from django_scheduler.databases.queries import Database
+from django_scheduler.databases.rows import TABLE, Announcement
+from django_scheduler.databases.sql import Sql
 from django_scheduler.models import ScheduledFunctionId
 
 #: How often a change by another process is looked for, in seconds. It takes 3 microseconds, and no statement that reads
@@ -67,14 +68,14 @@ class SQLite(Database):
         # SQLite counts on from the first one.
         return [f"{NEXT_ID}({LAST_ID}, {number:d}), ", *["NULL, "] * (number - 1)]
 
-    def _insert(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
+    def _written(self, statement: str, params: list[Any]) -> list[ScheduledFunctionId]:
         connection: Any = self.connection
         connection.ensure_connection()
         driver: Any = django_internals.driver_of(connection)
         if getattr(connection, NEXT_ID, None) is not driver:  # it is new
             driver.create_function(NEXT_ID, 2, self._next_id)
             setattr(connection, NEXT_ID, driver)
-        return super()._insert(statement, params)
+        return super()._written(statement, params)
 
     def _now(self) -> Sql:
         # All users of the file share one host, so its clock is the database's.

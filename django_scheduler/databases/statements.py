@@ -133,10 +133,10 @@ FUNCTIONS = {
         """
             any_value binary bit_and bit_or bit_xor char convert convert_tz crc32 curdate current_date current_time
             current_timestamp date_add date_format date_sub datediff dayofmonth dayofweek dayofyear find_in_set
-            from_days from_unixtime group_concat hex hour if ifnull instr json_arrayagg json_contains json_contains_path
-            json_extract json_keys json_length json_objectagg json_quote json_remove json_replace json_set json_type
-            json_unquote json_valid json_value json_compact locate last_day makedate maketime microsecond minute month
-            now ord quarter rand regexp_like regexp_replace second sha1 sha2 std str_to_date
+            from_days from_unixtime group_concat hex hour if ifnull index instr json_arrayagg json_contains
+            json_contains_path json_extract json_keys json_length json_objectagg json_quote json_remove json_replace
+            json_set json_type json_unquote json_valid json_value json_compact locate last_day makedate maketime
+            microsecond minute month now ord quarter rand regexp_like regexp_replace second sha1 sha2 std str_to_date
             sysdate time timestampadd timestampdiff time_format to_days to_seconds truncate unhex unix_timestamp
             utc_timestamp uuid uuid_v4 uuid_v7 variance week weekday weekofyear year yearweek
         """

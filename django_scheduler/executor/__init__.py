@@ -3,9 +3,11 @@
 * ``executor.py`` starts and ends the threads; ``run.py`` is what a process does that runs an executor.
 * ``poller.py`` waits until something is due, ``worker.py`` claims it and executes it. ``claim_lock.py`` lets one worker
   at a time wait and claim, and ``session.py`` is the connection of such a thread.
-* ``execution.py`` is what all executions have in common, and keeps what a body leaves in Python from the next one;
-  ``mutation.py``, ``grouping.py`` and ``action.py`` are the kinds. ``budget.py`` limits the time of a body, and
-  ``answer_timeout.py`` that of an answer of the database.
+* ``execution.py`` is what all executions have in common; ``mutation.py``, ``grouping.py`` and ``action.py`` are the
+  kinds.
+* ``body.py`` calls a body, and keeps what it leaves in Python from the next one; ``running_bodies.py`` notes which ones
+  run. ``budget.py`` limits the time of a body, and ``answer_timeout.py`` that of an answer of the database.
+* ``repetition.py`` says whether another attempt follows one that has ended without success, and when.
 * ``unexecutable.py`` is what becomes of functions that this code cannot execute.
 * ``claims.py`` says in which lanes a worker claims at once. ``claim_policy.py`` says how many functions it claims,
   which it passes over, and which it claims first.
@@ -17,7 +19,7 @@
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.by_id import execute
-from django_scheduler.executor.execution import RunningBodies, SingleExecution
+from django_scheduler.executor.execution import SingleExecution, has_expired
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
@@ -30,9 +32,10 @@ from django_scheduler.executor.run import (
     run_until_ended,
     start_executor,
 )
+from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.session import session_of_side_task
 from django_scheduler.executor.threads import log_briefly, run_in_background, start_in_background
-from django_scheduler.executor.unexecutable import MissingExecution
+from django_scheduler.executor.unexecutable import ExpiredExecution, MissingExecution
 from django_scheduler.executor.worker import execute_with
 
 __all__ = [
@@ -40,6 +43,7 @@ __all__ = [
     "ActionExecution",
     "Budget",
     "Executor",
+    "ExpiredExecution",
     "MissingExecution",
     "MutationExecution",
     "RunningBodies",
@@ -49,6 +53,7 @@ __all__ = [
     "end_process_within",
     "execute",
     "execute_with",
+    "has_expired",
     "log_briefly",
     "recover_from_ended_processes",
     "run_in_background",

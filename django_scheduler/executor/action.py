@@ -34,6 +34,10 @@ body after that is dropped: see ``budget.py``.
 The end of a body that has run must not get lost: it is recorded again and again until the database takes it. Where it
 is away, the worker waits for it; where it refuses, another thread goes on trying.
 
+What its ``Retry`` covers, or the body has asked for, is followed by another attempt: the row is pending again, once the
+body has ended (``repetition.py``). So one whose time is up and that does not end is not recorded at all if another
+attempt is to follow: its row stays in progress until it ends, or until its executor is gone.
+
 An async body runs on the event loop of the process: see ``event_loop.py``. The worker waits for it, so the concurrency
 is that of the workers.
 
@@ -48,16 +52,26 @@ from typing import Any
 
 from django.db import transaction
 
+from django_scheduler.context import Context
 from django_scheduler.databases import django_internals
 from django_scheduler.errors import SchedulerError
+from django_scheduler.executor.body import FunctionExecution
 from django_scheduler.executor.budget import Budget, Log
 from django_scheduler.executor.event_loop import AsyncBody
-from django_scheduler.executor.execution import FunctionExecution
+from django_scheduler.executor.repetition import (
+    GivenUp,
+    Repetition,
+    after_failure,
+    after_transient_error,
+    asks_for_repetition,
+    note_repetition,
+)
 from django_scheduler.executor.session import checking_when_idle, in_session, tidy_connections
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.executor.unexecutable import REFUSED, is_to_be_left, left, note_left
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.record import Transition, describe, transitions
+from django_scheduler.scheduling import middleware_chain
 
 
 class ActionBudget(Budget):
@@ -143,10 +157,14 @@ class ActionExecution(FunctionExecution):
             self._async_body = AsyncBody(self.log)
         return ActionBudget(self.function.timeout, self.log, self._async_body, in_session(self.database, self._give_up))
 
+    def call_through(self, outermost: middleware_chain.Run, arguments: dict[str, object]) -> object:
+        with self.database.asked_on(None):
+            return super().call_through(outermost, arguments)
+
     def run_body(self, arguments: dict[str, object]) -> Any:
         if self._async_body is not None:
             try:
-                return self._async_body.run(self.function, arguments, self._context())
+                return self._async_body.run(self.function, arguments, Context(self.as_running()))
             finally:
                 self._async_body = None
         # What it schedules is part of the transaction that it has opened, also on a connection that it has made.
@@ -154,7 +172,17 @@ class ActionExecution(FunctionExecution):
             return super().run_body(arguments)
 
     def is_canceled_on_record(self) -> bool:
-        return self.current_row().get("state") != State.IN_PROGRESS
+        return self.current_row() != self._on_record  # or its executor was taken for gone, and it has been repeated
+
+    @property
+    def _on_record(self) -> dict[str, Any]:
+        """Return what the record says as long as the body runs."""
+        return {"state": State.IN_PROGRESS, **self._seen}
+
+    @property
+    def _seen(self) -> dict[str, Any]:
+        """Return by what an end of this attempt is known from one of another."""
+        return {"executor": self.executor_name, "attempts": self.attempt}
 
     def _give_up(self) -> None:
         """Record the timeout of a body that does not end, in another thread and on that one's connection."""
@@ -163,15 +191,15 @@ class ActionExecution(FunctionExecution):
         self.log(logging.ERROR, "its time is up and its body does not end; it keeps its thread until it returns")
         if not self.is_async:
             self.budget.note_where_it_is("It does not end.")
-        self._fail(self.budget.error, Failure.TIMEOUT)
+        if not isinstance(self._what_follows(self.budget.error, Failure.TIMEOUT), Repetition):
+            self._fail(self.budget.error, Failure.TIMEOUT)
 
     def _leave(self, error: BaseException) -> bool:
         """Leave it to executors with other code, for its body has not begun; return whether that is on record."""
         changes = {"attempts": self.claimed.attempts, **left(self, describe(error)["error"])}
-        seen = {"executor": self.executor_name}
         try:
             is_recorded = self.until_answered(
-                lambda: self.record(transitions.LEAVE_BEGUN, changes, seen=seen),
+                lambda: self.record(transitions.LEAVE_BEGUN, changes, seen=self._seen),
                 "that it is left to executors with other code could not be recorded yet",
                 gives_up_on=self._is_refusal,
             )
@@ -184,21 +212,61 @@ class ActionExecution(FunctionExecution):
         return is_recorded
 
     def _fail(self, error: BaseException, failure: Failure) -> None:
-        self._end(transitions.END_FAILED, {"failure": failure, **describe(error)}, error)
+        """Record that the attempt has failed, or that another one follows."""
+        match self._what_follows(error, failure):
+            case Repetition() as repetition:
+                self._end(transitions.RETRY_BEGUN, repetition.changes, error, repetition=repetition)
+            case GivenUp(_, description, detail):
+                changes = {"failure": Failure.TRANSIENT, **description}
+                self._end(transitions.END_FAILED, changes, error, detail=detail)
+            case None:
+                self._end(transitions.END_FAILED, {"failure": failure, **describe(error)}, error)
 
-    def _end(self, transition: Transition, changes: dict[str, Any], error: BaseException | None = None) -> None:
+    def _what_follows(self, error: BaseException, failure: Failure) -> Repetition | GivenUp | None:
+        """Return what follows the attempt; ``None``: nothing, its failure is final."""
+        is_asked_for = failure is Failure.ERROR and asks_for_repetition(error)
+        if not is_asked_for and self.function.retry is None:
+            return None
+        try:
+            self.until_answered(
+                self._has_read_earlier_attempts,
+                "its earlier attempts could not be read yet",
+                gives_up_on=self._is_refusal,
+            )
+        except BaseException as problem:
+            self.note_stop_request(problem)
+            self.log(logging.ERROR, "it is not repeated, because its earlier attempts cannot be read: %s", problem)
+            return None
+        return after_transient_error(self, error) if is_asked_for else after_failure(self, error, failure)
+
+    def _has_read_earlier_attempts(self) -> bool:
+        tidy_connections(self.database.using)
+        self.earlier_attempts()
+        return True
+
+    def _end(
+        self,
+        transition: Transition,
+        changes: dict[str, Any],
+        error: BaseException | None = None,
+        *,
+        repetition: Repetition | None = None,
+        detail: str = "",
+    ) -> None:
         what = f"its end ({transition.target.value})"
         yet = f"{what} could not be recorded yet"
 
         def record() -> bool:
             tidy_connections(self.database.using)
-            return self.record(transition, changes, seen={"executor": self.executor_name})
+            return self.record(transition, changes, seen=self._seen)
 
         def conclude(is_recorded: bool) -> None:
-            if is_recorded:
-                self.announce(transition.target, changes.get("failure"), error)
-            else:
+            if not is_recorded:
                 self.log_dropped(what)
+            elif repetition is not None:
+                note_repetition(self, repetition)
+            else:
+                self.announce(transition.target, changes.get("failure"), error, detail=detail)
             if error is not None:
                 self.forget(error)
 
@@ -221,7 +289,6 @@ class ActionExecution(FunctionExecution):
 
     def _was_claimed(self) -> bool:
         rows = ScheduledFunction.objects.using(self.database.using).select_for_update()
-        claimed = {"state": State.IN_PROGRESS, "executor": self.executor_name, "attempts": self.attempt}
         with transaction.atomic(using=self.database.using):
-            row = rows.filter(pk=self.id).values(*claimed).first()
-        return bool(row == claimed)
+            row = rows.filter(pk=self.id).values(*self._on_record).first()
+        return bool(row == self._on_record)

@@ -27,6 +27,7 @@ from django_scheduler.executor.session import executor_session
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import LARGEST_ID, ScheduledFunction
 from django_scheduler.record import forget_traceback
+from django_scheduler.scheduling import middleware_chain
 
 
 def execute(function_id: int, *, using: str | None = None) -> bool:
@@ -52,6 +53,7 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
             f"The scheduled function {function_id} cannot be executed inside of a transaction: call execute() after it"
             " has ended."
         )
+    middleware_chain.make_chain()  # what is wrong with it is the caller's, and fails no function
     # Nothing of the caller's context reaches the function: neither what runs there, nor an event loop that waits for
     # us, and whose thread an async function would wait for.
     return Context().run(_execute_in_session, function_id, database_for(using))

@@ -21,19 +21,19 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from types import CoroutineType
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from asgiref.sync import ThreadSensitiveContext, _restore_context, sync_to_async
 
 from django_scheduler.context import Context
 from django_scheduler.executor import forks
-from django_scheduler.executor.execution import in_isolation, own_this_thread
+from django_scheduler.executor.body import in_isolation, own_this_thread
 from django_scheduler.executor.session import close_connections
 from django_scheduler.functions import AnyFunction
-from django_scheduler.scheduling import calls
+from django_scheduler.scheduling import calls, middleware_chain
 
 R = TypeVar("R")
 
@@ -145,6 +145,10 @@ class AsyncBody:
 
 
 async def _run_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+    # The task has a copy of the worker's context, in which middleware has set variables. Those of asgiref, as the
+    # language and the time zone are, belong to a thread: only asgiref itself can have them belong to this one.
+    if middleware_chain.chain and middleware_chain.chain.outermost:
+        _restore_context(copy_context())
     try:
         return await calls.run_async_body(function, arguments, context)
     finally:

@@ -21,18 +21,20 @@ from django.db import connections
 from django_scheduler import __version__
 from django_scheduler.databases import Announcement, database_for
 from django_scheduler.executor import forks
+from django_scheduler.executor.body import process_is_ending
 from django_scheduler.executor.claim_lock import ClaimLock
 from django_scheduler.executor.claim_policy import GroupingPolicy, LeftToOthers, PutOff, RetryStorm
 from django_scheduler.executor.crons import CronPoller
-from django_scheduler.executor.execution import Execution, RunningBodies, process_is_ending
+from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.heartbeat import END_TIMEOUT, Registration
 from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.executor.recovery import Recovery, record_lost
+from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.session import in_session
 from django_scheduler.executor.threads import log_briefly, side_task
 from django_scheduler.executor.worker import Worker
-from django_scheduler.record import Retention
-from django_scheduler.scheduling import wakeup
+from django_scheduler.record import Retention, wakeup
+from django_scheduler.scheduling import middleware_chain
 
 #: How often retention looks for what has expired, in seconds.
 RETENTION_INTERVAL = 60.0
@@ -62,6 +64,7 @@ class Executor:
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"An executor needs at least one thread, not {concurrency}.")
+        middleware_chain.make_chain()  # what is wrong with it keeps an executor from starting, and fails no function
         self._database = database_for(using)
         self._concurrency = concurrency
         self._queues = sorted(queues)
@@ -87,7 +90,9 @@ class Executor:
             executing_ids=self._executing_ids,
             put_off=put_off,
             left_to_others=self._left_to_others,
+            may_end=self._may_end,
         )
+        self._recovery.when_settled(self._poller.function_ended)
         self._crons = CronPoller(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
         self._workers = [
             Worker(
@@ -188,8 +193,10 @@ class Executor:
         self._stopped.set()
 
         def record() -> None:
-            record_lost(self._database, self.name, "its executor was stopped before it ended")
-            self._registration.unregister()
+            reason = "its executor was stopped before it ended"
+            if record_lost(self._database, self.name, reason, is_gone=False):
+                self._registration.unregister()
+            # Else its row stays, by which others see that this process has ended, and that what it has left may start.
 
         self._registration.make_last_record(record, "record its actions as lost and remove its row")
         self._log(logging.INFO, "Executor %s is cut off: its process ends now")
@@ -227,6 +234,14 @@ class Executor:
         # What a worker of this process executes is locked, except for the moment between its rollback and the
         # record of why. Others may run it once more in that moment, to no effect; we need not.
         return [function_id for execution in self._executions() for function_id in execution.ids]
+
+    def _may_end(self) -> bool:
+        """Return whether nothing that is not executing now is about to begin: it may end by itself if nothing is due.
+
+        No action is looked for any more that an executor has left, which may be due again; and no worker is between two
+        members of a group that run alone.
+        """
+        return self._recovery.is_settled and not any(worker.executes_members_alone for worker in self._workers)
 
     def _running(self) -> list[dict[str, Any]]:
         """Return the functions whose bodies run now, as its row has them."""

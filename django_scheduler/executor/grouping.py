@@ -19,6 +19,7 @@ What is special:
   they would run once more. It is refused before it is executed (``session_guard.py``), whatever the body makes of that,
   and the function is not grouped again as long as the process lives.
 * A body that leaves a wrapper of statements behind, or returns to a savepoint that another one has left.
+* A call with a key that another member holds: see ``scheduling/keys.py``.
 * A member that another one has canceled, put off, or whose record it has changed: the record of success then misses
   a row.
 
@@ -46,7 +47,7 @@ from typing import Any, NoReturn
 
 from django_scheduler.databases import Database, django_internals
 from django_scheduler.errors import BrokenTransaction
-from django_scheduler.executor.execution import Execution
+from django_scheduler.executor.execution import Execution, has_expired
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import tidy_connections, tidy_other_connections
 from django_scheduler.models import ScheduledFunctionId, State
@@ -82,6 +83,7 @@ class MutationGroup(Execution):
     ) -> None:
         #: Those whose rows it keeps from others.
         self._members = members
+        self._claimed_ids = {member.id for member in members}
         self._database = database
         self._executor_name = executor_name
         self._special_relations = special_relations
@@ -123,6 +125,8 @@ class MutationGroup(Execution):
         self._moments.append(time.perf_counter())
         with watch, guard.refusing(self._refuse, self._special_relations):
             for member in self._members:
+                if self._begun and has_expired(member.claimed, self._database, self._seconds):
+                    break  # it is claimed again, and canceled
                 guard.forget_savepoints()
                 result = self._run(member, watch)
                 results.append(result)
@@ -134,7 +138,10 @@ class MutationGroup(Execution):
         if not self._database.has_one_writer:
             self.release_claim_lock()  # what is left is to wait for the database
         successes = self._successes(results)
-        if not transitions.SUCCEED.apply_to_each(self._database, successes, {"executor": self._executor_name}):
+        followed = [each for each in (member.followed for member in self._begun) if each is not None]
+        if not transitions.SUCCEED.apply_to_each(
+            self._database, successes, {"executor": self._executor_name}, followed=followed
+        ):
             raise GroupEnded("a member is no longer pending, or no longer due")
         self._is_committing = True
 
@@ -142,7 +149,7 @@ class MutationGroup(Execution):
         share_wake_up([hook for member in self._begun for hook in member.commit_hooks])
         for member in self._begun:
             member.run_commit_hooks()
-        announce_successes([member.as_ended(State.SUCCESS) for member in self._begun])
+        announce_successes([member.as_end(State.SUCCESS) for member in self._begun])
 
     def after_rollback(self, error: BaseException) -> None:
         if self.culprit and self.culprit.timed_out:
@@ -163,6 +170,7 @@ class MutationGroup(Execution):
         self._begun.append(member)
         self.culprit = member
         member.release_claim_lock = self.release_claim_lock
+        member.shares_with = self._claimed_ids
         member.begin(self._moments[-1])
         result = member.run()
         self._moments.append(member.end())

@@ -12,6 +12,8 @@ How it can end, and why that holds in each case:
   transaction, which asks for ``pending`` and for the same number of attempts. Between the two another executor
   may claim the row and run the body once more. Then the record waits for that one's lock and finds either
   that it has succeeded, or the row as it was.
+* The body raises what its ``Retry`` covers: likewise, but what is recorded is one attempt and one failure more, and a
+  later due time. See ``repetition.py``.
 * This code refuses the arguments on record: likewise, but the function stays pending for executors with other code. See
   ``unexecutable.py``.
 * A transient error (deadlock, serialization failure, lost connection, lock timeout, ``TransientError``):
@@ -42,18 +44,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
+from django.db.models import Q
 
 from django_scheduler import signals
-from django_scheduler.conf import get_settings
 from django_scheduler.databases import django_internals
 from django_scheduler.errors import BrokenTransaction, SchedulerError, TimedOut
+from django_scheduler.executor.answer_timeout import awaiting_answer
+from django_scheduler.executor.body import FunctionExecution, in_isolation
 from django_scheduler.executor.budget import Budget, MutationBudget
-from django_scheduler.executor.execution import FunctionExecution, in_isolation
+from django_scheduler.executor.repetition import (
+    GivenUp,
+    Repetition,
+    after_failure,
+    after_transient_error,
+    note_repetition,
+)
 from django_scheduler.executor.session import close_connection, in_session, replace_session, tidy_connections
 from django_scheduler.executor.unexecutable import REFUSED, is_to_be_left, left, note_left
 from django_scheduler.models import Failure, ScheduledFunction, State
-from django_scheduler.record import Transition, clear_frames, describe, is_same, transitions
-from django_scheduler.scheduling import calls
+from django_scheduler.record import Transition, clear_frames, describe, transitions
 from django_scheduler.transactions import OwnTransaction, TransactionWatch, backoff, in_transaction
 
 
@@ -72,8 +81,8 @@ class MutationExecution(FunctionExecution):
     #: The hooks of ``on_commit`` that the body has registered.
     commit_hooks: Sequence[Callable[[], object]] = ()
 
-    #: Whether the attempt has met a transient error.
-    is_to_be_repeated = False
+    #: Whether the attempt has met a transient error, and is repeated.
+    has_met_transient_error = False
 
     def in_transaction(self) -> None:
         self._watch = TransactionWatch(self.database, self.name)
@@ -86,7 +95,7 @@ class MutationExecution(FunctionExecution):
         completed_time = self.database.end_time(self.claimed.claim_time, self.duration)
         changes = {"result": result, "completed_time": completed_time, **self.attempt_on_record}
         try:
-            is_recorded = transitions.SUCCEED.apply(self.database, self.id, changes)
+            is_recorded = transitions.SUCCEED.apply(self.database, self.id, changes, followed=self.followed)
         except Exception as error:
             if self.database.is_transient(error):
                 raise
@@ -107,7 +116,7 @@ class MutationExecution(FunctionExecution):
 
     def run_body(self, arguments: dict[str, object]) -> Any:
         with OwnTransaction(self.name, self.database.connection, self._has_committed) as own:
-            return calls.run_body(self.function, arguments, self._context(own))
+            return self.run_as(self.as_running(own), arguments)
 
     def _has_committed(self) -> bool:
         return self._is_committed
@@ -152,6 +161,8 @@ class MutationExecution(FunctionExecution):
             self._retry(error)
         elif is_to_be_left(self, error):
             self._leave(error)
+        elif not self._watch.was_ended_by_body and (repetition := after_failure(self, error, Failure.ERROR)):
+            self._repeat(repetition)
         else:
             self.fail(error)
 
@@ -180,32 +191,20 @@ class MutationExecution(FunctionExecution):
             return False
 
     def _retry(self, error: BaseException) -> None:
-        description = describe(error)
-        was_interrupted = self._watch.was_interrupted(error)
-        same_errors = 1 + (self.claimed.same_errors if is_same(description["error"], self.claimed.error) else 0)
-        limit = get_settings().MAX_SAME_ERRORS
-        if limit is not None and same_errors >= limit:
-            description["error"] += (
-                f"\n\nThat was the same error in {same_errors:,} attempts in a row, so it is not repeated any more"
-                " (DJANGO_SCHEDULER['MAX_SAME_ERRORS']). Remove the cause, and run it again."
-            )
-            changes = {**description, "same_errors": same_errors}
-            detail = f"the same error in {same_errors:,} attempts in a row"
-            self.fail(error, Failure.TRANSIENT, changes, detail=detail)
+        outcome = after_transient_error(self, error)
+        if isinstance(outcome, GivenUp):
+            changes = {**outcome.description, "same_errors": outcome.same_errors}
+            self.fail(error, Failure.TRANSIENT, changes, detail=outcome.detail)
             return
-        self.is_to_be_repeated = True
-        delay = backoff(self.attempt)
-        changes = {"due_time": delay, "attempts": self.attempt, "same_errors": same_errors, **description}
+        self.has_met_transient_error = not outcome.is_asked_for
         # Who has interrupted it decides what becomes of it, and may take as long as a transaction takes.
-        if self._record(transitions.RETRY, changes, unless_held=was_interrupted):
-            self.log(
-                logging.WARNING,
-                "attempt %d met a transient error and is repeated in %.3f s: %s",
-                self.attempt,
-                delay.total_seconds(),
-                description["error"],
-                state=State.PENDING.value,
-            )
+        self._repeat(outcome, unless_held=self._watch.was_interrupted(error))
+
+    def _repeat(self, repetition: Repetition, *, unless_held: bool = False) -> None:
+        """Have another attempt follow."""
+        changes = {"attempts": self.attempt, **repetition.changes}
+        if self._record(transitions.RETRY, changes, unless_held=unless_held):
+            note_repetition(self, repetition)
 
     def send_started(self) -> None:
         # An error of a receiver's statement would break the transaction, and what it writes would be part of it. So
@@ -264,24 +263,34 @@ class MutationExecution(FunctionExecution):
             "same_errors": self.claimed.same_errors,
             "error": error,
             "traceback": "",
+            **self.earlier_attempts().on_record,
         }
-        if self.record(transitions.RETRY, changes, seen={"attempts": self.claimed.attempts}):
+        if self.record(transitions.RETRY, changes, seen=self.seen):
             message = "it has failed, but the database refused to record that. It runs again in %.3f s: %s"
             self.log(logging.ERROR, message, delay.total_seconds(), refusal, error=refusal, state=State.PENDING.value)
 
     def _record(self, transition: Transition, changes: dict[str, Any], *, unless_held: bool = False) -> bool:
         """Record how the attempt ended, and return whether nobody else has decided since."""
-        seen = {"attempts": self.claimed.attempts}
         try:
-            if self.record(transition, changes, seen=seen, unless_held=unless_held):
+            if self.record(transition, changes, seen=self.seen, unless_held=unless_held):
                 return True
         except Exception as refusal:
             if transition is transitions.RETRY or self.database.is_transient(refusal):
                 raise
             self._put_off(refusal)
             return False
-        if self.has_recorded(State.SUCCESS):
+        if self._is_committing and self.has_recorded(State.SUCCESS):
             self.after_commit()  # COMMIT had taken effect; only its answer was lost
+        elif self._was_executed_elsewhere():
+            message = "attempt %d was executed by another worker as well, before its rollback here was recorded"
+            self.log(logging.INFO, message, self.attempt)
         else:
             self.log_dropped(f"the error of attempt {self.attempt} ({changes['error']})")
         return False
+
+    @awaiting_answer()
+    def _was_executed_elsewhere(self) -> bool:
+        """Return whether somebody else has made the attempt since: another executor, or a worker of this one."""
+        rows = ScheduledFunction.objects.using(self.database.using).filter(pk=self.id, attempts__gte=self.attempt)
+        own = Q(executor=self.executor_name, started_time=self.database.instant(self.claimed.claim_time))
+        return bool(rows.exclude(own).exists())

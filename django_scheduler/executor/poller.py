@@ -88,7 +88,8 @@ class Poller:
     """Finds the lanes that have due functions. Only the thread that has the claim lock uses it.
 
     ``queues``: serve only these; empty: every queue. ``executing_ids`` returns what the executor is executing, and
-    ``put_off`` and ``left_to_others`` know what else it passes over.
+    ``put_off`` and ``left_to_others`` know what else it passes over. ``may_end`` returns whether nothing else than what
+    is executing keeps the executor from ending by itself.
     """
 
     database: Database
@@ -98,6 +99,7 @@ class Poller:
     executing_ids: Callable[[], Collection[int]]
     put_off: PutOff
     left_to_others: LeftToOthers
+    may_end: Callable[[], bool] = lambda: True
 
     def __post_init__(self) -> None:
         self._paused_queues: set[str] = set()
@@ -112,8 +114,8 @@ class Poller:
         self._idle_until = 0.0
         self._only_lanes: dict[LaneKey, Lane] = {}
         self._trusted_until = 0.0
-        #: Whether the lanes that were returned last are those of a look.
-        self._has_looked = False
+        #: Whether the lanes that were returned last are those of a look, and whether the executor was idle before it.
+        self._has_looked = self._was_idle = False
         #: What the last look has found to be due later, in the order in which to serve it, and when that look began.
         self._not_due: list[Lane] = []
         self._looked_at = 0.0
@@ -178,10 +180,11 @@ class Poller:
                     self._announced = []  # all of that has been committed, so the look sees it
                 # Before looking: what is executed now may schedule more and end while we look.
                 executing_ids = self.executing_ids()
+                self._was_idle = not executing_ids and self.may_end()
                 began = time.monotonic()
                 due = self._look([*executing_ids, *self.put_off.ids], began)
                 self._learn(due, began, ended=time.monotonic())
-                if not due and not executing_ids and self._is_finished():
+                if not due and self._was_idle and self._is_finished():
                     return None
             else:
                 self._has_looked = False
@@ -230,7 +233,7 @@ class Poller:
         self._idle_until = self._only_known_until = self._begin_there_until = 0.0
         if not self._has_looked:
             return  # not before having looked elsewhere
-        if self.until is Until.NOTHING_DUE and not self.executing_ids():
+        if self.until is Until.NOTHING_DUE and self._was_idle:  # else they were perhaps locked by what has ended since
             self.stopping.set()
             return
         with awaiting_answer():

@@ -1,5 +1,7 @@
 """Actions whose executor is gone are recorded as ``failed``, ``lost``, and never started again by themselves.
 
+Only those that are declared ``idempotent`` are due again, as often as their ``Retry`` says (``repetition.py``).
+
 The invariant: an action is recorded as lost only once its executor is known to be gone. Should that have been
 wrong, still only one of the two ends is recorded, because each of them asks for ``in_progress``.
 
@@ -24,20 +26,23 @@ Mutations need none of this: their lock went with their executor's connection.
 
 import threading
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
+from typing import Any
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import Exists, QuerySet
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
 from django_scheduler.executor.answer_timeout import awaiting_each_answer
 from django_scheduler.executor.heartbeat import Registration, is_alive, process_space
+from django_scheduler.executor.repetition import Repetition, after_loss, announce_repetition
 from django_scheduler.executor.session import executor_session, in_session
 from django_scheduler.executor.threads import side_task
+from django_scheduler.functions import registry
 from django_scheduler.models import Executor, Failure, Kind, ScheduledFunction, State
-from django_scheduler.record import End, announce_failure_of_another, transitions
+from django_scheduler.record import EndOfAttempt, announce_failure_of_another, transitions, wakeup
 
 NEVER = float("-inf")
 
@@ -61,6 +66,7 @@ class Recovery:
         #: Since when heartbeats, and actions without an executor, have been seen as they are.
         self._seen_since: dict[Hashable, float] = {}
         self._settled = threading.Event()
+        self._when_settled: Callable[[], None] = lambda: None
         #: What the last look has found: executors that are gone, and why; and actions that are without an executor.
         self._gone: list[tuple[Executor, str]] = []
         self._left: list[int] = []
@@ -125,9 +131,20 @@ class Recovery:
         self._has_found.clear()
         self._settle_without_suspects()
 
+    @property
+    def is_settled(self) -> bool:
+        """Return whether nothing keeps an executor that ends by itself any longer."""
+        return self._settled.is_set()
+
+    def when_settled(self, call: Callable[[], None]) -> None:
+        """Call this then."""
+        self._when_settled = call
+
     def settle(self) -> None:
         """Do not keep an executor that ends by itself any longer."""
-        self._settled.set()
+        if not self._settled.is_set():
+            self._settled.set()
+            self._when_settled()
 
     def wait_until_settled(self, timeout: float | None) -> bool:
         """Wait until no action is in progress of which it takes more time to tell whether it is lost.
@@ -183,18 +200,21 @@ def _why_ended(executor: Executor) -> str:
     return f"its process {executor.process_id} on {executor.host} has ended"
 
 
-def record_lost(database: Database, executor_name: str, reason: str) -> None:
-    """Record as lost the actions that this executor is executing."""
+def record_lost(database: Database, executor_name: str, reason: str, *, is_gone: bool = True) -> bool:
+    """Record as lost the actions that this executor is executing; those that are idempotent are due again.
+
+    ``is_gone``: whether its bodies are known to have ended. If not, idempotent actions are left as they are. Return
+    whether none was left.
+    """
     actions = _functions(database).filter(executor=executor_name)
-    _record_lost(database, actions, actions.filter(state=State.IN_PROGRESS), reason)
+    return _record_lost(database, actions, actions.filter(state=State.IN_PROGRESS), reason, is_gone=is_gone)
 
 
 def _remove(database: Database, executor: Executor, reason: str) -> None:
     """Delete the row of an executor, and record its actions as lost, unless its heart has beaten since it was read."""
-    skip_locked = connections[database.using].features.has_select_for_update_skip_locked
     with transaction.atomic(using=database.using):
-        rows = _executors(database).filter(pk=executor.pk).select_for_update(skip_locked=skip_locked)
-        locked = rows.first()
+        rows = _executors(database).filter(pk=executor.pk)
+        locked = database.locking(rows, skip_locked=True, strongest=True).first()
         if locked is not None and locked.heartbeat_time == executor.heartbeat_time:
             record_lost(database, executor.name, reason)
             locked.delete()
@@ -222,28 +242,56 @@ def _interval() -> float:
 
 
 def _record_lost(
-    database: Database, actions: QuerySet[ScheduledFunction], found: QuerySet[ScheduledFunction], reason: str
-) -> None:
-    """Record as lost those of the actions that are found to be in progress."""
+    database: Database,
+    actions: QuerySet[ScheduledFunction],
+    found: QuerySet[ScheduledFunction],
+    reason: str,
+    *,
+    is_gone: bool = True,
+) -> bool:
+    """Record as lost, or have due again, those of the actions that are found to be in progress."""
     error = (
         f"Lost: {reason} while the action was executing, so nobody knows how far it came. It is not started again by"
         " itself: look at what it has done, and schedule it again if that is right."
     )
-    columns = ("pk", "name", "queue", "executor", "attempts")
-    for pk, name, queue, executor, attempt in list(found.values_list(*columns)):
-        if transitions.LOSE.apply_to_rows(database, actions.filter(pk=pk), {"error": error}):
-            end = End(
-                function_id=pk,
-                name=name,
-                kind=Kind.ACTION.value,
-                queue=queue,
-                attempt=attempt,
-                executor=executor,
-                using=database.using,
-                state=State.FAILED.value,
-                failure=Failure.LOST.value,
-            )
-            announce_failure_of_another(end, reason=reason)
+    rows = list(found.values("pk", "name", "kind", "queue", "executor", "attempts", "failures", "history"))
+    is_none_left = True
+    some_are_repeated = False
+    for row in rows:
+        repetition = _repetition_of(database, row, reason)
+        ids, among = [row["pk"]], actions.filter(attempts=row["attempts"])
+        end = EndOfAttempt(
+            function_id=row["pk"],
+            name=row["name"],
+            kind=Kind.ACTION.value,
+            queue=row["queue"],
+            attempt=row["attempts"],
+            executor=row["executor"],
+            using=database.using,
+            state=State.FAILED.value,
+            failure=Failure.LOST.value,
+        )
+        if repetition is None:
+            if transitions.LOSE.apply_to_rows(database, ids, {"error": error}, among=among):
+                announce_failure_of_another(end, reason=reason)
+        elif not is_gone:
+            is_none_left = False
+        elif transitions.RETRY_BEGUN.apply_to_rows(database, ids, repetition.changes, among=among):
+            failed = end._replace(state=State.PENDING.value)
+            announcement = partial(announce_repetition, failed, repetition, repetition.changes["error"])
+            transaction.on_commit(announcement, using=database.using, robust=True)
+            some_are_repeated = True
+    if some_are_repeated:
+        wakeup.send_after_commit(database.using)
+    return is_none_left
+
+
+def _repetition_of(database: Database, row: Mapping[str, Any], reason: str) -> Repetition | None:
+    """Return how an action is repeated whose executor is gone; ``None``: not at all, as far as this process knows."""
+    function = registry.find_recorded(row["name"], row["kind"])
+    if function is None or not function.idempotent:
+        return None
+    return after_loss(function, row, reason, database.current_time())
 
 
 def _executors(database: Database) -> QuerySet[Executor]:

@@ -1,4 +1,4 @@
-"""What an executor cannot execute: its code has no such function, or refuses the arguments.
+"""What an executor cannot execute: its code has no such function, or refuses the arguments, or it has expired.
 
 While a new version is deployed, executors with old code meet what new code has scheduled, and the other way round.
 Valid work must not fail because of who finds it first. So such a function is left to others:
@@ -22,7 +22,8 @@ from typing import Any
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Claimable, Database
-from django_scheduler.executor.execution import Execution, FunctionExecution, SingleExecution
+from django_scheduler.executor.body import FunctionExecution
+from django_scheduler.executor.execution import Execution, SingleExecution
 from django_scheduler.models import Failure, ScheduledFunctionId, State
 from django_scheduler.record import transitions
 from django_scheduler.values import InstanceGone
@@ -54,7 +55,7 @@ class MissingExecution(Unexecutable):
             ),
             **self.attempt_on_record,
         }
-        transitions.MISS.apply(self.database, self.id, changes)
+        transitions.MISS.apply(self.database, self.id, changes, followed=self.followed)
 
     def after_commit(self) -> None:
         self.announce(State.FAILED, Failure.MISSING)
@@ -68,11 +69,29 @@ class LeftExecution(Unexecutable):
             f"FunctionNotFound: the code of the executor {self.executor_name} has no function {self.name!r}. It is left"
             " to executors with other code."
         )
-        seen = {"attempts": self.claimed.attempts}
-        transitions.LEAVE.apply(self.database, self.id, left(self, error), seen=seen)
+        transitions.LEAVE.apply(self.database, self.id, left(self, error), seen=self.seen)
 
     def after_commit(self) -> None:
         note_left(self, "this executor's code does not know it")
+
+
+class ExpiredExecution(Unexecutable):
+    """Cancels a function that had not begun when it expired."""
+
+    def __init__(self, claimed: Claimable, database: Database, executor_name: str) -> None:
+        super().__init__(claimed, database, executor_name)
+        self.attempt = claimed.attempts  # none begins
+
+    def in_transaction(self) -> None:
+        expired = self.database.instant(self.claimed.expires_time)
+        error = (
+            f"It had not begun at {expired}, when it expired. Schedule it again if it is still to run, and see to it"
+            " that executors are running that have time for it."
+        )
+        transitions.EXPIRE.apply(self.database, self.id, {"error": error}, followed=self.followed)
+
+    def after_commit(self) -> None:
+        self.announce(State.CANCELED, Failure.EXPIRED)
 
 
 class UnexecutableGroup(Execution):

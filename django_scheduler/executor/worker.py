@@ -20,6 +20,7 @@ from django.db import transaction
 from django_scheduler.databases import TABLE, Claimable, Database, Lane, Wanted, django_internals
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.answer_timeout import awaiting_answer
+from django_scheduler.executor.body import own_this_thread
 from django_scheduler.executor.claim_lock import Claimed, ClaimLock, Holding
 from django_scheduler.executor.claim_policy import (
     GroupingPolicy,
@@ -29,12 +30,17 @@ from django_scheduler.executor.claim_policy import (
     RetryStorm,
 )
 from django_scheduler.executor.claims import ClaimedTooMany, claims_in, learn_of_lanes
-from django_scheduler.executor.execution import Execution, SingleExecution, own_this_thread
+from django_scheduler.executor.execution import Execution, SingleExecution, has_expired
 from django_scheduler.executor.grouping import GROUP_SECONDS, MutationGroup
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
-from django_scheduler.executor.unexecutable import Unexecutable, UnexecutableGroup, execution_of_unknown
+from django_scheduler.executor.unexecutable import (
+    ExpiredExecution,
+    Unexecutable,
+    UnexecutableGroup,
+    execution_of_unknown,
+)
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId
 from django_scheduler.record import forget_traceback
@@ -65,6 +71,8 @@ class Worker:
     def __post_init__(self) -> None:
         #: What it executes now.
         self.execution: Execution | None = None
+        #: Whether it executes the members of a group, one after the other. Between two of them it executes nothing.
+        self.executes_members_alone = False
         #: The group size of the lane that it has claimed from last.
         self._size = GroupSize()
         #: How many functions it has asked for last, and how many it has locked.
@@ -124,6 +132,7 @@ class Worker:
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
         if self.stopping.is_set():
             return  # it is pending, and another executor executes it
+        self.executes_members_alone = True
 
         def claim() -> Execution | None:
             self._asked_for = self._claimed = 1
@@ -174,7 +183,7 @@ class Worker:
     def _conclude(self, execution: Execution, error: BaseException | None) -> None:
         """Do what follows the transaction, which has committed, or was ended by the error."""
         try:
-            with self._ending():
+            with self._ending(execution):
                 if error is None:
                     execution.after_commit()
                 else:
@@ -183,6 +192,8 @@ class Worker:
                 for each in execution.begun:
                     if each.is_left:
                         self.left_to_others.note(each.name)
+            if any(each.is_repeated for each in execution.begun):
+                self.poller.wake_up()  # for the time of the next attempt
         finally:
             if error is not None:
                 forget_traceback(error)  # its frames may hold cursors
@@ -192,7 +203,7 @@ class Worker:
             execution.after_rollback(error)
             self.put_off.forget(execution.ids)
             if isinstance(execution, MutationExecution):
-                self.retry_storm.note(execution.name, is_transient=execution.is_to_be_repeated)
+                self.retry_storm.note(execution.name, is_transient=execution.has_met_transient_error)
         except BaseException as problem:
             if problem is error and self.database.is_lost(error):
                 raise  # it has not begun, so nothing is to be recorded: it is claimed again on a new connection
@@ -204,12 +215,14 @@ class Worker:
                 raise
 
     @contextmanager
-    def _ending(self) -> Iterator[None]:
+    def _ending(self, execution: Execution) -> Iterator[None]:
         """Leave nothing of the function to the next one."""
         try:
             yield
         finally:
             self.execution = None
+            if isinstance(execution, MutationGroup):
+                self.executes_members_alone = False
             if self._stop_retrying():
                 self.poller.wake_up()  # one that waits may retry now, and keeps the claim lock until then
             self.poller.function_ended()
@@ -349,6 +362,8 @@ def _is_unexecutable(execution: SingleExecution) -> TypeGuard[Unexecutable]:
 
 def execution_of(claimed: Claimable, database: Database, executor_name: str) -> SingleExecution:
     """Return the execution of a claimed function, by its kind."""
+    if has_expired(claimed, database):
+        return ExpiredExecution(claimed, database, executor_name)
     function = registry.find_recorded(claimed.name, claimed.kind)
     if function is None:
         return execution_of_unknown(claimed, database, executor_name)

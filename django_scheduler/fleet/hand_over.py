@@ -30,9 +30,8 @@ from typing import Any
 from django.db import connections, transaction
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import django_internals
+from django_scheduler.databases import NewRows, django_internals
 from django_scheduler.executor import SingleExecution
-from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.record import transitions
 from django_scheduler.telemetry import report
@@ -48,14 +47,12 @@ class Fleet:
         """Return how long a function may take to begin before it is handed over again."""
         return get_settings().HAND_OVER_TIMEOUT
 
-    def hand_over_after_commit(self, using: str, ids: Iterable[int], function: AnyFunction) -> None:
+    def hand_over_after_commit(self, using: str, ids: Iterable[int], rows: NewRows) -> None:
         """Hand over what has just been scheduled, once its transaction has committed."""
         connection = connections[using]
         if django_internals.is_in_atomic_block(connection) or connection.get_autocommit():
             for function_id in ids:
-                hand = partial(
-                    hand_over, using, function_id, name=function.name, queue=function.queue, priority=function.priority
-                )
+                hand = partial(hand_over, using, function_id, name=rows.name, queue=rows.queue, priority=rows.priority)
                 transaction.on_commit(hand, using=using, robust=True)
 
 

@@ -2,13 +2,17 @@
 
 * ``decorators.py`` has ``@mutation``, ``@action`` and the two for internal functions.
 * ``function.py`` is what they make of a function, and refuses what could not be executed.
-* ``options.py`` has the options that the decorators take.
+* ``options.py`` has the options that the decorators take, and ``retry.py`` what one of them is.
+* ``annotations.py`` says what parameters are annotated with.
+* ``queues.py`` knows which queues there are.
 * ``registry.py`` finds functions by their names on record, and has ``api`` and ``internal``, which refer to them.
 """
 
+from django_scheduler.functions.annotations import UNIONS, annotation_of, types_of_parameter
 from django_scheduler.functions.decorators import action, internal_action, internal_mutation, mutation
 from django_scheduler.functions.function import AnyFunction, Function, why_not_bound
-from django_scheduler.functions.options import Options
+from django_scheduler.functions.options import NOT_GIVEN, NotGiven, Options, problems_of_lane
+from django_scheduler.functions.queues import declared_queues
 from django_scheduler.functions.registry import (
     DISCOVERED_MODULES,
     AnyReference,
@@ -19,22 +23,31 @@ from django_scheduler.functions.registry import (
     resolve,
     resolve_to_schedule,
 )
+from django_scheduler.functions.retry import Retry
 
 __all__ = [
     "DISCOVERED_MODULES",
+    "NOT_GIVEN",
+    "UNIONS",
     "AnyFunction",
     "AnyReference",
     "Function",
+    "NotGiven",
     "Options",
     "Reference",
+    "Retry",
     "action",
+    "annotation_of",
     "api",
+    "declared_queues",
     "internal",
     "internal_action",
     "internal_mutation",
     "mutation",
+    "problems_of_lane",
     "registry",
     "resolve",
     "resolve_to_schedule",
+    "types_of_parameter",
     "why_not_bound",
 ]

@@ -10,6 +10,7 @@ from django_scheduler.functions.function import AnyFunction, Function
 from django_scheduler.functions.options import Options
 from django_scheduler.functions.registry import registry
 from django_scheduler.models import Kind
+from django_scheduler.suggestions import refuse_unknown_options
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context
@@ -36,8 +37,10 @@ def _decorator(
 ) -> Decorator[OptionsP]:
     """Return a decorator that takes what ``options_of`` takes, and nothing else, also for type checkers."""
     name = f"{'' if public else 'internal_'}{kind.value}"
+    known = list(inspect.signature(options_of).parameters)
 
     def decorate(body: Callable[..., Any] | None = None, /, *args: OptionsP.args, **kwargs: OptionsP.kwargs) -> Any:
+        refuse_unknown_options(f"@{name}", kwargs, known)
         try:
             options = options_of(*args, **kwargs)
         except TypeError as error:
@@ -85,8 +88,8 @@ action = _decorator(
     explanation="""Make a function whose body starts at most once; it may do anything, and may be async.
 
     It runs outside of any transaction and is never run again by itself: when its executor dies half-way it is
-    recorded as ``failed`` with the failure ``lost``, because nobody can know how far it came. Clients may
-    call a public action.""",
+    recorded as ``failed`` with the failure ``lost``, because nobody can know how far it came. Only one that declares
+    ``retry`` or ``idempotent``, or raises ``TransientError``, starts again. Clients may call a public action.""",
 )
 internal_action = _decorator(
     Options, Kind.ACTION, public=False, explanation="Make an ``action`` that no client may call."

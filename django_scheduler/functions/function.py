@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -15,8 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler.conf import get_settings
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions.options import DEFAULTS, Options, Timeout
+from django_scheduler.functions.options import DEFAULTS, NOT_GIVEN, NotGiven, Options
 from django_scheduler.models import Kind
+from django_scheduler.suggestions import nearest
 from django_scheduler.values import short_repr
 
 if TYPE_CHECKING:
@@ -34,6 +34,13 @@ ELSEWHERE = (
     *("send", "send_with_options", "message"),  # dramatiq
     *("defer", "defer_async", "configure"),  # procrastinate
     "schedule",  # Huey
+)
+
+
+#: What a call may say besides its arguments, with ``ctx.scheduler.options``.
+OPTIONS_OF_CALLS = (
+    *("queue", "priority", "expires", "key", "existing", "max_wait"),
+    *("on_complete", "on_failure"),
 )
 
 
@@ -61,6 +68,9 @@ class Function(Generic[P, R_co]):
         self.alone = options.alone
         self.admin = options.admin
         self.rerun = options.rerun
+        self.expires = options.expires
+        self.retry = options.retry
+        self.idempotent = options.idempotent
         self._options = options
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if options.name is None else options.name
@@ -111,9 +121,14 @@ class Function(Generic[P, R_co]):
     def timeout(self) -> timedelta | None:
         """Return for how long its body may run; ``None``: for ever."""
         timeout = self._options.timeout
-        if isinstance(timeout, Timeout):
+        if timeout is NOT_GIVEN:
             return get_settings().MUTATION_TIMEOUT if self.kind is Kind.MUTATION else None
         return timedelta(seconds=timeout) if isinstance(timeout, int | float) else timeout
+
+    @property
+    def retention(self) -> timedelta | NotGiven | None:
+        """Return how long it stays on record once it has ended; ``None``: for ever."""
+        return self._options.retention
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -153,7 +168,11 @@ class Function(Generic[P, R_co]):
         try:
             _, *bound = self._whole_signature.bind(None, *args, **kwargs).arguments.items()
         except TypeError as error:
-            raise InvalidArguments(why_not_bound(self.name, self.signature, args, kwargs, error)) from None
+            reason = why_not_bound(self.name, self.signature, args, kwargs, error)
+            ctx = next(iter(self._whole_signature.parameters))
+            if ctx in kwargs:
+                reason += f" Its first parameter, {ctx}, is given ctx: if that is missing, add it before {ctx}."
+            raise InvalidArguments(reason) from None
         arguments = dict(bound)
         for parameter in self.signature.parameters.values():
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
@@ -221,8 +240,10 @@ def why_not_bound(
     takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
     left = [each for each in list(parameters)[len(args) :] if each not in kwargs]
     for given in () if takes_any else [each for each in kwargs if isinstance(each, str) and each not in parameters]:
-        near = difflib.get_close_matches(given, left or parameters, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        near = nearest(given, left or parameters)
+        hint = f" (did you mean {near!r}?)" if near else ""
+        if not near and given in OPTIONS_OF_CALLS:
+            hint = f" (if that is an option of the call: ctx.scheduler.options({given}=...).run_after(...))"
         known = f"got an unexpected keyword argument {given!r}"
         problems = [*(each for each in problems if each != known), known + hint]
     return f"{name}{signature} cannot be called like this: {', and '.join(problems)}."
@@ -254,6 +275,8 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
         refuse("it is a generator, and nobody would iterate it; return a list instead.")
     if function.alone and function.kind is Kind.ACTION:
         refuse("alone= is for mutations: an action runs outside of any transaction.")
+    if function.idempotent and function.kind is Kind.MUTATION:
+        refuse("idempotent= is for actions: the effects of a mutation happen exactly once anyway.")
     for problem in function._options.problems():
         refuse(problem)
     parameters = list(inspect.signature(function.body).parameters.values())

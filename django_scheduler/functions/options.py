@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from typing import Final
 
+from django_scheduler.durations import FURTHEST, is_positive
+from django_scheduler.functions.retry import Retry
 from django_scheduler.models import LONGEST_QUEUE_NAME
-from django_scheduler.times import FURTHEST
 from django_scheduler.values import is_plain_text
 
+#: Each database knows what time it was so long ago.
+LONGEST_RETENTION = timedelta(days=36_500)
 
-class Timeout(Enum):
-    """Stands for the timeout of a function that names none."""
 
-    DEFAULT = "the setting MUTATION_TIMEOUT for a mutation, for ever for an action"
+class NotGiven(Enum):
+    """Stands for an option that a function or a call does not name, where ``None`` means something else."""
+
+    NOT_GIVEN = "not given"
+
+
+NOT_GIVEN: Final = NotGiven.NOT_GIVEN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,44 +39,71 @@ class Options:
     had in another app with that one's label, ``"orders:archive"``.
     ``admin``: whether people may choose it for a cron in the admin, run such a cron now, and run it again there;
     ``False``: only code schedules it.
-    ``rerun``: whether people may run it again once it has ended; ``False`` refuses that.
+    ``rerun``: whether it may run again once it has ended; ``False`` refuses that.
+    ``retention``: how long it stays on record once it has ended, as a ``timedelta``, and ``None`` for ever (default:
+    the setting ``RETENTION``).
+    ``expires``: for how long it may begin, as a ``timedelta`` from the time that it was requested for; after that it is
+    ``canceled``, ``expired``.
+    ``retry``: how often it is tried again after its body has raised, and when: ``Retry(max_attempts=3)`` (default:
+    never). ``idempotent`` (actions only, with ``retry``): its body may be executed several times without harm, so it is
+    tried again too after its executor is gone, or after its timeout; its body may then start more than once.
     """
 
     name: str | None = None
     queue: str = "default"
     priority: int = 0
-    timeout: timedelta | float | Timeout | None = Timeout.DEFAULT
+    timeout: timedelta | float | NotGiven | None = NOT_GIVEN
     alone: bool = False
     aliases: Sequence[str] = ()
     admin: bool = True
     rerun: bool = True
+    expires: timedelta | None = None
+    retention: timedelta | NotGiven | None = NOT_GIVEN
+    retry: Retry | None = None
+    idempotent: bool = False
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with each value that cannot be, and what it has to be."""
-        if (
-            not isinstance(self.queue, str)
-            or not 0 < len(self.queue) <= LONGEST_QUEUE_NAME
-            or not is_plain_text(self.queue)
-        ):
-            yield f"queue= must be a name of 1 to {LONGEST_QUEUE_NAME} characters, without NUL, not {self.queue!a}."
-        if type(self.priority) is not int or not -32_768 <= self.priority <= 32_767:
-            yield f"priority= must be a whole number from -32768 to 32767, not {self.priority!r}."
+        yield from problems_of_lane(self.queue, self.priority)
         if not _is_timeout(self.timeout):
             yield (
                 "timeout= must be a positive timedelta or number of seconds, of at most five years, or None, not"
                 f" {self.timeout!r}."
             )
-        if isinstance(self.aliases, str) or not all(map(_is_alias, self.aliases)):
+        if (
+            isinstance(self.aliases, str)
+            or not isinstance(self.aliases, Iterable)
+            or not all(map(_is_alias, self.aliases))
+        ):
             yield (
                 "aliases= must be a tuple of the names that it had, as identifiers or, for those in another app, as"
                 f' "<app_label>:<name>", not {self.aliases!r}.'
             )
-        for name in ("admin", "rerun"):
+        for name in ("admin", "rerun", "idempotent"):
             if type(value := getattr(self, name)) is not bool:
                 yield f"{name}= must be True or False, not {value!r}."
+        if self.expires is not None and not is_positive(self.expires):
+            yield f"expires= must be a positive timedelta of at most five years, or None, not {self.expires!r}."
+        if not _is_retention(self.retention):
+            yield (
+                f"retention= must be a positive timedelta, of at most {LONGEST_RETENTION.days:,} days, or None, not"
+                f" {self.retention!r}."
+            )
+        if not isinstance(self.retry, Retry | None):
+            yield f"retry= must be a Retry, as in retry=Retry(max_attempts=3), or None, not {self.retry!r}."
+        if self.idempotent and self.retry is None:
+            yield "idempotent= says that it may be tried again, and needs retry= to say how often: retry=Retry()."
 
 
 DEFAULTS = Options()
+
+
+def problems_of_lane(queue: object, priority: object) -> Iterator[str]:
+    """Yield what is wrong with a queue and a priority that a function or a call names, and what each has to be."""
+    if not isinstance(queue, str) or not 0 < len(queue) <= LONGEST_QUEUE_NAME or not is_plain_text(queue):
+        yield f"queue= must be a name of 1 to {LONGEST_QUEUE_NAME} characters, without NUL, not {queue!a}."
+    if type(priority) is not int or not -32_768 <= priority <= 32_767:
+        yield f"priority= must be a whole number from -32768 to 32767, not {priority!r}."
 
 
 def _is_alias(alias: object) -> bool:
@@ -76,10 +111,12 @@ def _is_alias(alias: object) -> bool:
 
 
 def _is_timeout(timeout: object) -> bool:
-    if timeout is None or isinstance(timeout, Timeout):
+    if timeout is None or timeout is NOT_GIVEN or is_positive(timeout):
         return True
-    if isinstance(timeout, timedelta):
-        return timedelta(0) < timeout <= FURTHEST
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         return False
     return timedelta.resolution.total_seconds() <= timeout <= FURTHEST.total_seconds()
+
+
+def _is_retention(retention: object) -> bool:
+    return retention is None or retention is NOT_GIVEN or is_positive(retention, LONGEST_RETENTION)

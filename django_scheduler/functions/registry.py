@@ -12,7 +12,6 @@ function is looked up when the reference is used, so modules need not import eac
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import sys
@@ -25,6 +24,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler.errors import FunctionNotFound
 from django_scheduler.functions.function import AnyFunction, Function
+from django_scheduler.suggestions import did_you_mean, nearest
+from django_scheduler.values import short_repr
 
 #: The modules of every installed app that are imported when Django starts.
 DISCOVERED_MODULES = ("functions", "crons")
@@ -80,8 +81,7 @@ class Registry:
         """
         function = self.find(name)
         if function is None:
-            near = difflib.get_close_matches(name, self._functions, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, self._functions)
             raise FunctionNotFound(f"There is no mutation or action {name!r} in any installed app.{hint}")
         return function
 
@@ -153,7 +153,7 @@ def resolve(function: AnyReference) -> AnyFunction:
         case str():
             return registry.get(function)
         case _:
-            name = getattr(function, "__qualname__", type(function).__qualname__)
+            name = getattr(function, "__qualname__", None) or short_repr(function)
             raise FunctionNotFound(
                 f"{name} is not a mutation or an action: decorate it with @mutation or @action, or pass a reference"
                 ' (internal.<app_label>.<name>, or the string "<app_label>:<name>").'
@@ -201,9 +201,9 @@ class Reference:
     def _hint(self) -> str:
         # The same name with the other visibility comes first: nothing is nearer.
         existing = {str(Reference(function.name, function.public)): function.name for function in registry}
-        same_name = [path for path, name in existing.items() if name == self.name]
-        near = same_name or difflib.get_close_matches(str(self), existing, n=1)
-        return f" Did you mean {near[0]}?" if near else ""
+        same_name = next((path for path, name in existing.items() if name == self.name), None)
+        near = same_name or nearest(str(self), existing)
+        return f" Did you mean {near}?" if near else ""
 
 
 class AppReferences:

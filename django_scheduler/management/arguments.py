@@ -1,4 +1,4 @@
-"""These functions read durations, numbers and the database from the command line.
+"""These functions read durations, times, numbers and the database from the command line.
 
 A duration is written ``90s``, ``30m``, ``12h``, ``7d``, ``2w``, or as several of them: ``1d12h``.
 
@@ -8,12 +8,16 @@ The functions for ``add_argument(type=...)`` raise ``ArgumentTypeError``.
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
 from django.core.management.base import CommandError
-from django.db import connections
+from django.utils import timezone
+from django.utils.connection import ConnectionDoesNotExist
+
+from django_scheduler.databases import require_alias
+from django_scheduler.times import in_utc
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -28,8 +32,10 @@ def known_database(using: str) -> str:
 
     Raises ``CommandError`` if there is no such database.
     """
-    if using not in connections:
-        raise CommandError(f"There is no database {using!r} in DATABASES. There are: {', '.join(connections)}.")
+    try:
+        require_alias(using)
+    except ConnectionDoesNotExist as error:
+        raise CommandError(str(error)) from None
     return using
 
 
@@ -59,6 +65,29 @@ def duration(given: str | timedelta) -> timedelta:
     if total > LONGEST:
         raise ArgumentTypeError(f"{text} is longer than a hundred years")
     return total
+
+
+def moment(text: str) -> datetime:
+    """Read a time in ISO 8601, for ``add_argument(type=moment)``; without an offset it is in the current time zone."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(
+            f"{text!r} is not a time, such as 2026-12-01, 2026-12-01T08:00 or 2026-12-01T08:00+01:00"
+        ) from None
+    if value.utcoffset() is not None:
+        return value
+    zone = timezone.get_current_timezone()
+    aware = value.replace(tzinfo=zone)
+    if in_utc(aware).astimezone(zone).replace(tzinfo=None) != value:
+        raise ArgumentTypeError(f"the clocks of {timezone.get_current_timezone_name()} skip {text}")
+    return aware
+
+
+def written_time(time: datetime) -> str:
+    """Return a time as the clocks of the current time zone show it."""
+    local = timezone.localtime(time).isoformat(sep=" ", timespec="seconds")
+    return f"{local} ({timezone.get_current_timezone_name()})"
 
 
 Number = type[int] | type[float]

@@ -4,19 +4,31 @@
 two of them exclude each other. So each option is read here once more, in whatever way it came.
 """
 
-from argparse import Action, ArgumentParser, ArgumentTypeError
-from collections.abc import Iterable, Iterator, Mapping
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
+
+from django_scheduler.suggestions import did_you_mean
 
 
 class SchedulerCommand(BaseCommand):
-    """Reads options that were given as keyword arguments as it reads those of the command line."""
+    """Reads options that were given as keyword arguments as it reads those of the command line.
+
+    On the command line they may stand anywhere, also among the arguments.
+    """
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        # Django chooses the class of the parser, and calls parse_args itself, so it is this object's that is replaced.
+        vars(parser)["parse_args"] = partial(_parse_intermixed, parser)
+        return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         parser = self.create_parser("manage.py", self.__module__.rpartition(".")[2])
@@ -37,6 +49,20 @@ def refusing_what_is_wrong(problem: str) -> Iterator[None]:
         raise CommandError(
             f"{problem}: {str(error).strip()}. Can the database be reached, and has `manage.py migrate` been run?"
         ) from error
+
+
+def _parse_intermixed(parser: ArgumentParser, args: Sequence[str] | None = None, namespace: Any = None) -> Namespace:
+    """Parse a command line in which options stand among the arguments."""
+    found: Namespace
+    found, unknown = parser.parse_known_intermixed_args(args, namespace)
+    if unknown:
+        name, equals, _ = unknown[0].partition("=")
+        options = [option for action in parser._actions for option in action.option_strings]
+        hint = did_you_mean(name, options)
+        if equals and any(action.metavar == "NAME=VALUE" for action in parser._actions):
+            hint += f" An argument of a function is written without dashes: {unknown[0].lstrip('-')}"
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}.{hint}")
+    return found
 
 
 def _read(parser: ArgumentParser, options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -218,6 +218,8 @@ class Migration(migrations.Migration):
                 ("attempts", models.PositiveIntegerField(verbose_name="attempts")),
                 ("crashes", models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name="crashes")),
                 ("same_errors", models.PositiveIntegerField(db_default=0, default=0, verbose_name="same errors")),
+                ("failures", models.PositiveIntegerField(db_default=0, default=0, verbose_name="failures")),
+                ("history", models.JSONField(editable=False, null=True, verbose_name="earlier attempts")),
                 ("result", models.JSONField(null=True, verbose_name="result")),
                 (
                     "failure",
@@ -230,6 +232,7 @@ class Migration(migrations.Migration):
                             ("missing", "its function no longer exists"),
                             ("crashed", "it killed its process again and again"),
                             ("transient", "the same error came again and again, although it should have passed"),
+                            ("expired", "it had not begun when it expired"),
                         ],
                         max_length=16,
                         verbose_name="failure",
@@ -238,10 +241,7 @@ class Migration(migrations.Migration):
                 ("error", models.TextField(blank=True, verbose_name="error")),
                 ("traceback", models.TextField(blank=True, verbose_name="traceback")),
                 ("executor", django_scheduler.fields.NameField(blank=True, max_length=255, verbose_name="executor")),
-                (
-                    "trace_context",
-                    models.TextField(blank=True, editable=False, null=True, verbose_name="trace context"),
-                ),
+                ("trace_context", models.TextField(editable=False, null=True)),
                 ("handed_over", models.BooleanField(db_default=False, default=False, editable=False)),
                 (
                     "unknown_since",
@@ -249,6 +249,18 @@ class Migration(migrations.Migration):
                 ),
                 ("unknown_to", models.TextField(blank=True, editable=False, null=True)),
                 ("context", models.JSONField(editable=False, null=True, verbose_name="context")),
+                ("expires_time", django_scheduler.fields.InstantField(null=True, verbose_name="expires")),
+                ("callbacks", models.JSONField(editable=False, null=True, verbose_name="callbacks")),
+                (
+                    "key",
+                    django_scheduler.fields.NameField(
+                        db_column="call_key", max_length=255, null=True, verbose_name="key"
+                    ),
+                ),
+                (
+                    "absorbed",
+                    models.PositiveIntegerField(db_default=0, default=0, editable=False, verbose_name="absorbed calls"),
+                ),
                 (
                     "parent",
                     models.ForeignKey(
@@ -285,6 +297,33 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="Key",
+            fields=[
+                (
+                    "name",
+                    django_scheduler.fields.NameField(
+                        max_length=511, primary_key=True, serialize=False, verbose_name="name"
+                    ),
+                ),
+                (
+                    "function",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="django_scheduler.scheduledfunction",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "key",
+                "verbose_name_plural": "keys",
+                "default_permissions": (),
+            },
+        ),
         migrations.AddField(
             model_name="cronrun",
             name="function",
@@ -309,6 +348,53 @@ class Migration(migrations.Migration):
                 "constraints": [],
             },
             bases=("django_scheduler.scheduledfunction",),
+        ),
+        migrations.CreateModel(
+            name="Batch",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="id")),
+                ("callbacks", models.JSONField(editable=False, null=True, verbose_name="callbacks")),
+                ("context", models.JSONField(editable=False, null=True, verbose_name="context")),
+                ("creation_time", django_scheduler.fields.InstantField(verbose_name="created")),
+                (
+                    "completed_time",
+                    django_scheduler.fields.InstantField(db_index=True, null=True, verbose_name="completed"),
+                ),
+                ("total", models.PositiveIntegerField(null=True, verbose_name="members")),
+                ("succeeded", models.PositiveIntegerField(db_default=0, default=0, verbose_name="succeeded")),
+                ("failed", models.PositiveIntegerField(db_default=0, default=0, verbose_name="failed")),
+                ("canceled", models.PositiveIntegerField(db_default=0, default=0, verbose_name="canceled")),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="batches",
+                        to="django_scheduler.scheduledfunction",
+                        verbose_name="scheduled by",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "batch",
+                "verbose_name_plural": "batches",
+                "default_permissions": (),
+            },
+        ),
+        migrations.AddField(
+            model_name="scheduledfunction",
+            name="batch",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="members",
+                to="django_scheduler.batch",
+                verbose_name="batch",
+            ),
         ),
         migrations.AddIndex(
             model_name="scheduledfunction",
@@ -362,6 +448,15 @@ class Migration(migrations.Migration):
                 fields=["rerun_of"],
                 fields_in_mysql=["rerun_of"],
                 name="django_scheduler_reruns",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="scheduledfunction",
+            index=django_scheduler.models.PartialIndex(
+                condition=models.Q(("batch__isnull", False)),
+                fields=["batch", "state"],
+                fields_in_mysql=["batch", "state"],
+                name="django_scheduler_batch_members",
             ),
         ),
         migrations.AddIndex(

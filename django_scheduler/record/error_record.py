@@ -75,7 +75,9 @@ def is_same(error: str, other: str) -> bool:
 
 def in_plain_words(changes: dict[str, Any]) -> dict[str, Any]:
     """Return the same without anything that comes from the function, for a database that has refused that."""
-    plain = {"error": NOT_DESCRIBED, "traceback": "", "result": values.dump_result(NOT_DESCRIBED)}
+    plain: dict[str, Any] = {"error": NOT_DESCRIBED, "traceback": "", "result": values.dump_result(NOT_DESCRIBED)}
+    if history := changes.get("history"):
+        plain["history"] = [*history[:-1], {**history[-1], "error": NOT_DESCRIBED}]
     return {column: plain.get(column, value) if value else value for column, value in changes.items()}
 
 
@@ -106,13 +108,13 @@ def _places(frames: TracebackType | None) -> Iterator[tuple[CodeType, int]]:
 
 def _storable(text: str, longest: int) -> str:
     """Return text that every database takes: no NUL, no lone surrogate, nothing of more than three bytes in UTF-8."""
-    text = _shortened(text, longest)
+    text = shortened(text, longest)
     if not text.isascii():
         text = "".join(c if c <= "\uffff" else f"\\U{ord(c):08x}" for c in text)
-    return _shortened(text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8"), longest)
+    return shortened(text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8"), longest)
 
 
-def _shortened(text: str, longest: int) -> str:
+def shortened(text: str, longest: int) -> str:
     """Return text without its middle: a traceback begins with where an error comes from and ends with what it is."""
     if len(text) <= longest:
         return text

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from typing import Any
+
+from django.db.models import QuerySet
 
 from django_scheduler import values
 from django_scheduler.errors import FunctionNotFound, InvalidArguments
 from django_scheduler.functions import AnyFunction, registry, resolve_to_schedule
-from django_scheduler.models import Kind, ScheduledFunction, State
+from django_scheduler.models import UNFINISHED, Batch, Kind, ScheduledFunction, State
 from django_scheduler.telemetry import one_line
 
 ROWS_PER_PAGE = 2_000
@@ -30,6 +33,8 @@ class Problem:
     """Says why some functions cannot be called, how many they are, and the first of them."""
 
     reason: str
+    #: What the ids are those of.
+    what: str
     count: int = 0
     examples: list[int] = field(default_factory=list)
 
@@ -40,16 +45,20 @@ class Problem:
 
     def __str__(self) -> str:
         more = ", ..." if self.count > len(self.examples) else ""
-        return f"{one_line(self.reason)}\n  {self.count:,} pending: {', '.join(map(str, self.examples))}{more}"
+        return f"{one_line(self.reason)}\n  {self.count:,} {self.what}: {', '.join(map(str, self.examples))}{more}"
 
 
 @dataclass(slots=True)
 class Findings:
     """Says what was looked at, and what is wrong with it."""
 
+    what: str = "pending"
     looked_at: int = 0
     problems: dict[str, Problem] = field(default_factory=dict)
-    others: Problem = field(default_factory=lambda: Problem("Other problems, too many to tell them apart."))
+    others: Problem = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.others = Problem("Other problems, too many to tell them apart.", self.what)
 
     @property
     def wrong_count(self) -> int:
@@ -60,7 +69,7 @@ class Findings:
         if reason not in self.problems and len(self.problems) == MOST_PROBLEMS:
             self.others.add(function_id)
         else:
-            self.problems.setdefault(reason, Problem(reason)).add(function_id)
+            self.problems.setdefault(reason, Problem(reason, self.what)).add(function_id)
 
     def listed(self) -> list[Problem]:
         """Return the problems, ordered by their text; those too many to tell apart come last."""
@@ -71,11 +80,29 @@ class Findings:
 def check_pending_calls(using: str) -> Findings:
     """Look at everything that is pending in a database, and return what cannot be called."""
     findings, calls = Findings(), CallCheck()
-    for function_id, name, args in _pending(using):
+    pending = ScheduledFunction.objects.using(using).filter(state=State.PENDING)
+    for function_id, name, args in _in_pages(pending, "name", "args"):
         findings.looked_at += 1
         if reason := calls.what_is_wrong(name, args):
             findings.add(function_id, reason)
     return findings
+
+
+def check_callbacks(using: str) -> tuple[Findings, Findings]:
+    """Look at the callbacks of all that has not ended, and return what of functions and of batches cannot be called."""
+    calls = CallCheck()
+    unfinished = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED)
+    of_functions, of_batches = Findings("to be called after the functions"), Findings("to be called after the batches")
+    for findings, rows in (
+        (of_functions, unfinished),
+        (of_batches, Batch.objects.using(using).filter(completed_time__isnull=True)),
+    ):
+        for pk, callbacks in _in_pages(rows.filter(callbacks__isnull=False), "callbacks"):
+            for callback in callbacks:
+                findings.looked_at += 1
+                if reason := calls.what_is_wrong(callback["name"], {**callback["args"], "outcome": None}):
+                    findings.add(pk, f"The callback {callback['name']!r}: {reason}")
+    return of_functions, of_batches
 
 
 class CallCheck:
@@ -98,10 +125,10 @@ class CallCheck:
         )
 
 
-def _pending(using: str) -> Iterator[tuple[int, str, dict[str, object]]]:
-    pending = ScheduledFunction.objects.using(using).filter(state=State.PENDING).order_by("pk")
+def _in_pages(rows: QuerySet[Any], *columns: str) -> Iterator[Any]:
+    """Yield the id and these columns of each row, in the order of the ids."""
     last = 0
-    while page := list(pending.filter(pk__gt=last).values_list("pk", "name", "args")[:ROWS_PER_PAGE]):
+    while page := list(rows.order_by("pk").filter(pk__gt=last).values_list("pk", *columns)[:ROWS_PER_PAGE]):
         yield from page
         last = page[-1][0]
 

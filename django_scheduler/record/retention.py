@@ -1,17 +1,32 @@
-"""Retention: functions that ended long ago are deleted, the oldest first, 1,000 in a transaction."""
+"""Retention: functions that ended long ago are deleted, the oldest first, 1,000 in a transaction.
+
+Functions whose decorator has a ``retention=`` stay on record for that long, and all others for as long as the setting
+``RETENTION`` says. The index of what has ended is in the order of its times, so those that stay longer lie where one
+that has expired is looked for. So an executor reads them once: it then begins where it has come to, and from the
+beginning only once an hour, for what it may have missed (a transaction that was open for very long).
+
+A function that this code does not know stays as long as the setting says.
+
+Keys are deleted as soon as nobody holds them: the functions that they refer to have ended, or are gone. Whoever
+schedules with a key locks it, so it is looked at again once it is locked here, and passed over while somebody else has
+it.
+"""
 
 import time
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from threading import Event
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.functions import NOT_GIVEN, registry
+from django_scheduler.models import UNFINISHED, Batch, Key, ScheduledFunction
 from django_scheduler.record import deletion
-from django_scheduler.record.deletion import Portion
+from django_scheduler.record.deletion import ROWS_PER_TRANSACTION, Portion
 from django_scheduler.transactions import DoublingWait
 
 #: So that retention never takes the database for itself.
@@ -21,25 +36,92 @@ SECONDS_BETWEEN_TRANSACTIONS = 0.1
 #: about two transactions that fail.
 FIRST_WAIT, LONGEST_WAIT = 120.0, 3_600.0
 
-#: For how long it is not looked again if nothing had expired: at most, and as a share of ``RETENTION``. Each look makes
-#: a connection.
+#: For how long it is not looked again if nothing had expired: at most, and as a share of the shortest retention. Each
+#: look makes a connection. Keys and batches are looked through so seldom, too.
 LONGEST_REST, SHARE = timedelta(minutes=10), 0.1
+
+#: After how long it is looked from the beginning again, in seconds.
+FROM_BEGINNING = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRule:
+    """Says which functions expire how long after their end."""
+
+    after: timedelta
+    #: Only those of these names; ``None``: all.
+    names: tuple[str, ...] | None = None
+    #: Not those of these names.
+    besides: tuple[str, ...] = ()
+
+    def rows(self, database: Database, since: datetime | None = None) -> QuerySet[ScheduledFunction]:
+        """Return what has expired, by the clock that says what is due; ``since``: only what ended then or later."""
+        rows = ScheduledFunction.objects.using(database.using).filter(completed_time__lt=database.ago(self.after))
+        if since is not None:
+            rows = rows.filter(completed_time__gte=since)
+        if self.names is not None:
+            rows = rows.filter(name__in=self.names)
+        return rows.exclude(name__in=self.besides) if self.besides else rows
+
+    @property
+    def passes_over_some(self) -> bool:
+        """Return whether what ended as long ago may stay."""
+        return self.names is not None or bool(self.besides)
+
+    def delete(self, database: Database, since: datetime | None = None) -> Iterator[Portion]:
+        """Delete what has expired, and yield what became of the rows of each transaction."""
+        return deletion.delete(database, self.rows(database, since), by="completed_time")
+
+
+def retention_rules(instead: timedelta | None = None) -> list[RetentionRule]:
+    """Return which functions expire when, those that stay longest first.
+
+    ``instead``: nothing expires earlier than that, and what has no retention of its own expires then, whatever the
+    setting says.
+    """
+    setting = get_settings().RETENTION if instead is None else instead
+    names: dict[timedelta | None, list[str]] = {}
+    for function in registry:
+        own = function.retention
+        if own is not NOT_GIVEN:
+            after = own if own is None or instead is None else max(own, instead)
+            if after != setting:
+                names.setdefault(after, []).extend(function.names)
+    found = [RetentionRule(after, tuple(sorted(of_it))) for after, of_it in names.items() if after is not None]
+    if setting is not None:
+        found.append(RetentionRule(setting, besides=tuple(sorted(name for of_it in names.values() for name in of_it))))
+    return sorted(found, key=lambda rule: rule.after, reverse=True)
 
 
 class Retention:
-    """Deletes what has expired. It rests if nothing had, and longer each time that it could not delete everything."""
+    """Deletes keys that nobody holds, and what has expired.
+
+    It rests if nothing had expired, and longer each time that it could not delete everything.
+    """
 
     def __init__(self, database: Database, stopping: Event) -> None:
         self._database = database
         self._stopping = stopping
         self._waits = DoublingWait(first=FIRST_WAIT, longest=LONGEST_WAIT)
-        self._not_before = float("-inf")
+        self._not_before = self._keys_not_before = float("-inf")
+        #: Since when what has ended may have expired and not have been seen, and when these are forgotten.
+        self._since: dict[RetentionRule, datetime] = {}
+        self._from_beginning_at = float("-inf")
 
     def delete(self) -> None:
-        """Delete what has expired, if it is time."""
-        if time.monotonic() < self._not_before:
-            return
-        expired = delete_expired(self._database, self._stopping)
+        """Delete what may be deleted, if it is time."""
+        if time.monotonic() >= self._keys_not_before:
+            self._keys_not_before = time.monotonic() + LONGEST_REST.total_seconds()
+            delete_unheld_keys(self._database, self._stopping)
+            delete_ended_batches(self._database)
+        if time.monotonic() >= self._not_before:
+            self._delete_expired()
+
+    def _delete_expired(self) -> None:
+        if time.monotonic() >= self._from_beginning_at:
+            self._since = {}
+            self._from_beginning_at = time.monotonic() + FROM_BEGINNING
+        expired = delete_expired(self._database, self._stopping, self._since)
         if expired.kept:
             self._not_before = time.monotonic() + self._waits.next()
             return
@@ -49,30 +131,67 @@ class Retention:
 
 
 def _rest() -> timedelta:
-    retention = get_settings().RETENTION
-    return LONGEST_REST if retention is None else min(LONGEST_REST, SHARE * retention)
+    return min([LONGEST_REST, *(SHARE * rule.after for rule in retention_rules())])
 
 
-def delete_expired(database: Database, stopping: Event) -> Portion:
-    """Delete everything that ended longer ago than ``RETENTION``, log what cannot be deleted, and return how many."""
-    retention = get_settings().RETENTION
-    if retention is None:
-        return Portion()
-    portions = []
-    for portion in delete_completed_before(database, retention):
-        portions.append(portion)
-        if stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
+def delete_expired(database: Database, stopping: Event, since: dict[RetentionRule, datetime] | None = None) -> Portion:
+    """Delete everything that has expired, log what cannot be deleted, and return how many.
+
+    ``since``: where to begin, which is changed to where to begin the next time.
+    """
+    portions: list[Portion] = []
+    for rule in retention_rules():
+        if stopping.is_set():
             break
+        portions += _delete(database, rule, stopping, {} if since is None else since)
     deletion.warn_of_kept("functions", portions)
     kept = deletion.added([portion.kept for portion in portions])
     return Portion(sum(portion.deleted for portion in portions), kept)
 
 
-def delete_completed_before(database: Database, ago: timedelta) -> Iterator[Portion]:
-    """Delete everything that ended longer ago, and yield what became of the rows of each transaction."""
-    return deletion.delete(database, completed_before(database, ago), by="completed_time")
+def _delete(
+    database: Database, rule: RetentionRule, stopping: Event, since: dict[RetentionRule, datetime]
+) -> list[Portion]:
+    come_to = database.current_time() - rule.after if rule.passes_over_some else None
+    portions = []
+    for portion in rule.delete(database, since.pop(rule, None)):
+        portions.append(portion)
+        if stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
+            return portions
+    if come_to is not None and not any(portion.kept for portion in portions):
+        since[rule] = come_to
+    return portions
 
 
-def completed_before(database: Database, ago: timedelta) -> QuerySet[ScheduledFunction]:
-    """Return what ended longer ago than that, by the clock that says what is due."""
-    return ScheduledFunction.objects.using(database.using).filter(completed_time__lt=database.ago(ago))
+def delete_ended_batches(database: Database, instead: timedelta | None = None) -> None:
+    """Delete the rows of batches that ended longer ago than the setting ``RETENTION`` says, or ``instead`` of it."""
+    after = get_settings().RETENTION if instead is None else instead
+    if after is not None:
+        ended = Batch.objects.using(database.using).filter(completed_time__lt=database.ago(after))
+        deletion.warn_of_kept("batches", list(deletion.delete(database, ended, by="completed_time")))
+
+
+def delete_unheld_keys(database: Database, stopping: Event) -> int:
+    """Delete the rows of keys that nobody holds, and return how many they were."""
+    deleted, last = 0, ""
+    keys = Key.objects.using(database.using)
+    while True:
+        found = list(
+            keys.filter(name__gt=last).order_by("name").values_list("name", "function__state")[:ROWS_PER_TRANSACTION]
+        )
+        if names := [name for name, state in found if state not in UNFINISHED]:
+            deleted += _delete_if_unheld(database, names)
+        if len(found) < ROWS_PER_TRANSACTION or stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
+            return deleted
+        last = found[-1][0]
+
+
+def _delete_if_unheld(database: Database, names: Collection[str]) -> int:
+    keys = Key.objects.using(database.using).filter(name__in=names)
+    with transaction.atomic(using=database.using):
+        locked = database.locking(database.by_primary_key(keys), skip_locked=True, strongest=True)
+        holders = dict(locked.values_list("name", "function_id"))
+        functions = ScheduledFunction.objects.using(database.using).filter(pk__in=set(holders.values()) - {None})
+        unfinished = set(functions.filter(database.is_in_state(*UNFINISHED)).values_list("pk", flat=True))
+        unheld = [name for name, function_id in holders.items() if function_id not in unfinished]
+        return keys.filter(name__in=unheld).delete()[0]

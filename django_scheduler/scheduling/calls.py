@@ -21,7 +21,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections, router, transaction
 
 from django_scheduler.databases import database_for, django_internals
-from django_scheduler.errors import FunctionNotFound, SchedulerError
+from django_scheduler.errors import FunctionNotFound, SchedulerError, TransientError
 from django_scheduler.functions import AnyFunction, AnyReference, resolve
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.scheduling.refusals import is_in_event_loop
@@ -75,7 +75,7 @@ def commit_mutation(
         except Exception as error:
             if attempt.has_committed:
                 return result, error
-            if retries == RETRIES or not attempt.may_be_repeated(error):
+            if retries == RETRIES or _is_for_later(error) or not attempt.may_be_repeated(error):
                 raise
             if database.is_lost(error):
                 connections[using].close()
@@ -83,6 +83,11 @@ def commit_mutation(
             return result, None
         retries += 1
         time.sleep(waits.next() * random.random())
+
+
+def _is_for_later(error: Exception) -> bool:
+    """Return whether the mutation has said when to try again, for which its caller does not wait."""
+    return isinstance(error, TransientError) and error.after is not None
 
 
 def run_action(caller: Context, function: AnyReference, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -111,7 +116,11 @@ def run_mutation_body(
     """Call a mutation; what its ``ctx`` does is part of the transaction that is open now, or is refused."""
     assert context.running is not None
     with OwnTransaction(mutation.name, connections[context.running.using], has_committed) as own:
-        return run_body(mutation, arguments, context.bound_to(replace(context.running, transaction=own)))
+        try:
+            return run_body(mutation, arguments, context.bound_to(replace(context.running, transaction=own)))
+        except TransientError as error:
+            error.is_of_called_mutation = True
+            raise
 
 
 def run_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:

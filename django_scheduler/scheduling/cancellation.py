@@ -23,30 +23,29 @@ whenever a function schedules), also once retention has deleted its row. What it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 
-from django.db import connections
 from django.db.models import QuerySet
 
 from django_scheduler.databases import database_for
-from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, FunctionNotFound, UnknownScheduledFunction
-from django_scheduler.functions import AnyReference, registry, resolve
+from django_scheduler.errors import AlreadyFinished, CannotCancelSelf, UnknownScheduledFunction
+from django_scheduler.functions import AnyReference, Function, Reference
 from django_scheduler.models import LARGEST_ID, UNFINISHED, Kind, ScheduledFunction, State
 from django_scheduler.record import transitions
+from django_scheduler.scheduling.choosing import choose
 from django_scheduler.scheduling.running import Running
 from django_scheduler.transactions import in_transaction
-from django_scheduler.values import is_plain_text
-
-ROWS_PER_STATEMENT = 1_000
+from django_scheduler.values import short_repr
 
 
 class InterventionResult(Enum):
-    """Says what became of a function that somebody wanted to change."""
+    """Says what became of a function that somebody wanted to run now, at another time or again, or to cancel."""
 
     DONE = "done"
-    #: Somebody has locked the row: a mutation that executes, an action that begins, or a cancel.
+    #: Somebody has locked the row: a mutation that executes, an action that begins, or a transaction that changes it.
     RUNNING = "running"
     #: An action in progress: there is nothing left to move.
     IN_PROGRESS = "in progress"
@@ -56,8 +55,10 @@ class InterventionResult(Enum):
     CANCELED = "canceled"
     #: The code no longer has a function of that name.
     MISSING = "missing"
-    #: Its function is declared with ``admin=False``.
+    #: Only in the admin: its function is declared with ``admin=False``.
     KEPT_OUT = "kept out"
+    #: It would expire before the time to which it was to be moved.
+    EXPIRES_BEFORE = "expires before"
     #: Its function is declared with ``rerun=False``.
     NO_RERUN = "no rerun"
     #: The record does not have it: it never existed, or its retention has passed.
@@ -72,16 +73,15 @@ _RESULTS = {
 
 def cancel(using: str, function_id: int, caller: Running | None) -> None:
     """Cancel a function, as ``Scheduler.cancel`` does."""
-    if isinstance(function_id, bool) or not isinstance(function_id, int):
-        raise TypeError(f"The id of a scheduled function is an int, not {type(function_id).__name__}.")
-    if caller is not None and caller.using == using and caller.function_id == function_id:
+    check_id(function_id, "canceled", "cancel_all(function)")
+    if caller is not None and caller.id_in(using) == function_id:
         raise CannotCancelSelf(
             f"The scheduled function {function_id} cannot cancel itself: return to end early, or raise to fail."
         )
     if caller is not None:
         caller.require_transaction(using, f"cancel the scheduled function {function_id}")
     if not 0 < function_id <= LARGEST_ID:
-        raise _unknown(function_id)
+        raise unknown(function_id, "cancel")
 
     def cancel_it() -> None:
         database_for(using).lock_rows([function_id])
@@ -98,41 +98,24 @@ def cancel_all(
     function: AnyReference | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
+    args: Mapping[str, object] | None = None,
+    batch_id: int | None = None,
 ) -> int:
     """Cancel functions as ``Scheduler.cancel_all`` does, in ascending order, so that two calls do not deadlock."""
     if caller is not None:
         caller.require_transaction(using, "cancel functions")
-    chosen = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED).order_by("pk")
-    if caller is not None and caller.using == using and caller.function_id is not None:
-        chosen = chosen.exclude(pk=caller.function_id)
-    if function is not None:
-        # A name is taken as it is, so that what is left of a function that is gone can be canceled.
-        chosen = chosen.filter(name__in=_names_on_record(function))
-    if start is not None:
-        chosen = chosen.filter(due_time__gte=start)
-    if end is not None:
-        chosen = chosen.filter(due_time__lt=end)
+    chosen = choose(using, function=function, start=start, end=end, args=args, batch_id=batch_id)
+    if caller is not None and (own_id := caller.id_in(using)) is not None:
+        chosen = replace(chosen, rows=chosen.rows.exclude(pk=own_id))
 
     def cancel_them() -> int:
         canceled = 0
-        for ids in _portions(list(chosen.values_list("pk", flat=True))):
+        for ids in chosen.ids():
             database_for(using).lock_rows(ids)
-            canceled += _mark_canceled(using, ids)
+            canceled += _mark_canceled(using, chosen.still_of(_current_rows(using), ids))
         return canceled
 
     return in_transaction(using, cancel_them)
-
-
-def _names_on_record(function: AnyReference) -> list[str]:
-    if not isinstance(function, str):
-        return resolve(function).names
-    if not is_plain_text(function):
-        raise FunctionNotFound(
-            f"No function is named {function!a}, so none of that name can be canceled: it has NUL or half of a"
-            " surrogate pair, which no database takes."
-        )
-    known = registry.find(function)
-    return known.names if known else [function]
 
 
 def cancel_each(using: str, ids: Sequence[int]) -> dict[int, InterventionResult]:
@@ -164,21 +147,14 @@ def is_canceled(caller: Running) -> bool:
     return not rows.filter(pk=caller.function_id).exclude(state=State.CANCELED).exists()
 
 
-def _portions(ids: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(ids), ROWS_PER_STATEMENT):
-        yield ids[start : start + ROWS_PER_STATEMENT]
-
-
 def _mark_canceled(using: str, ids: Sequence[int]) -> int:
-    return transitions.CANCEL.apply_to_rows(
-        database_for(using), ScheduledFunction.objects.using(using).filter(pk__in=ids)
-    )
+    return transitions.CANCEL.apply_to_rows(database_for(using), ids)
 
 
 def _explain_why_not(using: str, function_id: int) -> None:
     row = _current_rows(using).filter(pk=function_id).values_list("name", "state").first()
     if row is None:
-        raise _unknown(function_id)
+        raise unknown(function_id, "cancel")
     name, state = row
     if state != State.CANCELED:
         raise AlreadyFinished(f"{name} {function_id} cannot be canceled: it has finished ({state}).")
@@ -189,12 +165,35 @@ def _current_rows(using: str) -> QuerySet[ScheduledFunction]:
 
     Not with the strongest lock, which would wait for somebody who inserts a row that refers to one of them.
     """
-    no_key = connections[using].features.has_select_for_no_key_update
-    return ScheduledFunction.objects.using(using).select_for_update(no_key=no_key)
+    database = database_for(using)
+    return database.locking(database.by_primary_key(ScheduledFunction.objects.using(using)))
 
 
-def _unknown(function_id: int) -> UnknownScheduledFunction:
+def check_id(function_id: object, participle: str, by_function: str = "") -> None:
+    """Raise ``TypeError`` if something cannot be the id of a scheduled function.
+
+    ``participle``: what was to be done with it, "canceled". ``by_function``: what does it with all of one function.
+    """
+    if isinstance(function_id, int) and not isinstance(function_id, bool):
+        return
+    match function_id:
+        case ScheduledFunction():
+            hint = " Pass its pk."
+        case Function() | Reference() if by_function:
+            hint = f" To do it with all calls of a function: {by_function}."
+        case list() | tuple() | set() | QuerySet() if not by_function:
+            hint = " Of several at once, those methods take the ids that end with _many."
+        case _:
+            hint = ""
+    raise TypeError(
+        f"{short_repr(function_id)} was not {participle}. The id of a scheduled function is an int, not"
+        f" {type(function_id).__name__}.{hint}"
+    )
+
+
+def unknown(function_id: int, wanted: str) -> UnknownScheduledFunction:
+    """Return the error that says that there is no such function; ``wanted``: "cancel"."""
     return UnknownScheduledFunction(
-        f"There is no scheduled function {function_id} to cancel: it never existed, was rolled back, or"
+        f"There is no scheduled function {function_id} to {wanted}: it never existed, was rolled back, or"
         " ended so long ago that its record has been deleted."
     )

@@ -21,7 +21,7 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import Announcement, NewRows, django_internals
 from django_scheduler.errors import ArgumentsTooLarge, TooManyScheduled
 from django_scheduler.models import ScheduledFunctionId
-from django_scheduler.scheduling import wakeup
+from django_scheduler.record import wakeup
 from django_scheduler.telemetry import warn
 
 WARN_ABOVE = 0.8
@@ -153,7 +153,9 @@ def announce(
     ``wake=False``: executors need not look, because nothing is due soon. Where the transaction was begun by hand
     (``set_autocommit(False)``) outside of ``atomic``, Django runs no hooks: nobody is woken, and no signal is sent.
     """
-    send = partial(_send_signals, using, rows, ids) if signals.function_scheduled.receivers else None
+    send = None
+    if signals.function_scheduled.receivers:
+        send = partial(signals.send_scheduled, rows.name, rows.kind, rows.queue, ids, using)
     announcement = None
     if len(ids) == 1 and rows.time == AT_ONCE:
         announcement = Announcement(ids[0], rows.priority, rows.queue)
@@ -170,16 +172,10 @@ def announce(
             send()
 
 
-def _send_signals(using: str, rows: NewRows, ids: Iterable[ScheduledFunctionId]) -> None:
-    for function_id in ids:
-        signals.send(
-            signals.function_scheduled,
-            function_id=function_id,
-            name=rows.name,
-            kind=str(rows.kind),
-            queue=rows.queue,
-            using=using,
-        )
+def wake(hook: CommitHook) -> None:
+    """Wake the executors when the transaction commits whose hook it is: they have passed over what it has locked."""
+    hook.wakes = True
+    hook.wake_up.soon.append(None)
 
 
 def _hooks(connection: BaseDatabaseWrapper) -> list[CommitHook]:

@@ -1,36 +1,32 @@
 """Scheduling: a call is checked, bound, encoded and counted first, and only then written."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
-from django.db import connections, transaction
+from django.db import connections
 from django.utils import timezone
 
 from django_scheduler import values
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Database, NewRows, database_for, django_internals
-from django_scheduler.errors import ArgumentsTooLarge, InvalidArguments
+from django_scheduler.databases import NewRows, database_for, django_internals
+from django_scheduler.errors import InvalidArguments, InvalidSchedule
 from django_scheduler.functions import AnyFunction, AnyReference, Function, resolve_to_schedule
-from django_scheduler.models import ScheduledFunctionId, State
-from django_scheduler.scheduling import cancellation, commit_hook
-from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, Limit
+from django_scheduler.models import Kind, ScheduledFunctionId, State
+from django_scheduler.record import FollowedFunction, Outcome, follow
+from django_scheduler.scheduling import cancellation, commit_hook, keys, middleware_chain
+from django_scheduler.scheduling.batches import Membership
+from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, CommitHook, Limit
+from django_scheduler.scheduling.options import NO_OPTIONS, CallOptions
 from django_scheduler.scheduling.running import Running, request_context
-from django_scheduler.telemetry import tracing, warn
-
-ROWS_PER_STATEMENT = 1_000
+from django_scheduler.telemetry import warn
+from django_scheduler.transactions import in_transaction
 
 #: A function that is due later than this plus the poll interval wakes nobody: executors look in time by themselves. A
 #: minute is far longer than they sleep by default, and than the clocks of two hosts should differ.
 SOON = timedelta(minutes=1)
-
-#: MariaDB takes no statement of over 16 MiB, unless it is configured to.
-BYTES_PER_STATEMENT = 4 * 1024 * 1024
-
-#: From so many bytes on the arguments of a function are large: the database is asked how much it takes.
-LARGE = 256 * 1024
 
 #: The modules through which a call comes here.
 MODULES_BETWEEN = ("django_scheduler.", "django.tasks.", "asgiref.", "asyncio.", "concurrent.futures.")
@@ -46,8 +42,8 @@ class Fleet(Protocol):
         """Return how long a function may take to begin before it is due again."""
         ...
 
-    def hand_over_after_commit(self, using: str, ids: Iterable[int], function: AnyFunction) -> None:
-        """Hand functions over once the transaction that is open has committed."""
+    def hand_over_after_commit(self, using: str, ids: Iterable[int], rows: NewRows) -> None:
+        """Hand functions over, which have this in common, once the transaction that is open has committed."""
 
 
 _fleet: Fleet | None = None
@@ -66,12 +62,15 @@ def schedule(
     function: AnyReference,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    options: CallOptions = NO_OPTIONS,
 ) -> ScheduledFunctionId:
     """Schedule one function after a delay or at a time."""
     # Asked here first, so that a call does not enter the registry: tests/executor/files_entered.py counts files.
     target = function if isinstance(function, Function) and function.is_discovered else resolve_to_schedule(function)
-    arguments = values.dump_arguments(target.name, target.bind(args, kwargs))
-    (function_id,) = _enqueue(using, caller, time, target, [arguments], ONE_BY_ONE)
+    bound = target.bind(args, kwargs)
+    arguments = values.dump_arguments(target.name, bound)
+    call_keys = None if options.key is None else options.keys_of(target.name, [bound])
+    (function_id,) = _enqueue(using, caller, time, target, [arguments], ONE_BY_ONE, options, call_keys)
     return function_id
 
 
@@ -81,10 +80,22 @@ def schedule_many(
     time: timedelta | datetime,
     function: AnyReference,
     arguments: Iterable[Mapping[str, Any]],
+    options: CallOptions = NO_OPTIONS,
 ) -> list[ScheduledFunctionId]:
     """Schedule a function once for each mapping of arguments, all of them or none."""
     target = resolve_to_schedule(function)
-    texts = []
+    if isinstance(options.key, str):
+        raise InvalidSchedule(
+            f"{target.name} was not scheduled: in bulk, key= is a callable that is given the arguments of each call by"
+            f" name and returns its key, not {options.key!a} for all of them."
+        )
+    if isinstance(arguments, Mapping | str | bytes) or not isinstance(arguments, Iterable):
+        raise InvalidArguments(
+            f"{target.name} was not scheduled: in bulk it takes a list of dicts of arguments, one for each call, not"
+            f" {values.short_repr(arguments)}."
+        )
+    texts: list[str] = []
+    calls: list[Mapping[str, object]] = []
     for position, keywords in enumerate(arguments):
         if not isinstance(keywords, dict | Mapping):  # the first is found out in a tenth of the time
             raise InvalidArguments(
@@ -92,10 +103,14 @@ def schedule_many(
                 f" {type(keywords).__name__} (at position {position})."
             )
         try:
-            texts.append(values.dump_arguments(target.name, target.bind((), dict(keywords))))
+            bound = target.bind((), dict(keywords))
+            texts.append(values.dump_arguments(target.name, bound))
         except InvalidArguments as error:
             raise InvalidArguments(f"{error} (at position {position})") from error
-    return _enqueue(using, caller, time, target, texts, BULK) if texts else []
+        if options.key is not None:
+            calls.append(bound)
+    call_keys = None if options.key is None else options.keys_of(target.name, calls)
+    return _enqueue(using, caller, time, target, texts, BULK, options, call_keys) if texts else []
 
 
 def _enqueue(
@@ -105,90 +120,153 @@ def _enqueue(
     function: AnyFunction,
     arguments: list[str],
     limits: tuple[Limit, Limit],
+    options: CallOptions,
+    call_keys: Sequence[str] | None,
 ) -> list[ScheduledFunctionId]:
-    """Count the calls against the limits of the transaction, insert their rows, and announce them."""
+    """Say what the calls have in common, count them, insert a row for each of them, and announce that.
+
+    ``call_keys``: the key of each of them.
+    """
     if caller is not None:
         caller.require_transaction(using, f"schedule {function.name}")
-    hook = commit_hook.count(using, limits, len(arguments), sum(map(len, arguments)), function.name)
-    parent = caller.function_id if caller and caller.using == using else None
-    context = current_context(caller)
-    state = State.CANCELED if caller and cancellation.is_canceled(caller) else State.PENDING
-    # What is scheduled in bulk is not sent here: sending each of many thousands would keep the caller waiting.
-    fleet = _fleet if _fleet and state is State.PENDING and limits is ONE_BY_ONE and _is_due(time) else None
-    with _traced(function, len(arguments)) if tracing.tracer else tracing.UNTRACED as trace_context:
-        rows = NewRows(
-            name=function.name,
-            kind=function.kind,
-            state=state,
-            queue=function.queue,
-            priority=function.priority,
-            time=time,
-            parent_id=parent,
-            context=context,
-            hand_over=fleet.time_to_begin() if fleet else None,
-            trace_context=trace_context,
-        )
-        ids = insert(using, rows, arguments)
+    if call_keys is not None and not django_internals.is_in_atomic_block(connections[using]):
+        again = partial(_enqueue, using, caller, time, function, arguments, limits, options, call_keys)
+        ids = in_transaction(using, again)  # in which the key stays locked
+        _warn_of_other_transactions(using, function.name)
+        return ids
+    rows = _rows_of(using, caller, time, function, options)
+    rows.context = new_context(caller, rows.name, rows.kind, rows.queue, len(arguments))
+    hook = commit_hook.count(using, limits, len(arguments), sum(map(len, arguments)), rows.name)
+    if caller is not None and cancellation.is_canceled(caller):
+        rows.state = State.CANCELED
+    fleet = _fleet_for(rows, limits)
+    if call_keys is not None and rows.state is State.PENDING:
+        assert hook is not None
+        return _schedule_with_keys(using, caller, function, rows, arguments, call_keys, options, hook, fleet)
+    ids = _insert(using, rows, arguments, options.batch)
     commit_hook.announce(using, hook, rows, ids, wake=fleet is None and _is_soon(time))
     if fleet is not None:
-        fleet.hand_over_after_commit(using, ids, function)
+        fleet.hand_over_after_commit(using, ids, rows)
     if hook is None:
-        _warn_of_other_transactions(using, function.name)
+        _warn_of_other_transactions(using, rows.name)
     return ids
 
 
+def _rows_of(
+    using: str, caller: Running | None, time: timedelta | datetime, function: AnyFunction, options: CallOptions
+) -> NewRows:
+    """Return what the rows of such calls have in common, by what the function declares and the options say."""
+    queue, priority, callbacks = function.queue, function.priority, None
+    expires: timedelta | datetime | None = function.expires
+    if options is not NO_OPTIONS:
+        queue, priority = options.queue_of(function), options.priority_of(function)
+        expires, callbacks = options.expiry_of(function), options.stored_callbacks(function.name)
+    if expires is not None:
+        expires = _expiry(time, expires, function)
+    if options.batch is not None:
+        options.batch.require_open(using, function.name)
+    return NewRows(
+        name=function.name,
+        kind=function.kind,
+        state=State.PENDING,
+        queue=queue,
+        priority=priority,
+        time=time,
+        parent_id=caller.id_in(using) if caller else None,
+        expires=expires,
+        callbacks=callbacks,
+        batch_id=options.batch.id if options.batch else None,
+    )
+
+
+def _fleet_for(rows: NewRows, limits: tuple[Limit, Limit]) -> Fleet | None:
+    """Return the fleet that is to execute the functions, if one is, and note that they are being handed over.
+
+    What is scheduled in bulk is not sent here: sending each of many thousands would keep the caller waiting.
+    """
+    if _fleet is None or rows.state is State.CANCELED or limits is not ONE_BY_ONE or not _is_due(rows.time):
+        return None
+    rows.hand_over = _fleet.time_to_begin()
+    return _fleet
+
+
+def _insert(using: str, rows: NewRows, arguments: list[str], batch: Membership | None) -> list[ScheduledFunctionId]:
+    """Write the rows. Members of a batch, and functions that have ended already, are counted: all of it or none."""
+    database = database_for(using)
+    if rows.state is State.PENDING and batch is None:
+        return database.insert(rows, arguments)
+
+    def insert_and_count() -> list[ScheduledFunctionId]:
+        ids = database.insert(rows, arguments)
+        if batch is not None:
+            batch.count(len(arguments), rows.name)
+        if rows.state is State.CANCELED:
+            name, known = rows.name, (rows.context, rows.callbacks, rows.batch_id)
+            canceled = partial(Outcome, name=name, state=State.CANCELED.value)
+            follow(database, [(FollowedFunction(each, name, 0, *known), canceled(id=each)) for each in ids])
+        return ids
+
+    return in_transaction(using, insert_and_count)
+
+
+def _schedule_with_keys(
+    using: str,
+    caller: Running | None,
+    function: AnyFunction,
+    rows: NewRows,
+    arguments: list[str],
+    call_keys: Sequence[str],
+    options: CallOptions,
+    hook: CommitHook,
+    fleet: Fleet | None,
+) -> list[ScheduledFunctionId]:
+    """Insert a row for each key with which none waits, leave or replace the others, and announce what has changed."""
+    keyed = keys.schedule(
+        using,
+        caller,
+        function,
+        rows,
+        arguments,
+        call_keys,
+        replaces=options.existing == "replace",
+        max_wait=options.max_wait,
+    )
+    if keyed.inserted:
+        wake = fleet is None and _is_soon(rows.time if rows.due is None else rows.due)
+        commit_hook.announce(using, hook, rows, keyed.inserted, wake=wake)
+    # A replaced one may be due earlier than this call asks for, and one that stays was locked until now.
+    if keyed.replaced or (keyed.due_time is not None and _is_soon(keyed.due_time)):
+        commit_hook.wake(hook)
+    if fleet is not None:
+        fleet.hand_over_after_commit(using, [*keyed.inserted, *keyed.replaced], rows)
+    return keyed.ids
+
+
+def _expiry(time: timedelta | datetime, expires: timedelta | datetime, function: AnyFunction) -> timedelta | datetime:
+    """Return when it expires, as ``time`` says when it is due. Raise ``InvalidSchedule`` if it could never begin."""
+    if isinstance(expires, timedelta):
+        return time + expires
+    requested = timezone.now() + time if isinstance(time, timedelta) else time
+    if expires < requested:
+        raise InvalidSchedule(
+            f"{function.name} was not scheduled: it would expire at {expires.isoformat()}, before it is due at"
+            f" {requested.isoformat()}."
+        )
+    return expires
+
+
+def new_context(caller: Running | None, name: str, kind: Kind, queue: str, number: int) -> str | None:
+    """Return what so many calls of a function carry, as JSON: what is known by itself, and what middleware adds."""
+    known, chain = current_context(caller), middleware_chain.chain or middleware_chain.make_chain()
+    return chain.add_to(known, name, kind, queue, number) if chain.hooks else known
+
+
 def current_context(caller: Running | None) -> str | None:
-    """Return what is known of the request that has caused the caller, or that is being served now, as JSON."""
+    """Return what the caller carries, or else what is known of the request that is being served now, as JSON."""
     if caller is not None and caller.function_id is not None:
         return caller.scheduling_context
     tell = request_context.get()
     return tell() if tell is not None else None
-
-
-def _traced(function: AnyFunction, number: int) -> AbstractContextManager[str | None]:
-    return tracing.scheduling(name=function.name, kind=function.kind.value, queue=function.queue, number=number)
-
-
-def insert(using: str, rows: NewRows, arguments: list[str]) -> list[ScheduledFunctionId]:
-    """Write a row for each of the arguments, or none, of whatever number and size.
-
-    Raises ``ArgumentsTooLarge`` if those of one row are more than the database takes in a statement.
-    """
-    database = database_for(using)
-    _refuse_too_large(database, rows.name, max(arguments, key=len))
-    if len(arguments) == 1:
-        return database.insert(rows, arguments)
-    first, *others = _in_statements(arguments)
-    if not others:
-        return database.insert(rows, first)
-    with transaction.atomic(using=using):
-        return [function_id for statement in (first, *others) for function_id in database.insert(rows, statement)]
-
-
-def _refuse_too_large(database: Database, name: str, largest: str) -> None:
-    """Refuse what the database would refuse by ending the connection, and with it the transaction."""
-    if len(largest) < LARGE:
-        return
-    limit = database.largest_statement(database.connection)
-    escaped = len(largest) + sum(map(largest.count, "\\\"'"))
-    if limit is not None and escaped + LARGE > limit:
-        raise ArgumentsTooLarge(
-            f"{name} was not scheduled: its arguments are {len(largest):,} bytes of JSON, and the database"
-            f" {database.using!r} takes {limit:,} bytes in a statement (max_allowed_packet). Store the data, and pass"
-            " what it can be found by."
-        )
-
-
-def _in_statements(arguments: list[str]) -> Iterator[list[str]]:
-    statement: list[str] = []
-    size = 0
-    for text in arguments:
-        if statement and (len(statement) == ROWS_PER_STATEMENT or size + len(text) > BYTES_PER_STATEMENT):
-            yield statement
-            statement, size = [], 0
-        statement.append(text)
-        size += len(text)
-    yield statement
 
 
 def _warn_of_other_transactions(using: str, function_name: str) -> None:

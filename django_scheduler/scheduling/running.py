@@ -10,7 +10,7 @@ wrote there would be committed although the mutation fails, and once more with e
 ``Running.require_transaction`` refuses it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
 
 class Limits(Protocol):
-    """Knows for how long a function may run, and whether it is still wanted."""
+    """Knows for how long a function may run, whether it is still wanted, and by what others know it."""
 
     @property
     def deadline(self) -> datetime | None: ...
+
+    @property
+    def idempotency_key(self) -> str: ...
 
     def should_end_early(self) -> bool: ...
 
@@ -55,8 +58,16 @@ class Running:
     user: "AbstractBaseUser | AnonymousUser | None" = None
     #: What is known of the request that caused it, as JSON; what it schedules is caused by the same.
     scheduling_context: str | None = None
-    #: Knows for how long that scheduled function may run.
+    #: Which batch that scheduled function is a member of.
+    batch_id: int | None = None
+    #: The functions whose bodies may run in the same transaction, which has locked them.
+    shares_with: Collection[ScheduledFunctionId] = ()
+    #: Knows for how long that scheduled function may run, and by what others know it.
     limits: Limits | None = None
+
+    def id_in(self, using: str) -> ScheduledFunctionId | None:
+        """Return the id of the scheduled function that is executing, if it is on record in that database."""
+        return self.function_id if self.using == using else None
 
     def require_transaction(self, using: str, what: str) -> None:
         """Raise ``SchedulerError`` if this is a mutation whose transaction in that database is not open here.
@@ -76,6 +87,9 @@ class Running:
                 " For what is not to be part of the mutation, use the imported ctx, or an action."
             )
 
+
+#: What is known of a request, in the context of what it has caused. Middleware adds other keys.
+KEYS_OF_REQUESTS = ("request_id", "user_id", "user")
 
 #: Tells, as JSON, what is known of the request that the current code serves.
 request_context: ContextVar[Callable[[], str | None] | None] = ContextVar(

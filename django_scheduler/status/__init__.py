@@ -3,14 +3,17 @@
 * ``reading.py`` reads it from the database.
 * ``snapshot.py`` describes what was read.
 * ``problems.py`` finds in it why functions are late, or are going to be.
+* ``known_queues.py`` says which queues there are.
 """
 
+from django_scheduler.status.known_queues import queues_on_record
 from django_scheduler.status.problems import LATE_AFTER, Problem, ProblemCode, find_problems
 from django_scheduler.status.reading import (
     MOST_COUNTED,
     Status,
     ended_per_minute,
     executors,
+    open_batches,
     pauses,
     queues,
     running,
@@ -41,8 +44,10 @@ __all__ = [
     "ended_per_minute",
     "executors",
     "find_problems",
+    "open_batches",
     "pauses",
     "queues",
+    "queues_on_record",
     "running",
     "status",
     "unknown_functions",

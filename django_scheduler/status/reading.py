@@ -23,7 +23,7 @@ from django.db.models import Count
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Backlog, browsing, database_for
-from django_scheduler.models import Executor, Pause, ScheduledFunction, State
+from django_scheduler.models import Batch, Executor, Pause, ScheduledFunction, State
 from django_scheduler.status.problems import Problem, find_problems
 from django_scheduler.status.snapshot import (
     Ended,
@@ -56,6 +56,8 @@ class Status:
     executors: tuple[ExecutorStatus, ...]
     #: What executors could not execute because their code is older, the longest unknown first.
     unknown_functions: tuple[UnknownFunction, ...]
+    #: How many batches have members that have not ended.
+    open_batches: int
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -116,6 +118,7 @@ def status(using: str | None = None) -> Status:
         ended_per_minute=ended_per_minute(using),
         executors=executors(using),
         unknown_functions=unknown_functions(using) if any(queue.has_unknown for queue in waiting) else (),
+        open_batches=open_batches(using),
     )
 
 
@@ -164,6 +167,13 @@ def unknown_functions(using: str) -> tuple[UnknownFunction, ...]:
 def running(using: str) -> int:
     """Return how many actions are being executed."""
     return ScheduledFunction.objects.using(using).filter(state=State.IN_PROGRESS).count()
+
+
+def open_batches(using: str) -> int:
+    """Return how many batches have members that have not ended, counted no further than ``MOST_COUNTED``."""
+    # In the order of the index that finds them.
+    rows = Batch.objects.using(using).filter(completed_time__isnull=True).order_by("completed_time")
+    return rows[:MOST_COUNTED].count()
 
 
 def ended_per_minute(using: str) -> Ended:

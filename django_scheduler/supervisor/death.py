@@ -26,7 +26,7 @@ from django.db import DatabaseError, InterfaceError
 from django_scheduler.databases import Database
 from django_scheduler.executor import recover_from_ended_processes, run_in_background, session_of_side_task
 from django_scheduler.models import Failure, Kind, ScheduledFunction, State
-from django_scheduler.record import End, announce_failure_of_another, transitions
+from django_scheduler.record import EndOfAttempt, announce_failure_of_another, earlier_attempts, transitions
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait, backoff
 
@@ -80,19 +80,29 @@ def record_death(database: Database, executor_name: str, in_body: Collection[int
 def _count_crash(database: Database, function_id: int, executor_name: str, end: str) -> int:
     """Count this process, and return how many have died in the body; 0 if it is no pending mutation."""
     while True:
-        rows = ScheduledFunction.objects.using(database.using).filter(pk=function_id)
-        row = rows.filter(database.is_in_state(State.PENDING)).only("crashes", "attempts").first()
+        # An action that is pending again, because it is idempotent, bears the name of the executor that had begun it.
+        rows = ScheduledFunction.objects.using(database.using).filter(pk=function_id, executor="")
+        row = (
+            rows.filter(database.is_in_state(State.PENDING))
+            .values("crashes", "attempts", "failures", "history", "due_time")
+            .first()
+        )
         if row is None:
             return 0
-        count = row.crashes + 1
+        count = row["crashes"] + 1
+        error = _error(executor_name, end, count)
+        present = database.current_time()
+        # The first time it is mostly not the cause: the process was killed from outside.
+        wait = backoff(count) if count > 1 else timedelta(0)
+        now = earlier_attempts(row).followed_by(time=present, executor=executor_name, error=error, has_failed=False)
         changes = {
             "crashes": count,
-            "attempts": row.attempts + 1,
-            # The first time it is mostly not the cause: the process was killed from outside.
-            "due_time": backoff(count) if count > 1 else timedelta(0),
-            "error": _error(executor_name, end, count),
+            "attempts": row["attempts"] + 1,
+            "due_time": max(row["due_time"], present + wait),  # somebody may have moved it meanwhile
+            "error": error,
+            "history": now.history,
         }
-        if transitions.COUNT_CRASH.apply(database, function_id, changes, seen={"crashes": row.crashes}):
+        if transitions.COUNT_CRASH.apply(database, function_id, changes, seen={"crashes": row["crashes"]}):
             return count
 
 
@@ -108,10 +118,10 @@ def _fail(database: Database, function_id: int, count: int, executor_name: str, 
         "error": f"{_error(executor_name, end, count)} It is not run again: find out how its body ends a process.",
         "executor": executor_name,
     }
-    if transitions.FAIL_CRASHED.apply(database, function_id, changes, seen={"crashes": count}):
-        rows = ScheduledFunction.objects.using(database.using)
+    rows = ScheduledFunction.objects.using(database.using)
+    if transitions.FAIL_CRASHED.apply_to_rows(database, [function_id], changes, among=rows.filter(crashes=count)):
         name, queue, attempt = rows.values_list("name", "queue", "attempts").get(pk=function_id)
-        crashed = End(
+        crashed = EndOfAttempt(
             function_id=function_id,
             name=name,
             kind=Kind.MUTATION.value,

@@ -1,8 +1,9 @@
-"""SIGTERM, SIGINT and SIGQUIT ask a process to stop; they are counted here."""
+"""SIGTERM, SIGINT and SIGQUIT ask a process to stop, and so may the time; they are counted here."""
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Pipe
@@ -16,10 +17,14 @@ if hasattr(signal, "SIGQUIT"):
 
 
 class StopSignals:
-    """Counts the signals that ask to stop, as long as it is entered. Only the main thread receives any."""
+    """Counts the signals that ask to stop, as long as it is entered. Only the main thread receives any.
 
-    def __init__(self) -> None:
-        self.count = 0
+    ``stop_at``: from this time of ``time.monotonic()`` on it is as if one had come.
+    """
+
+    def __init__(self, stop_at: float | None = None) -> None:
+        self._stop_at = stop_at
+        self._count = 0
         #: Becomes readable when a signal has come, for a thread that waits for several things.
         self.wakeup, self._waker = Pipe(duplex=False)
 
@@ -37,11 +42,20 @@ class StopSignals:
         self.wakeup.close()
         self._waker.close()
 
+    @property
+    def count(self) -> int:
+        return max(self._count, 1 if self.seconds_left == 0 else 0)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return how long it is until the time to stop; ``None``: there is no such time."""
+        return None if self._stop_at is None else max(0.0, self._stop_at - time.monotonic())
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         # Looked up first: Python may handle another signal within a call, and if that call came between reading the
         # count and writing it, the other signal would not be counted.
         requests = REQUESTS[signal.Signals(number)]
-        self.count += requests
+        self._count += requests
         self._waker.send_bytes(b"!")
 
 

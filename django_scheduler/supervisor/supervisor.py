@@ -120,6 +120,8 @@ class Supervisor:
         waits: list[float | None] = [kept.seconds_until_start for kept in self._kept_processes]
         if self._stop_requests:
             waits.append(max(0.1, self._deadline - time.monotonic()))
+        else:
+            waits.append(signals.seconds_left)
         timeout = min((seconds for seconds in (*waits, interval) if seconds is not None), default=None)
         waitables = [waitable for process in self._processes for waitable in process.waitables]
         if signals.wakeup in wait([signals.wakeup, *waitables], timeout):

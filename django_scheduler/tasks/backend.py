@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -16,21 +15,32 @@ from django.tasks.signals import task_enqueued
 from django.utils.json import normalize_json
 
 from django_scheduler import ctx
+from django_scheduler.functions import Retry
 from django_scheduler.models import LARGEST_ID, Kind, ScheduledFunction
 from django_scheduler.scheduling import Scheduler
 from django_scheduler.signals import function_finished
+from django_scheduler.suggestions import which_there_are
 from django_scheduler.tasks.function import function_of
 from django_scheduler.tasks.result import announce, announce_end, result_of
-from django_scheduler.tasks.task import LONGEST_NAME, AnyTask, SchedulerTask, as_plain, find_task, with_values
+from django_scheduler.tasks.task import (
+    LONGEST_NAME,
+    AnyTask,
+    SchedulerTask,
+    as_plain,
+    find_task,
+    retry_of,
+    with_values,
+)
 
-OPTIONS = ("kind", "database")
+OPTIONS = ("kind", "database", "max_attempts", "backoff")
 
 
 class SchedulerBackend(BaseTaskBackend):
     """Schedules Django's tasks as functions.
 
     ``OPTIONS``: ``kind``, which kind a task is that does not say so itself (default: ``"action"``); ``database``,
-    the alias of the database that they are scheduled in (default: the router's).
+    the alias of the database that they are scheduled in (default: the router's); ``max_attempts`` and ``backoff``, how
+    often a task is tried that does not say so itself, and with what waits (default: once).
     """
 
     task_class = SchedulerTask
@@ -66,6 +76,10 @@ class SchedulerBackend(BaseTaskBackend):
                 f"{task.module_path} is async, and Django's transactions are synchronous: a task of the kind"
                 " 'mutation' is a plain function."
             )
+        try:
+            retry_of(task)
+        except (TypeError, ValueError) as error:
+            raise InvalidTask(f"{task.module_path} cannot be tried again like this: {error}") from None
         if len(task.module_path) > LONGEST_NAME:
             raise InvalidTask(f"The name {task.module_path} is longer than {LONGEST_NAME} characters.")
 
@@ -104,7 +118,7 @@ class SchedulerBackend(BaseTaskBackend):
         raise TaskResultDoesNotExist(text)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
-        """Return what is wrong with the settings: E201 to E204."""
+        """Return what is wrong with the settings: E201 to E205."""
         where = f"TASKS[{self.alias!r}]"
         messages: list[CheckMessage] = []
 
@@ -116,12 +130,18 @@ class SchedulerBackend(BaseTaskBackend):
             error(201, text, "Add 'django_scheduler' to INSTALLED_APPS.")
         for option in self.options:
             if option not in OPTIONS:
-                near = difflib.get_close_matches(str(option).lower(), OPTIONS, n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(OPTIONS)}."
+                hint = which_there_are(str(option).lower(), OPTIONS)
                 error(202, f"{where}['OPTIONS'] has no option {option!r}.", hint)
         if (kind := self.options.get("kind", Kind.ACTION)) not in Kind.values:
             hint = "Write 'action' (at most once) or 'mutation' (exactly once)."
             error(203, f"{where}['OPTIONS']['kind'] is {kind!r}.", hint)
+        if "max_attempts" in self.options or "backoff" in self.options:
+            given = {name: self.options[name] for name in ("max_attempts", "backoff") if name in self.options}
+            try:
+                Retry(**given)
+            except (TypeError, ValueError) as problem:
+                hint = "Write, for example, 'max_attempts': 5 and 'backoff': Backoff(initial=1, maximum=3600)."
+                error(205, f"{where}['OPTIONS'] cannot be used: {problem}", hint)
         if self.using not in connections:
             text = f"{where}['OPTIONS']['database'] is {self.using!r}, and there is no such database."
             error(204, text, f"There are: {', '.join(connections)}.")

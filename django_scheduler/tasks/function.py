@@ -24,10 +24,10 @@ from django.utils.json import normalize_json
 from django_scheduler import values
 from django_scheduler.databases import database_for
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions import Function, Options, why_not_bound
+from django_scheduler.functions import Function, Options, Retry, why_not_bound
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.tasks.result import announce, running_result
-from django_scheduler.tasks.task import AnyTask, as_plain, find_task
+from django_scheduler.tasks.task import AnyTask, as_plain, find_task, retry_of
 from django_scheduler.telemetry import warn
 
 if TYPE_CHECKING:
@@ -42,27 +42,31 @@ def find_function(name: str, kind: str) -> TaskFunction | None:
     task = find_task(name)
     try:
         return function_of(task, Kind(kind)) if task else None
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, TypeError, ValueError) as error:
         warn("The task %s cannot be executed as the %s that it was enqueued as: %s", name, kind, error)
         return None
 
 
-@lru_cache(maxsize=1024)
 def function_of(task: AnyTask, kind: Kind) -> TaskFunction:
-    """Return the function as which a task is scheduled: with its queue and its priority."""
-    return TaskFunction(task, kind)
+    """Return the function as which a task is scheduled: with its queue, its priority and its retries."""
+    return _function_of(task, kind, retry_of(task))
+
+
+@lru_cache(maxsize=1024)
+def _function_of(task: AnyTask, kind: Kind, retry: Retry | None) -> TaskFunction:
+    return TaskFunction(task, kind, retry)
 
 
 class TaskFunction(Function[..., Any]):
     """Is a task that is scheduled as a function, whose arguments hold the task's own, by position and by name."""
 
-    def __init__(self, task: AnyTask, kind: Kind) -> None:
+    def __init__(self, task: AnyTask, kind: Kind, retry: Retry | None) -> None:
         self.task = task
         super().__init__(
             _body_of(task, kind),
             kind=kind,
             public=False,
-            options=Options(queue=task.queue_name, priority=task.priority),
+            options=Options(queue=task.queue_name, priority=task.priority, retry=retry),
         )
         update_wrapper(self, task.func, updated=())
 

@@ -10,8 +10,8 @@ on record             for Django
 ``canceled``          ``FAILED``         with the error ``django_scheduler.errors.Canceled``
 ====================  =================  ==========================================================
 
-The row keeps the number of attempts and the last one's executor and error, so ``worker_ids`` repeats the last one
-for those before it.
+The row keeps the last attempts that were repeated, each with its executor and its error: these are in ``worker_ids``
+and ``errors``. Of attempts before it keeps the number, so ``worker_ids`` repeats the first one that is known for them.
 
 A receiver of a signal may raise, or break a statement, and changes nothing by it. A signal may be sent while a
 transaction is open that is not ours to break: the caller's when a task is enqueued, the mutation's when it starts. So
@@ -56,7 +56,7 @@ def result_of(row: ScheduledFunction, task: AnyTask) -> TaskResult[..., Any]:
         row,
         task,
         status=_STATUS[state],
-        worker_ids=[row.executor] * row.attempts,
+        worker_ids=_worker_ids(row, row.attempts, row.executor),
         started_at=row.started_time,
         finished_at=row.completed_time,
         errors=_errors(row),
@@ -72,7 +72,7 @@ def running_result(row: ScheduledFunction, task: AnyTask, running: Running, now:
         row,
         task,
         status=TaskResultStatus.RUNNING,
-        worker_ids=[running.executor_name] * running.attempt,
+        worker_ids=_worker_ids(row, running.attempt, running.executor_name),
         started_at=row.started_time or now,
         finished_at=None,
         errors=_errors(row),
@@ -128,22 +128,38 @@ def _result(row: ScheduledFunction, task: AnyTask, **values: Any) -> TaskResult[
     )
 
 
+def _worker_ids(row: ScheduledFunction, attempts: int, last: str) -> list[str]:
+    """Return the executors of so many attempts, the last of which had this one."""
+    known = [attempt["executor"] for attempt in row.history or []][:attempts]
+    if len(known) < attempts:
+        known.append(last)
+    return [*known[:1] * (attempts - len(known)), *known]
+
+
 def _errors(row: ScheduledFunction) -> list[TaskError]:
+    """Return an error for each attempt that was repeated, and for the last one if it has not succeeded."""
+    found = [_task_error(attempt["error"]) for attempt in row.history or []]
     if row.state == State.CANCELED:
-        return [TaskError(exception_class_path=_path(errors.Canceled), traceback="Canceled\n")]
-    if not row.error:
-        return []
-    return [TaskError(exception_class_path=_class_path(row), traceback=row.traceback or f"{row.error}\n")]
+        found.append(TaskError(exception_class_path=_path(errors.Canceled), traceback="Canceled\n"))
+    elif row.state == State.PENDING and found:
+        found[-1] = _task_error(row.error, row.traceback)
+    elif row.error:
+        found.append(_task_error(row.error, row.traceback))
+    return found
 
 
-def _class_path(row: ScheduledFunction) -> str:
-    """Return the dotted path of the class of the error on record, which is there by its name alone.
+def _task_error(error: str, traceback: str = "") -> TaskError:
+    return TaskError(exception_class_path=_class_path(error, traceback), traceback=traceback or f"{error}\n")
+
+
+def _class_path(error: str, traceback: str) -> str:
+    """Return the dotted path of the class of an error on record, which is there by its name alone.
 
     A traceback ends with the same text and has the module in front, unless the class is one of Python's own. (Nothing
     is imported to look: what a row says may come from anywhere.)
     """
-    name = row.error.partition(":")[0]
-    before, found, _ = row.traceback.rpartition(row.error)
+    name = error.partition(":")[0]
+    before, found, _ = traceback.rpartition(error)
     module = re.search(r"(?:\w+\.)*$", before)
     if found and module and module[0]:
         return f"{module[0]}{name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from django.tasks import Task
 from django.utils.module_loading import import_string
 
+from django_scheduler.functions import Retry
 from django_scheduler.telemetry import warn
+from django_scheduler.transactions import Backoff
 
 if TYPE_CHECKING:
     AnyTask = Task[..., Any]
@@ -24,15 +27,35 @@ class SchedulerTask(AnyTask):
     """``@task`` makes it where the task's backend is ours: Django's task, and of which kind it is.
 
     ``kind``: ``"action"`` (its body starts at most once) or ``"mutation"`` (its effects on the database happen
-    exactly once); default: what the backend's ``OPTIONS`` say.
+    exactly once). ``max_attempts``: how often it is tried, if it raises; ``backoff``: how long it waits before each
+    further attempt. Default of each: what the backend's ``OPTIONS`` say.
 
     Example, with Django 6.1 (6.0's decorator takes no further options: there the backend says it)::
 
-        @task(kind="mutation")
+        @task(kind="mutation", max_attempts=5)
         def settle(order_id): ...
     """
 
     kind: str | None = None
+    max_attempts: int | None = None
+    backoff: Backoff | None = None
+
+
+def retry_of(task: AnyTask) -> Retry | None:
+    """Return how a task is tried again; ``None``: not at all.
+
+    Raises ``TypeError`` or ``ValueError`` for numbers that cannot be.
+    """
+    try:
+        options: Mapping[str, Any] = task.get_backend().options
+    except Exception:  # the alias has gone from the settings since
+        options = {}
+    given = {
+        name: value
+        for name in ("max_attempts", "backoff")
+        if (value := getattr(task, name, None) or options.get(name)) is not None
+    }
+    return Retry(**given) if "max_attempts" in given else None
 
 
 def with_values(task: AnyTask, **values: Any) -> AnyTask:

@@ -1,12 +1,11 @@
-"""The log and the tracer: others may watch by them what happens, and nothing fails because of them.
+"""The log: others may watch by it what happens, and nothing fails because of it.
 
 * ``log.py`` writes the log, where no logging is configured through ``standard_error.py``.
 * ``secrets.py`` masks what looks like a secret.
 * ``tracebacks.py`` has tracebacks begin at the function.
-* ``tracing.py`` is where a tracer is plugged in.
 """
 
-from django_scheduler.telemetry import secrets, tracing
+from django_scheduler.telemetry import secrets
 from django_scheduler.telemetry.log import (
     log_each_of_executors,
     log_of_crons,
@@ -28,6 +27,5 @@ __all__ = [
     "secrets",
     "show_log",
     "traceback_of",
-    "tracing",
     "warn",
 ]

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from django_scheduler.databases import Announcement
 from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.scheduling import wakeup
+from django_scheduler.record import wakeup
 
 
 class Agenda:

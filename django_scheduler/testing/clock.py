@@ -47,6 +47,11 @@ def move(duration: timedelta) -> None:
     elif _stopped_at is not None:
         _stopped_at += duration
     if timezone.now() < before + duration:
+        if _stopped_at is None and not _is_another_library_active():
+            raise RuntimeError(
+                f"The time could not be moved by {duration}, because it does not stand still. Use ManualScheduler in a"
+                " with block, SchedulerTestMixin, or the fixture scheduler."
+            )
         raise RuntimeError(
             f"The time could not be moved by {duration}: something else than freezegun, time-machine or"
             " django_scheduler.testing decides what timezone.now() says."

@@ -17,9 +17,18 @@ from asgiref.sync import async_to_sync
 from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from django_scheduler.context import Context
 from django_scheduler.databases import VENDORS, Claimable, Database, database_for, django_internals
 from django_scheduler.errors import BrokenTransaction, FunctionNotFound
-from django_scheduler.executor import ActionExecution, Budget, MissingExecution, MutationExecution, SingleExecution
+from django_scheduler.executor import (
+    ActionExecution,
+    Budget,
+    ExpiredExecution,
+    MissingExecution,
+    MutationExecution,
+    SingleExecution,
+    has_expired,
+)
 from django_scheduler.functions import registry
 from django_scheduler.models import Failure, Kind, State
 from django_scheduler.scheduling import calls
@@ -127,7 +136,7 @@ class ActionInTest(ExecutionInTest, ActionExecution):
     def run_body(self, arguments: dict[str, object]) -> Any:
         if self.function.is_async:
             # The ORM's async methods come back to this thread, and so to the test's connection.
-            return async_to_sync(calls.run_async_body)(self.function, arguments, self._context())
+            return async_to_sync(calls.run_async_body)(self.function, arguments, Context(self.as_running()))
         return super().run_body(arguments)
 
     def _record_in_background(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
@@ -143,7 +152,13 @@ class MissingInTest(ExecutionInTest, MissingExecution):
             self.problems.append(error)
 
 
+class ExpiredInTest(ExecutionInTest, ExpiredExecution):
+    """Is no problem of the test: it has let so much time pass."""
+
+
 def _execution_of(claimed: Claimable, database: Database) -> ExecutionInTest:
+    if has_expired(claimed, database):
+        return ExpiredInTest(claimed, database, EXECUTOR_NAME)
     function = registry.find_recorded(claimed.name, claimed.kind)
     if function is None:
         return MissingInTest(claimed, database, EXECUTOR_NAME)

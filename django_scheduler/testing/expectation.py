@@ -1,6 +1,5 @@
 """``assert_scheduled`` looks for an expectation among the pending functions, and its message describes it."""
 
-import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from django.utils import timezone
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction
+from django_scheduler.suggestions import did_you_mean
 from django_scheduler.testing import clock
 
 #: By how much a time may differ where the clock goes on between scheduling and looking.
@@ -33,8 +33,7 @@ class Expectation:
             return
         for name in self.arguments:
             if name not in self.function.signature.parameters:
-                near = difflib.get_close_matches(name, self.function.signature.parameters, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
+                hint = did_you_mean(name, self.function.signature.parameters)
                 raise InvalidArguments(
                     f"{self.function.name}{self.function.signature} cannot be scheduled with {name!r}: it has no"
                     f" such argument.{hint}"
@@ -43,9 +42,10 @@ class Expectation:
     def is_met_by(self, row: ScheduledFunction) -> bool:
         if row.name != self.function.name:
             return False
-        if self.at is not None and not _same(row.scheduled_time - self.at):
+        time = _time_of(row)
+        if self.at is not None and not _same(time - self.at):
             return False
-        if self.after is not None and not _same(row.scheduled_time - row.creation_time - self.after):
+        if self.after is not None and not _same(time - row.creation_time - self.after):
             return False
         stored = row.decoded_args()
         return all(self._has(stored, name, value) for name, value in self.arguments.items())
@@ -76,14 +76,20 @@ def refuse_ambiguous_options(function: AnyFunction, options: Mapping[str, object
             )
 
 
+def _time_of(row: ScheduledFunction) -> datetime:
+    """Return for when it is: the time that was asked for, or that to which it has been moved since."""
+    was_moved = not _same(row.due_time - max(row.scheduled_time, row.creation_time))
+    return row.due_time if was_moved else row.scheduled_time
+
+
 def listing(rows: Sequence[ScheduledFunction]) -> str:
     """Return a list of what is scheduled, for an error message."""
     if not rows:
         return "Nothing is scheduled."
     now = timezone.now()
     lines = [
-        f"  {row.pk}  {_call(row.name, row.args)} at {row.scheduled_time}, in {row.scheduled_time - now}"
-        for row in rows
+        f"  {row.pk}  {_call(row.name, row.args)} at {time}, in {time - now}"
+        for row, time in ((row, _time_of(row)) for row in rows)
     ]
     return "\n".join([f"Scheduled, {now} being now:", *lines])
 

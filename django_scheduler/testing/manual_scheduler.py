@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
@@ -12,15 +12,20 @@ from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from django_scheduler.databases import database_for
+from django_scheduler.databases import database_for, pythons_clock, require_alias
 from django_scheduler.functions import AnyReference, resolve
 from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.suggestions import which_there_are
 from django_scheduler.testing import clock
 from django_scheduler.testing.agenda import Agenda
 from django_scheduler.testing.crons import MOST_SLOTS, CronsOfTest
 from django_scheduler.testing.execution import execute
 from django_scheduler.testing.expectation import Expectation, listing, refuse_ambiguous_options
-from django_scheduler.times import parse_delay, parse_time, pythons_clock
+from django_scheduler.times import parse_delay, parse_for, parse_time
+from django_scheduler.values import short_repr
+
+#: What a timedelta is made of.
+UNITS = ("microseconds", "milliseconds", "seconds", "minutes", "hours", "days", "weeks")
 
 CRONS_HINT = "Advance by less, or switch crons off in tests: DJANGO_SCHEDULER['CRONS'] = False."
 
@@ -47,6 +52,8 @@ class ManualScheduler:
     """
 
     def __init__(self, *, using: str | None = None) -> None:
+        if using is not None:
+            require_alias(using)
         self._using = using
         self._within = ExitStack()
 
@@ -86,7 +93,7 @@ class ManualScheduler:
         The duration is a ``timedelta``, or what makes one: ``advance(hours=2)``. Raises ``TooManyRuns`` if more
         than ``max_runs`` become due, of which the runs of crons are none.
         """
-        duration += timedelta(**units)
+        duration = _duration(duration, units)
         if duration < timedelta(0):
             raise ValueError(f"advance() moves time forward, and {duration} is negative.")
         return self._run_until(timezone.now() + duration, max_runs, raise_failures=raise_failures)
@@ -110,19 +117,22 @@ class ManualScheduler:
     ) -> list[ScheduledFunction]:
         """Assert that a function is pending, and return the rows that match.
 
-        ``at``: for that time, as for ``run_at``. ``after``: with that delay, as for ``run_after``. ``times``: so
-        many times; default: at least once. ``args``: with these arguments, whatever the others are.
+        ``at``: for that time, as for ``run_at``, or moved to it since. ``after``: with that delay, as for
+        ``run_after``, from when it was first scheduled. ``times``: so many times; default: at least once. ``args``:
+        with these arguments, whatever the others are.
 
         Raises ``InvalidArguments`` for an argument that the function does not have, and for an option that is also
         the name of a parameter that it has.
         """
+        if times is not None:
+            _require_number("assert_scheduled(times=)", times)
         target = resolve(function)
         refuse_ambiguous_options(target, {"at": at, "after": after, "times": times})
         expected = Expectation(
             function=target,
             arguments=args,
-            at=None if at is None else parse_time(at),
-            after=None if after is None else parse_delay(after),
+            at=None if at is None else parse_for(f"assert_scheduled({target.name}, at=):", parse_time, at),
+            after=None if after is None else parse_for(f"assert_scheduled({target.name}, after=):", parse_delay, after),
         )
         rows = self.scheduled()
         met = [row for row in rows if expected.is_met_by(row)]
@@ -152,6 +162,7 @@ class ManualScheduler:
 
         Crons, which never end, fire only until a time.
         """
+        _require_number("max_runs=", max_runs)
         run, agenda = _Run(self._alias), Agenda(self._alias)
         with agenda.followed():
             crons = CronsOfTest(database_for(self._alias), agenda) if end is not None else None
@@ -174,6 +185,28 @@ class ManualScheduler:
             if crons is not None:
                 crons.settle()
         return run.end(raise_failures=raise_failures)
+
+
+def _duration(duration: object, units: Mapping[str, float]) -> timedelta:
+    """Return how far ``advance`` is to go. Raise ``TypeError``, as a ``timedelta`` does, for what is no duration."""
+    if not isinstance(duration, timedelta):
+        raise TypeError(
+            f"advance() takes a timedelta, or what makes one, as in advance(hours=2), not {short_repr(duration)}."
+        )
+    for unit, number in units.items():
+        if unit not in UNITS:
+            raise TypeError(f"advance() has no unit {unit!r}. {which_there_are(unit, UNITS)}")
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise TypeError(f"advance({unit}=) is a number, not {short_repr(number)}.")
+    return duration + timedelta(**units)
+
+
+def _require_number(what: str, number: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` for what cannot be a number of functions."""
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{what} is a whole number, not {short_repr(number)}.")
+    if number < 0:
+        raise ValueError(f"{what} is a number of functions, and {number} is negative.")
 
 
 def _move_to_next(end: datetime | None, agenda: Agenda, crons: CronsOfTest | None) -> bool:
@@ -232,7 +265,9 @@ class _Run:
         if len(chain) > 1:
             message += f"{chain[0]} keeps scheduling itself: {' -> '.join(chain)}. "
         most = ", ".join(f"{name} {count} times" for name, count in counts.most_common(3))
-        return f"{message}They were {most}. If this ends by itself, raise max_runs=."
+        if most:
+            message += f"They were {most}. "
+        return f"{message}If this ends by itself, raise max_runs=."
 
     def _chain(self, pending: ScheduledFunction) -> list[str]:
         """Return the names from a function to itself, each scheduled by the one before; or only its name."""

@@ -5,7 +5,7 @@ and ``backoff.py`` says how long to wait before trying again.
 """
 
 from django_scheduler.transactions.attempt import Attempt, in_transaction
-from django_scheduler.transactions.backoff import DoublingWait, backoff
+from django_scheduler.transactions.backoff import Backoff, DoublingWait, backoff
 from django_scheduler.transactions.watch import OwnTransaction, TransactionWatch
 
-__all__ = ["Attempt", "DoublingWait", "OwnTransaction", "TransactionWatch", "backoff", "in_transaction"]
+__all__ = ["Attempt", "Backoff", "DoublingWait", "OwnTransaction", "TransactionWatch", "backoff", "in_transaction"]

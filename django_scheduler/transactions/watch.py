@@ -38,6 +38,8 @@ class TransactionWatch:
         self._recurring: BaseException | None = None
         self._ended = False
         self._broken = False
+        #: Whether the transaction is another one, although the body seems to have left it as it was.
+        self._has_lost_mark = False
 
     def __enter__(self) -> None:
         self._database.mark_transaction()
@@ -72,6 +74,11 @@ class TransactionWatch:
     def has_seen_errors(self) -> bool:
         """Return whether the database has reported an error, whatever the body made of it."""
         return self._error is not None or self._consequence is not None
+
+    @property
+    def was_ended_by_body(self) -> bool:
+        """Return whether the body has ended the transaction itself, so that what it wrote before may be committed."""
+        return self._error is None and (self._ended or self._has_lost_mark)
 
     @property
     def has_left_wrappers(self) -> bool:
@@ -157,7 +164,10 @@ class TransactionWatch:
         return not django_internals.is_marked_for_rollback(self._database.connection)
 
     def _would_commit(self) -> bool:
-        return self.would_commit_so_far() and self._database.is_transaction_marked()
+        if not self.would_commit_so_far():
+            return False
+        self._has_lost_mark = not self._database.is_transaction_marked()
+        return not self._has_lost_mark
 
     def _explanation(self) -> str:
         if self._error is None:

@@ -26,6 +26,7 @@ is loaded, or that lies below an installed app or what the setting ``VALUE_MODUL
 * ``arguments_and_results.py`` has what others call.
 * ``codec.py`` knows which type is encoded by what, and goes through what is nested.
 * ``scalars.py``, ``containers.py`` and ``instances.py`` encode and decode one kind of value each.
+* ``comparison.py`` says which stored values are equal.
 * ``unrestored.py`` checks what ``instances.py`` would restore.
 * ``problem.py`` makes the message where a value cannot be stored.
 """
@@ -39,21 +40,26 @@ from django_scheduler.values.arguments_and_results import (
     load_result,
 )
 from django_scheduler.values.codec import MAXIMUM_DEPTH, PLAIN_TYPES, decode, encode
-from django_scheduler.values.instances import InstanceGone
+from django_scheduler.values.comparison import comparable, findable
+from django_scheduler.values.instances import MAY_BE_GONE, Gone, InstanceGone
 from django_scheduler.values.problem import short_repr
 from django_scheduler.values.scalars import JSONValue, is_plain_text, to_json
 
 __all__ = [
     "MAXIMUM_DEPTH",
+    "MAY_BE_GONE",
     "PLAIN_TYPES",
     "REPR",
+    "Gone",
     "InstanceGone",
     "JSONValue",
     "check_arguments",
+    "comparable",
     "decode",
     "dump_arguments",
     "dump_result",
     "encode",
+    "findable",
     "is_plain_text",
     "load_arguments",
     "load_result",

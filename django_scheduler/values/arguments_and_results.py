@@ -6,6 +6,7 @@ function is scheduled. A result is any JSON, and can always be stored: if need b
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import NoneType
 from typing import Any, TypeGuard
 
@@ -48,25 +49,28 @@ def dump_arguments(function_name: str, arguments: Mapping[str, object]) -> str:
     return to_json(encoded)
 
 
-def load_arguments(function_name: str, text_or_object: str | dict[str, Any]) -> dict[str, object]:
+def load_arguments(
+    function_name: str, text_or_object: str | dict[str, Any], *, is_final: bool = False
+) -> dict[str, object]:
     """Return the arguments that ``dump_arguments`` was given, from its text or from that text already parsed.
 
+    ``is_final``: no other code will restore them, so fields that may be gone (``MAY_BE_GONE``) need not be restored.
     Raises ``InvalidArguments``, which names the function, the parameter and the reason, if a value cannot be
     restored any more; a database error while the row of a model instance is read is raised as it is::
 
         >>> load_arguments("orders:archive", '{"order_id":7}')
         {'order_id': 7}
     """
-    if not isinstance(text_or_object, str):
-        return _convert_arguments(decode, function_name, text_or_object)
-    try:
-        stored: JSONValue = _parse(text_or_object)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArguments(f"{function_name}: the stored arguments are not JSON: {error}") from error
-    # Whatever is not stored as it is lies under a tag, and those begin with $.
-    if "$" in text_or_object or "\\u0024" in text_or_object or not isinstance(stored, dict):
-        return _convert_arguments(decode, function_name, stored)
-    return {**stored}
+    stored: JSONValue = text_or_object
+    if isinstance(text_or_object, str):
+        try:
+            stored = _parse(text_or_object)
+        except (ValueError, RecursionError) as error:
+            raise InvalidArguments(f"{function_name}: the stored arguments are not JSON: {error}") from error
+        # Whatever is not stored as it is lies under a tag, and those begin with $.
+        if "$" not in text_or_object and "\\u0024" not in text_or_object and isinstance(stored, dict):
+            return {**stored}
+    return _convert_arguments(partial(decode, is_final=is_final), function_name, stored)
 
 
 def check_arguments(function_name: str, stored: JSONValue) -> dict[str, object]:

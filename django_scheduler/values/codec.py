@@ -75,6 +75,10 @@ RESTORING: ContainerDecoders = CONTAINER_DECODERS | {
     "$dataclass": instances.decode_dataclass,
     "$model": instances.decode_model,
 }
+#: Where no other code will: what may be gone is, if it cannot be restored by this one.
+RESTORING_FINALLY: ContainerDecoders = RESTORING | {
+    "$dataclass": partial(instances.decode_dataclass, is_final=True),
+}
 CHECKING: ContainerDecoders = CONTAINER_DECODERS | {
     "$enum": unrestored.check_enum,
     "$dataclass": unrestored.check_dataclass,
@@ -122,16 +126,17 @@ def _encode_by_kind(value: object, depth: int) -> JSONValue:
             raise refusal(value)
 
 
-def decode(value: JSONValue) -> object:
+def decode(value: JSONValue, *, is_final: bool = False) -> object:
     """Return the value that ``encode`` was given.
 
+    ``is_final``: no other code will restore it, so a field that may be gone (``MAY_BE_GONE``) need not be restored.
     Raises ``InvalidArguments`` if it cannot be restored any more: a class, an enum's member or a model's row
     is gone. An error of the database while a row is read is raised as it is::
 
         >>> decode([1, {"$decimal": "1.10"}])
         [1, Decimal('1.10')]
     """
-    return _decode(RESTORING, value)
+    return _decode(RESTORING_FINALLY if is_final else RESTORING, value)
 
 
 def check(value: JSONValue) -> object:

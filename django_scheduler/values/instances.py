@@ -9,7 +9,7 @@ The name of a class is ``orders.models:Order.Status``; that of a model is its la
 
 import sys
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, Flag
 from functools import cache, partial
 from importlib import import_module
@@ -30,6 +30,20 @@ from django_scheduler.values.scalars import JSONValue
 
 class InstanceGone(ValueProblem):
     """Says that the row of a model instance is gone, which no code can change."""
+
+
+#: The metadata of a field of a dataclass whose value may be ``Gone``, so that all the others can be restored.
+MAY_BE_GONE: dict[str, object] = {"django_scheduler": "may be gone"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Stands for the value of a field that could not be restored, and says why."""
+
+    problem: str
+
+    def __repr__(self) -> str:
+        return f"<cannot be restored: {self.problem}>"
 
 
 def encode_enum(value: Enum) -> JSONValue:
@@ -90,7 +104,11 @@ def encode_dataclass(value: Any, depth: int, encode: Encode) -> JSONValue:
     return {"$dataclass": [class_name, convert_members(partial(encode, depth=depth + 3), state)]}
 
 
-def decode_dataclass(content: JSONValue, decode: Decode) -> object:
+def decode_dataclass(content: JSONValue, decode: Decode, *, is_final: bool = False) -> object:
+    """Restore a dataclass.
+
+    A field that may be gone is ``Gone`` if no code could restore it; with ``is_final``, if this code cannot.
+    """
     match content:
         case [str(class_name), dict(stored)]:
             cls = class_named(class_name)
@@ -98,7 +116,15 @@ def decode_dataclass(content: JSONValue, decode: Decode) -> object:
             raise malformed(content)
     refuse_unknown_fields(cls, class_name, stored)
     in_constructor = {field.name: field.init for field in fields(cls)}
-    state = convert_members(decode, stored)
+    may_be_gone = {field.name for field in fields(cls) if field.metadata == MAY_BE_GONE}
+    state = convert_members(decode, {name: item for name, item in stored.items() if name not in may_be_gone})
+    for name in may_be_gone & stored.keys():
+        try:
+            state |= convert_members(decode, {name: stored[name]})
+        except ValueProblem as problem:
+            if not (is_final or isinstance(problem, InstanceGone)):
+                raise
+            state[name] = Gone(str(problem).removeprefix(f".{name}: "))
     instance = cls(**{name: item for name, item in state.items() if in_constructor[name]})
     # All of them, because __post_init__ may have changed again what it had changed before.
     for name, item in state.items():

@@ -12,12 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_scheduler.models import Kind, ScheduledFunction, State
+from django_scheduler.models import Batch, Kind, ScheduledFunction, State
 
 LIST = "admin:django_scheduler_scheduledfunction_changelist"
 DETAIL = "admin:django_scheduler_scheduledfunction_change"
 ACT = "admin:django_scheduler_scheduledfunction_act"
 OVERVIEW = "admin:django_scheduler_overview_changelist"
+BATCHES = "admin:django_scheduler_overview_batches"
 PAUSE = "admin:django_scheduler_overview_pause"
 
 #: Statements that begin, limit and end others.
@@ -57,6 +58,11 @@ def record(state: State = State.SUCCESS, **values: Any) -> ScheduledFunction:
             **values,
         }
     )
+
+
+def make_batch(**values: Any) -> Batch:
+    """A batch on record; none of its members is."""
+    return Batch.objects.create(**{"creation_time": timezone.now(), **values})
 
 
 def page(client: Client, url_name: str, *arguments: object, **parameters: Any) -> str:

@@ -58,6 +58,9 @@ PAGES = {
     "search, text of nobody": "scheduledfunction/?q=nothing+like+this",
     "detail": "scheduledfunction/500000/change/",
     "overview": "overview/",
+    "batches, open": "overview/batches/",
+    "batches, all": "overview/batches/?all=1",
+    "list, batch": "scheduledfunction/?batch=1",
 }
 
 

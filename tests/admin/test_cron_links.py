@@ -6,11 +6,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from freezegun import freeze_time
 
 from django_scheduler import crons, ctx
 from django_scheduler.crons.models import Cron
 from tests.admin.conftest import DETAIL, LIST, OVERVIEW, client_with, ids_on, page, record
 from tests.crons.functions import tick
+from tests.functions import write
 
 pytestmark = pytest.mark.django_db
 
@@ -27,9 +29,21 @@ def link_to(cron: Cron) -> str:
 
 
 def test_what_crons_are_going_to_schedule_is_upcoming(admin_client, cron):
-    Cron.objects.update(next_time=timezone.now().replace(minute=0, second=0) + timedelta(hours=3))
+    now = timezone.now().replace(minute=20, second=0, microsecond=0)
+    Cron.objects.update(next_time=now.replace(minute=0) + timedelta(hours=3))
+    with freeze_time(now):
+        shown = admin_client.get(reverse(OVERVIEW)).context["upcoming"].value
+    assert (shown.up_total, shown.highest) == (
+        43,
+        2,
+    )  # until 20 minutes past
+
+
+def test_what_is_due_at_the_end_of_the_24_hours_is_upcoming(admin_client):
+    ctx.scheduler.run_after(timedelta(hours=23, minutes=58), write, label="late")
+    ctx.scheduler.run_after(timedelta(hours=24, minutes=2), write, label="too late")
     shown = admin_client.get(reverse(OVERVIEW)).context["upcoming"].value
-    assert (shown.up_total, shown.highest) == (42, 2)
+    assert shown.up_total == 1
 
 
 def test_function_leads_to_the_cron_that_scheduled_it(admin_client, cron):

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_scheduler import crons, ctx
 from django_scheduler.models import ScheduledFunction, State
 from tests.admin.conftest import DETAIL, LIST, client_with, ids_on, page, record
-from tests.functions import write
+from tests.functions import hear, write
 
 pytestmark = pytest.mark.django_db
 
@@ -130,3 +130,63 @@ def test_request_is_masked_as_arguments_are_and_nobody_finds_a_function_by_it(ad
         assert "7f3a" not in text
         assert ">ada<" not in text
         assert ids_on(page(admin_client, LIST, request="7f3a")) == []
+
+
+def test_the_batch_the_expiry_and_what_follows_are_shown(admin_client):
+    with ctx.scheduler.batch(on_complete=hear) as batch:
+        members = batch.run_after_many(60_000, write, [{"label": "a"}, {"label": "b"}])
+        followed = batch.options(expires=timedelta(hours=1), on_failure=hear).run_after(60_000, write, label="c")
+    ctx.scheduler.cancel(members[0])
+
+    text = page(admin_client, DETAIL, followed)
+
+    for piece in (
+        "Expires",
+        "1 of 3 have ended: 0 succeeded, 0 failed, 1 canceled",
+        "When it does not succeed",
+        hear.name,
+    ):
+        assert piece in text
+    listed = ids_on(page(admin_client, LIST, batch=batch.id))
+    assert sorted(listed) == sorted([*members, followed])
+
+
+def test_the_key_and_how_many_calls_were_taken_in(admin_client):
+    for _ in range(3):
+        function_id = ctx.scheduler.options(key="sync:<7>").run_after(timedelta(hours=1), write, label="a")
+    text = page(admin_client, DETAIL, function_id)
+    assert "sync:&lt;7&gt;" in text
+    assert "calls taken in: 2" in text
+    assert "<dt>Key</dt>" not in page(admin_client, DETAIL, ctx.scheduler.run_after(0, write, label="a"))
+
+
+def test_what_is_secret_of_a_key_is_hidden(admin_client):
+    function = record(args={"api_key": "sesame-street", "user": "ann"}, key="ann sesame-street")
+    text = page(admin_client, DETAIL, function.pk)
+    assert "sesame" not in text
+    assert "<bdi>ann " in text
+
+
+def test_the_attempts_that_were_repeated_are_shown_with_their_errors(admin_client):
+    history = [
+        {"time": "2030-01-01T10:00:00+00:00", "executor": "one", "error": "ConnectionError: <b>no</b> route"},
+        {
+            "time": "2030-01-01T10:00:05.25+00:00",
+            "executor": "two",
+            "error": "ValueError: password=hush for jane@a",
+        },
+    ]
+    function = record(attempts=3, failures=2, history=history, args={"password": "jane@a"})
+
+    text = page(admin_client, DETAIL, function.pk)
+
+    table = text.split("Earlier attempts", 1)[1].split("</table>", 1)[0]
+    for piece in ("2030-01-01T10:00:00+00:00", "<bdi>one</bdi>", "<bdi>two</bdi>", "&lt;b&gt;no&lt;/b&gt; route"):
+        assert piece in table
+    assert "hush" not in table
+    assert "jane@" not in table
+    assert "(2 failed and were repeated)" in text
+
+
+def test_a_function_of_one_attempt_has_no_earlier_ones(admin_client):
+    assert "Earlier attempts" not in page(admin_client, DETAIL, record(State.FAILED).pk)

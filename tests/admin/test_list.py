@@ -9,7 +9,8 @@ from django.utils import timezone
 from django_scheduler import ctx
 from django_scheduler.admin import ScheduledFunctionAdmin, listing
 from django_scheduler.admin.time_limit import Answer, Questions
-from django_scheduler.models import Failure, Kind, State
+from django_scheduler.models import Failure, Kind, Pause, State
+from django_scheduler.pausing import pause
 from tests.admin.conftest import DETAIL, LIST, client_with, ids_on, page, record
 from tests.functions import write
 
@@ -239,3 +240,27 @@ def test_the_live_part_alone_is_delivered_when_asked_for(admin_client, functions
     text = page(admin_client, LIST, live="1")
     assert "<html" not in text
     assert len(ids_on(text)) == 5
+
+
+def test_the_live_part_asks_nothing_for_the_menus_which_are_no_part_of_it(admin_client, functions, count_queries):
+    with count_queries() as whole:
+        page(admin_client, LIST)
+    with count_queries() as live:
+        page(admin_client, LIST, live="1")
+    of_queues = Pause._meta.db_table  # where queues are looked for that nothing else names
+    assert any(of_queues in statement for statement in whole.statements)
+    assert not any(of_queues in statement for statement in live.statements)
+
+
+def test_menu_of_queues_has_those_that_only_calls_or_settings_name(admin_client, settings):
+    record(State.PENDING, queue="named by a call")
+    record(State.SUCCESS, queue="once named by a call")
+    pause("default", "paused")
+    settings.DJANGO_SCHEDULER = {"MAX_LAG": {"of a setting": None, "": None}}
+
+    response = admin_client.get(reverse(LIST))
+
+    (menu,) = (menu for menu in response.context["menus"] if menu["name"] == "queue")
+    offered = [choice["value"] for choice in menu["choices"]]
+    assert {"named by a call", "once named by a call", "paused", "of a setting", "default", "email"} <= {*offered}
+    assert "" not in offered

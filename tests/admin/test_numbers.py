@@ -12,7 +12,19 @@ from django_scheduler import crons, ctx
 from django_scheduler.admin import action_view
 from django_scheduler.crons.models import Cron, CronRun
 from django_scheduler.models import Executor, ScheduledFunction, State
-from tests.admin.conftest import ACT, DETAIL, LIST, OVERVIEW, act, ids_on, messages_of, page, record
+from tests.admin.conftest import (
+    ACT,
+    BATCHES,
+    DETAIL,
+    LIST,
+    OVERVIEW,
+    act,
+    ids_on,
+    make_batch,
+    messages_of,
+    page,
+    record,
+)
 from tests.crons.functions import tick
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +59,8 @@ def numbers() -> list[ScheduledFunction]:
         name="host:12345:1", host="host", process_space="", process_id=1_234_567, process_start="", queues=[],
         started_time=timezone.now(), heartbeat_time=timezone.now(), concurrency=1_000, version="1", running=running,
     )  # fmt: skip
+    for pk in IDS:
+        make_batch(pk=pk, total=9_000_000, succeeded=1_234_567, failed=1_000, canceled=1_000, parent_id=IDS[0])
     cron = ctx.crons.register("a cron", crons.Interval(minutes=1), tick)
     Cron.objects.filter(pk=cron.pk).update(failures=1_000)
     CronRun.objects.create(
@@ -89,6 +103,8 @@ def test_on_every_page(language, admin_client, numbers):
         page(admin_client, LIST, parent=IDS[0], state="pending"),
         page(admin_client, OVERVIEW),
         page(admin_client, OVERVIEW, live="1"),
+        page(admin_client, BATCHES),
+        page(admin_client, LIST, batch=IDS[1]),
         page(admin_client, "admin:django_scheduler_cron_changelist"),
         page(admin_client, "admin:django_scheduler_cron_changelist", live="1"),
         admin_client.get(cron_page()).content.decode(),

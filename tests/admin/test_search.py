@@ -227,3 +227,10 @@ def test_nobody_finds_a_secret_of_the_arguments_in_an_error(admin_client):
     assert ids_on(page(admin_client, LIST, q="sesame")) == []
     assert ids_on(page(admin_client, LIST, q="AuthError")) == [long.pk, short.pk]
     assert "sesame" not in page(admin_client, LIST)
+
+
+def test_a_key_is_found_as_far_as_it_may_be_read():
+    function = record(args={"api_key": "sesame-street"}, key="sync:7 sesame-street")
+    record(key="sync:8")
+    assert found(q="SYNC:7") == [function.pk]
+    assert found(q="sesame") == []

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django_scheduler.admin import time_limit
 from django_scheduler.admin.time_limit import Questions, ask
 from django_scheduler.databases import database_for, sqlite
-from django_scheduler.models import ScheduledFunction
-from tests.admin.conftest import DETAIL, LIST, OVERVIEW, page, record
+from django_scheduler.models import ScheduledFunction, State
+from tests.admin.conftest import BATCHES, DETAIL, LIST, OVERVIEW, page, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -133,3 +133,13 @@ def test_a_panel_of_the_overview_says_so_and_the_others_are_there(admin_client):
         response = admin_client.get(reverse(OVERVIEW))
     assert response.content.decode().count("This did not finish in time") == 2
     assert response.context["per_minute"].value.up_total == 1
+
+
+def test_batches_and_what_waits_say_so_too(admin_client):
+    record(State.PENDING)
+    with endless_with("call_key IS NOT NULL", '"django_scheduler_batch"'):
+        text = page(admin_client, OVERVIEW)
+        batches = page(admin_client, BATCHES)
+    assert "Counting what waits under a key, or for another attempt, did not finish in time." in text
+    assert text.count("This did not finish in time") == 1
+    assert batches.count("This did not finish in time") == 1

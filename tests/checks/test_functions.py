@@ -8,10 +8,11 @@ from enum import Enum
 from functools import wraps
 from typing import Annotated, Any, Literal, TypedDict
 
+import pytest
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from django_scheduler import Context, action, mutation
+from django_scheduler import Context, Retry, action, internal_action, internal_mutation, mutation
 from tests.checks.messages import ids, messages, the_message
 from tests.models import Entry
 
@@ -119,5 +120,27 @@ def test_every_type_that_can_be_stored_or_may_be_is_fine():
 def test_an_annotation_that_exists_only_for_type_checkers_is_no_problem():
     @action
     def forward(ctx: "Context", *, order: "NoSuchName") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    assert ids() == set()
+
+
+@pytest.mark.parametrize(
+    ("retry", "said"), [(Retry(1), "max_attempts=1 counts the first attempt"), (Retry(on=()), "on=() names no error")]
+)
+def test_a_retry_that_never_happens_is_a_warning(retry, said):
+    @internal_action(retry=retry)
+    def tried_once(ctx: Context) -> None: ...
+
+    message = the_message("W016")
+    assert "tests:tried_once declares retry=, and is never tried again" in message.msg
+    assert said in message.msg
+
+
+def test_a_retry_that_may_happen_is_fine():
+    @internal_mutation(retry=Retry(2))
+    def tried_twice(ctx: Context) -> None: ...
+
+    @internal_action(retry=Retry(on=()), idempotent=True)
+    def tried_again_if_lost(ctx: Context) -> None: ...
 
     assert ids() == set()

@@ -5,6 +5,8 @@ import sys
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
+from django.core import checks
 from django.db import connection
 from django.utils import timezone
 from freezegun import freeze_time
@@ -125,3 +127,9 @@ def test_clocks_that_differ_are_a_warning(hours, direction):
 def test_a_database_without_a_clock_of_its_own_cannot_differ():
     with freeze_time(timezone.now() + timedelta(hours=1)):
         assert "W015" not in ids(deploy=True, database=True)
+
+
+def test_django_finds_nothing_wrong_with_our_tables_in_this_database():
+    """It would say so before each command."""
+    found = checks.run_checks([apps.get_app_config("django_scheduler")], tags=["models"], databases=["default"])
+    assert found == []

@@ -153,3 +153,9 @@ def test_settings_under_a_name_that_nobody_reads_are_an_error(name, value, hint,
 def test_settings_of_other_packages_are_left_alone(name, settings):
     setattr(settings, name, {"host": "localhost", "EXECUTOR": "threads"})
     assert not errors_with({})
+
+
+def test_code_that_reads_a_misspelt_setting_is_told_the_nearest(settings):
+    settings.DJANGO_SCHEDULER = {"RETENTOIN": None}
+    with pytest.raises(ImproperlyConfigured, match=r"has no setting 'RETENTOIN'\. Did you mean 'RETENTION'\?"):
+        get_settings()

@@ -1,8 +1,9 @@
 """Spans of what schedules and of what executes, linked across the stored row."""
 
 import asyncio
-import json
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.test import modify_settings
@@ -15,28 +16,38 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceState
 
 from django_scheduler import Context, action, ctx, mutation
-from django_scheduler.contrib.opentelemetry.tracer import OpenTelemetryTracer
 from django_scheduler.models import Failure, ScheduledFunction, State
-from django_scheduler.telemetry import tracing
+from django_scheduler.scheduling import middleware_chain
+from tests.executor.budgets.clock import time_begins
 from tests.functions import note, write, write_and_raise, write_then_schedule
+from tests.middleware.classes import events
 from tests.support.records import record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+PATH = "django_scheduler.contrib.opentelemetry.middleware.OpenTelemetryMiddleware"
+
+
 @pytest.fixture
-def exporter():
+def exporter(monkeypatch, settings):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracing.use(OpenTelemetryTracer(provider))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    settings.DJANGO_SCHEDULER = {"MIDDLEWARE": [PATH]}
     yield exporter
-    tracing.use(None)
     provider.shutdown()
 
 
 def spans(exporter, prefix):
     return [span for span in exporter.get_finished_spans() if span.name.startswith(prefix)]
+
+
+def context_of(function_id: int) -> dict[str, Any]:
+    context: dict[str, Any] | None = record(function_id).context
+    assert context
+    return context
 
 
 @pytest.mark.parametrize("function", [write, note])
@@ -90,16 +101,18 @@ def test_error_of_the_body_is_that_of_the_span(exporter, execute_due):
 
 @mutation(timeout=0.1)
 def take_too_long_for_a_span(ctx: Context) -> None:
+    time_begins()
     while True:
         pass
 
 
+@pytest.mark.usefixtures("time_begins_when_told")
 def test_timeout_is_that_of_the_span(exporter, execute_due):
     function_id = ctx.scheduler.run_after(0, take_too_long_for_a_span)
     execute_due()
 
     (executed,) = spans(exporter, "execute")
-    assert executed.status.description.startswith("TimedOut: ")
+    assert executed.status.description.startswith("TimedOut")
     assert record(function_id).failure == Failure.TIMEOUT
 
 
@@ -113,10 +126,10 @@ def test_bulk_has_one_span_to_which_all_executions_are_linked(exporter, execute_
     assert links == [scheduled.context.span_id] * 2
 
 
-@pytest.mark.parametrize("stored", [None, "", "{}", "no json", '{"traceparent": "nonsense"}'])
+@pytest.mark.parametrize("stored", [None, {}, {"traceparent": 7}, {"traceparent": "nonsense"}])
 def test_trace_that_cannot_be_continued_keeps_nothing_from_being_executed(exporter, execute_due, stored):
     function_id = ctx.scheduler.run_after(0, write, label="traced")
-    ScheduledFunction.objects.filter(pk=function_id).update(trace_context=stored)
+    ScheduledFunction.objects.filter(pk=function_id).update(context=stored)
     execute_due()
 
     assert record(function_id).state == State.SUCCESS
@@ -130,8 +143,8 @@ def test_only_the_context_of_the_span_is_stored(exporter):
         finally:
             detach(token)
 
-    assert json.loads(str(record(function_id).trace_context)).keys() == {"traceparent", "tracestate"}
-    assert len(str(record(function_id).trace_context)) < 200
+    assert context_of(function_id).keys() == {"traceparent", "tracestate"}
+    assert len(str(context_of(function_id))) < 200
 
 
 def test_not_even_that_if_it_is_long(exporter):
@@ -139,7 +152,7 @@ def test_not_even_that_if_it_is_long(exporter):
     with trace.use_span(NonRecordingSpan(SpanContext(0x7, 0x8, is_remote=True, trace_state=state))):
         function_id = ctx.scheduler.run_after(0, write, label="traced")
 
-    assert json.loads(str(record(function_id).trace_context)).keys() == {"traceparent"}
+    assert context_of(function_id).keys() == {"traceparent"}
 
 
 @mutation
@@ -157,76 +170,38 @@ def test_secrets_in_an_error_are_masked(exporter, execute_due):
     assert "hunter2" not in executed.to_json()
 
 
-class TracerThatFails:
-    """At the beginning of what it traces, or at its end."""
+class SpanThatFails:
+    """At its beginning, or at its end."""
 
-    def __init__(self, moment):
+    def __init__(self, moment: str) -> None:
         self.moment = moment
 
     @contextmanager
-    def scheduling(self, **arguments):
-        self.fail("beginning")
-        yield None
-        self.fail("end")
-
-    @contextmanager
-    def executing(self, trace_context, function):
+    def start_as_current_span(self, name: str, **arguments: Any) -> Iterator[Any]:
         self.fail("beginning")
         try:
-            yield
+            yield trace.INVALID_SPAN
         finally:
             self.fail("end")
 
-    def fail(self, moment):
+    def fail(self, moment: str) -> None:
         if moment == self.moment:
             raise RuntimeError("the collector is not there")
 
 
-class TracerThatFailsAtOnce:
-    def scheduling(self, **arguments):
-        raise RuntimeError("the collector is not there")
-
-    def executing(self, trace_context, function):
-        raise RuntimeError("the collector is not there")
-
-
-@pytest.mark.parametrize("tracer", [TracerThatFails("beginning"), TracerThatFails("end"), TracerThatFailsAtOnce()])
-def test_tracer_that_fails_changes_no_outcome(execute_due, tracer, caplog):
-    tracing.use(tracer)
-    try:
-        written = ctx.scheduler.run_after(0, write, label="written")
-        noted = ctx.scheduler.run_after(0, note, label="noted")
-        raised = ctx.scheduler.run_after(0, write_and_raise, label="it")
-        execute_due()
-    finally:
-        tracing.use(None)
+@pytest.mark.parametrize("moment", ["beginning", "end"])
+def test_tracer_that_fails_changes_no_outcome(exporter, execute_due, monkeypatch, moment, caplog):
+    monkeypatch.setattr(trace, "get_tracer", lambda *args, **options: SpanThatFails(moment))
+    written = ctx.scheduler.run_after(0, write, label="written")
+    noted = ctx.scheduler.run_after(0, note, label="noted")
+    raised = ctx.scheduler.run_after(0, write_and_raise, label="it")
+    execute_due()
 
     assert record(written).state == State.SUCCESS
     assert record(noted).state == State.SUCCESS
     assert record(raised).error == "ValueError: it is not to be"
     for what in ("the scheduling", "the execution"):
         assert f"it could not trace {what} of tests:write: RuntimeError('the collector is not there')" in caplog.text
-
-
-def test_tracer_that_is_taken_out_of_use_meanwhile_changes_no_outcome(execute_due, monkeypatch):
-    for name in ("scheduling", "executing"):
-        traced = getattr(tracing, name)
-
-        def end_first(*args, _traced=traced, **kwargs):
-            tracing.use(None)
-            return _traced(*args, **kwargs)
-
-        monkeypatch.setattr(tracing, name, end_first)
-    tracing.use(OpenTelemetryTracer(TracerProvider()))
-    function_id = ctx.scheduler.run_after(0, write, label="written")
-    tracing.use(OpenTelemetryTracer(TracerProvider()))
-    try:
-        execute_due()
-    finally:
-        tracing.use(None)
-
-    assert record(function_id).state == State.SUCCESS
-    assert record(function_id).trace_context is None
 
 
 class UnspeakableError(Exception):
@@ -247,18 +222,39 @@ def test_error_that_no_span_can_tell_is_that_of_the_function(exporter, execute_d
     assert len(spans(exporter, "execute")) == 1
 
 
-def test_nothing_is_stored_without_a_tracer():
+def test_nothing_is_stored_without_the_app():
     function_id = ctx.scheduler.run_after(0, write, label="not traced")
 
-    assert record(function_id).trace_context is None
+    assert record(function_id).context is None
 
 
-def test_app_installs_the_tracer():
+def test_trace_does_not_travel_on_from_call_to_call(exporter, execute_due, monkeypatch):
+    """Each function is linked to the call that has scheduled it, or to none, and never to one before."""
+    traced = ctx.scheduler.run_after(0, write_then_schedule, label="parent")
+    ScheduledFunction.objects.update(context={**context_of(traced), "tracestate": "a=b", "tenant": "acme"})
+    execute_due()
+    (child,) = ScheduledFunction.objects.filter(parent=traced)
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.NoOpTracerProvider)
+    middleware_chain.make_anew()
+    again = ctx.scheduler.run_after(0, write_then_schedule, label="not recorded")
+    ScheduledFunction.objects.filter(pk=again).update(context=context_of(traced))
+    execute_due()
+    (untraced,) = ScheduledFunction.objects.filter(parent=again)
+
+    assert context_of(child.pk).keys() == {"traceparent", "tenant"}
+    assert context_of(child.pk)["traceparent"] != context_of(traced)["traceparent"]
+    assert untraced.context == {"tenant": "acme"}
+
+
+def test_app_adds_the_middleware_outside_of_all_others(settings, monkeypatch):
+    monkeypatch.setattr(middleware_chain, "_added", [])
+    settings.DJANGO_SCHEDULER = {"MIDDLEWARE": ["tests.middleware.classes.Inner"]}
+    events.clear()
     with TracerProvider().get_tracer("tests").start_as_current_span("request"):
         before = ctx.scheduler.run_after(0, write, label="not traced")
         with modify_settings(INSTALLED_APPS={"append": "django_scheduler.contrib.opentelemetry"}):
             after = ctx.scheduler.run_after(0, write, label="traced")
-        tracing.use(None)
 
-    assert record(before).trace_context is None
-    assert record(after).trace_context is not None
+    assert record(before).context is None
+    assert context_of(after).keys() == {"traceparent"}
+    assert events == ["inner schedules, given []", "inner schedules, given ['traceparent']"]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 from django.apps import apps
@@ -13,14 +14,20 @@ from django.db import connection
 from django.test import modify_settings
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
-from django_scheduler import ctx
+from django_scheduler import Backoff, Context, Retry, action, ctx
 from django_scheduler.contrib.prometheus.metrics import exported, register
 from django_scheduler.pausing import pause
-from django_scheduler.signals import function_finished, function_scheduled
+from django_scheduler.signals import attempt_failed, function_finished, function_scheduled
 from tests.functions import note, note_and_raise, write, write_with_priority
 from tests.status.records import be_due_for, put_silent_executor_on_record
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@action(retry=Retry(3, backoff=Backoff(initial=0)))
+def succeed_in_third_attempt(ctx: Context) -> None:
+    if ctx.attempt != 3:
+        raise ValueError("not yet")
 
 
 @pytest.fixture
@@ -29,6 +36,7 @@ def registry():
     metrics = register(registry)
     yield registry
     function_scheduled.disconnect(metrics.count_scheduled)
+    attempt_failed.disconnect(metrics.count_failed_attempt)
     function_finished.disconnect(metrics.count_finished)
 
 
@@ -45,6 +53,7 @@ def test_status_is_read_when_it_is_scraped(registry):
     assert "django_scheduler_running 0.0" in text
     assert 'django_scheduler_executors{state="stale"} 1.0' in text
     assert "django_scheduler_held_threads 0.0" in text
+    assert "django_scheduler_open_batches 0.0" in text
 
 
 def test_scrape_leaves_no_connection_open_in_a_thread_that_is_not_djangos(registry):
@@ -81,8 +90,19 @@ def test_what_this_process_schedules_and_finishes_is_counted(registry, execute_d
     assert sample("django_scheduler_start_lag_seconds_count", noted) == 2
 
 
+def test_attempts_that_failed_are_counted_apart_from_successes(registry, execute_due):
+    ctx.scheduler.run_after(0, succeed_in_third_attempt)
+    execute_due()
+
+    labels = {"function": "tests:succeed_in_third_attempt", "kind": "action"}
+    sample = registry.get_sample_value
+    assert sample("django_scheduler_failed_attempts_total", {**labels, "failure": "error"}) == 2
+    assert sample("django_scheduler_finished_total", {**labels, "state": "success", "failure": ""}) == 1
+    assert sample("django_scheduler_duration_seconds_count", labels) == 1
+
+
 def test_app_registers_them_with_the_registry_of_the_process():
-    signals = (function_scheduled, function_finished)
+    signals = (function_scheduled, attempt_failed, function_finished)
     before = [list(signal.receivers) for signal in signals]
     collectors = set(REGISTRY._collector_to_names)
     try:
@@ -127,7 +147,34 @@ def test_command_that_serves_them_says_what_it_needs(tmp_path, monkeypatch):
         call_command("scheduler_metrics")
 
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    said = StringIO()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CommandError, match=f"cannot be served at 127.0.0.1:{port}"):
-            call_command("scheduler_metrics", port=port)
+            call_command("scheduler_metrics", port=port, stderr=said)
+    assert "'django_scheduler.contrib.prometheus' is not in INSTALLED_APPS" in said.getvalue()
+
+
+WITHOUT_THE_LIBRARY = """
+import sys
+from io import StringIO
+sys.modules["prometheus_client"] = None  # as if it were not installed
+import django
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["django_scheduler", *sys.argv[1:]],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+)
+django.setup()
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", "scheduler_metrics"])
+"""
+
+
+@pytest.mark.parametrize("others", [[], ["django_scheduler.contrib.prometheus"]])
+def test_without_the_library_the_answer_is_what_to_install(others):
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THE_LIBRARY, *others], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert ended.returncode == 1
+    assert 'pip install "django-ctx-scheduler[prometheus]"' in ended.stderr

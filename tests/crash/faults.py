@@ -98,7 +98,7 @@ HOW: dict[str, Callable[[], None]] = {"SIGKILL": _kill, "the end of its session"
 
 def install() -> None:
     """Wrap what an executor comes through."""
-    from django_scheduler.executor.execution import FunctionExecution
+    from django_scheduler.executor.body import FunctionExecution
     from django_scheduler.models import Kind
 
     def call(execution: Any, call: Callable[[Any], Any]) -> Any:
@@ -136,7 +136,7 @@ def _watch_statements(connection: Any, **kwargs: object) -> None:
 def _watch(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
     task = threading.current_thread().name.removeprefix("django_scheduler ")
     kind = getattr(_stage, "kind", None)
-    is_record = sql.startswith(f"UPDATE {TABLE} SET state")
+    is_record = sql.startswith(f"UPDATE {TABLE}") and " SET state" in sql
     is_end_of_action = kind == "action" and is_record
     if kind == "mutation" and is_record:
         reach("after the body")

@@ -118,7 +118,7 @@ def terms(draw: st.DrawFn, field: int) -> tuple[str, set[int]]:
         return str(number)
 
     first, last = sorted(draw(st.tuples(st.integers(lowest, highest), st.integers(lowest, highest))))
-    step = draw(st.integers(1, highest + 1))
+    step = draw(st.integers(1, {3: 12, 4: 7}.get(field, highest - lowest + 1)))  # a longer one is refused
     match draw(st.sampled_from(["*", "*/n", "a", "a-b", "a-b/n", "a-a/n", *(["a/n"] if field != 4 else [])])):
         case "*":
             return "*", {*range(lowest, highest + 1)}
@@ -196,3 +196,26 @@ def test_a_range_of_one_runs_once_and_is_kept_as_it_was_written():
     start = datetime(2026, 1, 1, tzinfo=UTC)
     slots = list(schedule.slots(start, datetime(2026, 1, 13, tzinfo=UTC), anchor=start))
     assert slots == [datetime(2026, 1, 5, 9, tzinfo=UTC), datetime(2026, 1, 12, 9, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            "*/90 * * * *",
+            "too large: the field minute has 60 numbers. For what runs every 90 minutes there is crons.",
+        ),
+        ("0 */36 * * *", "too large: the field hour has 24 numbers. For what runs every 36 hours there is crons."),
+        ("0-30/90 * * * *", "too large: the field minute has 60 numbers."),
+        ("0 0 */45 * *", "too large: the field day of month has 31 numbers."),
+        ("0 0 1 */18 *", "too large: the field month has 12 numbers."),
+        ("0 0 * * */14", "too large: the field day of week has 7 numbers."),
+    ],
+)
+def test_a_step_that_leads_out_of_its_field_is_refused(line, says):
+    assert says in refusal_of(line)
+
+
+@pytest.mark.parametrize("line", ["*/60 * * * *", "0 */24 * * *", "0 0 1 */12 *", "0 0 * * */7", "*/7 * * * *"])
+def test_a_step_of_the_whole_field_is_once_in_each(line):
+    assert crons.CronLine(line).line == line

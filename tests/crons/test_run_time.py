@@ -2,10 +2,12 @@
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import transaction
+from django.utils.connection import ConnectionDoesNotExist
 
 from django_scheduler import Context, crons, ctx, mutation
 from django_scheduler.crons.models import Cron, CronRun, CronState
@@ -317,3 +319,36 @@ def test_looking_at_crons_that_are_on_record_writes_nothing(clock, code, django_
         ctx.crons.get("in code")
     with django_assert_num_queries(2):
         ctx.crons.list()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: ctx.crons.get("digets"),
+        lambda: ctx.crons.pause("digets"),
+        lambda: ctx.crons.resume("digets"),
+        lambda: ctx.crons.run_now("digets"),
+        lambda: ctx.crons.delete("digets"),
+        lambda: ctx.crons.update("digets", args={}),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_nearest_cron(attempt):
+    ctx.crons.register("digest", TEN_MINUTES, tick)
+    ctx.crons.register("something else", TEN_MINUTES, tick)
+    with pytest.raises(UnknownCron, match=r"There is no cron 'digets': .* Did you mean 'digest'\?"):
+        attempt()
+
+
+@pytest.mark.django_db
+def test_a_reason_and_arguments_of_a_wrong_type_are_refused_with_the_name():
+    unchecked: Any = ctx.crons
+    ctx.crons.register("digest", TEN_MINUTES, tick)
+    with pytest.raises(TypeError, match="The cron 'digest' was not paused: the reason is a str, not int"):
+        unchecked.pause("digest", 5)
+    with pytest.raises(InvalidArguments, match=r"The cron 'digest' was not changed: args= is a dict .*, not \[1\]"):
+        unchecked.update("digest", args=[1])
+    with pytest.raises(UnknownCron, match="There is no cron 5"):
+        unchecked.get(5)
+    with pytest.raises(ConnectionDoesNotExist, match="There are: default"):
+        ctx.crons.using("nowhere")

@@ -10,7 +10,7 @@ from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_scheduler import crons
+from django_scheduler import crons, ctx
 from django_scheduler.crons.cron_lines import stable_minute
 from django_scheduler.crons.preview import next_runs
 from django_scheduler.errors import InvalidSchedule
@@ -69,6 +69,7 @@ def test_lines_that_cannot_be_are_refused(line):
         ),
         (lambda: crons.CronLine(5), "A cron line is a str, not int"),  # type: ignore[arg-type]
         (lambda: crons.CronLine("* * * * *", timezone="Europe/Atlantis"), "There is no time zone 'Europe/Atlantis'"),
+        (lambda: crons.Daily(hour=3, timezone="Europe/Berln"), "'Europe/Berln'. Did you mean 'Europe/Berlin'?"),
         (lambda: crons.CronLine("* * * * *", timezone="../etc/passwd"), "There is no time zone '../etc/passwd'"),
         (lambda: crons.CronLine("* * * * *", timezone=""), "There is no time zone ''"),
         (lambda: crons.CronLine("* * * * *", timezone=5), "There is no time zone 5"),  # type: ignore[arg-type]
@@ -240,3 +241,24 @@ def test_slots_of_an_interval_lie_on_its_grid_and_none_is_left_out(every, anchor
     assert slot - every <= time.astimezone(UTC) < slot
     assert schedule.next_after(slot, anchor=anchor) == slot + every
     assert schedule.latest_until(time, since=anchor, anchor=anchor) == slot - every
+
+
+@pytest.mark.parametrize(
+    ("schedule", "written"),
+    [
+        (crons.Interval(minutes=5), "Interval(every=datetime.timedelta(seconds=300))"),
+        (crons.CronLine("*/5 * * * *", timezone="UTC"), "CronLine('*/5 * * * *', timezone='UTC')"),
+        (
+            crons.Daily(hour=3, timezone="Europe/Berlin", catch_up="all", pause_after_failures=5),
+            "CronLine('H 3 * * *', timezone='Europe/Berlin', catch_up='all', pause_after_failures=5)",
+        ),
+    ],
+)
+def test_schedules_show_how_they_can_be_written(schedule, written):
+    assert repr(schedule) == written
+
+
+@pytest.mark.django_db
+def test_a_line_that_is_no_schedule_is_answered_with_how_to_make_one_of_it():
+    with pytest.raises(InvalidSchedule, match=r"Write crons\.CronLine\('0 3 \* \* \*'\)"):
+        ctx.crons.register("x", "0 3 * * *", "tests:tick")  # type: ignore[call-overload]

@@ -41,6 +41,10 @@ class Connection:
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
+    @property
+    def is_passing(self) -> bool:
+        return self.thread.is_alive() and not (self.is_silent or self._swallows)
+
     def close(self) -> None:
         self._ended.set()
         self.thread.join(5)
@@ -85,9 +89,13 @@ class Proxy:
         port = self._listener.getsockname()[1]
         return parts._replace(netloc=f"{user}@127.0.0.1:{port}", query="").geturl()
 
+    def passing(self, said: bytes) -> "list[Connection]":
+        """The connections that pass everything on, and whose client has said that."""
+        return [each for each in self._connections if said in each.said and each.is_passing]
+
     def silence(self, said: bytes) -> int:
         """Pass nothing on any more on the connections whose client has said that; how many those are."""
-        silenced = [connection for connection in self._connections if said in connection.said]
+        silenced = self.passing(said)
         for connection in silenced:
             connection.is_silent = True
         return len(silenced)

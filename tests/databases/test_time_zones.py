@@ -18,7 +18,7 @@ from django_scheduler.admin import statistics
 from django_scheduler.crons import CronRun
 from django_scheduler.databases import database_for
 from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.record import completed_before
+from django_scheduler.record import RetentionRule
 from tests.crons.functions import tick
 from tests.functions import write
 from tests.models import Entry
@@ -175,9 +175,9 @@ def test_the_present_and_the_past_are_those_of_the_database():
     assert abs(database.current_time() - timezone.now()) < timedelta(minutes=1)
     for days in (1, 200):
         ScheduledFunction.objects.update(completed_time=database.now(), state=State.SUCCESS)
-        assert not completed_before(database, timedelta(days=days)).exists()
+        assert not RetentionRule(timedelta(days=days)).rows(database).exists()
         ScheduledFunction.objects.update(completed_time=timezone.now() - timedelta(days=days, minutes=1))
-        assert completed_before(database, timedelta(days=days)).exists()
+        assert RetentionRule(timedelta(days=days)).rows(database).exists()
 
 
 def test_the_overview_counts_each_function_in_its_minute(travel, execute_due):

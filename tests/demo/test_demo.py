@@ -18,6 +18,9 @@ from testproject.orders.functions import reserve_stock, send_confirmation
 from testproject.orders.models import Order
 from tests.support import forked_processes
 
+#: It is several programs that import everything, one after the other, beside the rest of the suite.
+pytestmark = pytest.mark.timeout(180)
+
 COMMAND = [sys.executable, "-m", "testproject.demo"]
 
 
@@ -39,7 +42,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     ) as demo:
         try:
-            stdout, stderr = demo.communicate(timeout=45)
+            stdout, stderr = demo.communicate(timeout=120)
         finally:
             demo.terminate()  # killed, it could not stop its own processes
     return subprocess.CompletedProcess(command, demo.returncode, stdout, stderr)

@@ -18,6 +18,7 @@ from django_scheduler import Context, conf, crons, ctx
 from django_scheduler.crons.definitions import Definitions
 from django_scheduler.crons.run_time import Crons
 from django_scheduler.functions import registry
+from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.scheduling.scheduler import Scheduler
 from tests.docs.blocks import PAGES, ROOT, Block, blocks
 
@@ -37,12 +38,15 @@ def reader(monkeypatch, db) -> dict[str, Any]:
     monkeypatch.setattr(registry, "_functions", {})
     monkeypatch.setattr("django_scheduler.crons.definitions.defined_crons", Definitions())
     module = ModuleType("testproject.orders.documentation")
-    for name in (module.__name__, "orders.functions"):
+    for name in (module.__name__, "orders.functions", "shop.request_ids"):
         monkeypatch.setitem(sys.modules, name, module)
+    for name in ("django_tenants.utils", "sentry_sdk"):  # tests/middleware/test_django_tenants.py has the real one
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(schema_context=None))
     vars(module).update(
         BASE_DIR=ROOT,
         DATABASES={"default": {}},
         now=timezone.now(),
+        batch=SimpleNamespace(id=7),
         shop=SimpleNamespace(pk=7, time_zone="Europe/Paris", save=lambda: None),
     )
     return vars(module)
@@ -55,6 +59,9 @@ def test_blocks_run(page: Path, reader):
     for block in blocks(page, "python"):
         if "(function_id)" in block.text:
             reader["function_id"] = ctx.scheduler.run_after(timedelta(days=1), reader["archive_order"], order_id=7)
+        if "(ended_id)" in block.text:
+            reader["ended_id"] = ctx.scheduler.run_after(0, reader["archive_order"], order_id=7)
+            ScheduledFunction.objects.filter(pk=reader["ended_id"]).update(state=State.SUCCESS)
         exec(compile("\n" * block.line + block.text, str(page.relative_to(ROOT)), "exec"), reader)
         conf._from_dict(reader.get(conf.NAME, {}))
         for backend in reader.get("TASKS", {}).values():

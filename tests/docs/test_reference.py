@@ -26,6 +26,8 @@ from django_scheduler.databases.postgresql.database import POLL_INTERVAL_WITHOUT
 from django_scheduler.databases.sqlite import SQLite
 from django_scheduler.functions import Options
 from django_scheduler.models import Failure
+from django_scheduler.scheduling import InterventionResult
+from django_scheduler.scheduling.interventions_by_id import InterventionsById
 from django_scheduler.scheduling.scheduler import Scheduler
 from django_scheduler.testing import ManualScheduler
 from tests.docs.blocks import PAGES, ROOT
@@ -61,7 +63,7 @@ def test_every_option_of_the_decorators_is_documented_with_its_default():
     rows = re.findall(r"^\| `(\w+)`[^|]* \| ([^|]+) \|", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
     for option in dataclasses.fields(Options):
         (default,) = [cell for name, cell in rows if name == option.name]
-        if option.name not in {"name", "timeout"}:  # in words
+        if option.name not in {"name", "timeout", "retention"}:  # in words
             assert value_of(default) == option.default, option.name
         assert f"``{option.name}``" in (django_scheduler.mutation.__doc__ or "")
 
@@ -114,9 +116,16 @@ def public_names() -> Iterator[str]:
     """Name everything that ``api.md`` promises: the names of our packages for users, and their members."""
     for package in (crons, testing):
         yield from (f"{package.__name__}.{name}" for name in package.__all__)
-    yield from (f"django_scheduler.errors.{name}" for name, cls in vars(errors).items() if inspect.isclass(cls))
+    yield from (
+        f"django_scheduler.errors.{name}"
+        for name, cls in vars(errors).items()
+        if inspect.isclass(cls) and cls.__module__ == errors.__name__
+    )
     yield from (f"django_scheduler.signals.{name}" for name in SIGNALS)
-    yield from (f"django_scheduler.scheduling.scheduler.Scheduler.{name}" for name in methods_of(Scheduler))
+    for owner in (Scheduler, InterventionsById):
+        yield from (f"django_scheduler.scheduling.scheduler.Scheduler.{name}" for name in methods_of(owner))
+    for result in InterventionResult.__members__:
+        yield f"django_scheduler.scheduling.cancellation.InterventionResult.{result}"
     yield from (f"django_scheduler.crons.Crons.{name}" for name in methods_of(crons.Crons))
     yield from (f"django_scheduler.testing.ManualScheduler.{name}" for name in methods_of(ManualScheduler))
     for home, choices in (
@@ -222,7 +231,7 @@ def test_checks_of_other_parts_are_documented_where_they_are_explained(page):
 
 def test_every_signal_is_documented_with_its_arguments():
     names = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
-    assert names == set(re.findall(r"^\| `(function_\w+)` \|", MONITORING, re.MULTILINE))
+    assert names == set(re.findall(r"^\| `((?:function|attempt)_\w+)` \|", MONITORING, re.MULTILINE))
 
 
 def test_every_reason_of_failure_is_documented():

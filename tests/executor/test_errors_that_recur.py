@@ -255,7 +255,7 @@ def test_mutation_that_meets_different_errors_is_repeated(execute_due, settings,
 
 
 def test_mutation_that_may_meet_the_same_error_any_number_of_times_is_repeated(execute_due, settings):
-    settings.DJANGO_SCHEDULER = {**SOON, "MAX_SAME_ERRORS": None}
+    settings.DJANGO_SCHEDULER = {**SOON, "BACKOFF_MAXIMUM": timedelta(milliseconds=1), "MAX_SAME_ERRORS": None}
     function_id = ctx.scheduler.run_after(0, ask_for_retries, reasons=["one"])
     ScheduledFunction.objects.update(error="TransientError: one", same_errors=32_767)
 
@@ -264,7 +264,6 @@ def test_mutation_that_may_meet_the_same_error_any_number_of_times_is_repeated(e
     assert (record(function_id).state, record(function_id).same_errors) == (State.SUCCESS, 32_768)
 
 
-def test_long_words_of_errors_are_compared_in_no_time():
-    began = time.perf_counter()
-    assert is_same("a" * 10_000, "a" * 10_000)
-    assert time.perf_counter() - began < 0.1
+def test_errors_that_are_one_long_word_are_compared_by_reading_it_once():
+    # By a pattern that goes back in it, this would take longer than any test may.
+    assert is_same("a" * 1_000_000, "a" * 1_000_000)

@@ -1,14 +1,19 @@
 """Any exception of a body: failed once, with its error and traceback, and nothing written."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from django_scheduler import Context, action, ctx, mutation
-from django_scheduler.models import Failure, State
-from tests.functions import write
+from django_scheduler.errors import TransientError
+from django_scheduler.executor.mutation import MutationExecution
+from django_scheduler.models import Failure, ScheduledFunction, State
+from tests.functions import write, write_and_raise
 from tests.models import Entry
+from tests.support.elsewhere import elsewhere
 from tests.support.records import record
 
 
@@ -290,3 +295,57 @@ def test_exception_that_a_project_keeps_brings_nothing_from_one_hook_to_the_next
     failures = [each.exc_text for each in caplog.records if "an on_commit hook failed" in each.getMessage()]
     assert [text.count("raise KEPT") for text in failures] == [1] * 5
     assert KEPT.__traceback__ is None
+
+
+@mutation
+def write_and_ask_for_another_turn(ctx: Context, *, label: str) -> None:
+    Entry.objects.create(label=label)
+    raise TransientError("not yet")
+
+
+@pytest.mark.parametrize("function", [write_and_raise, write_and_ask_for_another_turn])
+def test_one_that_was_moved_before_its_end_was_recorded_runs_when_it_was_moved_to(
+    function, transactional_db, execute_due, monkeypatch
+):
+    function_id = ctx.scheduler.run_after(0, function, label="a")
+    later = timezone.now() + timedelta(days=1)
+    record_it = MutationExecution.after_rollback
+
+    def record_after_the_move(execution: MutationExecution, error: BaseException) -> None:
+        elsewhere(lambda: ctx.scheduler.reschedule(function_id, later))
+        record_it(execution, error)
+
+    monkeypatch.setattr(MutationExecution, "after_rollback", record_after_the_move)
+    execute_due()
+
+    row = record(function_id)
+    assert (row.state, row.attempts, row.due_time) == (State.PENDING, 0, later)
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.PENDING])
+@pytest.mark.parametrize("is_same_executor", [False, True])
+def test_an_attempt_that_another_worker_has_recorded_meanwhile_is_no_warning(
+    state, is_same_executor, transactional_db, execute_due, monkeypatch, caplog
+):
+    """Between the rollback and the record of an error, the row is locked by nobody."""
+    function_id = ctx.scheduler.run_after(0, write_and_raise, label="a")
+    row = ScheduledFunction.objects.filter(pk=function_id)
+    record_it = MutationExecution.after_rollback
+
+    def record_after_another(execution: MutationExecution, error: BaseException) -> None:
+        due_time = row.get().due_time + timedelta(days=1)
+        executor = execution.executor_name if is_same_executor else "another"
+        changes = {"attempts": 1, "executor": executor, "state": state, "error": "theirs", "due_time": due_time}
+        if state == State.FAILED:
+            changes["started_time"] = execution.database.current_time()
+        elsewhere(lambda: row.update(**changes))
+        record_it(execution, error)
+
+    monkeypatch.setattr(MutationExecution, "after_rollback", record_after_another)
+    execute_due()
+
+    assert row.get().error == "theirs"
+    assert [each.levelname for each in caplog.records if "attempt 1 was executed by another" in each.message] == [
+        "INFO"
+    ]
+    assert not [each.message for each in caplog.records if each.levelname in ("WARNING", "ERROR")]

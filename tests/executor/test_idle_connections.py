@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.databases import django_internals, session_guard
-from django_scheduler.executor import execution
+from django_scheduler.executor import body
 from django_scheduler.models import ScheduledFunction, State
 from tests.models import Entry
 from tests.support.elsewhere import elsewhere
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.only_on("postgresql", "mysql")
 @pytest.fixture(autouse=True)
 def _soon_idle(monkeypatch):
     monkeypatch.setattr(session_guard, "IDLE", 0.0)
-    monkeypatch.setattr(execution, "INTERVAL", 0.0)
+    monkeypatch.setattr(body, "CANCELED_INTERVAL", 0.0)
 
 
 @pytest.fixture

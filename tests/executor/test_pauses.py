@@ -1,6 +1,7 @@
 """A paused queue: nothing begins in it, what runs ends, scheduling goes on, and it is served again once resumed."""
 
 import logging
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -52,24 +53,32 @@ def test_a_queue_stays_paused_when_everything_is_resumed(execute_due):
     assert labels() == ["a"]
 
 
-#: It lasts for longer than it takes until the pause is seen, half a second.
-BACKLOG = 10_000
+#: How many functions of a backlog are scheduled at a time.
+MANY = 2_000
 
 
 def test_an_executor_that_is_busy_begins_nothing_more(caplog):
     """Not even in the lane that it serves all the time, of which it takes the next one without looking."""
-    ctx.scheduler.run_after_many(0, write, [{"label": "default"}] * BACKLOG)
+    backlog = ScheduledFunction.objects.filter(queue="default", state=State.PENDING)
     executed = ScheduledFunction.objects.filter(queue="default", state=State.SUCCESS)
     caplog.set_level(logging.INFO, "django_scheduler.executor")
+
+    def has_more(holds):
+        """However quick it is: the backlog lasts until it holds."""
+        if backlog.count() < MANY:
+            ctx.scheduler.run_after_many(0, write, [{"label": "default"}] * MANY)
+        return holds()
+
     with executing(concurrency=1):
-        wait_until(lambda: executed.count() > 20, "the executor is busy")
+        wait_until(lambda: has_more(lambda: executed.count() > 20), "the executor is busy")
         pausing.pause("default", "default")
-        wait_until(lambda: messages_of_a_pause(caplog), "the executor has looked again")
+        wait_until(lambda: has_more(lambda: messages_of_a_pause(caplog)), "the executor has looked again")
         before = executed.count()
         for number in (1, 2):  # so that it looks again
             ctx.scheduler.run_after(0, write_with_priority, label="email")
             wait_until(partial(have_run, number, "email"), "another queue is served")
-        assert executed.count() == before < BACKLOG
+        assert executed.count() == before
+        assert backlog.exists()
         pausing.resume("default", "default")
         wait_until(lambda: executed.count() > before, "it goes on")
 
@@ -139,3 +148,29 @@ def test_what_is_no_name_is_refused_with_what_to_write(change, name):
 def test_a_queue_is_not_taken_for_a_database(change):
     with pytest.raises(ValueError, match=rf"no database 'email' .* pausing.{change.__name__}\('default', 'email'\)"):
         change("email")
+
+
+def test_a_queue_that_nothing_names_is_paused_and_logged_with_the_nearest(caplog):
+    assert pausing.pause("default", "emial")
+
+    (line,) = [record.getMessage() for record in caplog.records if "emial" in record.getMessage()]
+    assert line == (
+        "The queue 'emial' is paused, but no function and no setting declares it, and nothing on record is in it."
+        " Did you mean 'email'?"
+    )
+
+
+def test_a_queue_that_only_calls_name_may_be_the_nearest(caplog):
+    ctx.scheduler.options(queue="reports").run_after(timedelta(hours=1), write, label="x")
+
+    assert pausing.pause("default", "report")
+
+    (line,) = [record.getMessage() for record in caplog.records if "declares" in record.getMessage()]
+    assert line.endswith("Did you mean 'reports'?")
+
+
+def test_a_queue_that_a_call_has_named_and_everything_are_paused_silently(caplog):
+    ctx.scheduler.options(queue="emial").run_after(0, write, label="x")
+    for queue in ("emial", "email", Pause.EVERYTHING):
+        assert pausing.pause("default", queue)
+    assert not [record for record in caplog.records if "declares" in record.getMessage()]

@@ -205,7 +205,6 @@ def test_one_that_has_to_run_alone_keeps_its_queue_apart(execute_due, groups, gr
 
 @pytest.mark.only_on("postgresql", "mysql")
 def test_actions_of_several_queues_begin_together():
-    schedule(40, queues=40, function=start_in_a_queue_as_an_action)
     begun: list[int] = []
 
     def note(execute, sql, params, many, context):
@@ -213,7 +212,10 @@ def test_actions_of_several_queues_begin_together():
             begun.append(sum(1 for each in params if isinstance(each, int)))
         return execute(sql, params, many, context)
 
-    with statements_through(note), executing(concurrency=4):
+    with statements_through(note), executing(concurrency=4) as executor:
+        wait_until(lambda: executor._claim_lock.idle == 3, "all workers are there")
+        with transaction.atomic():
+            schedule(40, queues=40, function=start_in_a_queue_as_an_action)
         succeeded = ScheduledFunction.objects.filter(state=State.SUCCESS)
         wait_until(lambda: succeeded.count() == 40, "all of them succeeded")
 

@@ -43,7 +43,9 @@ def look_how_many_came_before(ctx: Context, *, number: int) -> None:
         attempts_before.append(len(attempts))
 
 
-def test_what_is_healthy_is_executed_before_a_storm_that_was_due_before_it(execute_due):
+def test_what_is_healthy_is_executed_before_a_storm_that_was_due_before_it(execute_due, monkeypatch):
+    monkeypatch.setattr(claim_policy, "STORM_SECONDS", 3600.0)
+    monkeypatch.setattr(claim_policy, "RETRIES_PER_SECOND", 0.001)  # or a slow machine would execute only these
     ctx.scheduler.run_after_many(0, ask_for_a_retry, [{"times": 1}] * 60)
     ctx.scheduler.run_after_many(0, look_how_many_came_before, [{"number": number} for number in range(1, 11)])
 
@@ -90,15 +92,21 @@ def test_worker_that_waits_in_a_storm_is_woken_by_the_one_that_retries(monkeypat
 
 @pytest.mark.only_on("postgresql", "mysql")
 def test_worker_sleeps_in_a_storm_while_what_is_due_is_locked(monkeypatch):
+    monkeypatch.setattr(claim_policy, "STORM_SECONDS", 3600.0)
     function_id = ctx.scheduler.run_after(0, nothing)
-    looks: list[None] = []
-    look = poller.Poller._look
+    done: list[str] = []
+    look, sleep = poller.Poller._look, poller.Poller._sleep
 
-    def look_and_count(*arguments):
-        looks.append(None)
+    def look_and_note(*arguments):
+        done.append("look")
         return look(*arguments)
 
-    monkeypatch.setattr(poller.Poller, "_look", look_and_count)
+    def sleep_and_note(worker_of_test, *at_most):
+        done.append("sleep" if min(at_most) >= poller.BUSY_INTERVAL else "go on")
+        return sleep(worker_of_test, *at_most)
+
+    monkeypatch.setattr(poller.Poller, "_look", look_and_note)
+    monkeypatch.setattr(poller.Poller, "_sleep", sleep_and_note)
     with one_worker(Until.STOPPED) as worker_of_test:
         for _ in range(claim_policy.STORM_ERRORS):
             worker_of_test.retry_storm.note("tests:another_one", is_transient=True)
@@ -106,9 +114,9 @@ def test_worker_sleeps_in_a_storm_while_what_is_due_is_locked(monkeypatch):
         with transaction.atomic():
             ScheduledFunction.objects.select_for_update().get(pk=function_id)
             thread.start()
-            time.sleep(1.0)
+            wait_until(lambda: done.count("look") > 2, "it looked again")
         worker_of_test.stopping.set()
         worker_of_test.poller.wake_up()
         thread.join(20)
 
-    assert 1 <= len(looks) < 10
+    assert done[:5] == ["look", "sleep", "look", "sleep", "look"]

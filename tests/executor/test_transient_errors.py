@@ -121,6 +121,7 @@ def fail_at_first(ctx: Context, *, way: str) -> None:
     Entry.objects.create(label="in the end")
 
 
+@pytest.mark.usefixtures("even_backoff")
 @pytest.mark.parametrize("way", EACH_WAY)
 def test_mutation_that_meets_a_transient_error_leaves_nothing_and_succeeds_in_the_end(execute_due, settings, way):
     settings.DJANGO_SCHEDULER = {"BACKOFF_INITIAL": timedelta(minutes=10), "BACKOFF_MAXIMUM": timedelta(minutes=10)}

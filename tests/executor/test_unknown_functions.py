@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.errors import TransientError
 from django_scheduler.executor import unexecutable
+from django_scheduler.executor.body import FunctionExecution
 from django_scheduler.executor.claim_policy import LeftToOthers
-from django_scheduler.executor.execution import FunctionExecution
 from django_scheduler.executor.poller import Until
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.functions import note, write
@@ -208,6 +208,7 @@ def meet_a_transient_error(ctx: Context, *, label: str) -> None:
     raise TransientError("not yet")
 
 
+@pytest.mark.usefixtures("even_backoff")
 def test_what_other_code_has_begun_is_given_the_whole_grace_again_when_it_waits_for_a_retry(other_code, settings):
     settings.DJANGO_SCHEDULER = {"BACKOFF_INITIAL": timedelta(minutes=10)}
     function_id = with_refused_arguments(meet_a_transient_error)

@@ -126,7 +126,7 @@ def recording(*states: State) -> Callable[[str, Any], bool]:
     """Statements that record one of these states, or, for ``PENDING``, a retry."""
 
     def matches(sql: str, params: Any) -> bool:
-        if not sql.startswith("UPDATE django_scheduler_scheduledfunction SET"):
+        if not sql.startswith("UPDATE django_scheduler_scheduledfunction"):
             return False
         return (params[0] if "SET state" in sql else State.PENDING) in states
 

@@ -17,7 +17,7 @@ from django.db import DatabaseError, connections, transaction
 from django.utils import timezone
 from freezegun import freeze_time
 
-from django_scheduler import Context, action, ctx, mutation
+from django_scheduler import Backoff, Context, Retry, action, ctx, mutation
 from django_scheduler.databases import database_for
 from django_scheduler.errors import SchedulerError, TransientError
 from django_scheduler.executor.budget import watchdog
@@ -176,15 +176,34 @@ def try_again_later(ctx: Context) -> None:
 def test_function_that_met_a_transient_error_waits_for_its_retry_however_often_its_id_is_sent(
     when, hand_over, monkeypatch
 ):
-    monkeypatch.setattr("django_scheduler.executor.mutation.backoff", lambda attempts: timedelta(seconds=20))
+    monkeypatch.setattr("django_scheduler.executor.repetition.backoff", lambda attempts: timedelta(seconds=20))
     function_id = hand_over(when, try_again_later)
     assert [execute(function_id) for _ in range(3)] == [True, False, False]
     assert record(function_id).attempts == 1
 
 
+@action(retry=Retry(3, backoff=Backoff(initial=0)))
+def note_third_attempt(ctx: Context) -> int | None:
+    Entry.objects.create(label="attempt", function_id=ctx.function_id)
+    if ctx.attempt != 3:
+        raise ValueError("not yet")
+    return ctx.attempt
+
+
+def test_attempts_of_an_action_that_is_repeated_are_executed_as_often_as_it_is_sent(hand_over):
+    function_id = hand_over("due", note_third_attempt)
+
+    assert execute(function_id)
+    assert (record(function_id).state, record(function_id).handed_over) == (State.PENDING, False)
+    assert [execute(function_id) for _ in range(3)] == [True, True, False]
+
+    row = record(function_id)
+    assert (row.state, row.attempts, row.failures, Entry.objects.count()) == (State.SUCCESS, 3, 2, 3)
+
+
 def test_function_whose_process_has_died_waits_for_its_retry(hand_over):
     function_id = hand_over("due", write, label="x")
-    changes = {"crashes": 1, "attempts": 1, "due_time": timedelta(seconds=20), "error": "it has died"}
+    changes = {"crashes": 1, "attempts": 1, "due_time": timedelta(seconds=20), "error": "it has died", "history": []}
     assert transitions.COUNT_CRASH.apply(database_for("default"), function_id, changes, seen={"crashes": 0})
     assert not execute(function_id)
 
@@ -256,7 +275,7 @@ def test_time_budgets_are_kept_in_a_process_that_was_forked_from_one_that_has_ke
     watchdog()
     if not (child := os.fork()):
         watchdog().watch(Mock(alarm_time=0.0, alarm=lambda: os._exit(7)))
-        time.sleep(5)
+        time.sleep(60)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 

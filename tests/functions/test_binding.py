@@ -99,7 +99,7 @@ def test_any_signature_binds_any_call_as_inspect_does_or_says_why_not(signature,
     else:
         with pytest.raises(InvalidArguments) as caught:
             function.bind(args, kwargs)
-        assert str(caught.value) == why_not_bound(function.name, function.signature, args, kwargs, error)
+        assert str(caught.value).startswith(why_not_bound(function.name, function.signature, args, kwargs, error))
     assert kwargs == given_before
 
 

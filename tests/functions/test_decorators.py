@@ -181,7 +181,7 @@ def test_options_that_cannot_be_are_refused(decorator, options, message):
 @pytest.mark.parametrize("name", ["mutation", "internal_mutation", "action", "internal_action"])
 def test_an_unknown_option_is_a_type_error(name):
     decorator = getattr(django_scheduler, name)
-    with pytest.raises(TypeError, match=rf"^{name}\(\) got an unexpected keyword argument 'retries'"):
+    with pytest.raises(TypeError, match=rf"^@{name} has no option 'retries'\. Did you mean 'retry'\?"):
         decorator(retries=3)
 
 
@@ -219,3 +219,23 @@ def test_a_function_that_another_decorator_has_wrapped_keeps_its_signature():
     assert add.bind((1,), {}) == {"first": 1}
     with pytest.raises(InvalidArguments):
         add.bind((), {"second": 1})
+
+
+def test_the_first_parameter_may_have_any_name():
+    def other_name(call, order_id): ...
+
+    assert list(mutation(other_name).signature.parameters) == ["order_id"]
+
+
+def test_a_call_of_a_function_without_ctx_says_what_is_missing():
+    def take_an_order(order_id: int, ctx: Context) -> None: ...
+
+    with pytest.raises(InvalidArguments, match="Its first parameter, order_id, is given ctx: if that is missing, add"):
+        mutation(take_an_order).bind((), {"order_id": 7})  # type: ignore[arg-type]
+
+
+def test_aliases_that_are_no_names_are_refused():
+    refused(mutation(aliases=5), take_nothing, "aliases= must be a tuple of the names")  # type: ignore[call-overload]
+
+
+def take_nothing(ctx: Context) -> None: ...

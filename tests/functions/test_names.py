@@ -1,6 +1,9 @@
 """A function has one name in its app, and a name has one function."""
 
+import ast
 import contextlib
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -45,3 +48,30 @@ def test_a_function_outside_of_any_installed_app_is_refused_where_it_is_defined(
     with contextlib.suppress(ImproperlyConfigured):
         list(registry)
     assert registry.find("elsewhere:lost") is None
+
+
+def test_functions_of_modules_have_names_of_their_own():
+    """Two modules of tests that run in one process would otherwise meet, sometimes. Those in tests end with these."""
+    of_modules: dict[str, Path] = {}
+    of_all: dict[str, set[Path]] = {}
+    for path in Path(__file__).parents[1].rglob("*.py"):
+        module = ast.parse(path.read_text())
+        of_modules |= dict.fromkeys(names_in(module.body), path)
+        for name in names_in(ast.walk(module)):
+            of_all.setdefault(name, set()).add(path)
+    assert {name: of_all[name] for name, path in of_modules.items() if of_all[name] != {path}} == {}
+
+
+def names_in(nodes: Iterable[ast.AST]) -> list[str]:
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [node.name for node in functions if any(map(makes_a_function, node.decorator_list))]
+
+
+DECORATORS = {"mutation", "action", "internal_mutation", "internal_action"}
+
+
+def makes_a_function(decorator: ast.expr) -> bool:
+    """Whether it is one of ours, and names the function by its own name."""
+    if isinstance(decorator, ast.Call):
+        return makes_a_function(decorator.func) and "name" not in {keyword.arg for keyword in decorator.keywords}
+    return isinstance(decorator, ast.Name) and decorator.id in DECORATORS

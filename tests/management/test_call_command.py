@@ -80,6 +80,8 @@ def test_one_queue_can_be_given_as_its_name(queue: Any):
         ("runscheduler", {"max_memory": "lots"}, "--max-memory: 'lots' is not a size of memory"),
         ("runscheduler", {"max_functions": "many"}, "--max-functions: 'many' is not a whole number"),
         ("scheduler_metrics", {"port": "many"}, "--port: 'many' is not valid"),
+        ("runscheduler", {"for": "soon"}, "--for: 'soon' is not a duration"),
+        ("runscheduler", {"for": timedelta(minutes=1), "once": True}, "--for has no meaning with --once"),
         ("runscheduler", {"queue": 5}, "--queue: 5 is neither a str nor a list of them"),
         ("runscheduler", {"queue": ["email", 5]}, "--queue: ['email', 5] is neither a str nor a list of them"),
         ("runscheduler", {"verbosity": 7}, "--verbosity: 7 is none of 0, 1, 2, 3"),
@@ -112,7 +114,7 @@ class InsideATestCase(TestCase):
 
         call_command("checkscheduled", stdout=StringIO())
         call_command("synccrons", stdout=StringIO())
-        with pytest.raises(SystemExit):
+        with pytest.raises(CommandError, match="No executor is alive"):
             call_command("scheduler_status", json=True, max_lag=1, stdout=StringIO(), stderr=StringIO())
         call_command("prunescheduled", older_than="3d", verbosity=0)
         assert list(states()) == [function_id]
@@ -142,3 +144,17 @@ def test_wrong_settings_are_told_without_a_traceback(command: str, settings):
     settings.DJANGO_SCHEDULER = {"RETENTOIN": None}
     with pytest.raises(CommandError, match="RETENTOIN"):
         call_command(command, stdout=StringIO(), skip_checks=True)
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "hint"),
+    [
+        ("runscheduler", ["--concurency", "5"], "Did you mean '--concurrency'?"),
+        ("scheduler_status", ["--maxlag", "5"], "Did you mean '--max-lag'?"),
+        ("checkscheduled", ["--database", "defualt"], "Did you mean 'default'?"),
+        ("cancelscheduled", ["--function", "tests:wirte", "--no-input"], "Did you mean 'tests:write'?"),
+    ],
+)
+def test_a_misspelt_word_of_a_command_line_is_answered_with_the_nearest(command, arguments, hint, transactional_db):
+    with pytest.raises(CommandError, match=re.escape(hint)):
+        call_command(command, *arguments)

@@ -10,9 +10,9 @@ from django.core.management.base import CommandError
 
 from django_scheduler import Context, crons, ctx, mutation
 from django_scheduler.crons import Cron
-from django_scheduler.models import ScheduledFunction
+from django_scheduler.models import Batch, ScheduledFunction, State
 from django_scheduler.record import pending_calls
-from tests.functions import note, write, write_and_raise
+from tests.functions import hear, note, write, write_and_raise
 from tests.models import Entry
 from tests.testing.functions import greet
 
@@ -107,7 +107,7 @@ def test_many_are_read_in_pages_and_told_in_one_line(monkeypatch, django_assert_
     ids = ctx.scheduler.run_after_many(0, write_and_raise, [{"label": f"{n}"} for n in range(25)])
     ScheduledFunction.objects.update(name="tests:gone")
 
-    with django_assert_num_queries(5):  # four of them read the functions, and one the crons
+    with django_assert_num_queries(7):  # four of them read the functions, two the callbacks, and one the crons
         listed, said = checkscheduled_fails()
 
     assert listed.count("\n") == 2
@@ -154,3 +154,36 @@ def test_names_on_record_make_up_no_line_of_the_list():
     ScheduledFunction.objects.filter(pk=function_id).update(name="tests:gone\nThis code can execute all")
     listed, _ = checkscheduled_fails()
     assert "tests:gone\\nThis code" in listed
+
+
+def test_callbacks_of_what_has_not_ended_are_looked_at_too():
+    callback = [{"on": "complete", "name": "tests:hear", "args": {}}]
+    gone = [{"on": "failure", "name": "tests:haer", "args": {}}, {"on": "complete", "name": "tests:write", "args": {}}]
+    pending, running, ended = (ctx.scheduler.run_after(0, write, label="x") for _ in range(3))
+    functions = ScheduledFunction.objects
+    functions.update(callbacks=callback)
+    assert "their callbacks" in checkscheduled()
+
+    functions.filter(pk=pending).update(callbacks=gone)
+    functions.filter(pk=running).update(callbacks=gone, state=State.IN_PROGRESS)
+    functions.filter(pk=ended).update(callbacks=gone, state=State.SUCCESS)
+    listed, said = checkscheduled_fails()
+
+    assert "The callback 'tests:haer': There is no mutation or action 'tests:haer'" in listed
+    assert "The callback 'tests:write': tests:write(*, label: str) -> int cannot be called like this" in listed
+    assert listed.count(f"  2 to be called after the functions: {pending}, {running}\n") == 2
+    assert said.startswith("4 of 4 callbacks of what has not ended cannot be executed by this code.")
+
+
+def test_callbacks_of_open_batches_are_looked_at_too():
+    with ctx.scheduler.batch(on_complete=hear) as batch:
+        batch.run_after(0, write, label="x")
+    with ctx.scheduler.batch(on_complete=hear):
+        pass  # it has ended
+    assert "their callbacks" in checkscheduled()
+
+    Batch.objects.update(callbacks=[{"on": "complete", "name": "tests:haer", "args": {}}])
+    listed, said = checkscheduled_fails()
+
+    assert f"  1 to be called after the batches: {Batch.objects.order_by('pk')[0].pk}\n" in listed
+    assert said.startswith("1 of 1 callbacks")

@@ -13,9 +13,9 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_scheduler import ctx
+from django_scheduler import ctx, mutation
 from django_scheduler.management.arguments import duration, written
-from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.models import Batch, ScheduledFunction, State
 from django_scheduler.record.deletion import ROWS_PER_TRANSACTION
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,6 +45,18 @@ def test_without_options_it_deletes_what_retention_has_passed_for():
     assert left() == young | pending
 
 
+@pytest.mark.parametrize(("arguments", "days"), [([], 8), (["--older-than=12h"], 1)])
+def test_batches_that_ended_go_too(arguments, days):
+    ids = []
+    for _ in range(3):
+        with ctx.scheduler.batch() as batch:
+            ids.append(batch.id)
+    Batch.objects.filter(pk=ids[0]).update(completed_time=timezone.now() - timedelta(days=days))
+    Batch.objects.filter(pk=ids[1]).update(completed_time=None)
+    prune(*arguments)
+    assert set(Batch.objects.values_list("pk", flat=True)) == {*ids[1:]}
+
+
 def test_older_than_says_how_long_ago():
     young = finish(ago=timedelta(hours=11))
     finish(State.CANCELED, ago=timedelta(hours=13))
@@ -64,6 +76,33 @@ def test_retention_for_ever_asks_what_to_delete(settings):
     with pytest.raises(CommandError, match="RETENTION'] is None"):
         prune()
     assert "Deleted 1 functions" in prune("--older-than=30d")
+
+
+def test_functions_whose_own_retention_is_longer_stay(settings):
+    @mutation(retention=timedelta(days=30))
+    def kept(ctx): ...
+
+    @mutation(retention=timedelta(hours=1))
+    def brief(ctx): ...
+
+    def finished(function, ago):
+        function_id = ctx.scheduler.run_after(0, function)
+        ScheduledFunction.objects.filter(pk=function_id).update(
+            state=State.SUCCESS, completed_time=timezone.now() - ago
+        )
+        return function_id
+
+    staying = {finished(kept, timedelta(days=29)), finished(brief, timedelta(minutes=59))}
+    finished(kept, timedelta(days=31)), finished(brief, timedelta(hours=2)), finish(ago=timedelta(days=8))
+    assert "Deleted 3 functions that had finished more than 7d ago, or whose own retention had passed." in prune()
+    assert left() == staying
+    two_days = finished(brief, timedelta(days=2))
+    assert "Deleted 0 functions that" in prune("--older-than=3d")
+    assert "Deleted 1 functions that" in prune("--older-than=30m")
+    assert two_days not in left()
+    settings.DJANGO_SCHEDULER = {"RETENTION": None}
+    finished(brief, timedelta(hours=2)), finish(ago=timedelta(days=1000))
+    assert "Deleted 1 functions whose own retention had passed." in prune()
 
 
 def test_at_verbosity_0_nothing_is_printed():

@@ -1,6 +1,8 @@
 """``manage.py scheduler_status`` shows it to people and scripts, and its exit code is a health check."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from io import StringIO
 
@@ -24,8 +26,11 @@ class Answer:
         self.exit_code = 0
         try:
             call_command("scheduler_status", *arguments, stdout=output, stderr=errors, no_color=True)
-        except SystemExit as end:
-            self.exit_code = int(end.code or 0)
+        except CommandError as end:  # which manage.py writes to standard error, and exits with its code
+            if not output.getvalue():
+                raise  # it was not answered
+            self.exit_code = end.returncode
+            errors.write(f"{end}\n")
         self.output, self.errors = output.getvalue(), errors.getvalue()
 
 
@@ -179,3 +184,28 @@ def test_names_on_record_make_up_no_line():
     answer = Answer()
     assert "web-1\\x1b[2K\\nlag" in answer.output
     assert [line.split()[0] for line in answer.output.splitlines() if line].count("lag") == 1
+
+
+def test_open_batches_are_counted_and_have_a_line_if_there_are_any():
+    for _ in range(2):
+        with ctx.scheduler.batch() as batch:
+            batch.run_after(timedelta(hours=1), write, label="later")
+    with ctx.scheduler.batch():
+        pass  # it has ended
+
+    assert "batches   2 open" in Answer().output.splitlines()
+    assert json.loads(Answer("--json").output)["open_batches"] == 2
+
+
+def test_a_health_check_of_a_shell_is_given_exit_code_1_and_the_reason(child_environment):
+    process = subprocess.run(
+        [sys.executable, "-m", "django", "scheduler_status"],
+        env=child_environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1].startswith("CommandError: No executor is alive, so nothing is executed.")

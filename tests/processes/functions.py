@@ -15,8 +15,9 @@ from typing import Any
 
 from django.db import connection
 
-from django_scheduler import Context, action, mutation
+from django_scheduler import Backoff, BatchOutcome, Context, Retry, action, internal_mutation, mutation
 from django_scheduler.databases import database_for
+from django_scheduler.models import ScheduledFunction
 from tests.models import Entry
 from tests.support.gates import Gate
 
@@ -52,6 +53,20 @@ def wait_around_record(gate: str, *, before: bool) -> None:
 
     for name in ("change", "change_each"):
         setattr(database, name, partial(waiting, getattr(database, name)))
+
+
+@action(retry=Retry(2, backoff=Backoff(initial=0)), idempotent=True)
+def note_and_wait_again(ctx: Context, *, label: str, gate: str) -> list[object]:
+    """May be executed several times."""
+    write_entry(ctx, label)
+    Gate(gate).pass_through()
+    return [ctx.attempt, ctx.idempotency_key]
+
+
+@action(retry=Retry(2, backoff=Backoff(initial=0)))
+def note_and_wait_with_retry(ctx: Context, *, label: str, gate: str) -> None:
+    write_entry(ctx, label)
+    Gate(gate).pass_through()
 
 
 def sleep_in_database(seconds: float) -> None:
@@ -124,6 +139,31 @@ def toil(ctx: Context, *, label: str) -> None:
     time.sleep(0.005)
     write_entry(ctx, label)
     time.sleep(0.005)
+
+
+@mutation
+def work_and_add(ctx: Context, *, label: str) -> None:
+    """Adds two members to its batch."""
+    assert ctx.batch is not None
+    ctx.batch.run_after_many(0, work, [{"label": f"{label}.{number}"} for number in range(2)])
+    time.sleep(0.002)
+
+
+@action
+def toil_and_add(ctx: Context, *, label: str) -> None:
+    """Adds a member to its batch, and may be killed before or after that."""
+    assert ctx.batch is not None
+    time.sleep(0.005)
+    ctx.batch.run_after(0, work, label=label)
+    time.sleep(0.005)
+
+
+@internal_mutation
+def note_end_of_batch(ctx: Context, *, outcome: BatchOutcome) -> None:
+    members = ScheduledFunction.objects.filter(batch=outcome.id)
+    unfinished = members.filter(completed_time__isnull=True).count()
+    counts = f"{outcome.succeeded} {outcome.failed} {outcome.canceled}"
+    write_entry(ctx, f"{outcome.total} of {members.count()}, {unfinished} unfinished: {counts}")
 
 
 @mutation

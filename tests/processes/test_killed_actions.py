@@ -1,7 +1,9 @@
-"""kill -9 in the middle of an action: it is never run again, and recorded as lost."""
+"""kill -9 in the middle of an action: it is never run again, and recorded as lost, unless it is idempotent."""
 
+import signal
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db.models import F
@@ -10,7 +12,7 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, Failure, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.support.records import record
+from tests.support.records import history, record
 from tests.support.waiting import wait_until
 
 
@@ -31,6 +33,14 @@ def schedule_in_body(gate):
 
 def schedule_after_body(gate):
     return ctx.scheduler.run_after(0, functions.note_and_wait_before_record, label="once", gate=gate.path)
+
+
+def schedule_with_retry(gate):
+    return ctx.scheduler.run_after(0, functions.note_and_wait_with_retry, label="once", gate=gate.path)
+
+
+def schedule_idempotent(gate):
+    return ctx.scheduler.run_after(0, functions.note_and_wait_again, label="again", gate=gate.path)
 
 
 def execute_and_kill(executors, gate, schedule=schedule_in_body, **settings):
@@ -55,6 +65,7 @@ def run_something_else():
     [
         pytest.param(schedule_before_body, 0, id="before its body"),
         pytest.param(schedule_in_body, 1, id="in its body"),
+        pytest.param(schedule_with_retry, 1, id="in its body, which is repeated after errors"),
         pytest.param(schedule_after_body, 1, id="after its body"),
     ],
 )
@@ -142,3 +153,43 @@ def test_living_executor_notices_another_ones_death_at_its_next_heartbeat(execut
     _, function_id = execute_and_kill(executors, gate)
     wait_until(lambda: is_lost(function_id), "the action was recorded as lost")
     assert witness.stop() == 0
+
+
+def test_idempotent_action_of_a_killed_executor_is_started_again(executors, gate):
+    killed, function_id = execute_and_kill(executors, gate, schedule_idempotent)
+
+    successor = executors.start(HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
+    wait_until(lambda: record(function_id).state == State.SUCCESS, "its second attempt succeeded")
+
+    row = record(function_id)
+    assert (row.attempts, row.failures, row.executor) == (2, 1, successor.name)
+    assert history(row)[0]["executor"] == killed.name
+    assert history(row)[0]["error"].startswith("Lost: its process ")
+    result: Any = row.decoded_result()
+    assert result[0] == 2
+    assert result[1]
+    assert (gate.arrivals, gate.departures) == (2, 1)
+    assert Entry.objects.filter(function_id=function_id).count() == 2
+    successor.wait_until_logged(rf" {function_id}: attempt 1 of 2 failed and is repeated in .* Lost: ")
+    assert successor.stop() == 0
+
+
+def test_executor_that_drains_starts_again_what_a_killed_one_has_left(executors, gate):
+    _, function_id = execute_and_kill(executors, gate, schedule_idempotent)
+
+    assert executors.launch("--drain").end() == 0
+    assert record(function_id).state == State.SUCCESS
+
+
+def test_idempotent_action_of_an_executor_that_is_cut_off_is_not_started_before_its_process_has_ended(executors, gate):
+    executor = executors.start("--grace=0.1")
+    function_id = schedule_idempotent(gate)
+    gate.wait_for_arrivals()
+    executor.send(signal.SIGTERM)
+    assert executor.end() == 1
+    assert record(function_id).state == State.IN_PROGRESS  # nobody has seen yet that its process has ended
+    gate.open()
+
+    assert executors.launch("--drain").end() == 0
+    row = record(function_id)
+    assert (row.state, row.attempts, row.failures) == (State.SUCCESS, 2, 1)

@@ -10,9 +10,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from django_scheduler import ctx
-from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.support.forked_processes import run, start
+from tests.support.records import record
 from tests.support.waiting import wait_until
 
 
@@ -41,6 +42,52 @@ def test_drain_also_runs_what_is_due_some_seconds_later(executors):
     assert labels() == ["due", "later"]
     assert not ScheduledFunction.objects.exclude(state=State.SUCCESS).exists()
     assert "[" not in executor.log.replace("[]", "")  # no progress bar: this is no terminal
+
+
+def launch_for_a_time(executors, gate, *arguments):
+    """Launch it for as long as this machine needs to have a function begin, which is due and waits at the gate."""
+    for seconds in (2, 6, 18):
+        executor = executors.launch(f"--for={seconds}s", *arguments, concurrency=1)
+        wait_until(lambda: gate.arrivals or not executor.is_running, "the function began, or the time was up")  # noqa: B023
+        if gate.arrivals:
+            return executor
+        assert executor.end() == 0
+    pytest.fail("The function has not begun within 18 seconds.")
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_for_a_time_it_begins_functions_and_then_ends_what_it_has_begun(executors, gate, processes):
+    first = ctx.scheduler.run_after(0, "tests:schedule_at_gates", gates=[gate.path])
+    executor = launch_for_a_time(executors, gate, f"--processes={processes}")
+    is_stopping = "is stopping: it begins nothing new"
+    wait_until(lambda: executor.log.count(is_stopping) == max(1, processes), "each of its processes was to stop")
+    too_late = ctx.scheduler.run_after(0, "tests:write", label="too late")
+    assert executor.is_running
+    gate.open()
+    assert executor.end() == 0
+    assert record(first).state == State.SUCCESS
+    assert record(too_late).state == State.PENDING
+    assert not Executor.objects.exists()
+
+
+@pytest.mark.parametrize("options", [["--drain"], ["--drain", "--processes=1"]], ids=str)
+def test_for_a_time_at_most_it_drains(executors, options):
+    function_id = ctx.scheduler.run_after(0, "tests:write", label="now")
+    assert executors.launch("--for=1h", *options).end() == 0
+    assert record(function_id).state == State.SUCCESS
+
+
+def test_what_has_not_ended_within_the_grace_after_its_time_is_cut_off(executors, gate):
+    function_id = ctx.scheduler.run_after(0, "tests:schedule_at_gates", gates=[gate.path])
+    executor = launch_for_a_time(executors, gate, "--grace=0.1")
+    assert executor.end() == 1
+    assert record(function_id).failure == Failure.LOST
+
+
+def test_a_signal_ends_it_before_its_time(executors):
+    executor = executors.launch("--for=1h")
+    executor.wait_until_started()
+    assert executor.stop() == 0
 
 
 def test_drain_shows_its_progress_on_a_terminal(executors, gate, child_environment):
@@ -110,6 +157,10 @@ def test_functions_run_at_the_same_time_as_many_as_concurrency_says(executors, g
         ("--max-memory=lots", "'lots' is not a size of memory"),
         ("--max-memory=0M", "'0M' is not a size of memory"),
         ("--processes=0 --max-functions=5", "need a process that can be replaced"),
+        ("--for=soon", "'soon' is not a duration"),
+        ("--for=0s", "--for must be longer than 0s"),
+        ("--for=5s --once", "--for has no meaning with --once"),
+        ("--for=5s --reload", "--for has no meaning with --reload"),
         ("--reload --processes=2", "everything is executed in one process"),
         ("--database=nowhere", "There is no database 'nowhere' in DATABASES. There are: default."),
     ],

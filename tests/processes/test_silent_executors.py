@@ -28,7 +28,7 @@ def wait_for_heartbeats(executor, number):
 
 
 def has_beaten_since(executor, before):
-    return executor.row.heartbeat_time > before
+    return executor.row.heartbeat_time != before  # its clock may be set
 
 
 def test_silent_executor_on_the_same_host_is_not_taken_for_gone(executors, gate):
@@ -51,7 +51,6 @@ def test_executor_that_was_taken_for_gone_registers_again_and_its_late_end_is_dr
 
     observer = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=0.5)
     wait_until(lambda: record(function_id).state == State.FAILED, "the action was recorded as lost")
-    assert not Executor.objects.filter(pk=silent.name).exists()
 
     silent.wait_until_logged("was taken for gone")
     wait_until(lambda: Executor.objects.filter(pk=silent.name).exists(), "it registered again")
@@ -70,12 +69,14 @@ def test_executor_that_was_taken_for_gone_registers_again_and_its_late_end_is_dr
 def test_living_executor_is_not_taken_for_gone_when_the_databases_clock_is_set(executors, gate, hours):
     living, function_id = start_action(executors, gate, HEARTBEAT_INTERVAL=1)
     Executor.objects.filter(pk=living.name).update(process_space="another host")
-    observer = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=3)
+    observer = executors.start(HEARTBEAT_INTERVAL=0.2, HEARTBEAT_TIMEOUT=60)
     wait_for_heartbeats(observer, 3)
 
     step = F("heartbeat_time") - timedelta(hours=hours)
     Executor.objects.filter(pk=living.name).update(heartbeat_time=step)
-    wait_for_heartbeats(observer, 6)  # also after the next heartbeat of the living one
+    wait_for_heartbeats(observer, 2)
+    wait_for_heartbeats(living, 1)
+    wait_for_heartbeats(observer, 2)
     assert record(function_id).state == State.IN_PROGRESS
 
     gate.open()

@@ -1,6 +1,7 @@
 """Nobody reads standard error, and the pipe is full. Our handler lets work go on; a signal ends any process."""
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -46,10 +47,10 @@ def unconfigured(tmp_path) -> dict[str, str]:
 def launch(full_pipe, child_environment, transactional_db):
     processes = []
 
-    def launch(*arguments, **environment):
+    def launch(*arguments, constants=None, **environment):
         process = forked_processes.start(
             ["-m", "django", "runscheduler", "--concurrency=2", *arguments],
-            {**child_environment, **environment},
+            {**child_environment, "TEST_CONSTANTS": json.dumps(constants or {}), **environment},
             stdout=subprocess.DEVNULL,
             stderr=full_pipe[1],
             process_group=0,
@@ -81,8 +82,8 @@ def test_functions_are_executed_and_the_end_waits_for_no_reader(launch, unconfig
 
 def test_lines_that_were_dropped_are_counted(launch, full_pipe, unconfigured):
     ids = ctx.scheduler.run_after_many(0, "tests:write", [{"label": "unread"}] * 20)
-    constants = '{"django_scheduler.telemetry.standard_error.MOST_WAITING": 5}'
-    process = launch("--processes=0", TEST_CONSTANTS=constants, **unconfigured)
+    constants = {"django_scheduler.telemetry.standard_error.MOST_WAITING": 5}
+    process = launch("--processes=0", constants=constants, **unconfigured)
     wait_until(lambda: is_executed(ids), "all were executed")
     read = os.read(full_pipe[0], 4096)
     ctx.scheduler.run_after(0, "tests:write", label="read")
@@ -93,10 +94,20 @@ def test_lines_that_were_dropped_are_counted(launch, full_pipe, unconfigured):
     assert b" lines of the log were dropped, because nobody read standard error" in read
 
 
+#: For how long others wait for who waits for the reader, in seconds: in vain, however long that is.
+SHORT_WAITS = {
+    "django_scheduler.executor.crons.START_TIMEOUT": 0.5,
+    "django_scheduler.executor.threads.LOG_TIMEOUT": 0.1,
+    "django_scheduler.executor.run.LOG_TIMEOUT": 0.1,
+    "django_scheduler.telemetry.standard_error.FLUSH_TIMEOUT": 0.1,
+    "django_scheduler.supervisor.supervisor.END_TIMEOUT": 1.0,
+}
+
+
 @pytest.mark.parametrize("processes", [0, 1])
 def test_signal_ends_it_also_where_the_handler_of_a_project_waits_for_the_reader(launch, processes):
     function_id = ctx.scheduler.run_after(0, "tests:write", label="unread")
-    process = launch(f"--processes={processes}", "--grace=0.5")
+    process = launch(f"--processes={processes}", "--grace=0.5", constants=SHORT_WAITS)
     wait_until(lambda: is_executed([function_id]), "one was executed")
     process.send_signal(signal.SIGTERM)
     assert process.wait(40) == 1

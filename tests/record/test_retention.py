@@ -1,21 +1,24 @@
 """Finished functions go when their retention has passed, and nothing else does."""
 
+from collections import Counter
 from datetime import timedelta
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_scheduler import ctx
+from django_scheduler import Context, ctx, mutation
 from django_scheduler.databases import TABLE, database_for
 from django_scheduler.executor import answer_timeout
-from django_scheduler.models import ScheduledFunction, State
-from django_scheduler.record import Retention, retention
-from django_scheduler.record.deletion import ROWS_PER_TRANSACTION
+from django_scheduler.functions import AnyFunction
+from django_scheduler.models import Batch, ScheduledFunction, State
+from django_scheduler.record import Retention, deletion, retention
+from django_scheduler.record.deletion import ROWS_PER_TRANSACTION, Portion
 from django_scheduler.record.retention import delete_expired
 from tests.functions import write
 from tests.support.in_process import executing
@@ -24,9 +27,12 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def schedule(state: State, *, ended: timedelta | None, count: int = 1) -> list[int]:
+def schedule(
+    state: State, *, ended: timedelta | None, count: int = 1, function: AnyFunction = write, **args: object
+) -> list[int]:
     """Functions in that state, which they reached so long ago."""
-    ids = ctx.scheduler.run_after_many(0, write, [{"label": "old"}] * count)
+    arguments = {"label": "old"} if function is write else args
+    ids = ctx.scheduler.run_after_many(0, function, [arguments] * count)
     completed = None if ended is None else timezone.now() - ended
     ScheduledFunction.objects.filter(pk__in=ids).update(
         state=state, completed_time=completed, creation_time=timezone.now() - timedelta(days=1000)
@@ -135,7 +141,8 @@ def test_where_nothing_expires_it_looks_once_in_a_tenth_of_retention_and_in_ten_
         with CaptureQueriesContext(connection) as captured:
             of_executor.delete()
         statements.append(len(captured))
-    assert statements == [int(minute % looks_after == 0) for minute in range(21)]
+    looks_for_others = [2 * int(minute % 10 == 0) for minute in range(21)]  # for keys, and for batches
+    assert statements == [others + int(minute % looks_after == 0) for minute, others in enumerate(looks_for_others)]
 
 
 def test_where_something_has_expired_it_looks_again_a_minute_later(monkeypatch):
@@ -164,3 +171,122 @@ def test_deletion_may_take_longer_than_other_answers(monkeypatch):
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP FUNCTION delete_slowly CASCADE")
+
+
+# A retention of their own
+
+
+def with_retention(retention: timedelta | None, name: str = "kept", **options: Any) -> AnyFunction:
+    @mutation(name=name, retention=retention, **options)
+    def kept(ctx: Context) -> None: ...
+
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("own", "stays", "goes"),
+    [
+        (timedelta(days=30), timedelta(days=29), timedelta(days=31)),
+        (timedelta(hours=1), timedelta(minutes=59), timedelta(minutes=61)),
+        (timedelta(days=7), timedelta(days=6), timedelta(days=8)),
+        (timedelta(days=36_500), timedelta(days=9_000), None),
+        (None, timedelta(days=9_000), None),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("setting", [timedelta(days=7), None], ids=str)
+def test_a_function_may_stay_longer_or_shorter_than_others(settings, own, stays, goes, setting):
+    settings.DJANGO_SCHEDULER = {"RETENTION": setting}
+    function = with_retention(own)
+    young = schedule(State.SUCCESS, ended=stays, function=function)
+    others = schedule(State.FAILED, ended=timedelta(days=6))
+    if goes is not None:
+        schedule(State.SUCCESS, ended=goes, function=function)
+    if setting is not None:
+        schedule(State.FAILED, ended=timedelta(days=8))
+
+    delete()
+
+    assert left() == {*young, *others}
+
+
+def test_it_holds_for_the_names_that_a_function_had():
+    with_retention(timedelta(days=30), aliases=("earlier",))
+    (young,) = schedule(State.SUCCESS, ended=timedelta(days=29))
+    ScheduledFunction.objects.filter(pk=young).update(name="tests:earlier")
+
+    delete()
+
+    assert left() == {young}
+
+
+def test_what_the_code_does_not_know_stays_as_long_as_the_setting_says():
+    with_retention(timedelta(days=30))
+    young, old = (*schedule(State.SUCCESS, ended=timedelta(days=6)), *schedule(State.SUCCESS, ended=timedelta(days=8)))
+    ScheduledFunction.objects.filter(pk__in=[young, old]).update(name="tests:gone")
+
+    delete()
+
+    assert left() == {young}
+
+
+@pytest.mark.parametrize(
+    "retention", [timedelta(0), timedelta(seconds=-1), timedelta(days=36_501), 30, "30d", True], ids=repr
+)
+def test_a_retention_that_cannot_be_is_refused(retention):
+    with pytest.raises(ImproperlyConfigured, match=r"retention= must be a positive timedelta.* or None, not"):
+        with_retention(retention)
+
+
+def test_what_stays_longer_is_read_once_an_hour_and_not_by_each_look(monkeypatch):
+    seconds = SimpleNamespace(passed=0.0)
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: seconds.passed))
+    function = with_retention(timedelta(days=30))
+    staying = schedule(State.SUCCESS, ended=timedelta(days=20), function=function, count=3)
+    begins_at: list[bool] = []
+
+    def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("SELECT") and "completed_time" in sql and "NOT" in sql:
+            begins_at.append(">=" in sql)
+        return execute(sql, params, many, context)
+
+    of_executor = Retention(database_for("default"), Event())
+    with connection.execute_wrapper(watch):
+        for seconds.passed in (0.0, 1_000.0, 2_000.0, 3_700.0, 4_700.0):
+            schedule(State.SUCCESS, ended=timedelta(days=7))
+            of_executor.delete()
+            of_executor.delete()
+
+    assert begins_at == [False, True, True, True, True, True, False, True, True, True]
+    assert left() == {*staying}
+
+
+def test_what_could_not_be_deleted_is_looked_for_again(monkeypatch):
+    seconds = SimpleNamespace(passed=0.0)
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: seconds.passed))
+    with_retention(timedelta(days=30))
+    schedule(State.SUCCESS, ended=timedelta(days=8))
+    of_executor = Retention(database_for("default"), Event())
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, "delete", lambda *_, **__: iter([Portion(kept=Counter(["protected"]))]))
+        of_executor.delete()
+    assert left()
+    seconds.passed = 150.0
+
+    of_executor.delete()
+
+    assert not left()
+
+
+def test_rows_of_batches_go_as_long_after_their_end():
+    with ctx.scheduler.batch():
+        pass
+    with ctx.scheduler.batch() as unfinished:
+        unfinished.run_after(60_000, write, label="x")
+    Batch.objects.filter(completed_time__isnull=False).update(completed_time=timezone.now() - timedelta(days=8))
+    with ctx.scheduler.batch() as recent:
+        pass
+
+    Retention(database_for("default"), Event()).delete()
+
+    assert sorted(Batch.objects.values_list("pk", flat=True)) == [unfinished.id, recent.id]

@@ -4,7 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +30,31 @@ OWNED = {"state", "due_time"}
 WRITERS = {"change", "change_all", "change_unless_held", "change_each"}
 
 #: A value for each column that a transition may write.
-VALUES = {
+VALUES: dict[str, Any] = {
+    "absorbed": 1,
+    "args": "{}",
     "attempts": 1,
+    "callbacks": None,
+    "context": None,
     "crashes": 1,
     "completed_time": NOW,
     "due_time": NOW,
     "error": "e",
     "executor": "x",
+    "expires_time": None,
+    "handed_over": False,
     "failure": Failure.ERROR,
+    "kind": Kind.MUTATION,
+    "name": "tests:write",
+    "parent_id": None,
+    "priority": 0,
+    "queue": "default",
+    "failures": 1,
+    "history": [{"time": "2030-01-01T00:00:00+00:00", "executor": "x", "error": "e"}],
     "result": "1",
     "same_errors": 1,
     "started_time": None,
+    "trace_context": None,
     "traceback": "t",
     "unknown_since": NOW,
     "unknown_to": "x",
@@ -92,16 +106,18 @@ def test_nobody_else_changes_a_state_or_a_due_time():
     assert not others
 
 
-def test_only_two_kinds_of_statement_update_the_table():
+def test_only_three_kinds_of_statement_update_the_table():
     updates = [
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
         for _ in re.findall(r"UPDATE \{TABLE\}", path.read_text())
     ]
-    # One row by its id, and each of several: once for PostgreSQL, once for SQLite, and once for the others.
+    # One row by its id, and each of several: once for PostgreSQL, once for SQLite, and once for the others. And one for
+    # the keys of what has just been inserted.
     assert sorted(updates) == [
+        "databases/key_rows.py",
         "databases/postgresql/database.py",
-        *["databases/queries.py"] * 2,
+        *["databases/sql.py"] * 2,
         "databases/sqlite.py",
     ]
 
@@ -128,7 +144,7 @@ def test_a_transition_changes_a_row_that_is_where_it_begins_and_no_other(name, s
     before = rows.values().get()
     changes = {column: VALUES[column] for column in transition.writes}
 
-    changed = transition.apply_to_rows(database_for("default"), rows, changes)
+    changed = transition.apply_to_rows(database_for("default"), [function_id], changes)
 
     row = rows.get()
     if state in transition.sources:
@@ -137,6 +153,17 @@ def test_a_transition_changes_a_row_that_is_where_it_begins_and_no_other(name, s
     else:
         assert changed == 0
         assert rows.values().get() == before
+
+
+def as_driver_takes(value: Any) -> Any:
+    return database_for("default").adapted(value) if isinstance(value, datetime) else value
+
+
+def before_that(value: str | int | datetime) -> object:
+    """Return something else than what is on record, of the same type."""
+    if isinstance(value, datetime):
+        return value - timedelta(seconds=1)
+    return "another" if isinstance(value, str) else value - 1
 
 
 @pytest.mark.parametrize("name", [name for name, each in TRANSITIONS.items() if each.compares])
@@ -150,7 +177,8 @@ def test_whoever_has_seen_something_else_changes_nothing(name, transactional_db)
     if "due_time" in transition.writes:
         changes["due_time"] = rows.get().due_time
     seen = {column: getattr(rows.get(), column) for column in transition.compares}
-    stale = {column: "another" if isinstance(value, str) else value - 1 for column, value in seen.items()}
+    stale = {column: as_driver_takes(before_that(value)) for column, value in seen.items()}
+    seen = {column: as_driver_takes(value) for column, value in seen.items()}
     before = rows.values().get()
 
     assert not transition.apply(database_for("default"), function_id, changes, seen=stale)
@@ -190,7 +218,7 @@ def test_successes_are_the_same_alone_and_in_a_group(transactional_db, results, 
     for function_id, each in zip(ids[:3], own, strict=True):
         assert transitions.SUCCEED.apply(database, function_id, {**each, "executor": "x"})
     rows = [{"id": function_id, **each} for function_id, each in zip(ids[3:], own, strict=True)]
-    assert transitions.SUCCEED.apply_to_each(database, rows, {"executor": "x"})
+    assert transitions.SUCCEED.apply_to_each(database, rows, {"executor": "x"}, followed=[])
 
     columns = ["state", "kind", "attempts", "started_time", "completed_time", "result", "error", "executor"]
     recorded = list(ScheduledFunction.objects.order_by("pk").values(*columns))

@@ -28,7 +28,10 @@ def rows(**conditions):
     [
         *(
             (Scheduler, name)
-            for name in ["run_after", "run_at", "run_after_many", "run_at_many", "cancel", "cancel_all"]
+            for name in [
+                *("run_after", "run_at", "run_after_many", "run_at_many", "cancel", "cancel_all"),
+                *("reschedule", "reschedule_many", "run_now", "run_now_many", "run_again", "run_again_many"),
+            ]
         ),
         *((Context, name) for name in ["run_mutation", "run_action"]),
     ],

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from django_scheduler.durations import FURTHEST
 from django_scheduler.errors import InvalidSchedule, SchedulerError
-from django_scheduler.times import FURTHEST, parse_delay
+from django_scheduler.times import parse_delay
 
 LONGEST = FURTHEST / timedelta(milliseconds=1)
 

@@ -20,6 +20,7 @@ ERRORS = [
     ("FunctionNotFound", LookupError),
     ("TooManyScheduled", SchedulerError),
     ("ArgumentsTooLarge", SchedulerError),
+    ("InvalidContext", ValueError),
     ("AlreadyFinished", SchedulerError),
     ("UnknownScheduledFunction", LookupError),
     ("CannotCancelSelf", SchedulerError),
@@ -27,6 +28,9 @@ ERRORS = [
     ("TransientError", SchedulerError),
     ("ApplicationError", SchedulerError),
     ("Canceled", SchedulerError),
+    ("AlreadyStarted", SchedulerError),
+    ("NotFinished", SchedulerError),
+    ("CannotRunAgain", SchedulerError),
     ("Lost", SchedulerError),
     ("CronExists", SchedulerError),
     ("UnknownCron", LookupError),
@@ -44,7 +48,8 @@ def test_every_error_is_a_scheduler_error_and_what_python_would_call_it(name, al
 
 
 def test_there_are_no_others():
-    defined = {name for name, value in vars(errors).items() if inspect.isclass(value)}
+    classes = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
+    defined = {name for name, value in classes.items() if value.__module__ == errors.__name__}
     assert defined == {"SchedulerError", "TimedOut", *(name for name, _ in ERRORS)}
 
 

@@ -184,7 +184,7 @@ def test_one_bad_item_and_nothing_is_scheduled(bad, what):
 
 @pytest.mark.django_db
 def test_one_dict_is_not_a_list_of_dicts():
-    with pytest.raises(InvalidArguments, match="one dict of arguments each"):
+    with pytest.raises(InvalidArguments, match="it takes a list of dicts of arguments"):
         unchecked.scheduler.run_after_many(0, write, {"label": "a"})
 
 

@@ -24,6 +24,15 @@ from tests.support.records import record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+
+def pending() -> int:
+    return ScheduledFunction.objects.earliest("pk").pk
+
+
+def ended() -> int:
+    return ScheduledFunction.objects.filter(state=State.SUCCESS).latest("pk").pk
+
+
 #: Everything that writes, as it is called in the body of a mutation.
 OPERATIONS: dict[str, Callable[[Context], object]] = {
     "run_after": lambda ctx: ctx.scheduler.run_after(0, write, label="a"),
@@ -31,8 +40,14 @@ OPERATIONS: dict[str, Callable[[Context], object]] = {
     "run_after_many": lambda ctx: ctx.scheduler.run_after_many(0, write, [{"label": "a"}]),
     "run_at_many": lambda ctx: ctx.scheduler.run_at_many(timezone.now(), write, [{"label": "a"}]),
     "by its alias": lambda ctx: ctx.scheduler.using("default").run_after(0, write, label="a"),
-    "cancel": lambda ctx: ctx.scheduler.cancel(ScheduledFunction.objects.earliest("pk").pk),
+    "cancel": lambda ctx: ctx.scheduler.cancel(pending()),
     "cancel_all": lambda ctx: ctx.scheduler.cancel_all(write),
+    "reschedule": lambda ctx: ctx.scheduler.reschedule(pending(), timezone.now()),
+    "reschedule_many": lambda ctx: ctx.scheduler.reschedule_many([pending()], timezone.now()),
+    "run_now of a function": lambda ctx: ctx.scheduler.run_now(pending()),
+    "run_now_many": lambda ctx: ctx.scheduler.run_now_many([pending()]),
+    "run_again": lambda ctx: ctx.scheduler.run_again(ended()),
+    "run_again_many": lambda ctx: ctx.scheduler.run_again_many([ended()]),
     "run_mutation": lambda ctx: ctx.run_mutation(write, label="a"),
     "register": lambda ctx: ctx.crons.register("new", crons.Interval(hours=1), tick),
     "update": lambda ctx: ctx.crons.update("old", schedule=crons.Interval(hours=3)),
@@ -105,8 +120,10 @@ PLACES = [
 
 @pytest.fixture
 def on_record():
-    """Reads all that may be changed, which is a pending function and two crons."""
+    """Reads all that may be changed, which is a function that is pending, one that has ended, and two crons."""
     ctx.scheduler.run_after(60_000, write, label="pending")
+    ended = ctx.scheduler.run_after(60_000, write, label="ended")
+    ScheduledFunction.objects.filter(pk=ended).update(state=State.SUCCESS, completed_time=timezone.now())
     ctx.crons.register("old", crons.Interval(hours=1), tick)
     ctx.crons.register("paused", crons.Interval(hours=1), tick)
     ctx.crons.pause("paused")

@@ -8,8 +8,9 @@ from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
+from django_scheduler.durations import FURTHEST
 from django_scheduler.errors import InvalidSchedule
-from django_scheduler.times import EPOCH, FURTHEST, parse_time
+from django_scheduler.times import EPOCH, parse_time
 
 NOW = datetime(2030, 6, 1, 12, tzinfo=UTC)
 

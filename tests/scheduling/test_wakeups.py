@@ -13,7 +13,7 @@ from django_scheduler import ctx, mutation
 from django_scheduler.databases import Announcement, database_for
 from django_scheduler.databases.postgresql import listening
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
-from django_scheduler.scheduling import wakeup
+from django_scheduler.record import wakeup
 from tests.functions import note, write, write_with_priority
 from tests.support.elsewhere import elsewhere
 from tests.support.waiting import wait_until

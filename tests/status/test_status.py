@@ -130,7 +130,7 @@ def test_reading_it_takes_few_statements_and_writes_nothing():
     with CaptureQueriesContext(connection) as statements:
         status()
 
-    assert len(statements) == 6  # the lanes, one for the only lane, pauses, running, ended, executors
+    assert len(statements) == 7  # the lanes, one for the only lane, pauses, running, ended, executors, batches
     assert all(each["sql"].lstrip().startswith(("SELECT", "WITH")) for each in statements)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
-from django_scheduler import Context, action, mutation
+from django_scheduler import Backoff, Context, Retry, action, mutation
 from tests.models import Entry
 from tests.support.gates import Gate
 from tests.support.waiting import wait_until
@@ -51,6 +51,13 @@ def crash_twice(ctx: Context, *, gate: str) -> None:
     """Kills its process the first and the second time."""
     Entry.objects.create(label="survived", function_id=ctx.function_id)
     if Gate(gate).arrive() < 2:
+        kill()
+
+
+@action(retry=Retry(3, backoff=Backoff(initial=0)), idempotent=True)
+def crash_in_each_attempt_but_the_third(ctx: Context) -> None:
+    Entry.objects.create(label="begun", function_id=ctx.function_id)
+    if ctx.attempt != 3:
         kill()
 
 

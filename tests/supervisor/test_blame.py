@@ -1,6 +1,9 @@
 """Which of the mutations that were running is blamed for the death of their process."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from django_scheduler import ctx
 from django_scheduler.databases import database_for
@@ -34,6 +37,14 @@ def test_first_two_deaths_are_counted_and_it_is_due_again(schedule):
     assert row.attempts == 1
     assert "the 1st time" in row.error
     assert die(function_id) == [("pending", 2)]
+
+
+def test_one_that_was_moved_before_the_death_was_counted_runs_when_it_was_moved_to(schedule):
+    function_id = schedule()
+    ctx.scheduler.reschedule(function_id, timezone.now() + timedelta(days=1))
+    before = ScheduledFunction.objects.get()
+    assert die(function_id) == [("pending", 1)]
+    assert ScheduledFunction.objects.get().due_time == before.due_time
 
 
 def test_third_death_is_one_too_many(schedule):

@@ -7,7 +7,7 @@ from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes.functions import write_and_wait
 from tests.supervisor import functions
-from tests.support.records import record
+from tests.support.records import history, record
 from tests.support.waiting import wait_until
 
 
@@ -51,17 +51,30 @@ def test_action_that_kills_its_process_is_lost_and_not_run_again(supervise, func
     assert supervised.stop() == 0
 
 
+def test_idempotent_action_that_kills_its_process_is_run_again_as_often_as_it_declares(supervise):
+    function_id = ctx.scheduler.run_after(0, functions.crash_in_each_attempt_but_the_third)
+    supervised = supervise(HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
+    wait_for(function_id, State.SUCCESS)
+
+    row = record(function_id)
+    assert (row.attempts, row.failures, Entry.objects.count()) == (3, 2, 3)
+    assert len({each["executor"] for each in history(row)} | {row.executor}) == 3
+    assert supervised.stop() == 0
+
+
 def test_mutation_that_kills_its_process_twice_and_then_does_not_succeeds(supervise, gate):
     function_id = ctx.scheduler.run_after(0, functions.crash_twice, gate=gate.path)
     supervised = supervise()
     wait_for(function_id, State.SUCCESS)
     row = record(function_id)
-    assert (row.crashes, row.attempts, row.error) == (2, 3, "")
+    assert (row.crashes, row.attempts, row.failures, row.error) == (2, 3, 0, "")
+    assert ["(SIGKILL)" in each["error"] for each in history(row)] == [True, True]
     assert gate.arrivals == 3
     assert Entry.objects.count() == 1
     assert supervised.stop() == 0
 
 
+@pytest.mark.timeout(180)
 def test_crashes_are_counted_beyond_the_life_of_a_supervisor(supervise):
     function_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
     ScheduledFunction.objects.update(crashes=2)

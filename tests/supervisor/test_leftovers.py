@@ -10,6 +10,7 @@ import pytest
 from django_scheduler import ctx
 from django_scheduler.models import Executor, State
 from tests.supervisor import functions
+from tests.support.executor_processes import START_TIMEOUT
 from tests.support.records import record
 from tests.support.waiting import wait_until
 
@@ -67,14 +68,16 @@ def test_process_that_is_asked_to_stop_by_itself_ends_too_and_is_replaced(superv
     assert supervised.stop() == 0
 
 
+@pytest.mark.timeout(180)
 def test_supervisor_notices_the_death_of_a_process_whose_files_a_program_has_inherited(executors, new_gate):
     gate = new_gate()
     command = executors.launch("--processes=1", is_forked=False)
     ctx.scheduler.run_after(0, "tests:start_a_process", how="os.system", gate=gate.path)
+    command.wait_until_started()
     gate.wait_for_arrivals()
     ctx.scheduler.run_after(0, functions.crash_in_an_action, how="kill")
     command.wait_until_logged(r"ended \(SIGKILL\)")
-    wait_until(lambda: command.log.count(": django_scheduler ") == 2, "another one executed")
+    wait_until(lambda: command.log.count(": django_scheduler ") == 2, "another one executed", timeout=START_TIMEOUT)
     gate.open()
     assert command.stop() == 0
 
@@ -87,6 +90,7 @@ os.execv(sys.executable, [sys.executable, "-m", "django", "runscheduler", "--pro
 """
 
 
+@pytest.mark.timeout(180)
 def test_supervisor_that_is_given_orphans_leaves_no_zombies_and_knows_how_its_own_processes_end(
     executors, child_environment, tmp_path
 ):
@@ -97,12 +101,20 @@ def test_supervisor_that_is_given_orphans_leaves_no_zombies_and_knows_how_its_ow
     ):
         try:
             ids = [ctx.scheduler.run_after(0, functions.leave_an_orphan) for _ in range(5)]
-            wait_until(lambda: all(record(each).state == State.SUCCESS for each in ids), "the orphans were left")
+            wait_until(
+                lambda: all(record(each).state == State.SUCCESS for each in ids),
+                "the orphans were left",
+                timeout=START_TIMEOUT,
+            )
             ended = [Path(f"/proc/{record(each).decoded_result()}") for each in ids]
             wait_until(lambda: not any(path.exists() for path in ended), "they were reaped")
             ctx.scheduler.run_after(0, functions.crash_in_an_action, how="exit")
             wait_until(lambda: "ended (exit code 7)" in log.read_text(), "the exit code was known")
-            wait_until(lambda: log.read_text().count(": django_scheduler ") == 2, "another one executed")
+            wait_until(
+                lambda: log.read_text().count(": django_scheduler ") == 2,
+                "another one executed",
+                timeout=START_TIMEOUT,
+            )
         finally:
             supervisor.terminate()
             assert supervisor.wait(20) == 0

@@ -26,6 +26,7 @@ def assert_it_works():
     wait_until(lambda: record(function_id).state == State.SUCCESS, "it works")
 
 
+@pytest.mark.timeout(180)
 def test_as_many_processes_execute_as_asked_for(supervise, gate):
     supervised = supervise(processes=2, concurrency=1, is_forked=False)
     for number in range(2):
@@ -38,6 +39,7 @@ def test_as_many_processes_execute_as_asked_for(supervise, gate):
     assert not Executor.objects.exists()
 
 
+@pytest.mark.timeout(180)
 def test_process_that_is_killed_is_replaced_and_its_action_is_lost_without_a_heartbeat(supervise, gate):
     supervised = supervise(processes=2, concurrency=1, is_forked=False, HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
     function_id = start_at_gate(gate)

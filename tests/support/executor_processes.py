@@ -18,6 +18,10 @@ from tests.support.fork_server import RESOURCE_TRACKER
 from tests.support.forked_processes import ForkedProcess, start
 from tests.support.waiting import wait_until
 
+#: How long a process that imports everything anew may take until it executes, beside as many others as a suite starts
+#: on two processors, in seconds.
+START_TIMEOUT = 50.0
+
 STARTED = re.compile(r"Executor (?P<name>\S+): django_scheduler")
 
 
@@ -66,7 +70,9 @@ class ExecutorProcess:
         return self._process.poll() is None
 
     def wait_until_started(self) -> None:
-        wait_until(lambda: STARTED.search(self.log) or not self.is_running, "the executor started")
+        wait_until(
+            lambda: STARTED.search(self.log) or not self.is_running, "the executor started", timeout=START_TIMEOUT
+        )
         assert self.is_running, self.log
 
     def wait_until_logged(self, pattern: str, *, timeout: float = 20.0) -> None:

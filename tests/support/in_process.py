@@ -13,7 +13,7 @@ from django_scheduler.executor.claim_policy import GroupingPolicy, LeftToOthers,
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.executor.worker import Worker
-from django_scheduler.scheduling import wakeup
+from django_scheduler.record import wakeup
 
 WORKER = "django_scheduler worker"
 

@@ -6,7 +6,7 @@ import signal
 
 from django_scheduler.executor.heartbeat import is_alive
 from django_scheduler.models import Executor
-from tests.support.executor_processes import STARTED, ExecutorProcess, running_processes
+from tests.support.executor_processes import START_TIMEOUT, STARTED, ExecutorProcess, running_processes
 from tests.support.waiting import wait_until
 
 
@@ -52,7 +52,11 @@ class Supervised:
         return len(STARTED.findall(self.log))
 
     def wait_until_executing(self, processes: int) -> None:
-        wait_until(lambda: self.started >= processes or not self.supervisor.is_running, "its processes executed")
+        wait_until(
+            lambda: self.started >= processes or not self.supervisor.is_running,
+            "its processes executed",
+            timeout=START_TIMEOUT,
+        )
         assert self.supervisor.is_running, self.log
 
     def are_replaced(self, before: set[int]) -> bool:

@@ -268,6 +268,7 @@ def test_sound_configuration_passes_the_check():
         ({"Kind": "mutation"}, "E202", "Did you mean 'kind'?"),
         ({"kind": "query"}, "E203", "'mutation' (exactly once)"),
         ({"database": "nowhere"}, "E204", "default"),
+        ({"max_attempts": 0}, "E205", "max_attempts"),
     ],
 )
 def test_check_tells_what_is_wrong_with_the_options(settings, options, error, hint):

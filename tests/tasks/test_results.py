@@ -1,11 +1,14 @@
 """Results of Django's tasks: what was returned, what went wrong, and what cannot be told."""
 
+from typing import Any
+
+import django
 import pytest
 from asgiref.sync import async_to_sync
-from django.tasks import TaskResultStatus, default_task_backend
-from django.tasks.exceptions import TaskResultDoesNotExist
+from django.tasks import TaskResultStatus, default_task_backend, task
+from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
 
-from django_scheduler import ctx
+from django_scheduler import Backoff, ctx
 from django_scheduler.models import Failure, ScheduledFunction, State
 from tests.functions import write
 from tests.tasks import jobs
@@ -105,3 +108,67 @@ def test_lost_action_has_failed_with_lost():
 
     assert (result.status, result.errors[0].exception_class_path) == ("FAILED", "django_scheduler.errors.Lost")
     assert result.errors[0].traceback == "Lost: its process has ended\n"
+
+
+def test_each_attempt_has_its_worker_and_its_error(transactional_db):
+    result = jobs.note_and_refuse.enqueue("x")
+    attempt = {"time": "2030-01-01T10:00:00+00:00", "executor": "first", "error": "ValueError: not yet"}
+    row = ScheduledFunction.objects.filter(pk=result.id)
+    row.update(state=State.SUCCESS, attempts=3, executor="last", failures=2, history=[attempt] * 2, result=7)
+    result.refresh()
+
+    assert result.worker_ids == ["first", "first", "last"]
+    assert [error.exception_class for error in result.errors] == [ValueError] * 2
+    assert result.errors[0].traceback == "ValueError: not yet\n"
+
+    row.update(state=State.FAILED, failure=Failure.ERROR, error="KeyError: 'x'", attempts=5)
+    result.refresh()
+    assert result.worker_ids == ["first", "first", "first", "first", "last"]
+    assert [error.exception_class for error in result.errors] == [ValueError, ValueError, KeyError]
+
+
+@pytest.fixture
+def three_attempts(settings) -> None:
+    settings.TASKS = {
+        "default": {
+            "BACKEND": "django_scheduler.tasks.SchedulerBackend",
+            "QUEUES": [],
+            "OPTIONS": {"max_attempts": 3, "backoff": Backoff(initial=0)},
+        }
+    }
+
+
+def test_task_is_tried_as_often_as_its_backend_says(execute_due, three_attempts):
+    result = jobs.note_and_refuse.enqueue("x")
+
+    for _ in range(3):
+        execute_due()
+    result.refresh()
+
+    assert result.status is TaskResultStatus.FAILED
+    assert len(result.errors) == 3
+    assert result.errors[-1].exception_class is jobs.Refused
+    assert (result.attempts, len(result.worker_ids)) == (3, 3)
+    assert ScheduledFunction.objects.get().attempts == 3
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="The decorator of Django 6.0 takes no further options.")
+def test_task_says_itself_how_often_it_is_tried(execute_due, monkeypatch):
+    decorate: Any = task
+    tried_twice = decorate(max_attempts=2, backoff=Backoff(initial=0))(jobs.note_and_refuse.func)
+    monkeypatch.setattr(jobs, "note_and_refuse", tried_twice)
+    result = tried_twice.enqueue("x")
+
+    for _ in range(2):
+        execute_due()
+    result.refresh()
+
+    assert len(result.errors) == 2
+
+
+def test_attempts_that_cannot_be_are_refused(settings):
+    settings.TASKS = {
+        "default": {"BACKEND": "django_scheduler.tasks.SchedulerBackend", "QUEUES": [], "OPTIONS": {"max_attempts": 0}}
+    }
+    with pytest.raises(InvalidTask, match="cannot be tried again"):
+        jobs.note_and_refuse.enqueue("x")

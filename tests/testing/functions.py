@@ -6,7 +6,7 @@ from functools import partial
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from django_scheduler import Context, action, mutation
+from django_scheduler import Backoff, Context, Retry, action, mutation
 from django_scheduler.errors import TransientError
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.scheduling import interventions
@@ -156,3 +156,23 @@ def schedule_first(ctx: Context, *, label: str) -> None:
 def move_other(ctx: Context, *, function_id: int, hours: int) -> None:
     """Does what the admin does when somebody wants a function to run at another time."""
     interventions.reschedule("default", [function_id], timezone.now() + timedelta(hours=hours))
+
+
+@mutation(retry=Retry(3, backoff=Backoff(initial=60)))
+def write_in_third_attempt(ctx: Context) -> None:
+    Entry.objects.create(label="written")
+    if ctx.attempt != 3:
+        raise ValueError("not yet")
+
+
+@action(retry=Retry(3, backoff=Backoff(initial=60)))
+def note_in_vain(ctx: Context) -> None:
+    Entry.objects.create(label=f"attempt {ctx.attempt}")
+    raise ValueError("never")
+
+
+@action
+def wait_until_ready(ctx: Context) -> None:
+    Entry.objects.create(label=f"asked {ctx.attempt}")
+    if ctx.attempt != 3:
+        raise TransientError("not ready", after=timedelta(hours=1))

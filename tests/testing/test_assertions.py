@@ -53,6 +53,31 @@ def test_a_default_counts_as_an_argument(scheduler):
         scheduler.assert_scheduled(greet, name="me")
 
 
+def test_what_has_been_moved_is_asserted_at_the_time_to_which_it_was_moved(scheduler):
+    now = timezone.now()
+    moved = ctx.scheduler.run_after(timedelta(days=1), write, label="x")
+    ctx.scheduler.reschedule(moved, now + timedelta(days=3))
+    with pytest.raises(AssertionError, match="in 3 days"):
+        scheduler.assert_scheduled(write, after=timedelta(days=1))
+    scheduler.assert_scheduled(write, at=now + timedelta(days=3))
+    scheduler.assert_scheduled(write, after=timedelta(days=3))
+
+    ctx.scheduler.run_now(moved)
+    scheduler.assert_scheduled(write, at=now)
+
+    debounced = ctx.scheduler.options(key="a key", existing="replace")
+    debounced.run_after(timedelta(seconds=5), note, label="y")
+    scheduler.advance(seconds=3)
+    debounced.run_after(timedelta(seconds=5), note, label="y")
+    scheduler.assert_scheduled(note, at=now + timedelta(seconds=8))
+
+
+def test_what_is_overdue_is_asserted_at_the_time_that_was_asked_for(scheduler):
+    past = timezone.now() - timedelta(days=1)
+    ctx.scheduler.run_at(past, write, label="x")
+    scheduler.assert_scheduled(write, at=past)
+
+
 def test_times_and_delays_are_exact(scheduler):
     now = timezone.now()
     ctx.scheduler.run_after(timedelta(days=7), write, label="x")

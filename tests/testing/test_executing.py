@@ -14,6 +14,7 @@ from django_scheduler.models import Failure, ScheduledFunction, State
 from django_scheduler.testing import TooManyRuns
 from tests.functions import note, note_and_raise, note_async, write, write_and_raise, write_then_schedule
 from tests.models import Entry, Line
+from tests.support.records import history
 from tests.testing import functions
 from tests.testing.functions import labels
 
@@ -54,6 +55,22 @@ class Behaviour:
 
         scheduler.advance(timedelta(hours=1))
         assert labels() == ["in an hour", "in three hours"]
+
+    def test_what_is_moved_runs_at_its_new_time_and_what_is_to_run_again_runs_when_the_test_says_so(self, scheduler):
+        start = timezone.now()
+        moved = ctx.scheduler.run_after(timedelta(hours=1), write, label="moved")
+        sooner = ctx.scheduler.run_after(timedelta(hours=1), write, label="sooner")
+        ctx.scheduler.reschedule(moved, start + timedelta(hours=3))
+        ctx.scheduler.run_now(sooner)
+
+        assert [executed.pk for executed in scheduler.run_due()] == [sooner]
+        assert scheduler.advance(hours=2) == []
+        (executed,) = scheduler.advance(hours=2)
+        assert executed.completed_time == start + timedelta(hours=3)
+
+        again = ctx.scheduler.run_again(moved)
+        assert labels() == ["sooner", "moved"]
+        assert [executed.pk for executed in scheduler.run_due()] == [again]
 
     def test_advancing_goes_through_chains(self, scheduler):
         ctx.scheduler.run_after(0, functions.count_down, days=5)
@@ -130,6 +147,41 @@ class Behaviour:
 
         assert (row.state, row.error) == (State.FAILED, "ValueError: an action went wrong")
         assert labels() == ["an action"]
+
+    def test_attempts_that_are_repeated_are_no_failures_and_follow_in_time(self, scheduler):
+        start = timezone.now()
+        ctx.scheduler.run_after(0, functions.write_in_third_attempt)
+
+        (first,) = scheduler.run_due()
+        assert (first.state, first.attempts, first.error) == (State.PENDING, 1, "ValueError: not yet")
+        assert start <= first.due_time <= start + timedelta(seconds=60)
+        scheduler.run_all()
+
+        row = ScheduledFunction.objects.get()
+        assert (row.state, row.attempts, row.failures) == (State.SUCCESS, 3, 2)
+        assert [each["time"] for each in history(row)] == [each.isoformat() for each in (start, first.due_time)]
+        assert labels() == ["written"]
+
+    def test_last_attempt_of_several_is_the_failure(self, scheduler):
+        failing = ctx.scheduler.run_after(0, functions.note_in_vain)
+
+        with pytest.raises(ValueError, match="never") as caught:
+            scheduler.advance(hours=1)
+
+        assert caught.value.__notes__ == [f"The scheduled function was tests:note_in_vain {failing}."]
+        assert labels() == ["attempt 1", "attempt 2", "attempt 3"]
+        assert ScheduledFunction.objects.get().state == State.FAILED
+
+    def test_what_a_body_asks_for_comes_at_its_time(self, scheduler):
+        start = timezone.now()
+        ctx.scheduler.run_after(0, functions.wait_until_ready)
+
+        assert len(scheduler.advance(minutes=59)) == 1
+        assert labels() == ["asked 1"]
+        scheduler.run_all()
+
+        assert labels() == ["asked 1", "asked 2", "asked 3"]
+        assert ScheduledFunction.objects.get().completed_time == start + timedelta(hours=2)
 
     def test_a_function_that_is_gone_is_a_failure(self, scheduler):
         ctx.scheduler.run_after(0, write, label="x")

@@ -16,6 +16,8 @@ assert_type(scheduler.cancel_all(everything=True), int)
 assert_type(scheduler.cancel_all(archive_order, start=tomorrow), int)
 assert_type(scheduler.cancel_all(api.orders.create_order, end=1_900_000_000_000), int)
 assert_type(scheduler.cancel_all("orders:create_order"), int)
+assert_type(scheduler.cancel_all(archive_order, args={"order_id": 7}), int)
+assert_type(scheduler.cancel_all(args={"order": Entry(), "paid": None}), int)
 
 scheduler.cancel("7")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 scheduler.cancel_all(plain)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -23,4 +25,5 @@ scheduler.cancel_all(archive_order, tomorrow)  # type: ignore[call-arg]  # pyrig
 scheduler.cancel(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 scheduler.cancel(archive_order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 scheduler.cancel_all(Entry.objects.all())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+scheduler.cancel_all(args=["order_id"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 scheduler.cancel_all(start="tomorrow")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,9 +1,10 @@
 """The decorators keep the signature, and take only functions that begin with ``ctx``."""
 
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any, assert_type
 
-from django_scheduler import Context, action, ctx, mutation
+from django_scheduler import Backoff, Context, Retry, action, ctx, mutation
 from tests.typing.functions import archive_order, create_order, fetch_rate, send_confirmation
 
 assert_type(create_order(ctx, items=["a"]), int)
@@ -48,5 +49,31 @@ def with_option_by_position(ctx: Context) -> None: ...
 def that_may_not_run_again(ctx: Context) -> None: ...
 
 
+@action(retention=timedelta(days=30))
+def that_stays_longer(ctx: Context) -> None: ...
+
+
+@mutation(retention=None)
+def that_stays_for_ever(ctx: Context) -> None: ...
+
+
+@action(retention=30)  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
+def with_wrong_retention(ctx: Context) -> None: ...
+
+
 @action(rerun="no")  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
 def with_wrong_rerun(ctx: Context) -> None: ...
+
+
+@action(retry=Retry(3, on=(ValueError, OSError), backoff=Backoff(initial=2)), idempotent=True)
+def that_may_run_several_times(ctx: Context) -> None: ...
+
+
+@mutation(retry=3)  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
+def with_wrong_retry(ctx: Context) -> None: ...
+
+
+Retry(3, (ValueError,))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+Retry(on=(SystemExit,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+assert_type(ctx.attempt, int | None)
+assert_type(ctx.idempotency_key, str | None)

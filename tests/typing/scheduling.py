@@ -59,3 +59,22 @@ scheduler.run_after(0, tag_order, 1, color=5)  # type: ignore[arg-type]  # pyrig
 # An id is an integer, but not any integer is an id of ours.
 order_id: int = scheduler.run_after(0, archive_order, 1)
 function_id: ScheduledFunctionId = 7  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+# Options of the call; what comes after them is typed as without them.
+keyed = scheduler.options(key="order:1", existing="replace", max_wait=timedelta(minutes=5))
+assert_type(keyed.run_after(0, archive_order, order_id=1), ScheduledFunctionId)
+assert_type(
+    keyed.options(max_wait=timedelta(seconds=5)).using("other").run_at(tomorrow, archive_order, 1), ScheduledFunctionId
+)
+
+
+def key_of_order(order_id: int) -> str:
+    return f"order:{order_id}"
+
+
+by_arguments = scheduler.options(key=key_of_order)
+assert_type(by_arguments.run_after_many(0, archive_order, [{"order_id": 1}]), list[ScheduledFunctionId])
+keyed.run_after(0, archive_order, order="x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+scheduler.options(key=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+scheduler.options(key="a", existing="drop")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+scheduler.options(key="a", existing="replace", max_wait="5 min")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

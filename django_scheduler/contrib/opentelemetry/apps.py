@@ -8,7 +8,6 @@ class OpenTelemetryConfig(AppConfig):
     verbose_name = _("Scheduler tracing")
 
     def ready(self) -> None:
-        from django_scheduler.contrib.opentelemetry.tracer import OpenTelemetryTracer
-        from django_scheduler.telemetry import tracing
+        from django_scheduler.scheduling import middleware_chain
 
-        tracing.use(OpenTelemetryTracer())
+        middleware_chain.add("django_scheduler.contrib.opentelemetry.middleware.OpenTelemetryMiddleware")

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from django_scheduler.databases import django_internals
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.signals import function_finished, function_scheduled
+from django_scheduler.signals import attempt_failed, function_finished, function_scheduled
 from django_scheduler.status import ProblemCode, Status, status
 
 #: From a millisecond to ten minutes, in seconds.
@@ -45,6 +45,8 @@ class StatusCollector(Collector):
         yield _of_queues("due", due, now, "due")
         yield _of_queues("lag_seconds", "Age of the oldest due function that nobody executes.", now, "lag")
         yield GaugeMetricFamily("django_scheduler_running", "Actions in progress.", value=now.running)
+        batches = "Batches whose members have not all ended (counted to 100,000)."
+        yield GaugeMetricFamily("django_scheduler_open_batches", batches, value=now.open_batches)
         executors = GaugeMetricFamily("django_scheduler_executors", "Executors on record.", labels=["state"])
         executors.add_metric(["alive"], now.living_executors)
         executors.add_metric(["stale"], len(now.executors) - now.living_executors)
@@ -75,6 +77,12 @@ class Metrics:
             ["function", "kind", "state", "failure"],
             registry=registry,
         )
+        self._failed_attempts = Counter(
+            "django_scheduler_failed_attempts_total",
+            "Attempts that have failed and are repeated, as this process has recorded.",
+            ["function", "kind", "failure"],
+            registry=registry,
+        )
         options: Any = {"labelnames": ["function", "kind"], "registry": registry, "buckets": BUCKETS}
         self._duration = Histogram("django_scheduler_duration_seconds", "How long the last attempt took.", **options)
         self._start_lag = Histogram(
@@ -86,6 +94,10 @@ class Metrics:
     def count_scheduled(self, *, name: str, kind: str, queue: str, **arguments: Any) -> None:
         """Receive ``function_scheduled``."""
         self._scheduled.labels(name, kind, queue).inc()
+
+    def count_failed_attempt(self, *, name: str, kind: str, failure: str, **arguments: Any) -> None:
+        """Receive ``attempt_failed``."""
+        self._failed_attempts.labels(name, kind, failure).inc()
 
     def count_finished(
         self,
@@ -127,6 +139,7 @@ def register(registry: CollectorRegistry, using: str | None = None) -> Metrics:
     registry.register(StatusCollector(using))
     # Not weakly: nothing else refers to them.
     function_scheduled.connect(metrics.count_scheduled, weak=False)
+    attempt_failed.connect(metrics.count_failed_attempt, weak=False)
     function_finished.connect(metrics.count_finished, weak=False)
     return metrics
 

@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals, silence
-from django_scheduler.databases.contract import TABLE, Announcement, Claimable, Lane, Left, NewRows, Wanted, in_order
+from django_scheduler.databases.claiming import is_paused
 from django_scheduler.databases.postgresql import interruption, listening
 from django_scheduler.databases.postgresql.catalog import SPECIAL_RELATIONS, TRIGGERS
 from django_scheduler.databases.postgresql.interruption import (
@@ -22,7 +22,9 @@ from django_scheduler.databases.postgresql.interruption import (
 )
 from django_scheduler.databases.postgresql.prepared_claims import PreparedClaims
 from django_scheduler.databases.postgresql.several_lanes import MICROSECOND, array, in_each
-from django_scheduler.databases.queries import CATALOG_SECONDS, Catalog, Sql, is_paused
+from django_scheduler.databases.queries import CATALOG_SECONDS, Catalog
+from django_scheduler.databases.rows import TABLE, Announcement, Claimable, Lane, Left, NewRows, Wanted, in_order
+from django_scheduler.databases.sql import Sql
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.telemetry import warn
 
@@ -85,13 +87,13 @@ class PostgreSQL(PreparedClaims):
         f" WHERE application_name = '{EXECUTING}' AND backend_xid IS NOT NULL)"
     )
 
-    def insert(self, rows: NewRows, args: Sequence[str]) -> list[ScheduledFunctionId]:
+    def _insert(self, rows: NewRows, args: Sequence[str]) -> list[ScheduledFunctionId]:
         if len(args) == 1:
-            return super().insert(rows, args)
+            return super()._insert(rows, args)
         # One parameter, whatever the number. With VALUES for each row the server took 19 µs a row instead of 3, and
         # with an array of texts 6. Ids are made above the sort, so they ascend with the position.
         columns, values, params = self._in_common(rows)
-        return self._insert(
+        return self._written(
             f"INSERT INTO {TABLE} ({columns}, args) SELECT {values}, own.args"
             " FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS own (args, position) ORDER BY position",
             [*params, f"[{','.join(args)}]"],

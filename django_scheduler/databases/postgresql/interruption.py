@@ -29,7 +29,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 
-from django_scheduler.databases.contract import TABLE
+from django_scheduler.databases.rows import TABLE
 
 #: How a session calls itself while a transaction of it executes a function.
 EXECUTING = "django_scheduler executing"

@@ -18,7 +18,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals, silence
-from django_scheduler.databases.contract import Announcement
+from django_scheduler.databases.rows import Announcement
 from django_scheduler.models import ScheduledFunctionId
 
 #: How often a listener looks whether it is to stop, in seconds.

@@ -22,10 +22,11 @@ from enum import Enum, auto
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django_scheduler import times
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.contract import TABLE, Claimable, Lane, Wanted
-from django_scheduler.databases.queries import Database, Sql, is_paused
+from django_scheduler.databases.claiming import is_paused
+from django_scheduler.databases.queries import Database
+from django_scheduler.databases.rows import TABLE, Claimable, Lane, Wanted
+from django_scheduler.databases.sql import Sql, uses_pythons_clock
 
 #: The names of the statements.
 CLAIM = "django_scheduler_claim"
@@ -61,7 +62,7 @@ class PreparedClaims(Database):
 
     def expect_claim(self) -> float:
         session = self.session()
-        if session is None or times.is_pythons():
+        if session is None or uses_pythons_clock():
             return 0.0
         if self._claims.get(session, Claims.OUTDATED) is Claims.OUTDATED:
             self._prepare(session)
@@ -83,7 +84,7 @@ class PreparedClaims(Database):
 
     def _claim_first(self, lane: Lane, wanted: Wanted) -> list[Claimable] | None:
         session = self.session()
-        is_special = wanted.unhealthy is not None or wanted.left is not None or times.is_pythons()
+        is_special = wanted.unhealthy is not None or wanted.left is not None or uses_pythons_clock()
         if is_special or self._claims.get(session) is not Claims.PREPARED:
             return None
         if lane.first_id in wanted.besides:

@@ -7,8 +7,8 @@ refers to the lane, so that no other plan exists; and a LIMIT around it ends the
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from django_scheduler.databases.contract import TABLE, Lane
-from django_scheduler.databases.queries import Sql
+from django_scheduler.databases.rows import TABLE, Lane
+from django_scheduler.databases.sql import Sql
 
 MICROSECOND = timedelta(microseconds=1)
 

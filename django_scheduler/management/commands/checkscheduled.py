@@ -11,14 +11,15 @@ from django_scheduler.crons import Cron, Origin
 from django_scheduler.management.arguments import known_database
 from django_scheduler.management.command import SchedulerCommand, refusing_what_is_wrong
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.record import CallCheck, check_pending_calls
+from django_scheduler.record import CallCheck, check_callbacks, check_pending_calls
 
 
 class Command(SchedulerCommand):
     help = (
-        "Checks that this code can execute everything that is pending, and what crons that were registered at run time"
-        " schedule: that each function exists, and that its stored arguments can be restored and fit its signature."
-        " Lists what cannot be executed, and exits with 1, otherwise. Nothing is executed and nothing is changed."
+        "Checks that this code can execute everything that is pending, the callbacks of what has not ended, and what"
+        " crons that were registered at run time schedule: that each function exists, and that its stored arguments can"
+        " be restored and fit its signature. Lists what cannot be executed, and exits with 1, otherwise. Nothing is"
+        " executed and nothing is changed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -28,7 +29,8 @@ class Command(SchedulerCommand):
     def handle(self, *args: Any, database: str | None, **options: Any) -> None:
         using = known_database(database or router.db_for_write(ScheduledFunction))
         findings, crons = check_pending_calls(using), list(_crons_that_cannot_run(using))
-        for problem in [*findings.listed(), *crons]:
+        of_functions, of_batches = check_callbacks(using)
+        for problem in [*findings.listed(), *of_functions.listed(), *of_batches.listed(), *crons]:
             self.stdout.write(str(problem))
         said = []
         if findings.wrong_count:
@@ -36,6 +38,11 @@ class Command(SchedulerCommand):
                 f"{findings.wrong_count:,} of {findings.looked_at:,} pending functions cannot be executed by this code."
                 " Restore what they need (aliases= keeps an old name, a default makes a new argument optional), or"
                 " cancel them."
+            )
+        if callbacks := of_functions.wrong_count + of_batches.wrong_count:
+            said.append(
+                f"{callbacks:,} of {of_functions.looked_at + of_batches.looked_at:,} callbacks of what has not ended"
+                " cannot be executed by this code. Restore what they need."
             )
         if crons:
             said.append(
@@ -45,8 +52,8 @@ class Command(SchedulerCommand):
         if said:
             raise CommandError(" ".join(said))
         self.stdout.write(
-            f"This code can execute all of the {findings.looked_at:,} pending functions, and what the crons schedule"
-            " that were registered at run time."
+            f"This code can execute all of the {findings.looked_at:,} pending functions, their callbacks, and what"
+            " the crons schedule that were registered at run time."
         )
 
 

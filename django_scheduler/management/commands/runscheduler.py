@@ -1,22 +1,21 @@
-"""``manage.py runscheduler`` executes what is due, until a signal says stop."""
+"""``manage.py runscheduler`` executes what is due, until a signal says stop, or its time is up."""
 
-import difflib
 import logging
+import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError
-from django.db import connections, router
+from django.db import DatabaseError, InterfaceError, connections, router
 from django.utils import autoreload
 
-from django_scheduler.conf import get_settings
-from django_scheduler.databases import django_internals
+from django_scheduler.databases import database_for, django_internals
 from django_scheduler.executor import (
     CUT_OFF,
     Executor,
@@ -28,12 +27,15 @@ from django_scheduler.executor import (
     run_until_ended,
     start_executor,
 )
-from django_scheduler.functions import registry
-from django_scheduler.management.arguments import at_least_0, known_database, positive, size_of_memory
+from django_scheduler.functions import declared_queues
+from django_scheduler.management.arguments import at_least_0, duration, known_database, positive, size_of_memory
 from django_scheduler.management.command import SchedulerCommand, refusing_what_is_wrong
 from django_scheduler.management.progress import Progress
 from django_scheduler.models import Executor as ExecutorOnRecord
 from django_scheduler.models import ScheduledFunction
+from django_scheduler.scheduling import middleware_chain
+from django_scheduler.status import queues_on_record
+from django_scheduler.suggestions import nearest, which_there_are
 from django_scheduler.supervisor import (
     END_TIMEOUT,
     AliveFile,
@@ -58,7 +60,7 @@ class Command(SchedulerCommand):
             type=at_least_0(int),
             metavar="N",
             help="how many processes to keep running, restarting one that dies; 0: execute in this very process,"
-            " unattended (default: 1, but 0 with --once, --drain and --reload)",
+            " unattended (default: 1, but 0 with --once, --drain, --for and --reload)",
         )
         parser.add_argument(
             "--concurrency",
@@ -101,6 +103,14 @@ class Command(SchedulerCommand):
             metavar="PATH",
             help="touch this file every second while all processes run, for the liveness probe of a container",
         )
+        parser.add_argument(
+            "--for",
+            type=duration,
+            dest="stop_after",
+            metavar="DURATION",
+            help="begin nothing new after this time, such as 50s or 10m; then let running functions end, for as long as"
+            " --grace says, and exit. With --drain it may exit earlier",
+        )
         until = parser.add_mutually_exclusive_group()
         until.add_argument("--once", action="store_true", help="execute what is due, then exit")
         until.add_argument(
@@ -138,15 +148,17 @@ class Command(SchedulerCommand):
         max_functions: int | None,
         max_memory: int | None,
         alive_file: Path | None,
+        stop_after: timedelta | None,
         once: bool,
         drain: bool,
         reload: bool,
         verbosity: int,
         **options: Any,
     ) -> None:
+        stop_at = None if stop_after is None else time.monotonic() + stop_after.total_seconds()
         using = known_database(database or router.db_for_write(ScheduledFunction))
         until = Until.NOTHING_DUE if once else Until.NOTHING_PENDING if drain else Until.STOPPED
-        in_this_process = reload or until is not Until.STOPPED
+        in_this_process = reload or until is not Until.STOPPED or stop_after is not None
         if processes is None:
             processes = 0 if in_this_process else 1
         if reload and processes:
@@ -155,9 +167,13 @@ class Command(SchedulerCommand):
             raise CommandError("--max-functions and --max-memory need a process that can be replaced: --processes=1.")
         if reload and alive_file:
             raise CommandError("--alive-file is for deployments, where --reload is not used: leave one of them out.")
+        if stop_after is not None and (once or reload):
+            raise CommandError(f"--for has no meaning with {'--once' if once else '--reload'}: leave one of them out.")
+        if stop_after == timedelta(0):
+            raise CommandError("--for must be longer than 0s. To execute what is due now, and exit, there is --once.")
         _refuse_open_transaction(using)
         show_log(verbosity)
-        _warn_of_undeclared(queues)
+        _warn_of_unknown(queues, using)
         show_progress = until is Until.NOTHING_PENDING and self.stderr.isatty()
         progress = Progress(using, queues, self.stderr) if show_progress else None
 
@@ -174,7 +190,7 @@ class Command(SchedulerCommand):
             )
             self._end_within = END_TIMEOUT
             with _kept_alive(alive_file) as alive:
-                _supervise(child_options, processes, progress, alive)
+                _supervise(child_options, processes, StopSignals(stop_at), progress, alive)
             return
 
         make_executor = partial(Executor, using=using, concurrency=concurrency, queues=queues, until=until)
@@ -182,10 +198,15 @@ class Command(SchedulerCommand):
             _execute_and_reload(make_executor, grace)
         else:
             with _kept_alive(alive_file) as alive:
-                self._execute(make_executor, grace, progress, alive)
+                self._execute(make_executor, grace, StopSignals(stop_at), progress, alive)
 
     def _execute(
-        self, make_executor: Callable[[], Executor], grace: float, progress: Progress | None, alive: AliveFile | None
+        self,
+        make_executor: Callable[[], Executor],
+        grace: float,
+        stop_signals: StopSignals,
+        progress: Progress | None,
+        alive: AliveFile | None,
     ) -> None:
         def show() -> None:
             if progress:
@@ -193,7 +214,7 @@ class Command(SchedulerCommand):
             if alive:
                 alive.touch()
 
-        with StopSignals() as signals, _starting():
+        with stop_signals as signals, _starting():
             executor = make_executor()
             start_executor(executor, signals)
             requests = StopWhenStuck(executor, signals)
@@ -204,20 +225,38 @@ class Command(SchedulerCommand):
             raise SystemExit(CUT_OFF)
 
 
-def _warn_of_undeclared(queues: Collection[str]) -> None:
-    """Log which queues neither a function nor a setting declares: mostly their names are mistyped."""
-    of_tasks = [each.get("QUEUES", ["default"]) for each in getattr(settings, "TASKS", {}).values()]
-    max_lag = get_settings().MAX_LAG
-    declared = {
-        *(function.queue for function in registry),
-        *(queue for each in of_tasks for queue in each),
-        *(max_lag if isinstance(max_lag, dict) else ()),
-    } - {""}
-    for queue in sorted({*queues} - declared):
-        near = difflib.get_close_matches(queue, declared, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(declared)) or 'none'}."
-        message = "No function and no setting declares the queue %r, so this executor may have nothing to execute. %s"
-        log_briefly(logging.WARNING, message, queue, hint, queue=queue)
+def _warn_of_unknown(queues: Collection[str], using: str) -> None:
+    """Log which queues nothing declares and nothing on record is in: some of their names may be mistyped.
+
+    A queue may be one that only calls name, with ``options(queue=)``, so this is a warning only where a name looks like
+    another one.
+    """
+    declared = declared_queues()
+    unknown = {*queues} - declared
+    on_record = _queues_on_record(using) if unknown else set()
+    if on_record is None:
+        return
+    known = sorted(declared | on_record)
+    message = (
+        "No function and no setting declares the queue %r, and nothing on record is in it, so this executor has"
+        " nothing to execute there until a call names it with options(queue=). %s"
+    )
+    for queue in sorted(unknown - on_record):
+        level = logging.WARNING if nearest(queue, known) else logging.INFO
+        log_briefly(level, message, queue, which_there_are(queue, known), queue=queue)
+
+
+def _queues_on_record(using: str) -> set[str] | None:
+    """Return the queues on record, or ``None`` if they cannot be read: what is wrong then is said by others."""
+    connection = connections[using]
+    was_open = django_internals.driver_of(connection) is not None
+    try:
+        return queues_on_record(database_for(using))
+    except (DatabaseError, InterfaceError):
+        return None
+    finally:
+        if not was_open:
+            connection.close()
 
 
 def _execute_and_reload(make_executor: Callable[[], Executor], grace: float) -> None:
@@ -261,9 +300,16 @@ def _kept_alive(path: Path | None) -> Iterator[AliveFile | None]:
         alive.remove()
 
 
-def _supervise(child_options: ChildOptions, processes: int, progress: Progress | None, alive: AliveFile | None) -> None:
-    with StopSignals() as signals:
+def _supervise(
+    child_options: ChildOptions,
+    processes: int,
+    stop_signals: StopSignals,
+    progress: Progress | None,
+    alive: AliveFile | None,
+) -> None:
+    with stop_signals as signals:
         with _starting():
+            middleware_chain.make_chain()
             supervisor = Supervisor(child_options, processes=processes, alive_file=alive)
             _try_database(child_options.using, signals)
         ended_well = supervisor.run(signals, meanwhile=progress.show if progress else None)

@@ -1,12 +1,12 @@
 """``manage.py scheduler_status`` shows what is going on now, for people, for scripts, and as a health check."""
 
 import json
-import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.db import router
 
 from django_scheduler.management.arguments import at_least_0, known_database
@@ -46,10 +46,11 @@ class Command(SchedulerCommand):
             for line in _as_text(now):
                 self.stdout.write(one_line(line))
         for problem in problems:
-            style = self.style.WARNING if problem.is_warning else self.style.ERROR
-            self.stderr.write(style(one_line(problem.message)))
+            if problem.is_warning:
+                self.stderr.write(self.style.WARNING(one_line(problem.message)))
         if not is_healthy:
-            sys.exit(1)
+            serious = (one_line(problem.message) for problem in problems if not problem.is_warning)
+            raise CommandError("\n".join(serious), returncode=1)
 
 
 def _as_json(now: Status, problems: Iterable[Problem], is_healthy: bool) -> dict[str, Any]:
@@ -73,6 +74,7 @@ def _as_json(now: Status, problems: Iterable[Problem], is_healthy: bool) -> dict
         "canceled_per_minute": now.ended_per_minute.canceled,
         "living_executors": now.living_executors,
         "held_threads": now.held_threads,
+        "open_batches": now.open_batches,
         "counted_at_most": MOST_COUNTED,
         "queues": [{**asdict(queue), "served_by": _serving(queue, now.executors)} for queue in now.queues],
         "pauses": [asdict(pause) for pause in now.pauses],
@@ -91,6 +93,8 @@ def _as_text(now: Status) -> Iterable[str]:
     if now.held_threads:
         threads = "1 thread" if now.held_threads == 1 else f"{now.held_threads} threads"
         yield f"held      {threads}, by bodies that do not end although their time is up"
+    if now.open_batches:
+        yield f"batches   {_count(now.open_batches)} open"
     queues = ((*_queue(queue), str(len(_serving(queue, now.executors)))) for queue in now.queues)
     yield from _table(("queue", "pending", "due", "lag", "executors"), queues)
     yield from _table(("paused", "since", "by", "reason"), map(_pause, now.pauses))

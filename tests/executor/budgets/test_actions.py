@@ -8,8 +8,9 @@ import pytest
 from django.utils import timezone
 
 from django_scheduler import Context, action, ctx
-from django_scheduler.executor import execution
+from django_scheduler.executor import body
 from django_scheduler.models import Failure, State
+from tests.executor.budgets.clock import time_begins
 from tests.functions import note, note_async
 from tests.models import Entry
 from tests.support.gates import Gate
@@ -23,7 +24,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @action(timeout=0.2)
 def work_until_canceled(ctx: Context) -> str:
     assert ctx.deadline
-    assert not ctx.canceled
     pause = threading.Event()
     while not ctx.canceled:
         pause.wait(0.01)
@@ -45,6 +45,7 @@ def test_sync_action_learns_from_ctx_that_its_time_is_up(execute_due):
 
 @action(timeout=0.2)
 async def wait_for_ever(ctx: Context) -> None:
+    time_begins()
     try:
         await asyncio.Event().wait()
     finally:
@@ -53,6 +54,7 @@ async def wait_for_ever(ctx: Context) -> None:
 
 @action(timeout=0.2)
 async def wait_and_swallow(ctx: Context) -> str:
+    time_begins()
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
@@ -60,6 +62,7 @@ async def wait_and_swallow(ctx: Context) -> str:
     return "its result"
 
 
+@pytest.mark.usefixtures("time_begins_when_told")
 @pytest.mark.parametrize("function", [wait_for_ever, wait_and_swallow])
 def test_async_action_is_canceled_and_may_tidy_up(execute_due, function):
     function_id = ctx.scheduler.run_after(0, function)
@@ -128,7 +131,7 @@ async def work_until_canceled_by_somebody_async(ctx: Context, *, gate: str) -> N
 
 @pytest.mark.parametrize("function", [work_until_canceled_by_somebody, work_until_canceled_by_somebody_async])
 def test_action_learns_from_ctx_that_it_was_canceled(monkeypatch, gate, function):
-    monkeypatch.setattr(execution, "INTERVAL", 0.05)
+    monkeypatch.setattr(body, "CANCELED_INTERVAL", 0.05)
     function_id = ctx.scheduler.run_after(0, function, gate=gate.path)
     with executing(concurrency=1):
         gate.wait_for_arrivals()
@@ -141,6 +144,19 @@ def test_action_learns_from_ctx_that_it_was_canceled(monkeypatch, gate, function
 @action
 def tell_deadline_of_action(ctx: Context) -> list[object]:
     return [ctx.deadline, ctx.canceled]
+
+
+@action(timeout=timedelta(minutes=5))
+def tell_whether_canceled(ctx: Context) -> bool:
+    return ctx.canceled
+
+
+def test_action_that_has_time_left_is_not_canceled(execute_due):
+    function_id = ctx.scheduler.run_after(0, tell_whether_canceled)
+
+    execute_due()
+
+    assert record(function_id).decoded_result() is False
 
 
 def test_action_may_take_any_time_unless_it_says_otherwise(execute_due):

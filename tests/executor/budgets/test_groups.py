@@ -4,6 +4,7 @@ import pytest
 
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import Failure, State
+from tests.executor.budgets.clock import time_begins
 from tests.executor.budgets.test_mutations import hang_at_gate, loop_in_python
 from tests.functions import write
 from tests.models import Entry
@@ -18,6 +19,7 @@ attempts: list[str] = []
 def loop_in_a_group(ctx: Context) -> None:
     attempts.append("begun")
     Entry.objects.create(label="never")
+    time_begins()
     loop_in_python()
 
 
@@ -25,6 +27,7 @@ def labels() -> list[str]:
     return sorted(Entry.objects.values_list("label", flat=True))
 
 
+@pytest.mark.usefixtures("time_begins_when_told")
 def test_member_whose_time_is_up_fails_alone_and_does_not_run_again(backlog, groups):
     attempts.clear()
     first = ctx.scheduler.run_after(0, write, label="first")

@@ -14,7 +14,7 @@ def _no_interludes() -> Iterator[None]:
 
 
 @pytest.fixture
-def execute_as_group(transactional_db, groups) -> Callable[[list[ScheduledFunctionId]], None]:
+def execute_as_group(transactional_db, groups, growing_groups) -> Callable[[list[ScheduledFunctionId]], None]:
     """Execute these functions, which are the next that are due, and check that a worker has grouped them."""
 
     def execute(ids: list[ScheduledFunctionId]) -> None:

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.backends.signals import connection_created
 
 from django_scheduler import ctx
-from django_scheduler.databases import TABLE, Lane
+from django_scheduler.databases import TABLE, Lane, database_for
 from django_scheduler.executor import claim_policy, grouping, poller, worker
 from django_scheduler.executor.claim_policy import GroupSize
 from django_scheduler.executor.grouping import MutationGroup
@@ -130,6 +130,7 @@ def test_function_that_has_failed_runs_alone_from_then_on(execute_as_group, grou
     assert [starts.count(str(number)) for number in range(5)] == [1] * 5
 
 
+@pytest.mark.usefixtures("even_backoff")
 def test_transient_error_of_a_member_counts_as_its_own_attempt_alone(execute_as_group, settings):
     settings.DJANGO_SCHEDULER = {"BACKOFF_INITIAL": timedelta(hours=2)}
     ids = [*enter("a"), ctx.scheduler.run_after(0, functions.enter_and_be_repeated_once, label="again"), *enter("b")]
@@ -341,6 +342,26 @@ def test_member_that_another_one_puts_off_does_not_run_before_its_time(execute_a
 
     assert states([put_off, target]) == [State.SUCCESS, State.PENDING]
     assert labels() == []
+
+
+@pytest.mark.usefixtures("growing_groups")
+def test_member_that_expires_before_its_turn_never_begins(transactional_db):
+    database = database_for("default")
+    first = enter("waits")
+    expiring = ctx.scheduler.options(expires=timedelta(seconds=1)).run_after(0, functions.enter, label="expires")
+    last = enter("last")
+    expires = record(expiring).expires_time
+    assert expires is not None
+
+    def outlast() -> None:
+        wait_until(lambda: database.current_time() > expires, "it has expired")
+
+    functions.interludes["waits"] = outlast
+
+    execute_with_one_worker()
+
+    assert states([*first, expiring, *last]) == [State.SUCCESS, State.CANCELED, State.SUCCESS]
+    assert "expires" not in starts
 
 
 def test_member_that_is_put_off_after_its_group_has_failed_does_not_run_before_its_time(execute_as_group):

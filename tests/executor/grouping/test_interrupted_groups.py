@@ -136,7 +136,7 @@ def test_deadlock_with_another_transaction_only_makes_the_members_run_alone(back
 
 
 @pytest.mark.only_on("postgresql", "mysql")
-def test_two_groups_that_deadlock_with_each_other_both_succeed(transactional_db, groups):
+def test_two_groups_that_deadlock_with_each_other_both_succeed(transactional_db, groups, growing_groups):
     accounts = [Account.objects.create().pk for _ in range(2)]
     both = threading.Barrier(2, timeout=20)
     is_first = {"left": True, "right": True}

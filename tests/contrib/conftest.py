@@ -1,0 +1,3 @@
+from tests.executor.budgets.conftest import time_begins_when_told
+
+__all__ = ["time_begins_when_told"]
