@@ -12,8 +12,14 @@ every database, and Django lets it use none. So ``DATABASES=postgresql`` alone r
 Tests mostly wait for what other processes do. So when the whole suite is run, each database has several workers (of
 pytest-xdist), each of them with a test database of its own. ``-n 0`` has none, as a debugger needs it. A worker begins
 with tests that follow each other, so that fixtures that several of them share are mostly made once.
+
+Tests with real processes wait for them for as long as is patient, and a machine that stands still for longer than that
+fails them. So when the whole suite is run, the few tests that have failed run once more at the end, beside nothing
+else. What fails again has failed. What passes then is named as ``FLAKY``, and is a mistake to be looked for, in the
+test or in what it tests: ``make soak`` and a busy machine show it more often.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -22,7 +28,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -98,6 +104,9 @@ MAY_BE_SKIPPED = {"mariadb"}
 #: For each database.
 WORKERS = 2
 
+#: How many tests of a suite, at most, run once more after they have failed.
+FEW = 5
+
 
 def version(url: str) -> str:
     """Ask the server; raises what Django raises where it is missing, lacks a driver or is too old."""
@@ -116,28 +125,51 @@ class Suite:
         self._environment = {**os.environ, "DATABASE_URL": url}
         # Without bytecode each process that a test starts, and each worker, compiles the tests and the package again.
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        self._command = [sys.executable, "-m", "pytest", *pytest_arguments]
-        self._command += ["-o", f"cache_dir=.pytest_cache/{name}"]  # what has failed there
+        self._cache = Path(".pytest_cache") / name
+        self._command = [sys.executable, "-m", "pytest", *pytest_arguments, "-o", f"cache_dir={self._cache}"]
         self._prefix = "" if is_alone else f"{name:<10} | "
         self._process: subprocess.Popen[str] | None = None
+        self._seconds = 0.0
+        self._exit_code: int = pytest.ExitCode.INTERNAL_ERROR
         #: The lines about tests that did not pass, as pytest's summary has them.
         self.failures: list[str] = []
 
-    def verdict(self) -> str:
-        """Whether it passes."""
+    def run(self) -> None:
+        """Run it once."""
         start = time.monotonic()
-        verdict = "passed" if self._run() == pytest.ExitCode.OK else "FAILED"
-        return f"{verdict} after {time.monotonic() - start:.0f} s"
+        self._exit_code = self._run()
+        self._seconds = time.monotonic() - start
+
+    def run_again_what_failed(self) -> None:
+        """Run what has failed once more, in one process. If it passes, so does the suite, and the tests are flaky."""
+        if self._exit_code == pytest.ExitCode.TESTS_FAILED and len(self._failed_tests()) <= FEW:
+            failed, self.failures = self._failed_tests(), []
+            say(f"{self._prefix}Once more, beside nothing else: {', '.join(failed)}")
+            again = ["--last-failed", "--last-failed-no-failures=none", "--numprocesses=0"]
+            self._exit_code = self._run(*again)
+            if self._exit_code == pytest.ExitCode.OK:
+                self.failures = [f"{self._prefix}FLAKY {test}" for test in failed]
+
+    def verdict(self) -> str:
+        """Whether it has passed."""
+        verdict = "passed" if self._exit_code == pytest.ExitCode.OK else "FAILED"
+        return f"{verdict} after {self._seconds:.0f} s"
 
     def interrupt(self) -> None:
         """Have it end as with Ctrl-C: it drops its database."""
         if self._process:
             self._process.send_signal(signal.SIGINT)
 
-    def _run(self) -> int:
+    def _failed_tests(self) -> list[str]:
+        """The ids of the tests that have failed when they ran last."""
+        with suppress(FileNotFoundError):
+            return sorted(json.loads((self._cache / "v/cache/lastfailed").read_text()))
+        return []
+
+    def _run(self, *more_arguments: str) -> int:
         output = subprocess.PIPE if self._prefix else None
         self._process = subprocess.Popen(
-            self._command, env=self._environment, stdout=output, stderr=subprocess.STDOUT, text=True
+            [*self._command, *more_arguments], env=self._environment, stdout=output, stderr=subprocess.STDOUT, text=True
         )
         with self._process as process:
             for output_line in process.stdout or ():
@@ -183,11 +215,15 @@ def run(names: list[str], pytest_arguments: list[str]) -> bool:
                 suites[name] = Suite(name, url, [*defaults, *more, *pytest_arguments], is_alone=len(names) == 1)
         with ThreadPoolExecutor() as threads:
             try:
-                verdicts.update(zip(suites, threads.map(Suite.verdict, suites.values()), strict=True))
+                list(threads.map(Suite.run, suites.values()))
             except SystemExit:  # with Ctrl-C they have it from the terminal, and leaving the block waits for their end
                 for suite in suites.values():
                     suite.interrupt()
                 raise
+        if not pytest_arguments:
+            for suite in suites.values():
+                suite.run_again_what_failed()
+    verdicts.update({name: suite.verdict() for name, suite in suites.items()})
     say("")
     for suite in suites.values():
         for failure in suite.failures:  # again: the output of the others may have come after them
