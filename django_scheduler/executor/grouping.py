@@ -70,7 +70,7 @@ class MutationGroup(Execution):
     """Executes several mutations in one transaction.
 
     ``special_relations``: tables that no member may touch. ``execute_alone``: what to do with each of those that had
-    begun, if the group does not work out.
+    begun, if the group does not work out. ``asked_at``: when the claim was sent, by ``time.perf_counter()``.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class MutationGroup(Execution):
         executor_name: str,
         special_relations: Collection[str],
         execute_alone: Callable[[ScheduledFunctionId], None],
+        asked_at: float,
     ) -> None:
         #: Those whose rows it keeps from others.
         self._members = members
@@ -88,6 +89,7 @@ class MutationGroup(Execution):
         self._executor_name = executor_name
         self._special_relations = special_relations
         self._execute_alone = execute_alone
+        self._asked_at = asked_at
         #: The members whose bodies have begun.
         self._begun: list[MutationExecution] = []
         #: When it was claimed; and when the first body began and each one ended. By ``time.perf_counter()``.
@@ -125,7 +127,8 @@ class MutationGroup(Execution):
         self._moments.append(time.perf_counter())
         with watch, guard.refusing(self._refuse, self._special_relations):
             for member in self._members:
-                if self._begun and has_expired(member.claimed, self._database, self._seconds):
+                # Counted from before the answer, which may take a while: rather it is claimed once more too early.
+                if self._begun and has_expired(member.claimed, self._database, self._moments[-1] - self._asked_at):
                     break  # it is claimed again, and canceled
                 guard.forget_savepoints()
                 result = self._run(member, watch)

@@ -7,6 +7,7 @@ commit. So it is where a worker has claimed actions for others too (``action.py`
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context
@@ -77,6 +78,8 @@ class Worker:
         self._size = GroupSize()
         #: How many functions it has asked for last, and how many it has locked.
         self._asked_for = self._claimed = 0
+        #: When it has asked, by ``time.perf_counter()``.
+        self._asked_at = 0.0
         #: Whether it is the one worker that executes what is not healthy in a storm, and whether another one is.
         self._is_retrying = self._another_is_retrying = False
         #: The error of the COMMIT with which what it has taken began, if there was one.
@@ -259,6 +262,7 @@ class Worker:
             self._size, self._asked_for = claim.size, claim.most
             self.poller.claims_in(claim.lanes)
             wanted = Wanted(claim.before, executing, unhealthy, left)
+            self._asked_at = time.perf_counter()
             if len(claim.lanes) == 1:
                 claimed = database.claim(claim.lanes[0], wanted, most=claim.most)
             else:
@@ -295,7 +299,9 @@ class Worker:
         if len(members) > 1:
             special = self.database.special_relations()
             if TABLE not in special:
-                group = MutationGroup(members, self.database, self.executor_name, special, self._execute_alone)
+                group = MutationGroup(
+                    members, self.database, self.executor_name, special, self._execute_alone, self._asked_at
+                )
                 group.keeps_claim_lock_for = GROUP_SECONDS if self._size.keeps_claim_lock(len(members)) else 0.0
                 return group
             self._size.cannot_grow()

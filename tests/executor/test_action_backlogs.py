@@ -130,9 +130,10 @@ def test_actions_of_a_backlog_share_the_transaction_in_which_they_begin(transact
         wait_until(lambda: in_state(State.SUCCESS) == WORKERS, "all of them succeeded")
 
     assert sorted(filter(None, starts)) == ids
-    # One to begin all, in the transaction of the claim; and one to end each, which commits by itself.
-    assert costs.statements.count("UPDATE") == 1 + WORKERS
-    assert costs.commits == 1
+    # One to begin all, in the transaction of the claim; and one to end each, which commits by itself. A worker that was
+    # told late of what is executed already may look at that moment: then it is not idle, and begins what is left.
+    assert costs.commits <= 2
+    assert costs.statements.count("UPDATE") == costs.commits + WORKERS
 
 
 def test_action_alone_costs_a_claim_and_two_updates(transactional_db, costs):
@@ -202,8 +203,13 @@ def test_actions_whose_begin_is_refused_begin_together_later(transactional_db, c
 
 @pytest.fixture
 def lose_next_commit() -> Iterator[Callable[[Callable[[Any], None]], None]]:
-    """Loses the answer to the next COMMIT of a worker."""
+    """Loses the answer to the next COMMIT with which a worker has something begin, and not to that of a late look."""
     losses: list[Callable[[Any], None]] = []
+    begins = threading.local()
+
+    def note_begin(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        begins.now = sql.startswith("UPDATE")
+        return execute(sql, *arguments)
 
     def receive(connection: Any, **kwargs: object) -> None:
         driver = connection.connection
@@ -211,7 +217,7 @@ def lose_next_commit() -> Iterator[Callable[[Callable[[Any], None]], None]]:
 
         def commit() -> None:
             driver.commit = original
-            if losses:
+            if losses and begins.now:
                 lose_answer(driver, losses.pop())
             driver.commit()
             driver.commit = commit
@@ -220,7 +226,8 @@ def lose_next_commit() -> Iterator[Callable[[Callable[[Any], None]], None]]:
             driver.commit = commit
 
     connection_created.connect(receive)
-    yield losses.append
+    with statements_through(note_begin):
+        yield losses.append
     connection_created.disconnect(receive)
     assert not losses
 

@@ -157,8 +157,8 @@ def fill_the_disk(ctx: Context) -> None:
         with connection.cursor() as cursor:
             pages = cursor.execute("PRAGMA page_count").fetchone()[0]
             cursor.execute(f"PRAGMA max_page_count = {pages}")
-        while True:  # the file may have pages that are free, from tests before
-            Entry.objects.bulk_create([Entry(label="x" * 200) for _ in range(100)])
+        while True:  # the file may have many pages that are free, from tests before
+            Entry.objects.bulk_create([Entry(label="x" * 1_000_000) for _ in range(10)])
 
 
 @pytest.mark.only_on("sqlite")

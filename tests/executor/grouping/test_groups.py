@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.backends.signals import connection_created
 
 from django_scheduler import ctx
-from django_scheduler.databases import TABLE, Lane, database_for
+from django_scheduler.databases import TABLE, Claimable, Database, Lane, database_for
 from django_scheduler.executor import claim_policy, grouping, poller, worker
 from django_scheduler.executor.claim_policy import GroupSize
 from django_scheduler.executor.grouping import MutationGroup
@@ -361,6 +361,29 @@ def test_member_that_expires_before_its_turn_never_begins(transactional_db):
     execute_with_one_worker()
 
     assert states([*first, expiring, *last]) == [State.SUCCESS, State.CANCELED, State.SUCCESS]
+    assert "expires" not in starts
+
+
+@pytest.mark.usefixtures("growing_groups")
+def test_member_that_expires_before_the_claim_is_answered_never_begins(transactional_db, monkeypatch):
+    database = database_for("default")
+    expiring: list[ScheduledFunctionId] = []
+    claim = type(database).claim
+
+    def answer_late(self: Database, *arguments: Any, **keywords: Any) -> list[Claimable]:
+        claimed = claim(self, *arguments, **keywords)
+        if not {*expiring}.isdisjoint(each.id for each in claimed):
+            expires = record(expiring[0]).expires_time
+            wait_until(lambda: expires is None or database.current_time() > expires, "it has expired")
+        return claimed
+
+    monkeypatch.setattr(type(database), "claim", answer_late)
+    first = enter("first")
+    expiring.append(ctx.scheduler.options(expires=timedelta(seconds=1)).run_after(0, functions.enter, label="expires"))
+
+    execute_with_one_worker()
+
+    assert states([*first, *expiring]) == [State.SUCCESS, State.CANCELED]
     assert "expires" not in starts
 
 
