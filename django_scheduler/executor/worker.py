@@ -267,6 +267,8 @@ class Worker:
                 claimed = database.claim(claim.lanes[0], wanted, most=claim.most)
             else:
                 claimed = database.claim_in_several(claim.lanes, wanted, most=claim.most, of_each=claim.of_each)
+            if self.stopping.is_set():
+                return None  # what is scheduled after that may have been found by a claim that was sent before it
             if claimed:
                 execution = self._group_of(claimed, idle=idle)
                 if claim.is_shared:

@@ -1,13 +1,16 @@
 """SIGTERM and SIGINT: the first one asks, the second one, or the end of the grace period, insists."""
 
 import signal
+from typing import Any
 
 import pytest
 
 from django_scheduler import ctx
+from django_scheduler.databases import Claimable, database_for
 from django_scheduler.models import Executor, Failure, State
 from tests.models import Entry
 from tests.processes import functions
+from tests.support.in_process import executing
 from tests.support.records import record
 from tests.support.waiting import wait_until
 
@@ -65,6 +68,27 @@ def test_first_signal_begins_nothing_new_and_lets_running_functions_end(executor
     if function is functions.note_and_wait:
         assert record(later_id).state == State.PENDING
         assert list(Entry.objects.values_list("label", flat=True)) == ["once"]
+
+
+def test_claim_that_is_on_its_way_when_the_executor_is_stopped_begins_nothing(transactional_db, monkeypatch):
+    database = type(database_for("default"))
+    claim = database.claim
+    claimed: list[int] = []
+
+    def stop_and_claim(*arguments: Any, **keywords: Any) -> list[Claimable]:
+        executor.stop()
+        found = claim(*arguments, **keywords)
+        claimed.extend(each.id for each in found)
+        return found
+
+    monkeypatch.setattr(database, "claim", stop_and_claim)
+    with executing() as executor:
+        function_id = ctx.scheduler.run_after(0, "tests:write", label="later")
+        assert executor.wait(timeout=20)
+
+    assert claimed == [function_id]
+    assert (record(function_id).state, record(function_id).attempts) == (State.PENDING, 0)
+    assert not Entry.objects.exists()
 
 
 def test_heart_goes_on_beating_while_running_functions_end(executors, gate):
