@@ -127,7 +127,7 @@ class MutationGroup(Execution):
         self._moments.append(time.perf_counter())
         with watch, guard.refusing(self._refuse, self._special_relations):
             for member in self._members:
-                # Counted from before the answer, which may take a while: rather it is claimed once more too early.
+                # The claim may have waited for its answer, so what counts is when it was sent.
                 if self._begun and has_expired(member.claimed, self._database, self._moments[-1] - self._asked_at):
                     break  # it is claimed again, and canceled
                 guard.forget_savepoints()
