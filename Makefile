@@ -33,7 +33,7 @@ test: $(VENV)/test.installed mysqlclient ## Run the suite on every database; ARG
 	$(python) -m tests $(DATABASES) -- $(ARGS)
 
 # What tries many examples: how many in the suite, and how many here, is in tests/support/soak.py.
-SOAKED := tests/crash tests/crons/test_executors.py tests/processes/test_load.py
+SOAKED := tests/crash tests/crons/test_executors.py tests/limits tests/processes/test_load.py
 .PHONY: soak
 soak: $(VENV)/test.installed mysqlclient ## Look for what is rare: SOAK=20 times as many faults and examples
 	SOAK=$(or $(SOAK),20) $(python) -m tests $(DATABASES) -- $(SOAKED) --timeout=0 $(ARGS)

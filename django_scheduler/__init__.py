@@ -11,7 +11,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context, ctx
-    from django_scheduler.functions import Retry, action, api, internal, internal_action, internal_mutation, mutation
+    from django_scheduler.functions import (
+        Concurrency,
+        Retry,
+        action,
+        api,
+        internal,
+        internal_action,
+        internal_mutation,
+        mutation,
+    )
     from django_scheduler.models import ScheduledFunctionId
     from django_scheduler.record import BatchOutcome, Outcome
     from django_scheduler.scheduling import InterventionResult
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Backoff",
     "BatchOutcome",
+    "Concurrency",
     "Context",
     "InterventionResult",
     "Outcome",

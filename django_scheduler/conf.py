@@ -6,7 +6,7 @@ unnoticed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from types import NoneType
 from typing import Any, Literal, get_args
@@ -69,6 +69,9 @@ class Settings:
     #: For how long a due function of a queue that is not paused may wait before that is a problem: for all queues, or
     #: by the name of the queue, and with the name "" for all others. ``None``: for any time.
     MAX_LAG: timedelta | dict[str, timedelta | None] | None = timedelta(minutes=5)
+    #: By the name of a queue: which parameter names the tenant, for those of its functions that have it and declare no
+    #: ``fair_key=``. Tenants who have something due take turns.
+    FAIR_KEYS: dict[str, str] = field(default_factory=dict)
     #: Whether executors of this environment run crons.
     CRONS: bool = True
     #: What hides secrets in arguments, results, errors and tracebacks from those who look at them in the admin: a
@@ -117,6 +120,12 @@ def invalid_value(name: str, value: Any) -> str | None:
         limits = value.items() if isinstance(value, dict) else [("", value)]
         valid = all(isinstance(queue, str) and (each is None or _is_duration(each)) for queue, each in limits)
         form = "a positive datetime.timedelta, None, or a dict of these by the names of queues"
+    elif name == "FAIR_KEYS":
+        valid = isinstance(value, dict) and all(
+            isinstance(queue, str) and queue and isinstance(key, str) and key.isidentifier()
+            for queue, key in value.items()
+        )
+        form = "a dict of the names of parameters by the names of queues"
     elif name == "MASK":
         valid, form = isinstance(value, str) or callable(value), "a callable or its import path"
     elif name == "VALUE_MODULES":

@@ -1,9 +1,12 @@
 """The tables have one row per scheduled function, one per key, one per executor on record, and one per paused queue.
 
+And for limits one row per slot, and one per limit that somebody has set.
+
 Any code may read these tables; only this app writes them.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NewType
 
 from django.apps import apps
@@ -30,6 +33,13 @@ if apps.apps_ready and not apps.is_installed("django_scheduler"):
 LONGEST_QUEUE_NAME = 100
 LONGEST_REASON, LONGEST_USER_NAME = 500, 255
 LONGEST_NAME = LONGEST_KEY = 255
+LONGEST_TENANT = 100
+
+#: Of the name of a limit; and of that with the values that the limit is for.
+LONGEST_LIMIT_NAME, LONGEST_LIMIT = 255, 400
+
+#: The due time of what waits for a limit, so that no look and no claim finds it.
+FAR = datetime(9000, 1, 1, tzinfo=UTC)
 
 ScheduledFunctionId = NewType("ScheduledFunctionId", int)
 LARGEST_ID = 2**63 - 1
@@ -159,6 +169,13 @@ class ScheduledFunction(models.Model):
     key = NameField(_("key"), max_length=LONGEST_KEY, null=True, db_column="call_key")
     # How many calls with its key it has taken in since it was inserted.
     absorbed = models.PositiveIntegerField(_("absorbed calls"), default=0, db_default=0, editable=False)
+    # Functions of different tenants take turns. Empty: its function has no fair key, or its arguments name none.
+    tenant = NameField(_("tenant"), max_length=LONGEST_TENANT, default="", db_default="", editable=False)
+    # For which limit it waits, or has waited until it was let in. And of a limit of one, whose functions begin in the
+    # order of their due times, from the moment it is scheduled: see ``executor/limits.py``.
+    waits_for = NameField(_("waits for"), max_length=LONGEST_LIMIT, null=True, editable=False)
+    # When it was due, because while it waits its due time is ``FAR``.
+    waiting_since = InstantField(_("waiting since"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("scheduled function")
@@ -172,9 +189,9 @@ class ScheduledFunction(models.Model):
         # Pending functions are indexed apart from the millions that have ended.
         indexes = [
             PartialIndex(
-                fields=["queue", "priority", "due_time", "id"],
+                fields=["queue", "priority", "tenant", "due_time", "id"],
                 condition=models.Q(state=State.PENDING),
-                fields_in_mysql=["queue", "priority", "state", "due_time", "id"],
+                fields_in_mysql=["queue", "priority", "tenant", "state", "due_time", "id"],
                 name="django_scheduler_pending",
             ),
             PartialIndex(
@@ -208,6 +225,18 @@ class ScheduledFunction(models.Model):
                 fields=["unknown_since"],
                 condition=models.Q(unknown_since__isnull=False),
                 name="django_scheduler_unknown",
+            ),
+            # What waits for a limit; and what is to begin, or has been let in, in the order of due times.
+            PartialIndex(
+                fields=["waits_for", "waiting_since", "id"],
+                condition=models.Q(due_time=FAR),
+                fields_in_mysql=["waits_for", "due_time", "waiting_since", "id"],
+                name="django_scheduler_waiting",
+            ),
+            PartialIndex(
+                fields=["waits_for", "waiting_since", "id"],
+                condition=models.Q(waits_for__isnull=False),
+                name="django_scheduler_in_order",
             ),
         ]
 
@@ -283,6 +312,50 @@ class Executor(models.Model):
         verbose_name = _("executor")
         verbose_name_plural = _("executors")
         default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Slot(models.Model):
+    """Is one of the places that a limit has for bodies that run at once: see ``executor/limits.py``."""
+
+    id = models.BigAutoField(_("id"), primary_key=True)
+    # ("limit" means something in SQL.)
+    limit = NameField(_("limit"), max_length=LONGEST_LIMIT, db_column="of_limit")
+    number = models.PositiveSmallIntegerField(_("number"))
+    # How often an action has taken it.
+    taken = models.PositiveBigIntegerField(_("taken"), default=0, db_default=0)
+    # The action that has taken it last, in which attempt, and who executes it. A mutation locks the row instead.
+    function = models.ForeignKey(ScheduledFunction, null=True, db_index=False, related_name="+", **UNCHECKED)
+    attempt = models.PositiveIntegerField(_("attempt"), null=True)
+    executor = NameField(_("executor"), max_length=255, blank=True, default="", db_default="")
+
+    class Meta:
+        verbose_name = _("slot of a limit")
+        verbose_name_plural = _("slots of limits")
+        default_permissions = ()
+        permissions = [("release_slot", _("Can release slots of limits"))]
+        constraints = [models.UniqueConstraint(fields=["limit", "number"], name="django_scheduler_slot_number")]
+
+    def __str__(self) -> str:
+        return f"{self.limit} {self.number}"
+
+
+class Limit(models.Model):
+    """Says how many bodies of a limit run at once, instead of what the code says."""
+
+    name = NameField(_("limit"), max_length=LONGEST_LIMIT_NAME, primary_key=True)
+    concurrency = models.PositiveSmallIntegerField(_("at once"), null=True, blank=True)
+    reason = models.CharField(_("reason"), max_length=LONGEST_REASON, blank=True)
+    changed_by = models.CharField(_("changed by"), max_length=LONGEST_USER_NAME, blank=True)
+    changed_time = InstantField(_("changed"))
+
+    class Meta:
+        verbose_name = _("limit")
+        verbose_name_plural = _("limits")
+        default_permissions = ()
+        permissions = [("change_limit", _("Can change limits"))]
 
     def __str__(self) -> str:
         return self.name

@@ -2,7 +2,8 @@
 
 * Pages: ``overview.py``, with its ``panels.py``, ``statistics.py`` and ``batches.py``; ``scheduled_function.py`` is the
   list, with ``listing.py``, ``filters.py`` and ``search.py``, and the page of one function, with ``detail.py`` and
-  ``followers.py``; ``crons.py``, with ``cron_form.py`` and ``cron_history.py``.
+  ``followers.py``; ``limit_views.py``, with ``limits.py``; ``crons.py``, with ``cron_form.py`` and
+  ``cron_history.py``.
 * ``scheduler_admin.py`` has what the pages of functions and the overview have in common.
 * ``visibility.py`` says which functions somebody sees, ``cron_permissions.py`` who may do what with crons, and
   ``requests.py`` answers requests that no page makes.

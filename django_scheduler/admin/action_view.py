@@ -31,7 +31,7 @@ from django_scheduler.admin.listing import COMPARED, Row, for_comparison, for_li
 from django_scheduler.admin.outlook import SELECTION_COUNTED_TO, outlook
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.times import to_the_second
-from django_scheduler.databases import Database
+from django_scheduler.databases import Database, limit_browsing
 from django_scheduler.errors import SchedulerError
 from django_scheduler.models import LARGEST_ID, ScheduledFunction
 from django_scheduler.scheduling import InterventionResult
@@ -103,8 +103,10 @@ class ActionView:
             return TimeForm(self._request.POST)
         if len(selection.ids) != 1:
             return TimeForm()
-        due_times = self._rows.filter(pk__in=selection.ids).values_list("due_time", flat=True)
-        return TimeForm(initial={"when": due_times.first()})
+        function = (
+            self._rows.only("state", "due_time", "waits_for", "waiting_since").filter(pk__in=selection.ids).first()
+        )
+        return TimeForm(initial={"when": limit_browsing.due_time_of(function) if function else None})
 
     def _ask(self, selection: "Selection", form: TimeForm | None) -> HttpResponse:
         selection = selection.bounded(self._rows)

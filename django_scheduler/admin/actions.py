@@ -154,3 +154,13 @@ def may_act(request: HttpRequest, action: Action) -> bool:
 def may_pause(request: HttpRequest) -> bool:
     """Return whether the user may pause and resume queues."""
     return may_view(request) and may(request, "pause_queue")
+
+
+def may_change_limits(request: HttpRequest) -> bool:
+    """Return whether the user may set how many bodies of a limit run at once."""
+    return may_view(request) and may(request, "change_limit")
+
+
+def may_release_slots(request: HttpRequest) -> bool:
+    """Return whether the user may take slots of limits from functions."""
+    return may_view(request) and may(request, "release_slot")

@@ -15,6 +15,7 @@ from django_scheduler.admin.followers import followed, followers
 from django_scheduler.admin.listing import LARGE, Row, for_list, length_of, unless_longer
 from django_scheduler.admin.readable import readable
 from django_scheduler.admin.search import shown_error, shown_key
+from django_scheduler.databases import limit_browsing
 from django_scheduler.masking import masked, masked_text
 from django_scheduler.models import Batch, ScheduledFunction, State
 from django_scheduler.record import BatchOutcome, Outcome
@@ -87,6 +88,7 @@ def load(rows: QuerySet[ScheduledFunction], pk: int) -> ScheduledFunction | None
     if function is not None:
         name, args = function.name, function.short_args
         function.shown_key = shown_key(name, function.key, args)
+        function.shown_tenant = shown_key(name, function.tenant, args)
         function.short_error = shown_error(name, function.short_error, args)
         function.short_traceback = "" if args is None else masked_text(name, function.short_traceback, args=args)
     return cast("ScheduledFunction | None", function)
@@ -107,7 +109,7 @@ def shown(function: ScheduledFunction, column: str) -> Shown:
 
 def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
     """Yield its course, from being scheduled to the end, or to what is still ahead."""
-    due, started, completed = function.due_time, function.started_time, function.completed_time
+    due, started, completed = limit_browsing.due_time_of(function), function.started_time, function.completed_time
     # A retry has moved the due time, so nobody knows any more what was planned.
     planned = NO_TIME if function.attempts > 1 else due - function.creation_time
     yield Moment(

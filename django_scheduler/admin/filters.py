@@ -15,16 +15,17 @@ from urllib.parse import urlencode
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
+from django_scheduler.admin.limits import shown_limit
 from django_scheduler.admin.search import EXCEPTION, Search
 from django_scheduler.crons import CronRun
-from django_scheduler.databases import Database
+from django_scheduler.databases import Database, limit_browsing
 from django_scheduler.functions import registry
 from django_scheduler.masking import masked
-from django_scheduler.models import LARGEST_ID, LONGEST_QUEUE_NAME, Failure, Kind, State
+from django_scheduler.models import FAR, LARGEST_ID, LONGEST_LIMIT, LONGEST_QUEUE_NAME, Failure, Kind, State
 from django_scheduler.values import is_plain_text
 
-#: The state of what is pending and due.
-OVERDUE = "overdue"
+#: The state of what is pending and due, and that of what waits for a limit.
+OVERDUE, LIMITED = "overdue", "limited"
 
 WINDOWS = {
     "1min": (timedelta(minutes=1), _("last minute")),
@@ -55,11 +56,12 @@ TITLES = {
     "by": _("Scheduled by"),
     "parent": _("Scheduled by"),
     "batch": _("Batch"),
+    "limit": _("Limit"),
     "request": _("Request"),
 }
 
 #: The filters that other pages lead to: the list has no field for them.
-WITHOUT_FIELD = ("error", "parent", "batch", "request")
+WITHOUT_FIELD = ("error", "parent", "batch", "limit", "request")
 
 #: What may stand in the address besides filters.
 OTHER_PARAMETERS = {"after", "before", "live", "_changelist_filters", "e"}
@@ -68,14 +70,19 @@ _SINCE = {name: label for name, (_length, label) in WINDOWS.items()}
 
 #: The values of filters that have few, as they are shown, and the length of others, in characters.
 CHOICES: dict[str, Mapping[Any, Any]] = {
-    "state": {State.PENDING.value: State.PENDING.label, OVERDUE: _("overdue"), **dict(State.choices)},
+    "state": {
+        State.PENDING.value: State.PENDING.label,
+        OVERDUE: _("overdue"),
+        LIMITED: _("waits for a limit"),
+        **dict(State.choices),
+    },
     "kind": dict(Kind.choices),
     "failure": dict(Failure.choices),
     "created": _SINCE,
     "finished": _SINCE,
     "by": {name: label for name, (_condition, label) in BY.items()},
 }
-LONGEST = {"q": 200, "function": 255, "queue": LONGEST_QUEUE_NAME, "request": 200}
+LONGEST = {"q": 200, "function": 255, "queue": LONGEST_QUEUE_NAME, "limit": LONGEST_LIMIT, "request": 200}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class Filters:
         """Return in which states the functions can be that it lets through."""
         if not self.state:
             return set(State)
-        return {State.PENDING if self.state == OVERDUE else self.state}
+        return {State.PENDING if self.state in (OVERDUE, LIMITED) else self.state}
 
     @property
     def function_id(self) -> int | None:
@@ -152,6 +159,8 @@ class Filters:
         for reference in ("parent", "batch"):
             if referred := self.values.get(reference):
                 return Q(**{reference: int(referred)})
+        if limit := self.values.get("limit"):
+            return limit_browsing.WAITS & Q(waits_for=limit) if shown_limit(limit).address else Q(pk__in=[])
         return self._in_state(database)
 
     def others(self, database: Database) -> Q:
@@ -182,12 +191,16 @@ class Filters:
                 return Q(completed_time__gte=database.ago(WINDOWS[value][0]))
             case "by":
                 return BY[value][0]
+            case "limit" if self.finds_by_reference:
+                return limit_browsing.WAITS & Q(waits_for=value) if shown_limit(value).address else Q(pk__in=[])
             case "batch" if "parent" in self.values or self.function_id is not None:
                 return Q(batch=int(value))
             case "state" if self.function_id is not None:
-                is_due = Q(due_time__lte=database.now()) if self.state == OVERDUE else Q()
-                return Q(database.is_in_state(*self.states)) & is_due
-            case "state" if self.finds_by_reference:
+                is_meant = Q(due_time__lte=database.now()) if self.state == OVERDUE else Q()
+                if self.state == LIMITED:
+                    is_meant = Q(due_time=FAR, waits_for__isnull=False)
+                return Q(database.is_in_state(*self.states)) & is_meant
+            case "state" if self.finds_by_reference or "limit" in self.values:
                 return self._in_state(database)
             case _:
                 return Q()
@@ -195,6 +208,8 @@ class Filters:
     def _in_state(self, database: Database) -> Q:
         if self.state == OVERDUE:
             return Q(state=State.PENDING, due_time__lte=database.now())
+        if self.state == LIMITED:
+            return limit_browsing.WAITS
         if self.state in (State.SUCCESS, State.FAILED, State.CANCELED):
             # Which is true of all of them, and lets their index be used.
             return Q(state=self.state, completed_time__isnull=False)
@@ -216,6 +231,8 @@ def chips(values: Mapping[str, str]) -> list[tuple[Any, Any]]:
 
 
 def _shown(name: str, value: str) -> Any:
+    if name == "limit":
+        return shown_limit(value).text
     return f"#{value}" if name in ("parent", "batch") else CHOICES.get(name, {}).get(value, value)
 
 

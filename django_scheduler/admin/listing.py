@@ -5,6 +5,8 @@
 * What no index finds is looked for among the next ``LOOKED_AT`` rows of that order, and no longer than
   ``SEARCH_SECONDS``. The page says so, and the next one looks further.
 * What is pending lies in its index lane by lane. So the heads of the lanes are merged, for those who may see all of it.
+  What waits for a limit comes last there, in the order in which it was scheduled; that of one limit, in the order in
+  which it is let in.
 * Values that may be large are read only up to a length.
 """
 
@@ -18,11 +20,12 @@ from typing import Any
 from django.db.models import Case, F, JSONField, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Left, Length
 
-from django_scheduler.admin.filters import OVERDUE, Filters, read_id
+from django_scheduler.admin.filters import LIMITED, OVERDUE, Filters, read_id
+from django_scheduler.admin.limits import shown_limit
 from django_scheduler.admin.readable import brief
 from django_scheduler.admin.search import Search, shown_error
 from django_scheduler.admin.visibility import is_everything
-from django_scheduler.databases import Database, browsing
+from django_scheduler.databases import Database, browsing, limit_browsing
 from django_scheduler.masking import masked
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.times import EPOCH
@@ -151,8 +154,10 @@ class Listing:
         if len(lanes) > MOST_LANES:
             return None
         after = (start.time, start.pk) if start and start.time else None
-        due_only = self._filters.state == OVERDUE
-        return browsing.first_pending(self._database, lanes, after=after, due_only=due_only, limit=limit)
+        due_only, waiting_only = self._filters.state == OVERDUE, self._filters.state == LIMITED
+        return browsing.first_pending(
+            self._database, lanes, after=after, due_only=due_only, waiting_only=waiting_only, limit=limit
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +223,7 @@ class Order:
 
 
 FIRST_DUE = Order("due_time", is_descending=False)
+FIRST_LET_IN = Order("waiting_since", is_descending=False)
 LATEST_COMPLETED = Order("completed_time", is_descending=True)
 NEWEST = Order("pk", is_descending=True)
 
@@ -226,7 +232,9 @@ def order_of(filters: Filters) -> Order:
     """Return in which order functions are listed."""
     if filters.finds_by_reference:
         return NEWEST
-    if filters.state in (State.PENDING, OVERDUE):
+    if "limit" in filters.values:
+        return FIRST_LET_IN
+    if filters.state in (State.PENDING, OVERDUE, LIMITED):
         return FIRST_DUE
     return LATEST_COMPLETED if filters.state in (State.SUCCESS, State.FAILED, State.CANCELED) else NEWEST
 
@@ -285,6 +293,17 @@ class Row:
     @property
     def arguments_length(self) -> int:
         return int(getattr(self.function, "args_length", 0) or 0)
+
+    @property
+    def due_time(self) -> datetime:
+        """Return when it is due; for one that waits for a limit, when it was."""
+        return limit_browsing.due_time_of(self.function)
+
+    @property
+    def waits_for(self) -> str:
+        """Return the limit that it waits for, as it may be read; empty if it waits for none."""
+        function = self.function
+        return shown_limit(function.waits_for).text if function.waits_for and limit_browsing.waits(function) else ""
 
     @property
     def took(self) -> timedelta | None:

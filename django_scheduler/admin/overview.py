@@ -18,8 +18,8 @@ from django_scheduler import pausing
 from django_scheduler.admin import batches, panels, statistics
 from django_scheduler.admin.actions import ACTIONS, may_act, may_pause
 from django_scheduler.admin.filters import read_id
+from django_scheduler.admin.limit_views import LimitViews
 from django_scheduler.admin.requests import answer_to_no_post, require_whole_characters
-from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import ask
 from django_scheduler.admin.visibility import is_everything, visible_functions
 from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, ScheduledFunction
@@ -38,7 +38,7 @@ class ReasonForm(forms.Form):
 
 
 @admin.register(Overview)
-class OverviewAdmin(SchedulerAdmin):
+class OverviewAdmin(LimitViews):
     def get_urls(self) -> list[URLPattern]:
         pause = self.admin_site.admin_view(self.pause_view)
         all_batches = self.admin_site.admin_view(self.batches_view)

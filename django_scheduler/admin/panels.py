@@ -20,13 +20,14 @@ VERY_LATE = 300.0
 #: From which difference on the overview says that the clocks differ, in seconds.
 CLOCKS_APART = 2.0
 
-#: Among how many pending functions those are counted that wait under a key, or for another attempt.
+#: Among how many pending functions those are counted that wait under a key, or for another attempt; and how many that
+#: wait for a limit.
 WAITS_LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Says what waits under a key, and for another attempt."""
+    """Says what waits under a key, for another attempt, and for a limit."""
 
     counted: browsing.WaitCounts
     #: The one whose next attempt is due first.
@@ -36,6 +37,11 @@ class Waits:
     def is_partial(self) -> bool:
         """Return whether there may be more that was not looked at."""
         return self.counted.looked_at == WAITS_LOOKED_AT
+
+    @property
+    def more_limited(self) -> bool:
+        """Return whether more may wait for a limit than were counted."""
+        return self.counted.limited == WAITS_LOOKED_AT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Answers:
     open_batches: Answer[batches.BatchPage]
     waits: Answer[Waits]
     pauses: Mapping[str, status.PauseStatus]
+    closed_limits: tuple[status.LimitStatus, ...]
     #: How many actions each executor executes.
     busy: Answer[dict[str, int]]
     recent: Answer[statistics.Recent]
@@ -101,6 +108,7 @@ def _ask(database: Database, functions: QuerySet[ScheduledFunction], period: sta
         upcoming = ask(partial(statistics.upcoming, functions))
         failures = ask(partial(statistics.failures, functions))
         pauses = {pause.queue: pause for pause in status.pauses(using)}
+        closed_limits = status.closed_limits(using) if shows_everything else ()
     return Answers(
         shows_everything=shows_everything,
         queues=queues,
@@ -109,6 +117,7 @@ def _ask(database: Database, functions: QuerySet[ScheduledFunction], period: sta
         open_batches=open_batches,
         waits=waits,
         pauses=pauses,
+        closed_limits=closed_limits,
         busy=busy,
         recent=recent,
         last_hour=last_hour,
@@ -130,7 +139,8 @@ def _problems(answers: Answers) -> list[status.Problem]:
     queues, executors = answers.queues.value, answers.executors.value
     if not answers.shows_everything or queues is None or executors is None:
         return []
-    found = status.find_problems(queues, executors, answers.pauses.values(), answers.unknown.value or ())
+    unknown = answers.unknown.value or ()
+    found = status.find_problems(queues, executors, answers.pauses.values(), unknown, answers.closed_limits)
     # Of the pause of everything there is a banner with a button.
     return [each for each in found if (each.code, each.queue) != (status.ProblemCode.PAUSED, None)]
 

@@ -11,11 +11,11 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_scheduler.admin import batches, detail, listing
+from django_scheduler.admin import batches, detail, limits, listing
 from django_scheduler.admin.action_view import ActionView
 from django_scheduler.admin.actions import ACTIONS, may_act
 from django_scheduler.admin.crons import links_to_cron
-from django_scheduler.admin.filters import CHOICES, Filters, chips, menus, read_id
+from django_scheduler.admin.filters import CHOICES, LIMITED, Filters, chips, menus, read_id
 from django_scheduler.admin.followers import followers
 from django_scheduler.admin.outlook import may_run_again
 from django_scheduler.admin.readable import visible
@@ -23,7 +23,7 @@ from django_scheduler.admin.requests import answer_to_no_post, require_whole_cha
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
 from django_scheduler.admin.visibility import is_everything
-from django_scheduler.databases import Database, browsing
+from django_scheduler.databases import Database, browsing, limit_browsing
 from django_scheduler.functions import declared_queues
 from django_scheduler.middleware import serving
 from django_scheduler.models import ScheduledFunction, State
@@ -99,6 +99,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             found = ask(lambda: [detail.load(rows, pk)])
             function = found.value[0] if found.value else None
             relatives = ask(lambda: detail.relatives(rows, function) if function else {})
+            why = ask(lambda: [limits.why_it_waits(self.database, rows, function) if function else None])
         if found.is_late and "live" in request.GET:
             return NOTHING_NEW()
         if found.is_late:
@@ -110,6 +111,10 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
         context = {
             "title": visible(function.name),
             "function": function,
+            "due_time": limit_browsing.due_time_of(function),
+            "waits": limit_browsing.waits(function),
+            "why": why.value[0] if why.value else None,
+            "counted_to": limits.COUNTED_TO,
             "timeline": list(detail.timeline(function, timezone.now())),
             "earlier_attempts": list(detail.earlier_attempts(function)),
             "arguments": detail.shown(function, "args"),
@@ -142,7 +147,8 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
 def _count_states(database: Database, rows: QuerySet[ScheduledFunction]) -> dict[str, int]:
     if not is_everything(rows):
         return {}  # counting through any condition takes its time
-    return browsing.count_states(database, State.values, at_most=STATE_COUNTED_TO + 1)
+    numbers, limited = browsing.count_states(database, State.values, at_most=STATE_COUNTED_TO + 1)
+    return {**numbers, LIMITED: limited}
 
 
 def _batch(database: Database, rows: QuerySet[ScheduledFunction], filters: Filters) -> batches.BatchLine | None:

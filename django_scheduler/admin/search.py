@@ -59,7 +59,7 @@ def shown_error(name: str, error: str, arguments: JSONValue) -> str:
 
 
 def shown_key(name: str, key: str | None, arguments: JSONValue) -> str:
-    """Return a key as it may be shown: not at all where what is secret among the arguments is not known."""
+    """Return a key or a tenant as it may be shown: not at all if what is secret among the arguments is not known."""
     return masked_text(name, key, args=arguments) if key and arguments is not None else ""
 
 

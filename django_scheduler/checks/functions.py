@@ -8,10 +8,13 @@ from enum import Enum
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 from django.utils.functional import Promise
 
+from django_scheduler.conf import get_settings
 from django_scheduler.functions import UNIONS, AnyFunction, registry
+from django_scheduler.suggestions import did_you_mean
 from django_scheduler.values import PLAIN_TYPES
 
 
@@ -64,6 +67,57 @@ def check_retries(**kwargs: Any) -> Iterator[CheckMessage]:
             obj=function,
             id="django_scheduler.W016",
         )
+
+
+@register("django_scheduler")
+def check_limits(**kwargs: Any) -> Iterator[CheckMessage]:
+    """E023: functions share a limit and do not agree on it, or a limit has the name of a function that it is not of."""
+    by_limit: dict[str, list[AnyFunction]] = {}
+    for function in registry:
+        if function.concurrency:
+            by_limit.setdefault(function.limit_name, []).append(function)
+    for name, functions in by_limit.items():
+        owner = registry.find(name)
+        others = [function for function in functions if function is not owner]
+        if owner and others:
+            yield Error(
+                f"{others[0].name} declares a limit by the name of another function, {name}.",
+                hint=f"To share a limit with {owner.name}, give both one name= that is no function's. To have its own,"
+                " leave name= out.",
+                obj=others[0],
+                id="django_scheduler.E023",
+            )
+        elif len({_shape_of_limit(function) for function in functions}) > 1:
+            declared = "; ".join(f"{each.name}: {each.concurrency}" for each in functions)
+            yield Error(
+                f"Functions share the limit {name!r}, and declare it differently: {declared}.",
+                hint="Let them have the same number, and keys of as many parameters, or another name=.",
+                obj=functions[0],
+                id="django_scheduler.E023",
+            )
+
+
+def _shape_of_limit(function: AnyFunction) -> tuple[int, int] | None:
+    declared = function.concurrency
+    return (declared.limit, len(declared.parameters)) if declared else None
+
+
+@register("django_scheduler")
+def check_fair_keys(**kwargs: Any) -> Iterator[CheckMessage]:
+    """W018: ``FAIR_KEYS`` names a parameter that no function has."""
+    try:
+        fair_keys = get_settings().FAIR_KEYS
+    except ImproperlyConfigured:  # E001 and E002 say so
+        return
+    known = {name for function in registry for name in function.names_of_parameters}
+    for queue, key in fair_keys.items():
+        if key not in known:
+            yield Warning(
+                f"DJANGO_SCHEDULER['FAIR_KEYS'] says that {key!a} names the tenants of the queue {queue!a}, and no"
+                " function has such a parameter, so nobody takes turns there.",
+                hint=f"Correct its name, or leave the queue out.{did_you_mean(key, known)}",
+                id="django_scheduler.W018",
+            )
 
 
 def _why_it_cannot_be_called(function: AnyFunction) -> str | None:

@@ -3,8 +3,10 @@
 Elsewhere only ``fields.py``, ``models.PartialIndex`` and ``checks/database.py`` name a vendor.
 
 ``database_for(alias)`` returns the ``Database`` of an alias. ``contract.py`` says what a vendor has to be able to do.
-By SQL that all understand ``sql.py`` inserts and changes rows, ``key_rows.py`` has those of keys, and ``claiming.py``
-looks and claims; ``queries.py`` has all of it, and ``browsing.py`` is for the admin. ``rows.py`` describes the rows.
+By SQL that all understand ``sql.py`` inserts and changes rows, ``key_rows.py`` has those of keys, ``slots.py`` those of
+limits, and ``claiming.py`` looks and claims; ``queries.py`` has all of it, and ``browsing.py`` and
+``limit_browsing.py`` are for people, in the admin and in commands. ``rows.py`` describes the rows, and ``tenants.py``
+the tenants.
 ``postgresql/``, ``mysql.py`` and ``sqlite.py`` answer differently where they must. ``django_internals.py`` is what we
 know of Django's connections.
 ``statements.py`` says how far a statement reaches, and ``session_guard.py`` sees each one of an executor's session.
@@ -19,23 +21,29 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.connection import ConnectionDoesNotExist
 
-from django_scheduler.databases import browsing, django_internals
+from django_scheduler.databases import browsing, django_internals, limit_browsing
 from django_scheduler.databases.inspection import clock_difference, inspection_of
 from django_scheduler.databases.mysql import MySQL
 from django_scheduler.databases.postgresql import PostgreSQL
 from django_scheduler.databases.queries import Database
 from django_scheduler.databases.rows import (
+    DUE_AT_ONCE,
+    DUE_BEFORE,
+    DUE_TIME,
     NOW,
     TABLE,
     Announcement,
     Backlog,
     Claimable,
+    FoundSlot,
+    KeyHolder,
     Lane,
     LaneKey,
     Left,
     NewRows,
-    Waiting,
     Wanted,
+    WantedSlots,
+    announcement_of,
 )
 from django_scheduler.databases.silence import Descriptor
 from django_scheduler.databases.sql import portions, pythons_clock, uses_pythons_clock
@@ -43,6 +51,9 @@ from django_scheduler.databases.sqlite import SQLite
 from django_scheduler.suggestions import which_there_are
 
 __all__ = [
+    "DUE_AT_ONCE",
+    "DUE_BEFORE",
+    "DUE_TIME",
     "NOW",
     "TABLE",
     "VENDORS",
@@ -51,17 +62,21 @@ __all__ = [
     "Claimable",
     "Database",
     "Descriptor",
+    "FoundSlot",
+    "KeyHolder",
     "Lane",
     "LaneKey",
     "Left",
     "NewRows",
-    "Waiting",
     "Wanted",
+    "WantedSlots",
+    "announcement_of",
     "browsing",
     "clock_difference",
     "database_for",
     "django_internals",
     "inspection_of",
+    "limit_browsing",
     "portions",
     "pythons_clock",
     "require_alias",

@@ -1,7 +1,7 @@
 """Executors find here which lanes are due, claim functions there, and see what has become of their transaction.
 
-Lane means the pending functions of one queue and one priority. A look finds the lanes and when each is due; a claim
-locks the first due rows of a lane and passes over those that are locked.
+Lane means the pending functions of one queue, one priority and one tenant (``tenants.py``). A look finds the lanes and
+when each is due; a claim locks the first due rows of a lane and passes over those that are locked.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,6 +13,9 @@ from django_scheduler.databases.sql import Sql, SqlDatabase
 from django_scheduler.models import Pause, State
 
 PAUSES = Pause._meta.db_table
+
+#: The columns of the index of what is pending, where it has nothing else.
+ORDER_OF_PENDING = "queue, priority, tenant, due_time, id"
 
 #: Where the times are in what a claim reads.
 TIMES_OF_CLAIM = [
@@ -44,7 +47,7 @@ class Claiming(SqlDatabase):
     # Looking
 
     def lanes(self, *, besides: Collection[int] = (), left: Left | None = None, since: Any = None) -> list[Lane]:
-        """Return every queue and priority that has pending functions.
+        """Return every queue, priority and tenant that has pending functions.
 
         ``besides``: ids to pass over. ``left``: what to pass over as well. ``since``: only what is due then or later.
         """
@@ -57,8 +60,8 @@ class Claiming(SqlDatabase):
         with self.connection.cursor() as cursor:
             cursor.execute(sql.text, sql.params)
             return [
-                Lane(queue, priority, float(due_in), self._as_taken(due_time), first_id, bool(is_paused))
-                for queue, priority, due_in, due_time, first_id, is_paused in cursor.fetchall()
+                Lane(queue, priority, tenant, float(due_in), self._as_taken(due_time), first_id, bool(is_paused))
+                for queue, priority, tenant, due_in, due_time, first_id, is_paused in cursor.fetchall()
             ]
 
     def _lanes(self, besides: Sql) -> Sql:
@@ -66,17 +69,20 @@ class Claiming(SqlDatabase):
         # cost grows with the number of lanes and not with that of the pending functions. (A comparison of rows,
         # (queue, priority) > (...), would read the whole lane.)
         first = f"SELECT id FROM {TABLE} WHERE state = 'pending'{besides.text}"
-        order = "ORDER BY queue, priority, due_time, id LIMIT 1"
+        order = f"ORDER BY {ORDER_OF_PENDING} LIMIT 1"
         due_in = self.seconds_until("due_time")
         return Sql(
-            f"WITH RECURSIVE lanes (queue, priority, due_time, id) AS ("
-            f" SELECT queue, priority, due_time, id FROM {TABLE} WHERE id = ({first} {order})"
+            f"WITH RECURSIVE lanes ({ORDER_OF_PENDING}) AS ("
+            f" SELECT {ORDER_OF_PENDING} FROM {TABLE} WHERE id = ({first} {order})"
             f" UNION ALL"
-            f" SELECT head.queue, head.priority, head.due_time, head.id FROM lanes JOIN {TABLE} head ON head.id ="
-            f" COALESCE(({first} AND queue = lanes.queue AND priority > lanes.priority {order}),"
+            f" SELECT head.queue, head.priority, head.tenant, head.due_time, head.id FROM lanes JOIN {TABLE} head"
+            f" ON head.id = COALESCE("
+            f"({first} AND queue = lanes.queue AND priority = lanes.priority AND tenant > lanes.tenant {order}),"
+            f" ({first} AND queue = lanes.queue AND priority > lanes.priority {order}),"
             f" ({first} AND queue > lanes.queue {order})))"
-            f" SELECT queue, priority, {due_in.text}, {self._time('due_time')}, id, {is_paused('lanes.queue')}"
+            f" SELECT queue, priority, tenant, {due_in.text}, {self._time('due_time')}, id, {is_paused('lanes.queue')}"
             " FROM lanes",
+            *besides.params,
             *besides.params,
             *besides.params,
             *besides.params,
@@ -100,8 +106,8 @@ class Claiming(SqlDatabase):
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT {due_in.text} FROM {TABLE} WHERE state = 'pending' AND queue = %s AND priority = %s"
-                f" AND due_time > {now.text} ORDER BY due_time LIMIT 1",
-                [*due_in.params, lane.queue, lane.priority, *now.params],
+                f" AND tenant = %s AND due_time > {now.text} ORDER BY due_time LIMIT 1",
+                [*due_in.params, *lane.key, *now.params],
             )
             row = cursor.fetchone()
         return None if row is None else float(row[0])
@@ -116,8 +122,8 @@ class Claiming(SqlDatabase):
         if lane.due_time is None:
             chosen = self._pending(lane.first_id)
         else:
-            first = lane.queue, lane.priority, lane.due_time
-            chosen = Sql("state = 'pending' AND queue = %s AND priority = %s AND due_time >= %s", *first)
+            of_lane = "state = 'pending' AND queue = %s AND priority = %s AND tenant = %s AND due_time >= %s"
+            chosen = Sql(of_lane, lane.queue, lane.priority, lane.tenant, lane.due_time)
         conditions = [chosen, *self._conditions(wanted), Sql(f" AND NOT {is_paused('%s')}", lane.queue)]
         source = Sql(
             f"{TABLE} WHERE {''.join(each.text for each in conditions)} ORDER BY due_time, id LIMIT {most:d}"
@@ -182,7 +188,7 @@ class Claiming(SqlDatabase):
             f"SELECT id, name, kind, queue, {self._text('args')}, {self._text('context')}, attempts,"
             f" {self._time(now.text)}, {until_due.text}, {self._time('due_time')}, {self._time('unknown_since')},"
             f" unknown_to, error, same_errors, {self._time('expires_time')}, {self._text('callbacks')},"
-            f" batch_id, absorbed, {self._time('creation_time')}, {self.mark_executing}{columns}"
+            f" batch_id, absorbed, {self._time('creation_time')}, tenant, {self.mark_executing}{columns}"
             f" FROM {source.text}",
             *now.params,
             *until_due.params,

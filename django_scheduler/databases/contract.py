@@ -1,7 +1,7 @@
 """The contract says what a vendor has to answer by itself.
 
 What the error of a statement means, and how one thread stops the statement of another, is different everywhere. SQL
-that all vendors understand is in ``sql.py``, ``key_rows.py``, ``claiming.py`` and ``queries.py``.
+that all vendors understand is in ``sql.py``, ``key_rows.py``, ``slots.py``, ``claiming.py`` and ``queries.py``.
 """
 
 from abc import ABC, abstractmethod
@@ -106,6 +106,10 @@ class Contract(ABC):
     def finds_transaction_open(self) -> bool:
         """Ask the server whether a transaction is open, where it can tell and nothing else can."""
         return False
+
+    def sees_what_is_committed(self) -> bool:
+        """Return whether a statement sees what others have committed since its transaction began."""
+        return True
 
     @abstractmethod
     def mark_transaction(self) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django_scheduler.databases.rows import KEYS, TABLE, Waiting
+from django_scheduler.databases.rows import KEYS, TABLE, KeyHolder
 from django_scheduler.databases.sql import SqlDatabase, parsed
 from django_scheduler.models import ScheduledFunctionId, State
 
@@ -47,8 +47,8 @@ class KeyRows(SqlDatabase):
             [*(param for item in keys.items() for param in item), *keys],
         )
 
-    def lock_waiting(self, ids: Sequence[int]) -> list[Waiting]:
-        """Lock those of the functions that wait: pending, never begun, not expired, and locked by nobody else."""
+    def lock_holders(self, ids: Sequence[int]) -> list[KeyHolder]:
+        """Lock those of the functions that have not begun: pending, not expired, and locked by nobody else."""
         now = self._now()
         chosen = ", ".join(["%s"] * len(ids))
         times = ", ".join(map(self._time, ("creation_time", "due_time", now.text)))
@@ -60,10 +60,6 @@ class KeyRows(SqlDatabase):
                 [*now.params, *ids, State.PENDING.value, *now.params],
             )
             return [
-                Waiting(function_id, absorbed, *(parsed(time).replace(tzinfo=UTC) for time in times))
+                KeyHolder(function_id, absorbed, *(parsed(time).replace(tzinfo=UTC) for time in times))
                 for function_id, absorbed, *times in cursor.fetchall()
             ]
-
-    def _execute(self, statement: str, params: Sequence[Any]) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement, params)

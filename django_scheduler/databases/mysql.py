@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django_scheduler.databases import django_internals
 from django_scheduler.databases.claiming import is_paused
 from django_scheduler.databases.queries import Database, M
-from django_scheduler.databases.rows import KEYS, TABLE, NewRows
+from django_scheduler.databases.rows import KEYS, TABLE, FoundSlot, NewRows, WantedSlots
 from django_scheduler.databases.silence import Descriptor, answering_within, keep_alive
 from django_scheduler.databases.sql import Sql
 from django_scheduler.databases.statements import is_known_function
@@ -36,6 +36,9 @@ PACKET_TOO_LARGE = 1153
 #: Where many of the rows of a small table are chosen by their primary keys, the planner would rather read, and so lock,
 #: all of it: also rows that others have locked, or that they look for. (DELETE takes no hint.)
 BY_PRIMARY_KEY = "FORCE INDEX (PRIMARY)"
+
+#: The index of what is pending.
+PENDING = "django_scheduler_pending"
 
 #: The least that a server takes in one statement by default (MySQL 5.7: 4 MiB; since then 16 and more), in bytes.
 ALWAYS_TAKEN = 1024 * 1024
@@ -68,6 +71,10 @@ class MySQL(Database):
     on_key_that_is_there = "ON DUPLICATE KEY UPDATE"
     given = "VALUES({})"
     hint_of_ids = f" {BY_PRIMARY_KEY}"
+    insert_missing = ("INSERT IGNORE", "")
+    join_slots = "STRAIGHT_JOIN"  # in this order, so that no slot is locked that is not free
+    lock_slot = skip_locked
+    finds_next_values = False
     # With the column alone, MariaDB takes an index that begins with the state for several rows, and locks more of it.
     state_of_chosen = "CONCAT({}, '')"
     special_relations_sql = (
@@ -126,6 +133,30 @@ class MySQL(Database):
     def by_primary_key(self, rows: QuerySet[M]) -> QuerySet[M]:
         return django_internals.with_hint(rows, BY_PRIMARY_KEY)
 
+    def take_slot(self, wanted: WantedSlots, function_id: int, attempt: int, executor: str) -> list[FoundSlot]:
+        found = self.lock_slots([wanted], [function_id])  # UPDATE can neither pass over what is locked nor return it
+        if found:
+            self.take_slots({found[0].id: (function_id, attempt)}, executor)
+        return found
+
+    def _locked_waiting(self, condition: Sql, order: str, most: int) -> list[ScheduledFunctionId]:
+        locked = super()._locked_waiting(condition, order, most)
+        if not locked:
+            return []
+        # A claim also locks the first entry of the index that comes after what is due, until its mutation has ended. To
+        # change that entry would wait for it.
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT entry.id FROM {TABLE} waiting {BY_PRIMARY_KEY} STRAIGHT_JOIN {TABLE} entry"
+                f" FORCE INDEX ({PENDING}) ON entry.queue = waiting.queue AND entry.priority = waiting.priority"
+                " AND entry.tenant = waiting.tenant AND entry.state = 'pending'"
+                f" AND entry.due_time = {self.far} AND entry.id = waiting.id"
+                f" WHERE waiting.id IN ({', '.join(['%s'] * len(locked))}) {self.skip_locked}",
+                locked,
+            )
+            free = {row[0] for row in cursor.fetchall()}
+        return [function_id for function_id in locked if function_id in free]
+
     @property
     def _returns_ids(self) -> bool:
         """Return whether it returns what it inserts, as MariaDB does."""
@@ -136,11 +167,12 @@ class MySQL(Database):
         # there is no other condition; the first function of a group is then found through the index.
         due_in = self.seconds_until("due_time")
         return Sql(
-            f"SELECT head.queue, head.priority, {due_in.text}, due_time, id, {is_paused('head.queue')} FROM"
-            f" (SELECT queue, priority, (SELECT id FROM {TABLE} WHERE state = 'pending' AND queue = lane.queue"
-            f" AND priority = lane.priority{besides.text} ORDER BY due_time, id LIMIT 1) AS first_id FROM"
-            f" (SELECT queue, priority FROM {TABLE} WHERE state = 'pending' GROUP BY queue, priority) AS lane) AS head"
-            f" JOIN {TABLE} ON id = first_id",
+            f"SELECT head.queue, head.priority, head.tenant, {due_in.text}, due_time, id, {is_paused('head.queue')}"
+            f" FROM (SELECT queue, priority, tenant, (SELECT id FROM {TABLE} WHERE state = 'pending'"
+            f" AND queue = lane.queue AND priority = lane.priority AND tenant = lane.tenant{besides.text}"
+            f" ORDER BY due_time, id LIMIT 1) AS first_id FROM (SELECT queue, priority, tenant FROM {TABLE}"
+            f" WHERE state = 'pending' GROUP BY queue, priority, tenant) AS lane) AS head"
+            f" JOIN {TABLE} ON head.first_id = {TABLE}.id",
             *due_in.params,
             *besides.params,
         )

@@ -1,7 +1,8 @@
 """``Database`` answers by SQL that all vendors understand; a vendor overrides what it can do better, or in another way.
 
-How rows are inserted and changed is in ``sql.py``, the rows of keys in ``key_rows.py``, and looks and claims in
-``claiming.py``. Here is what is not asked for each function: times and conditions for the ORM, and the catalog.
+How rows are inserted and changed is in ``sql.py``, the rows of keys in ``key_rows.py``, those of limits in
+``slots.py``, and looks and claims in ``claiming.py``. Here is what is not asked for each function: times and conditions
+for the ORM, and the catalog.
 """
 
 import time
@@ -10,16 +11,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar, TypeVar
 
-from django.db.models import CharField, F, Func, Model, QuerySet
+from django.db.models import Case, CharField, F, Func, Model, QuerySet, When
+from django.db.models.functions import Coalesce
 from django.db.models.lookups import In
 from django.utils import timezone
 
 from django_scheduler.databases import django_internals
 from django_scheduler.databases.claiming import Claiming
 from django_scheduler.databases.key_rows import KeyRows
-from django_scheduler.databases.rows import NOW
+from django_scheduler.databases.rows import DUE_AT_ONCE, DUE_BEFORE, DUE_TIME, NOW
+from django_scheduler.databases.slots import SlotRows
 from django_scheduler.databases.sql import uses_pythons_clock
 from django_scheduler.fields import InstantSQL
+from django_scheduler.models import FAR
 
 M = TypeVar("M", bound=Model)
 
@@ -37,11 +41,14 @@ class Catalog:
     triggers: object = None
 
 
-class Database(Claiming, KeyRows):
+class Database(Claiming, KeyRows, SlotRows):
     """Answers all that can be asked of a database."""
 
     #: The statement by which the catalog tells its ``special_relations``.
     special_relations_sql: ClassVar[str]
+
+    #: The SQL of where the first blank of a text stands, from 1; 0: it has none.
+    position_of_blank: ClassVar[str] = "INSTR({}, ' ')"
 
     def __init__(self, using: str) -> None:
         super().__init__(using)
@@ -64,6 +71,11 @@ class Database(Claiming, KeyRows):
         """
         if value is NOW:
             return self.now()
+        if value is DUE_TIME:
+            return F("due_time")
+        if value is DUE_BEFORE or value is DUE_AT_ONCE:
+            otherwise = F("due_time") if value is DUE_BEFORE else self.now()
+            return Case(When(due_time=FAR, then=Coalesce("waiting_since", self.now())), default=otherwise)
         if isinstance(value, timedelta | datetime):
             due = self._scheduled_and_due(value)[1]
             return InstantSQL(due.text, due.params)

@@ -1,17 +1,30 @@
 """These classes describe the rows that are written and read, and what a claim is told."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django_scheduler.models import Key, Kind, ScheduledFunction, ScheduledFunctionId, State
+from django_scheduler.databases.tenants import tenant_of
+from django_scheduler.models import (
+    Executor,
+    Key,
+    Kind,
+    Limit,
+    ScheduledFunction,
+    ScheduledFunctionId,
+    Slot,
+    State,
+)
 
 #: The table of scheduled functions, in SQL.
 TABLE = ScheduledFunction._meta.db_table
 
-#: The table of keys.
+#: The tables of keys, of slots, of what limits are set to, and of executors.
 KEYS = Key._meta.db_table
+SLOTS = Slot._meta.db_table
+LIMITS = Limit._meta.db_table
+EXECUTORS = Executor._meta.db_table
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen: that takes three times as long to make
@@ -42,18 +55,28 @@ class NewRows:
     due: timedelta | datetime | None = None
     #: With which it is scheduled, if there is only one of them.
     key: str | None = None
+    #: Which of their arguments names their tenant. ``None``: they have none.
+    fair_key: str | None = None
+    #: Of a function whose bodies begin in the order of their due times: returns by which limit, for stored arguments.
+    ordered_by: Callable[[str], str] | None = None
+
+    def tenant_of(self, arguments: str) -> str:
+        """Return the tenant of the one with these arguments."""
+        return "" if self.fair_key is None else tenant_of(arguments, self.fair_key)
 
 
-#: A queue and a priority.
-LaneKey = tuple[str, int]
+#: A queue, a priority and a tenant.
+LaneKey = tuple[str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Describes the pending functions of one queue and one priority, and how soon the first of them is due."""
+    """Describes the pending functions of a queue, a priority and a tenant, and how soon the first of them is due."""
 
     queue: str
     priority: int
+    #: Empty: they are those that have none.
+    tenant: str
     #: In seconds; zero or less: it is due.
     due_in: float
     #: Of the first of them, as the driver gives it; nothing before it is looked for. ``None``: nobody has looked, and
@@ -65,6 +88,10 @@ class Lane:
     #: Whether its time has just come, or is just about to: only the first one is claimed, where that is quicker.
     only_first: bool = False
 
+    @property
+    def key(self) -> LaneKey:
+        return self.queue, self.priority, self.tenant
+
 
 class Announcement(NamedTuple):
     """Names a function that was scheduled to run at once, in a transaction that has committed.
@@ -75,6 +102,14 @@ class Announcement(NamedTuple):
     id: ScheduledFunctionId
     priority: int
     queue: str
+    tenant: str = ""
+
+
+def announcement_of(rows: NewRows, ids: Sequence[ScheduledFunctionId], arguments: Sequence[str]) -> Announcement | None:
+    """Return what announces the function that was inserted with these arguments; ``None``: there are several."""
+    if len(ids) == len(arguments) == 1:
+        return Announcement(ids[0], rows.priority, rows.queue, rows.tenant_of(arguments[0]))
+    return None
 
 
 class Claimable(NamedTuple):
@@ -110,6 +145,7 @@ class Claimable(NamedTuple):
     absorbed: int
     #: When it was scheduled, as the driver gives it.
     creation_time: Any
+    tenant: str
     #: What follows in its lane, if anything does. ``None``: that was not asked.
     followers: tuple[Lane, ...] | None = None
 
@@ -119,8 +155,8 @@ class Claimable(NamedTuple):
         return max(0.0, -float(self.due_in))
 
 
-class Waiting(NamedTuple):
-    """Is a function that waits, and that is locked."""
+class KeyHolder(NamedTuple):
+    """Is a function to which a key refers, that has not begun, and that is locked."""
 
     id: ScheduledFunctionId
     #: How many calls with its key it has taken in.
@@ -129,6 +165,31 @@ class Waiting(NamedTuple):
     due_time: datetime
     #: When it was locked, by the clock that says what is due.
     now: datetime
+
+
+class WantedSlots(NamedTuple):
+    """Says how many slots of a limit are wanted, for functions that are locked."""
+
+    #: The text by which the limit is known, and its name.
+    limit: str
+    name: str
+    #: How many there are, as far as the code says.
+    size: int
+    number: int
+    #: Whether its functions begin in the order of their due times.
+    keeps_order: bool = False
+
+
+class FoundSlot(NamedTuple):
+    """Is a free slot, which is locked."""
+
+    id: int
+    limit: str
+    #: Whether functions wait for the limit.
+    others_wait: bool
+    #: The first of those others that begin in the order of their due times: its due time, as the driver gives it, and
+    #: its id.
+    first: tuple[Any, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +230,10 @@ class Backlog:
 
 #: Stands for the present, as a value that is written.
 NOW = object()
+
+#: Stand for the due time of a function, as a value that is written: as it is; as it was before it waited for a limit,
+#: if it waits for one; and the present, unless it waits for one.
+DUE_TIME, DUE_BEFORE, DUE_AT_ONCE = object(), object(), object()
 
 
 def in_order(claimed: Claimable) -> tuple[Any, int]:

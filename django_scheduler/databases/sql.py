@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases.contract import Contract
-from django_scheduler.databases.rows import NOW, TABLE, NewRows
+from django_scheduler.databases.rows import DUE_AT_ONCE, DUE_BEFORE, DUE_TIME, NOW, TABLE, NewRows
 from django_scheduler.errors import ArgumentsTooLarge
-from django_scheduler.models import ScheduledFunctionId, State
+from django_scheduler.models import FAR, ScheduledFunctionId, State
 from django_scheduler.times import in_utc
 
 T = TypeVar("T")
@@ -75,6 +75,8 @@ class SqlDatabase(Contract):
 
     #: Locks the rows that a SELECT returns and passes over those that are locked.
     skip_locked: ClassVar[str]
+    #: The due time of what waits for a limit, in SQL: as a literal, so that the planner knows the partial index.
+    far: ClassVar[str] = f"'{FAR:%Y-%m-%d %H:%M:%S}'"
     #: How a condition names the state of rows that are chosen by their ids, so that no index of one state is used.
     state_of_chosen: ClassVar[str] = "{}"
     #: What follows the name of a table where rows are chosen by their ids, so that no others are read.
@@ -167,10 +169,23 @@ class SqlDatabase(Contract):
         """
         self.refuse_too_large(rows.name, max(args, key=len))
         first, *others = _in_statements(args, besides=len(rows.callbacks or "") + len(rows.context or ""))
-        if not others:
+        if not others and (len(args) == 1 or rows.ordered_by is None):
             return self._insert(rows, first)
         with transaction.atomic(using=self.using):
-            return [function_id for statement in (first, *others) for function_id in self._insert(rows, statement)]
+            return [function_id for statement in (first, *others) for function_id in self._insert_all(rows, statement)]
+
+    def _insert_all(self, rows: NewRows, args: Sequence[str]) -> list[ScheduledFunctionId]:
+        """Write a row for each of the arguments, and its place in the order of its limit, if it has one."""
+        ids = self._insert(rows, args)
+        if rows.ordered_by is not None and len(args) > 1:
+            limits = dict(zip(ids, map(rows.ordered_by, args), strict=True))
+            chosen = ", ".join(["%s"] * len(ids))
+            self._execute(
+                f"UPDATE {TABLE}{self.hint_of_ids} SET waiting_since = due_time,"
+                f" waits_for = CASE id {'WHEN %s THEN %s ' * len(limits)}END WHERE id IN ({chosen})",
+                [*(param for item in limits.items() for param in item), *ids],
+            )
+        return ids
 
     def refuse_too_large(self, name: str, largest: str) -> None:
         """Refuse what the database would refuse by ending the connection, and with it the transaction."""
@@ -187,17 +202,25 @@ class SqlDatabase(Contract):
 
     def _insert(self, rows: NewRows, args: Sequence[str]) -> list[ScheduledFunctionId]:
         """Write a row for each of the arguments, in one statement, and return their ids in the same order."""
-        columns, values, params = self._in_common(rows)
-        one = f"{values}, {self._json('%s')})"
+        limit = rows.ordered_by(args[0]) if rows.ordered_by is not None and len(args) == 1 else None
+        columns, values, params = self._in_common(rows, limit)
+        own, each = "args", self._json("%s")
+        own_params: list[tuple[str, ...]] = [(text,) for text in args]
+        if rows.fair_key is not None:
+            own, each = f"{own}, tenant", f"{each}, %s"
+            own_params = [(text, rows.tenant_of(text)) for text in args]
+        one = f"{values}, {each})"
         new_ids = self._new_ids(len(args))
         return self._written(
-            f"INSERT INTO {TABLE} ({'id, ' if new_ids[0] else ''}{columns}, args)"
+            f"INSERT INTO {TABLE} ({'id, ' if new_ids[0] else ''}{columns}, {own})"
             f" VALUES {', '.join([f'({new_id}{one}' for new_id in new_ids])}",
-            [param for text in args for param in (*params, text)],
+            [param for each_own in own_params for param in (*params, *each_own)],
         )
 
-    def _in_common(self, rows: NewRows) -> tuple[str, str, list[Any]]:
+    def _in_common(self, rows: NewRows, limit: str | None = None) -> tuple[str, str, list[Any]]:
         """Return the columns that new rows have in common, their values, and the parameters of these.
+
+        ``limit``: in the order of which limit they begin.
 
         What is NULL or has a default is left out, and what the code alone knows is written into the statement: each
         parameter and each column costs a microsecond or two, on the way and in the server.
@@ -233,6 +256,9 @@ class SqlDatabase(Contract):
             expires = self._scheduled_and_due(rows.expires)[0]
             columns, values = f"{columns}, expires_time", f"{values}, {expires.text}"
             params += expires.params
+        if limit is not None:
+            columns, values = f"{columns}, waits_for, waiting_since", f"{values}, %s, {due.text}"
+            params += [limit, *due.params]
         return columns, values, params
 
     def _new_ids(self, number: int) -> list[str]:
@@ -247,8 +273,19 @@ class SqlDatabase(Contract):
 
     # Changing
 
+    def _execute(self, statement: str, params: Sequence[Any]) -> int:
+        """Execute a statement, and return how many rows it has changed."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            return int(cursor.rowcount)
+
     def _condition(self, column: str) -> str:
-        """Return the condition on a column of a row that is chosen by its id."""
+        """Return the condition on a column of a row that is chosen by its id.
+
+        That it waits for a limit has not changed when it is due.
+        """
+        if column == "due_time":
+            return f"CASE WHEN due_time = {self.far} THEN waiting_since ELSE due_time END = %s"
         return f"{self.state_of_chosen.format(column) if column == 'state' else column} = %s"
 
     def change(self, function_id: int, changes: Mapping[str, Any], *, only_if: Mapping[str, Any]) -> bool:
@@ -308,6 +345,15 @@ class SqlDatabase(Contract):
     def _assigned(self, column: str, value: Any) -> Sql:
         if value is NOW:
             return self._now()
+        if value is DUE_TIME:
+            return Sql("due_time")
+        if value is DUE_BEFORE or value is DUE_AT_ONCE:
+            now, otherwise = self._now(), Sql("due_time") if value is DUE_BEFORE else self._now()
+            return Sql(
+                f"CASE WHEN due_time = {self.far} THEN COALESCE(waiting_since, {now.text}) ELSE {otherwise.text} END",
+                *now.params,
+                *otherwise.params,
+            )
         if column == "due_time":
             return self._scheduled_and_due(value)[1]
         if column == "expires_time" and value is not None:

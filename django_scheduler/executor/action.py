@@ -70,7 +70,7 @@ from django_scheduler.executor.session import checking_when_idle, in_session, ti
 from django_scheduler.executor.threads import start_in_background
 from django_scheduler.executor.unexecutable import REFUSED, is_to_be_left, left, note_left
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.record import Transition, describe, transitions
+from django_scheduler.record import Transition, describe, let_in, transitions
 from django_scheduler.scheduling import middleware_chain
 
 
@@ -108,19 +108,29 @@ class ActionExecution(FunctionExecution):
     #: Whether all that is left of that transaction is COMMIT.
     is_committing = False
 
+    #: The slot of its limit that it has taken.
+    slot_id: int | None = None
+
+    #: Whether its body has run.
+    _has_run = False
+
     #: Runs the body, if that is async and has not ended.
     _async_body: AsyncBody | None = None
 
     @property
     def ids(self) -> Collection[ScheduledFunctionId]:
-        return [self.id, *(each.id for each in self.others)]
+        return [each.id for each in self.chosen]
+
+    @property
+    def chosen(self) -> "Sequence[ActionExecution]":
+        return [self, *self.others]
 
     def in_transaction(self) -> None:
         if not transitions.BEGIN.apply_to_all(self.database, list(self.ids), self.attempt_on_record):
             raise SchedulerError(
                 f"{self.name} {self.id} cannot begin, because the database does not change its record."
             )
-        for each in (self, *self.others):
+        for each in self.chosen:
             each.is_committing = True
 
     def after_rollback(self, error: BaseException) -> None:
@@ -141,6 +151,12 @@ class ActionExecution(FunctionExecution):
                 self._fail(self.timed_out or error, Failure.TIMEOUT if self.timed_out else Failure.ERROR)
             else:
                 self._end(transitions.END, {"result": result})
+
+    def call(self) -> str | None:
+        try:
+            return super().call()
+        finally:
+            self._has_run = True
 
     @property
     def is_async(self) -> bool:
@@ -207,6 +223,7 @@ class ActionExecution(FunctionExecution):
             self.log(logging.ERROR, "it could not be left to executors with other code: %s", problem, error=problem)
             return False
         if is_recorded:
+            self._clear_slot()  # the next attempt has the same number, and may have another slot
             note_left(self, REFUSED)
             self.forget(error)
         return is_recorded
@@ -267,6 +284,8 @@ class ActionExecution(FunctionExecution):
                 note_repetition(self, repetition)
             else:
                 self.announce(transition.target, changes.get("failure"), error, detail=detail)
+            if self._has_run and (not is_recorded or changes.get("failure") is Failure.TIMEOUT):
+                self._clear_slot()
             if error is not None:
                 self.forget(error)
 
@@ -278,10 +297,29 @@ class ActionExecution(FunctionExecution):
         else:
             conclude(is_recorded)
 
+    def _clear_slot(self) -> None:
+        """Free the slot that is kept for the body of one that was canceled, or whose time was up, until it ends."""
+        if self.slot_id is None:
+            return
+        slot_id, limit = self.slot_id, self.limit
+
+        def clear() -> bool:
+            with transaction.atomic(using=self.database.using):
+                if self.database.clear_slot(slot_id, self.id, self.attempt, self.executor_name) and limit is not None:
+                    let_in(self.database, {limit: 1})
+            return True
+
+        problem = "the slot of its limit could not be cleared yet"
+        try:
+            self.until_answered(clear, problem, gives_up_on=self._is_refusal)
+        except BaseException as error:
+            self.note_stop_request(error)
+            self._record_in_background(error, "that its body has ended", lambda: self.until_answered(clear, problem))
+
     def _is_refusal(self, error: BaseException) -> bool:
         return not self.database.is_transient(error)
 
-    def _record_in_background(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
+    def _record_in_background(self, problem: BaseException, what: str, end: Callable[[], object]) -> None:
         """Try without end in another thread what the database refuses: the worker has other functions to execute."""
         message = f"{what} could not be recorded. It is tried again and again as long as this process lives: %s"
         self.log(logging.ERROR, message, problem, error=problem)

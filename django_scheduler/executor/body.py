@@ -94,6 +94,8 @@ class FunctionExecution(SingleExecution):
         super().__init__(claimed, database, executor_name)
         self.function = function
         self.kind = function.kind
+        if function.concurrency is not None:
+            self.limit = function.limit_key(claimed.args)
         #: Of the call of its body that has begun last.
         self.budget: Budget | None = None
         #: Why this code cannot call the body with the arguments on record.

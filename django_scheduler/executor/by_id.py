@@ -20,8 +20,10 @@ from django.db import connections, router, transaction
 from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.answer_timeout import awaiting_answer, awaiting_each_answer
-from django_scheduler.executor.execution import SingleExecution
+from django_scheduler.executor.execution import Execution, SingleExecution
 from django_scheduler.executor.heartbeat import END_TIMEOUT, Registration
+from django_scheduler.executor.limit_watch import LimitWatch
+from django_scheduler.executor.limits import SlotsMissing, WaitingGroup, admit
 from django_scheduler.executor.recovery import Recovery
 from django_scheduler.executor.session import executor_session
 from django_scheduler.executor.worker import execution_of
@@ -61,17 +63,28 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
 
 def _execute_in_session(function_id: int, database: Database) -> bool:
     with executor_session(database):
-        return _execute(function_id, database, _executor_name(database))
+        return _execute(function_id, database, _executor(database))
 
 
-def _execute(function_id: int, database: Database, executor_name: str) -> bool:
-    execution: SingleExecution | None = None
+def _execute(function_id: int, database: Database, executor: "_OnRecord") -> bool:
+    while True:
+        try:
+            return _claim_and_execute(function_id, database, executor)
+        except SlotsMissing as error:
+            slots = error.slots
+        with awaiting_answer():
+            database.add_slots(slots)
+
+
+def _claim_and_execute(function_id: int, database: Database, executor: "_OnRecord") -> bool:
+    execution: Execution | None = None
     error: BaseException | None = None
     try:
         with awaiting_answer(), transaction.atomic(using=database.using, durable=True):
             claimed = database.claim_handed_over(function_id)
             if claimed is not None:
-                execution = execution_of(claimed, database, executor_name)
+                name = executor.registration.name
+                execution = admit(execution_of(claimed, database, name), database, name, [])
                 execution.in_transaction()
     except BaseException as raised:
         if execution is None:
@@ -88,7 +101,9 @@ def _execute(function_id: int, database: Database, executor_name: str) -> bool:
     finally:
         if error is not None:
             forget_traceback(error)  # its frames may hold cursors
-    if execution.stop_request is not None:
+    if isinstance(execution, WaitingGroup):
+        executor.limit_watch.something_waits()
+    if isinstance(execution, SingleExecution) and execution.stop_request is not None:
         raise execution.stop_request  # the caller's own, who is to be stopped, and not the function's
     return True
 
@@ -103,8 +118,9 @@ class _OnRecord:
         with awaiting_each_answer(database):
             self.registration.register()
         self._stopping = threading.Event()
-        self._recovery = Recovery(database, self.registration)
-        self._side_tasks = self._recovery.side_tasks(self._stopping)
+        self.limit_watch = LimitWatch(database, self._stopping)
+        self._recovery = Recovery(database, self.registration, self.limit_watch.remind)
+        self._side_tasks = [*self._recovery.side_tasks(self._stopping), self.limit_watch.side_task()]
         for thread in self._side_tasks:
             thread.start()
 
@@ -112,6 +128,7 @@ class _OnRecord:
         """Stop the side tasks and remove the row."""
         self._stopping.set()
         self._recovery.stop()
+        self.limit_watch.stop()
         for thread in self._side_tasks:
             thread.join(END_TIMEOUT)
         self.registration.make_last_record(self.registration.unregister, "remove its row")
@@ -122,15 +139,15 @@ _registering = threading.Lock()
 _on_record: dict[str, _OnRecord] = {}
 
 
-def _executor_name(database: Database) -> str:
-    """Return the name under which this process is on record, and register it the first time."""
+def _executor(database: Database) -> _OnRecord:
+    """Return the executor that this process is on record as, and register it the first time."""
     on_record = _on_record.get(database.using)
     if on_record is None:
         with _registering:
             on_record = _on_record.get(database.using)
             if on_record is None:
                 on_record = _on_record[database.using] = _OnRecord(database)
-    return on_record.registration.name
+    return on_record
 
 
 def leave() -> None:

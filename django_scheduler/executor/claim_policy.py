@@ -3,7 +3,8 @@
 All workers of an executor share it. They learn from how what they have executed has ended.
 
 *Group sizes.* A lane begins with groups of one member, and doubles that each time that all goes well. Sizes are learned
-for each lane: one with a single function teaches nothing about one with a backlog. Those of groups over several lanes
+for each queue and priority: one with a single function teaches nothing about one with a backlog. Tenants share them:
+they have the same functions, and there may be very many. Those of groups over several lanes
 (``claims.py``) are learned for each priority. A function that has ended a group, failed alone, or took long runs alone
 for a while. One that does what no member of a group may do runs alone for good.
 
@@ -31,7 +32,8 @@ from threading import Lock
 from typing import NamedTuple
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Lane, LaneKey, Left
+from django_scheduler.databases import Lane, Left
+from django_scheduler.executor.turns import Turns
 from django_scheduler.executor.unexecutable import CODE
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.transactions import DoublingWait
@@ -50,7 +52,7 @@ MUCH_COMPUTING = 1 / 3
 #: because beside the first of them smaller groups are still running.
 TRIES = 4
 
-#: For how many lanes it is known how large their groups may be: a site may have a queue for each customer, or each day.
+#: For how many queues and priorities it is known how large their groups may be: a site may have a queue for each day.
 MOST_LANES = 10_000
 
 #: For how long something learned holds, in seconds.
@@ -142,10 +144,12 @@ class Claim(NamedTuple):
 
 
 class GroupingPolicy:
-    """Says how large the groups of each lane may be, and what runs alone, by what the workers have learned."""
+    """Says how large groups may be, whose turn it is, and what runs alone, by what the workers have learned."""
 
     def __init__(self) -> None:
-        self._sizes: dict[LaneKey, GroupSize] = {}
+        #: Of the tenants of the queues.
+        self.turns = Turns()
+        self._sizes: dict[tuple[str, int], GroupSize] = {}
         self._sizes_of_several: dict[tuple[int, bool], GroupSize] = {}
         self._alone_until: dict[str, float] = {}
 
@@ -153,8 +157,8 @@ class GroupingPolicy:
         """Return the size of what is claimed in that lane alone."""
         return self.size_of((lane.queue, lane.priority))
 
-    def size_of(self, key: LaneKey) -> GroupSize:
-        """Return the size of what is claimed in the lane of that key."""
+    def size_of(self, key: tuple[str, int]) -> GroupSize:
+        """Return the size of what is claimed in a lane of that queue and priority."""
         size = self._sizes.get(key)
         if size is None:
             if len(self._sizes) >= MOST_LANES:

@@ -13,6 +13,8 @@ queues.) This is the order in which functions are claimed:
   several takes no function that is due more than ``SLACK`` later than the first one of all, plus ``SLACK_SHARE`` of how
   late that one is. So between queues, nothing is claimed before something that had been due for much longer.
 * Only if all that is found like this is locked by others, the claim takes what comes after it.
+* Tenants of one queue and priority take turns (``turns.py``): whose turn it is comes before what is due earlier. A
+  claim in several of their lanes takes from each of them, whenever its functions are due, and begins with one of each.
 
 So each claim begins with what has waited longest, and no lane starves: one with a large backlog gives as many as each
 of the others, whose functions are as late; and those that are less late wait as they would in one queue. One worker
@@ -33,6 +35,7 @@ from typing import Any
 
 from django_scheduler.databases import Claimable, Lane
 from django_scheduler.executor.claim_policy import LARGEST, Claim, GroupingPolicy, GroupSize
+from django_scheduler.executor.turns import ONE_TURN
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind
 
@@ -55,6 +58,7 @@ def claims_in(
     ``lanes``: all that are due, in the order in which to serve them. ``idle``: how many workers could begin an action
     now. ``later`` returns a time some seconds after another one.
     """
+    lanes = policy.turns.in_turn(lanes)
     position, end, fewest = 0, len(lanes), 1
     passed_over: list[Claim] = []
     while position < end:
@@ -82,11 +86,14 @@ def _next_claim(
     first, following = lanes[position], position + 1
     size = policy.size_in(first)
     before = lanes[following] if following < len(lanes) and lanes[following].priority == first.priority else None
-    alone = policy.claim_in(first, idle=idle, before=before)
+    takes_turns = policy.turns.are_taken_in(first)
+    alone = policy.claim_in(first, idle=idle, before=None if takes_turns else before)
+    if takes_turns and alone.most > ONE_TURN:
+        alone = alone._replace(most=ONE_TURN, of_each=ONE_TURN)
     if before is None or size.is_apart:
         return alone
     slack = SLACK + SLACK_SHARE * max(0.0, -first.due_in)
-    joining = _Joining(first, slack, policy, size.is_of_actions)
+    joining = _Joining(first, slack, policy, size.is_of_actions, takes_turns=takes_turns)
     if not joining.takes(before):
         return alone
     size = policy.size_of_several(first.priority, are_actions=bool(size.is_of_actions))
@@ -96,7 +103,9 @@ def _next_claim(
     while last < limit and joining.takes(lanes[last]):
         last += 1
     joined = lanes[position:last]
-    if last < len(lanes) and joining.is_near(lanes[last]):
+    if takes_turns:
+        before = None
+    elif last < len(lanes) and joining.is_near(lanes[last]):
         before = lanes[last]
     else:
         before = replace(first, due_time=later(first.due_time, slack), first_id=0)
@@ -125,16 +134,20 @@ def learn_of_lanes(claim: Claim, policy: GroupingPolicy, claimed: Sequence[Claim
 class _Joining:
     """Says which lanes may be claimed in together with the first one."""
 
-    def __init__(self, first: Lane, slack: float, policy: GroupingPolicy, are_actions: bool | None) -> None:
+    def __init__(
+        self, first: Lane, slack: float, policy: GroupingPolicy, are_actions: bool | None, *, takes_turns: bool
+    ) -> None:
         self._priority = first.priority
+        #: The queue whose lanes may be claimed in together, whenever their functions are due.
+        self._queue = first.queue if takes_turns else None
         self._latest = first.due_in + slack
         self._policy = policy
         #: Whether they are lanes of actions; ``None``: that is not known of any of them so far.
         self._are_actions = are_actions
 
     def is_near(self, lane: Lane) -> bool:
-        """Return whether a lane begins no later than the slack allows."""
-        return lane.priority == self._priority and lane.due_in <= self._latest
+        """Return whether a lane begins no later than the slack allows, or takes its turn."""
+        return lane.priority == self._priority and (lane.due_in <= self._latest or lane.queue == self._queue)
 
     def takes(self, lane: Lane) -> bool:
         """Return whether the functions of a lane may be claimed with those of the ones before."""

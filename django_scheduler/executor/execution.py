@@ -11,9 +11,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
 from django_scheduler.conf import get_settings
@@ -31,6 +32,7 @@ from django_scheduler.record import (
     forget_traceback,
     in_ascii,
     in_plain_words,
+    let_in,
     read_earlier_attempts,
 )
 from django_scheduler.telemetry import log_of_executors as log
@@ -84,6 +86,11 @@ class Execution(ABC):
     def begun(self) -> "Sequence[SingleExecution]":
         """Return the executions of those functions that have begun."""
 
+    @property
+    def chosen(self) -> "Sequence[SingleExecution]":
+        """Return the executions of those functions that are about to begin."""
+        return self.begun
+
     @abstractmethod
     def in_transaction(self) -> None:
         """Do what is done while the row is locked. An exception rolls the transaction back."""
@@ -111,6 +118,10 @@ class SingleExecution(Execution):
 
     #: Whether another attempt follows this one.
     is_repeated = False
+
+    #: By what text the limit of its bodies is known; ``None``: there is none. And whether others wait for that.
+    limit: str | None = None
+    others_wait = False
 
     #: What is on record of the attempts before; ``None``: it was not read.
     _earlier_attempts: EarlierAttempts | None = None
@@ -223,14 +234,7 @@ class SingleExecution(Execution):
         while True:
             try:
                 with awaiting_answer():
-                    is_recorded = transition.apply(
-                        self.database,
-                        self.id,
-                        tries[number],
-                        seen=seen,
-                        unless_held=unless_held,
-                        followed=self.followed,
-                    )
+                    is_recorded = self._apply(transition, tries[number], seen=seen, unless_held=unless_held)
                 # Perhaps an earlier try has taken effect, and only its answer was lost.
                 return is_recorded or (self._may_be_recorded and self._is_on_record(transition, {**seen, **changes}))
             except BaseException as error:
@@ -246,6 +250,22 @@ class SingleExecution(Execution):
                     logging.WARNING, "its end could not be recorded, and is tried again on a new session: %s", error
                 )
                 replace_session(self.database.using)
+
+    def _apply(
+        self, transition: Transition, changes: dict[str, Any], *, seen: dict[str, Any], unless_held: bool
+    ) -> bool:
+        """Change the row, and let in who waits for the limit, in one transaction."""
+        apply = partial(transition.apply, self.database, self.id, changes, seen=seen, followed=self.followed)
+        if not self.others_wait:
+            return apply(unless_held=unless_held)
+        with transaction.atomic(using=self.database.using):
+            self.let_next_in()  # before it counts for its batch, on which others wait, in MySQL with locks of the index
+            return apply(unless_held=unless_held)
+
+    def let_next_in(self, number: int = 1) -> None:
+        """Let in so many of those that wait for the limit, as part of the open transaction."""
+        if self.limit is not None and self.others_wait:
+            let_in(self.database, {self.limit: number})
 
     def note_stop_request(self, error: BaseException) -> None:
         """Remember that a signal has come, if this is how its handler has said so."""

@@ -21,12 +21,14 @@ from django.db import connections
 from django_scheduler import __version__
 from django_scheduler.databases import Announcement, database_for
 from django_scheduler.executor import forks
+from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.body import process_is_ending
 from django_scheduler.executor.claim_lock import ClaimLock
 from django_scheduler.executor.claim_policy import GroupingPolicy, LeftToOthers, PutOff, RetryStorm
 from django_scheduler.executor.crons import CronPoller
 from django_scheduler.executor.execution import Execution
 from django_scheduler.executor.heartbeat import END_TIMEOUT, Registration
+from django_scheduler.executor.limit_watch import LimitWatch
 from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.executor.running_bodies import RunningBodies
@@ -81,7 +83,8 @@ class Executor:
         self._claim_lock, put_off = ClaimLock(), PutOff()
         self._left_to_others = LeftToOthers()
         grouping_policy, retry_storm = GroupingPolicy(), RetryStorm()
-        self._recovery = Recovery(self._database, self._registration)
+        self._limit_watch = LimitWatch(self._database, self._stopped)
+        self._recovery = Recovery(self._database, self._registration, self._limit_watch.remind)
         self._poller = Poller(
             self._database,
             queues=self._queues,
@@ -93,6 +96,7 @@ class Executor:
             may_end=self._may_end,
         )
         self._recovery.when_settled(self._poller.function_ended)
+        self._limit_watch.when_settled(self._poller.function_ended)
         self._crons = CronPoller(self._database, keeps_firing=until is Until.STOPPED, stopping=self._stopping)
         self._workers = [
             Worker(
@@ -106,6 +110,7 @@ class Executor:
                 put_off=put_off,
                 left_to_others=self._left_to_others,
                 retry_storm=retry_storm,
+                limit_watch=self._limit_watch,
             )
             for _ in range(concurrency)
         ]
@@ -191,12 +196,15 @@ class Executor:
         self.stop()
         process_is_ending.set()
         self._stopped.set()
+        executing = self._executions()
 
         def record() -> None:
             reason = "its executor was stopped before it ended"
-            if record_lost(self._database, self.name, reason, is_gone=False):
+            are_recorded = record_lost(self._database, self.name, reason, is_gone=False)
+            if are_recorded and not any(isinstance(each, ActionExecution) and each.slot_id for each in executing):
                 self._registration.unregister()
-            # Else its row stays, by which others see that this process has ended, and that what it has left may start.
+            # Else its row stays, by which others see that this process has ended, and that what it has left may start,
+            # and what waits for the slots of its bodies.
 
         self._registration.make_last_record(record, "record its actions as lost and remove its row")
         self._log(logging.INFO, "Executor %s is cut off: its process ends now")
@@ -210,6 +218,7 @@ class Executor:
             self._stopping.set()
             self._stopped.set()
             self._recovery.stop()
+            self._limit_watch.stop()
             wakeup.unsubscribe(self._database.using, self._wake_up)
             self._wake_up()
             deadline = time.monotonic() + END_TIMEOUT
@@ -238,10 +247,14 @@ class Executor:
     def _may_end(self) -> bool:
         """Return whether nothing that is not executing now is about to begin: it may end by itself if nothing is due.
 
-        No action is looked for any more that an executor has left, which may be due again; and no worker is between two
-        members of a group that run alone.
+        No action is looked for any more that an executor has left, which may be due again; nothing waits for a limit
+        that has a slot for it; and no worker is between two members of a group that run alone.
         """
-        return self._recovery.is_settled and not any(worker.executes_members_alone for worker in self._workers)
+        return (
+            self._recovery.is_settled
+            and self._limit_watch.is_settled
+            and not any(worker.executes_members_alone for worker in self._workers)
+        )
 
     def _running(self) -> list[dict[str, Any]]:
         """Return the functions whose bodies run now, as its row has them."""
@@ -260,6 +273,7 @@ class Executor:
         seldom, restart = RETENTION_INTERVAL, RESTART_INTERVAL
         return [
             *self._recovery.side_tasks(stopped),
+            self._limit_watch.side_task(),
             side_task("retention", delete, interval=seldom, stopping=stopped),
             side_task("listener", lambda: database.listen(self._wake_up, stopped), interval=restart, stopping=stopped),
             side_task("crons", self._crons.run, interval=restart, stopping=self._stopping),

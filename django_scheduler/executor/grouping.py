@@ -42,6 +42,7 @@ costs a group each time, and a long body keeps the rows of the other members fro
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
@@ -51,7 +52,7 @@ from django_scheduler.executor.execution import Execution, has_expired
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.session import tidy_connections, tidy_other_connections
 from django_scheduler.models import ScheduledFunctionId, State
-from django_scheduler.record import announce_successes, transitions
+from django_scheduler.record import announce_successes, let_in, transitions
 from django_scheduler.scheduling import share_wake_up
 from django_scheduler.transactions import TransactionWatch
 
@@ -114,6 +115,10 @@ class MutationGroup(Execution):
         return self._begun
 
     @property
+    def chosen(self) -> Sequence[MutationExecution]:
+        return self._members
+
+    @property
     def is_given_up(self) -> bool:
         return self.culprit is not None and self.culprit.is_given_up
 
@@ -140,6 +145,7 @@ class MutationGroup(Execution):
         self._members = self._begun  # other workers may claim the others, also while the hooks run here
         if not self._database.has_one_writer:
             self.release_claim_lock()  # what is left is to wait for the database
+        self._let_next_in()
         successes = self._successes(results)
         followed = [each for each in (member.followed for member in self._begun) if each is not None]
         if not transitions.SUCCEED.apply_to_each(
@@ -181,6 +187,12 @@ class MutationGroup(Execution):
         tidy_other_connections(self._database.using)
         self.culprit = None
         return result
+
+    def _let_next_in(self) -> None:
+        """Let in who waits for the limits of the members: of each as many more as there were, up to a large group."""
+        if any(member.others_wait for member in self._begun):
+            ended = Counter(member.limit for member in self._begun if member.limit and member.others_wait)
+            let_in(self._database, {limit: 2 * number for limit, number in ended.items()})
 
     @property
     def _seconds(self) -> float:

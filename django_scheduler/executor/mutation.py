@@ -95,6 +95,7 @@ class MutationExecution(FunctionExecution):
         completed_time = self.database.end_time(self.claimed.claim_time, self.duration)
         changes = {"result": result, "completed_time": completed_time, **self.attempt_on_record}
         try:
+            self.let_next_in(2)  # they may share a transaction and a slot, and so may twice as many after them
             is_recorded = transitions.SUCCEED.apply(self.database, self.id, changes, followed=self.followed)
         except Exception as error:
             if self.database.is_transient(error):

@@ -211,8 +211,8 @@ class Poller:
         if were_all and len(self._only_lanes) > 1:
             self._only_lanes = {}  # some of the lanes have nothing more
         elif only := self._only_lanes:
-            for queue, last in {each.queue: each for each in claimed}.items():
-                if lane := only.get((queue, lanes[0].priority)):
+            for (queue, tenant), last in {(each.queue, each.tenant): each for each in claimed}.items():
+                if lane := only.get((queue, lanes[0].priority, tenant)):
                     due_in = lane.due_in + self.database.elapsed(lane.due_time, last.due_time).total_seconds()
                     only[_key(lane)] = replace(lane, due_in=due_in, due_time=last.due_time, first_id=last.id)
         if lanes[0].only_first and (followers := claimed[-1].followers) is not None:
@@ -237,7 +237,7 @@ class Poller:
             self.stopping.set()
             return
         with awaiting_answer():
-            later = [self.database.next_due_in(lane) for lane in due]
+            later = [self.database.next_due_in(lane) for lane in due[:MOST_TRUSTED]]
         self._sleep(
             LOCKED_INTERVAL,
             *(seconds for seconds in later if seconds is not None),
@@ -258,7 +258,7 @@ class Poller:
         with self._hearing:
             announced = tuple(self._announced)
         if self._only_lanes and now < self._trusted_until:
-            are_in_these = all((each.queue, each.priority) in self._only_lanes for each in announced)
+            are_in_these = all(_key(each) in self._only_lanes for each in announced)
             return sorted(self._only_lanes.values(), key=_order) if are_in_these else None
         if now >= self._idle_until:
             return None
@@ -369,13 +369,13 @@ def poll_interval(database: Database) -> float:
     return configured.total_seconds() if configured else database.poll_interval
 
 
-def _key(lane: Lane) -> LaneKey:
-    return lane.queue, lane.priority
+def _key(lane: Lane | Announcement) -> LaneKey:
+    return lane.queue, lane.priority, lane.tenant
 
 
 def _lane_of(announcement: Announcement) -> Lane:
     """Return a lane of which only this function is known."""
-    return Lane(announcement.queue, announcement.priority, 0.0, None, announcement.id, is_paused=False)
+    return Lane(*_key(announcement), 0.0, None, announcement.id, is_paused=False)
 
 
 def _due(lanes: Sequence[Lane], passed: float) -> list[Lane]:

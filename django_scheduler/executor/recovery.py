@@ -31,7 +31,8 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, QuerySet
+from django.db.models import BooleanField, Exists, QuerySet
+from django.db.models.expressions import RawSQL
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
@@ -50,13 +51,15 @@ NEVER = float("-inf")
 class Recovery:
     """Finds executors that are gone, and records what they have left behind.
 
-    The executor of the ``registration`` is the observer. A look is its heartbeat and one statement more, on the
+    The executor of the ``registration`` is the observer. ``note_waiting``: what to do when anything waits for a limit,
+    which a look asks as well. A look is its heartbeat and one statement more, on the
     connection of a thread that does nothing else. What it finds is recorded by another thread on a connection of its
     own: that may take long, because receivers of signals are told, and the heart has to beat meanwhile.
     """
 
-    def __init__(self, database: Database, registration: Registration) -> None:
+    def __init__(self, database: Database, registration: Registration, note_waiting: Callable[[], None]) -> None:
         self._database = database
+        self._note_waiting = note_waiting
         self._registration = registration
         #: When the heartbeat of the last look was written; ``NEVER``: it could not. All times here are by
         #: ``time.monotonic()``.
@@ -77,7 +80,12 @@ class Recovery:
         try:
             is_on_record = self._write_heartbeat()
             left_behind = _without_executor(self._database).filter(state=State.IN_PROGRESS)
-            executors = list(_executors(self._database).annotate(some_are_left=Exists(left_behind)))
+            some_wait = RawSQL(self._database.something_waits, [], output_field=BooleanField())
+            executors = list(
+                _executors(self._database).annotate(some_are_left=Exists(left_behind), some_wait=some_wait)
+            )
+            if any(vars(each)["some_wait"] for each in executors):
+                self._note_waiting()
             gone: list[tuple[Executor, str]] = [(each, _why_ended(each)) for each in executors if _has_ended(each)]
             left: list[int] = []
             if is_on_record:

@@ -8,7 +8,7 @@ commit. So it is where a worker has claimed actions for others too (``action.py`
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from django_scheduler.executor.answer_timeout import awaiting_answer
 from django_scheduler.executor.body import own_this_thread
 from django_scheduler.executor.claim_lock import Claimed, ClaimLock, Holding
 from django_scheduler.executor.claim_policy import (
+    LONG,
     GroupingPolicy,
     GroupSize,
     LeftToOthers,
@@ -33,9 +34,12 @@ from django_scheduler.executor.claim_policy import (
 from django_scheduler.executor.claims import ClaimedTooMany, claims_in, learn_of_lanes
 from django_scheduler.executor.execution import Execution, SingleExecution, has_expired
 from django_scheduler.executor.grouping import GROUP_SECONDS, MutationGroup
+from django_scheduler.executor.limit_watch import LimitWatch
+from django_scheduler.executor.limits import SlotsMissing, WaitingGroup, admit
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Poller
 from django_scheduler.executor.session import executor_session, tidy_connections
+from django_scheduler.executor.turns import by_turns
 from django_scheduler.executor.unexecutable import (
     ExpiredExecution,
     Unexecutable,
@@ -55,7 +59,8 @@ E = TypeVar("E", bound=SingleExecution)
 class Worker:
     """Claims and executes, in the thread that calls ``run``.
 
-    ``grouping_policy``, ``put_off``, ``left_to_others`` and ``retry_storm`` are those of all workers of the executor.
+    ``grouping_policy``, ``put_off``, ``left_to_others``, ``retry_storm`` and ``limit_watch`` are those of all workers
+    of the executor.
     """
 
     database: Database
@@ -68,6 +73,7 @@ class Worker:
     put_off: PutOff
     left_to_others: LeftToOthers
     retry_storm: RetryStorm
+    limit_watch: LimitWatch
 
     def __post_init__(self) -> None:
         #: What it executes now.
@@ -140,12 +146,21 @@ class Worker:
         def claim() -> Execution | None:
             self._asked_for = self._claimed = 1
             claimed = self.database.claim_again(function_id)
-            return None if claimed is None else self._execution_of(claimed)
+            return None if claimed is None else self._admitted(self._execution_of(claimed), [])
 
         self._execute(claim, Holding(self.claim_lock))  # releases nothing: another worker has the lock by now
 
     def _execute(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
         """Claim in a transaction, execute in it or after it, and return whether there was anything to claim."""
+        while True:
+            try:
+                return self._claim_in_transaction(claim, holding)
+            except SlotsMissing as error:
+                slots = error.slots
+            with awaiting_answer():
+                self.database.add_slots(slots)
+
+    def _claim_in_transaction(self, claim: Callable[[], Execution | None], holding: Holding) -> bool:
         execution = None
         error: BaseException | None = None
         try:
@@ -153,9 +168,10 @@ class Worker:
                 execution = self.execution = claim()
                 if execution is not None:
                     execution.release_claim_lock = holding.release
-                    # So that the workers that execute the others of an action stay idle until COMMIT.
+                    # So that the workers that execute the others of an action stay idle until COMMIT. And so that no
+                    # other worker finds that a slot is locked because others of its limit begin to wait.
                     begins_others = isinstance(execution, ActionExecution) and execution.others
-                    if not (self.database.has_one_writer or begins_others):
+                    if not (self.database.has_one_writer or begins_others or isinstance(execution, WaitingGroup)):
                         holding.release(after=execution.keeps_claim_lock_for)
                     execution.in_transaction()
         except BaseException as raised:
@@ -223,6 +239,7 @@ class Worker:
         try:
             yield
         finally:
+            self._note_free_slots(execution.begun)
             self.execution = None
             if isinstance(execution, MutationGroup):
                 self.executes_members_alone = False
@@ -230,6 +247,15 @@ class Worker:
                 self.poller.wake_up()  # one that waits may retry now, and keeps the claim lock until then
             self.poller.function_ended()
             tidy_connections(self.database.using)
+
+    def _note_free_slots(self, ended: Sequence[SingleExecution]) -> None:
+        """Have those let in that have begun to wait for their limits since these have begun."""
+        for each in ended:
+            if each.limit is not None and not each.others_wait:
+                if each.duration > LONG:
+                    self.limit_watch.something_waits()  # perhaps, and had wait by an executor that looks seldom by now
+                else:
+                    self.limit_watch.slots_are_free()
 
     def _claim(self, lanes: list[Lane]) -> Execution | None:
         """Claim one function, or several mutations for a group; in a retry storm, what is healthy first."""
@@ -266,7 +292,8 @@ class Worker:
             if len(claim.lanes) == 1:
                 claimed = database.claim(claim.lanes[0], wanted, most=claim.most)
             else:
-                claimed = database.claim_in_several(claim.lanes, wanted, most=claim.most, of_each=claim.of_each)
+                several = database.claim_in_several(claim.lanes, wanted, most=claim.most, of_each=claim.of_each)
+                claimed = by_turns(several, claim.lanes)
             if self.stopping.is_set():
                 return None  # what is scheduled after that may have been found by a claim that was sent before it
             if claimed:
@@ -276,12 +303,20 @@ class Worker:
                     self._size = learn_of_lanes(claim, policy, claimed, len(execution.ids))
                 if len(claimed) > 1 and isinstance(execution, MutationExecution):
                     raise ClaimedTooMany
-                self._claimed = len(claimed)
-                if not only_healthy:
-                    number = len(execution.ids)
+                self._claimed, number = len(claimed), len(execution.ids)
+                execution = self._admitted(execution, claimed[number:])
+                if only is None and not isinstance(execution, WaitingGroup):
+                    policy.turns.note(claimed[:number], claim.lanes[0].priority)
+                if not (only_healthy or isinstance(execution, WaitingGroup)):
                     self.poller.claimed_up_to(claim.lanes, claimed[:number], were_all=len(claimed) < claim.most)
                 return execution
         return None
+
+    def _admitted(self, execution: Execution, rest: Sequence[Claimable]) -> Execution:
+        """Return the execution, or that of those that have to wait for their limits."""
+        if all(each.limit is None for each in execution.chosen):
+            return execution
+        return admit(execution, self.database, self.executor_name, map(self._execution_of, rest))
 
     def _group_of(self, claimed: list[Claimable], *, idle: int) -> Execution:
         """Group the functions at the beginning that may share a transaction, or else execute the first function.
@@ -325,7 +360,11 @@ class Worker:
                 self.retry_storm.note(each.name, is_transient=False)
         if isinstance(execution, MutationGroup) and execution.keeps_claim_lock_for:
             self._size.kept_claim_lock(execution.computing_share)
-        if isinstance(execution, MutationGroup | UnexecutableGroup) or self._may_be_grouped(execution):
+        if isinstance(execution, WaitingGroup):
+            self.limit_watch.something_waits()
+            self._size.came_first(is_action=False)  # so that the next claim has as many of them wait as a group has
+            self._size.went_well(len(execution.ids), asked_for=len(execution.ids))
+        elif isinstance(execution, MutationGroup | UnexecutableGroup) or self._may_be_grouped(execution):
             self._size.went_well(len(executed), asked_for=self._asked_for)
         else:
             self._size.went_wrong()

@@ -2,7 +2,7 @@
 
 * ``decorators.py`` has ``@mutation``, ``@action`` and the two for internal functions.
 * ``function.py`` is what they make of a function, and refuses what could not be executed.
-* ``options.py`` has the options that the decorators take, and ``retry.py`` what one of them is.
+* ``options.py`` has the options that the decorators take, and ``retry.py`` and ``limits.py`` what some of them are.
 * ``annotations.py`` says what parameters are annotated with.
 * ``queues.py`` knows which queues there are.
 * ``registry.py`` finds functions by their names on record, and has ``api`` and ``internal``, which refer to them.
@@ -11,6 +11,7 @@
 from django_scheduler.functions.annotations import UNIONS, annotation_of, types_of_parameter
 from django_scheduler.functions.decorators import action, internal_action, internal_mutation, mutation
 from django_scheduler.functions.function import AnyFunction, Function, why_not_bound
+from django_scheduler.functions.limits import MOST_SLOTS, Concurrency, name_of_limit, problem_of_key
 from django_scheduler.functions.options import NOT_GIVEN, NotGiven, Options, problems_of_lane
 from django_scheduler.functions.queues import declared_queues
 from django_scheduler.functions.registry import (
@@ -27,10 +28,12 @@ from django_scheduler.functions.retry import Retry
 
 __all__ = [
     "DISCOVERED_MODULES",
+    "MOST_SLOTS",
     "NOT_GIVEN",
     "UNIONS",
     "AnyFunction",
     "AnyReference",
+    "Concurrency",
     "Function",
     "NotGiven",
     "Options",
@@ -44,6 +47,8 @@ __all__ = [
     "internal_action",
     "internal_mutation",
     "mutation",
+    "name_of_limit",
+    "problem_of_key",
     "problems_of_lane",
     "registry",
     "resolve",

@@ -14,10 +14,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler.conf import get_settings
 from django_scheduler.errors import InvalidArguments
+from django_scheduler.functions.limits import LimitKeys, problem_of_key
 from django_scheduler.functions.options import DEFAULTS, NOT_GIVEN, NotGiven, Options
 from django_scheduler.models import Kind
 from django_scheduler.suggestions import nearest
-from django_scheduler.values import short_repr
+from django_scheduler.values import JSONValue, short_repr
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context
@@ -71,6 +72,8 @@ class Function(Generic[P, R_co]):
         self.expires = options.expires
         self.retry = options.retry
         self.idempotent = options.idempotent
+        self.fair_key = options.fair_key
+        self.concurrency = options.concurrency
         self._options = options
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if options.name is None else options.name
@@ -130,6 +133,38 @@ class Function(Generic[P, R_co]):
         """Return how long it stays on record once it has ended; ``None``: for ever."""
         return self._options.retention
 
+    def fair_key_in(self, queue: str) -> str | None:
+        """Return the parameter that names the tenant of what is scheduled in a queue; ``None``: there is none."""
+        if self.fair_key is not None:
+            return self.fair_key
+        key = get_settings().FAIR_KEYS.get(queue)
+        return None if key is None or key not in self.names_of_parameters else key
+
+    @cached_property
+    def names_of_parameters(self) -> frozenset[str]:
+        """Return the names of the arguments that it declares."""
+        variable = inspect.Parameter.VAR_KEYWORD
+        return frozenset(each.name for each in self.signature.parameters.values() if each.kind is not variable)
+
+    @cached_property
+    def limit_name(self) -> str:
+        """Return the name of its limit."""
+        return (self.concurrency and self.concurrency.name) or self.name
+
+    def limit_key(self, stored_args: str) -> str:
+        """Return the key by which the limit of a call is known, from its arguments as they are stored; never raise."""
+        return self._limit_keys.of(stored_args, self.arguments_by_name)
+
+    @cached_property
+    def _limit_keys(self) -> LimitKeys:
+        key = self.concurrency.parameters if self.concurrency else ()
+        return LimitKeys(self.limit_name, key, self.declared_parameters)
+
+    @property
+    def keeps_order(self) -> bool:
+        """Return whether its bodies begin one after the other, in the order of their due times."""
+        return self.concurrency is not None and self.concurrency.limit == 1
+
     @cached_property
     def signature(self) -> inspect.Signature:
         """Return the signature that it is scheduled with: its own without ``ctx``."""
@@ -139,6 +174,15 @@ class Function(Generic[P, R_co]):
     @cached_property
     def _whole_signature(self) -> inspect.Signature:
         return inspect.signature(self.body)
+
+    @property
+    def declared_parameters(self) -> Mapping[str, inspect.Parameter]:
+        """Return the parameters that its author has declared for arguments."""
+        return self.signature.parameters
+
+    def arguments_by_name(self, stored: dict[str, JSONValue]) -> dict[str, JSONValue]:
+        """Return stored arguments by the names of those parameters, as far as they have one."""
+        return stored
 
     def names_by_position(self, number: int) -> list[str] | None:
         """Return what those arguments are called that a task of Django's is given by position.
@@ -288,3 +332,11 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
             refuse(f"*{parameter.name} has no names to store its arguments by; name each parameter.")
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             refuse(f"{parameter.name!r} is positional-only, and arguments are stored by name; remove the /.")
+    if function.concurrency:
+        others = {parameter.name: parameter for parameter in parameters[1:]}
+        if wrong := problem_of_key(function.concurrency.parameters, others):
+            refuse(f"concurrency=: {wrong}")
+    is_parameter = isinstance(function.fair_key, str) and function.fair_key in function.names_of_parameters
+    if function.fair_key is not None and not is_parameter:
+        known = ", ".join(sorted(function.names_of_parameters)) or "it has none besides ctx"
+        refuse(f"fair_key= must be one of its parameters ({known}), not {function.fair_key!a}.")

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from django_scheduler.durations import FURTHEST, is_positive
+from django_scheduler.functions.limits import Concurrency
 from django_scheduler.functions.retry import Retry
 from django_scheduler.models import LONGEST_QUEUE_NAME
 from django_scheduler.values import is_plain_text
@@ -47,6 +48,9 @@ class Options:
     ``retry``: how often it is tried again after its body has raised, and when: ``Retry(max_attempts=3)`` (default:
     never). ``idempotent`` (actions only, with ``retry``): its body may be executed several times without harm, so it is
     tried again too after its executor is gone, or after its timeout; its body may then start more than once.
+    ``fair_key``: the parameter that names a tenant: those who have something due take turns within a queue and a
+    priority (default: what the setting ``FAIR_KEYS`` says of the queue).
+    ``concurrency``: how many of its bodies run at once: ``Concurrency(2, key="account_id")`` (default: any number).
     """
 
     name: str | None = None
@@ -61,6 +65,8 @@ class Options:
     retention: timedelta | NotGiven | None = NOT_GIVEN
     retry: Retry | None = None
     idempotent: bool = False
+    fair_key: str | None = None
+    concurrency: Concurrency | None = None
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with each value that cannot be, and what it has to be."""
@@ -91,6 +97,11 @@ class Options:
             )
         if not isinstance(self.retry, Retry | None):
             yield f"retry= must be a Retry, as in retry=Retry(max_attempts=3), or None, not {self.retry!r}."
+        if not isinstance(self.concurrency, Concurrency | None):
+            yield (
+                "concurrency= must be a Concurrency, as in concurrency=Concurrency(2), or None, not"
+                f" {self.concurrency!r}."
+            )
         if self.idempotent and self.retry is None:
             yield "idempotent= says that it may be tried again, and needs retry= to say how often: retry=Retry()."
 

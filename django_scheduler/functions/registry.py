@@ -24,6 +24,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler.errors import FunctionNotFound
 from django_scheduler.functions.function import AnyFunction, Function
+from django_scheduler.functions.limits import Concurrency
 from django_scheduler.suggestions import did_you_mean, nearest
 from django_scheduler.values import short_repr
 
@@ -46,6 +47,8 @@ class Registry:
         self._renamed: dict[str, AnyFunction] = {}
         self._unnamed: list[AnyFunction] = []
         self._source: Source | None = None
+        #: The limits that functions of the source have, as far as they were found.
+        self._limits_of_source: dict[str, Concurrency] = {}
 
     def add(self, function: AnyFunction) -> None:
         """Register a function. Its app, and with it its name, is known once Django has found all apps."""
@@ -72,7 +75,23 @@ class Registry:
 
         ``kind``: the one on record. It counts only for what has no kind of its own.
         """
-        return self.find(name) or (self._source(name, kind) if self._source else None)
+        function = self.find(name)
+        if function is None and self._source:
+            function = self._source(name, kind)
+            if function and function.concurrency:
+                self._limits_of_source[function.limit_name] = function.concurrency
+        return function
+
+    def limits(self) -> dict[str, Concurrency]:
+        """Return what the code says of each limit, by its name.
+
+        Of functions of another source, only the limits of those that this process has found are known. Where functions
+        disagree, which is an error that a system check finds, the first one counts.
+        """
+        last_to_first = sorted(self, key=lambda each: each.name, reverse=True)
+        return self._limits_of_source | {
+            each.limit_name: each.concurrency for each in last_to_first if each.concurrency
+        }
 
     def get(self, name: str) -> AnyFunction:
         """Return the registered function of that name.

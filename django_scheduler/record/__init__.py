@@ -3,7 +3,7 @@
 * ``transitions.py`` is the state machine, and the only place that changes a row's state or due time.
 * ``ends.py`` does what follows an end: ``callbacks.py`` schedules the callbacks, to which ``outcomes.py`` describes it,
   and ``batches.py`` counts it.
-* ``wakeup.py`` wakes executors.
+* ``waiting.py`` lets in what waits for a limit, and ``wakeup.py`` wakes executors.
 * ``announcing.py`` tells the log and the receivers of signals of an end; ``error_record.py`` says how an exception is
   recorded, and ``earlier_attempts.py`` what is kept of attempts that were repeated.
 * ``retention.py`` deletes what ended long ago, by ``deletion.py``.
@@ -35,10 +35,12 @@ from django_scheduler.record.retention import (
     RetentionRule,
     delete_ended_batches,
     delete_expired,
+    delete_idle_slots,
     delete_unheld_keys,
     retention_rules,
 )
 from django_scheduler.record.transitions import Transition
+from django_scheduler.record.waiting import let_in, let_in_expired, let_in_these
 
 __all__ = [
     "BatchOutcome",
@@ -61,6 +63,7 @@ __all__ = [
     "clear_frames",
     "delete_ended_batches",
     "delete_expired",
+    "delete_idle_slots",
     "delete_unheld_keys",
     "deletion",
     "describe",
@@ -70,6 +73,9 @@ __all__ = [
     "in_ascii",
     "in_plain_words",
     "is_same",
+    "let_in",
+    "let_in_expired",
+    "let_in_these",
     "read_earlier_attempts",
     "retention_rules",
     "transitions",

@@ -5,15 +5,17 @@ Functions whose decorator has a ``retention=`` stay on record for that long, and
 that has expired is looked for. So an executor reads them once: it then begins where it has come to, and from the
 beginning only once an hour, for what it may have missed (a transaction that was open for very long).
 
-A function that this code does not know stays as long as the setting says.
+A function that this code does not know stays as long as the setting says. One that a slot of a limit names stays as
+long as the executor that has executed it is on record.
 
 Keys are deleted as soon as nobody holds them: the functions that they refer to have ended, or are gone. Whoever
 schedules with a key locks it, so it is looked at again once it is locked here, and passed over while somebody else has
-it.
+it. Likewise slots of limits, which are inserted when they are missed: those that no action has taken since they were
+looked at, and that no mutation has locked.
 """
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event
@@ -24,7 +26,7 @@ from django.db.models import QuerySet
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Database
 from django_scheduler.functions import NOT_GIVEN, registry
-from django_scheduler.models import UNFINISHED, Batch, Key, ScheduledFunction
+from django_scheduler.models import UNFINISHED, Batch, Executor, Key, ScheduledFunction, Slot
 from django_scheduler.record import deletion
 from django_scheduler.record.deletion import ROWS_PER_TRANSACTION, Portion
 from django_scheduler.transactions import DoublingWait
@@ -37,7 +39,7 @@ SECONDS_BETWEEN_TRANSACTIONS = 0.1
 FIRST_WAIT, LONGEST_WAIT = 120.0, 3_600.0
 
 #: For how long it is not looked again if nothing had expired: at most, and as a share of the shortest retention. Each
-#: look makes a connection. Keys and batches are looked through so seldom, too.
+#: look makes a connection. Keys, slots and batches are looked through so seldom, too.
 LONGEST_REST, SHARE = timedelta(minutes=10), 0.1
 
 #: After how long it is looked from the beginning again, in seconds.
@@ -61,6 +63,10 @@ class RetentionRule:
             rows = rows.filter(completed_time__gte=since)
         if self.names is not None:
             rows = rows.filter(name__in=self.names)
+        # The body of one that was canceled may go on, and has the slot of its limit as long as it is on record.
+        here = Executor.objects.using(database.using).values("pk")
+        holders = Slot.objects.using(database.using).filter(function__isnull=False, executor__in=here)
+        rows = rows.exclude(pk__in=holders.values("function_id"))
         return rows.exclude(name__in=self.besides) if self.besides else rows
 
     @property
@@ -94,7 +100,7 @@ def retention_rules(instead: timedelta | None = None) -> list[RetentionRule]:
 
 
 class Retention:
-    """Deletes keys that nobody holds, and what has expired.
+    """Deletes keys that nobody holds, idle slots, and what has expired.
 
     It rests if nothing had expired, and longer each time that it could not delete everything.
     """
@@ -113,6 +119,7 @@ class Retention:
         if time.monotonic() >= self._keys_not_before:
             self._keys_not_before = time.monotonic() + LONGEST_REST.total_seconds()
             delete_unheld_keys(self._database, self._stopping)
+            delete_idle_slots(self._database, self._stopping)
             delete_ended_batches(self._database)
         if time.monotonic() >= self._not_before:
             self._delete_expired()
@@ -195,3 +202,24 @@ def _delete_if_unheld(database: Database, names: Collection[str]) -> int:
         unfinished = set(functions.filter(database.is_in_state(*UNFINISHED)).values_list("pk", flat=True))
         unheld = [name for name, function_id in holders.items() if function_id not in unfinished]
         return keys.filter(name__in=unheld).delete()[0]
+
+
+def delete_idle_slots(database: Database, stopping: Event) -> int:
+    """Delete the slots that nobody has and nobody waits for, and return how many they were."""
+    deleted = last = 0
+    while True:
+        found = database.look_at_slots(last, most=ROWS_PER_TRANSACTION)
+        if idle := {slot_id: taken for slot_id, taken, is_idle in found if is_idle}:
+            deleted += _delete_if_idle(database, idle)
+        if len(found) < ROWS_PER_TRANSACTION or stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
+            return deleted
+        last = found[-1][0]
+
+
+def _delete_if_idle(database: Database, idle: Mapping[int, int]) -> int:
+    """Delete those of the slots that were not taken again; ``idle``: by their ids, how often they had been taken."""
+    slots = Slot.objects.using(database.using).filter(pk__in=idle)
+    with transaction.atomic(using=database.using):
+        locked = database.locking(database.by_primary_key(slots), skip_locked=True, strongest=True)
+        unchanged = [slot_id for slot_id, taken in locked.values_list("pk", "taken") if taken == idle[slot_id]]
+        return database.delete(Slot, unchanged) if unchanged else 0

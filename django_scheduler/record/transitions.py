@@ -24,6 +24,8 @@ transition           from                     to           when
 ``LOSE``             in_progress              failed       the executor of an action is gone
 ``CANCEL``           pending, in_progress     canceled     somebody has canceled the function
 ``EXPIRE``           pending                  canceled     it had not begun when it expired
+``WAIT``             pending                  pending      it is due, and its limit has no slot left
+``LET_IN``           pending                  pending      its limit has, or may have, a slot again
 ===================  =======================  ===========  ===================================================
 
 Each is one conditional UPDATE, which asks for the state that it starts from, and for what else its caller has seen of
@@ -47,7 +49,7 @@ from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
 
-from django_scheduler.databases import NOW, Database
+from django_scheduler.databases import DUE_BEFORE, NOW, Database
 from django_scheduler.models import UNFINISHED, Failure, Kind, ScheduledFunction, State
 from django_scheduler.record.callbacks import as_text
 from django_scheduler.record.ends import FollowedFunction, follow
@@ -207,8 +209,8 @@ _UNKNOWN = frozenset({"unknown_since", "unknown_to", "error"})
 #: What is on record of the attempts that were repeated.
 _EARLIER = frozenset({"failures", "history"})
 
-#: Only what waits for other code is unknown, so that what has ended need not be passed over to find that.
-_KNOWN = {"unknown_since": None}
+#: Only what waits is unknown, or waits for a limit, so that what has ended need not be passed over to find that.
+_KNOWN = {"unknown_since": None, "waits_for": None}
 
 #: From a new due time on, what was sent to a fleet before means nothing any more, nor who could not execute it.
 _KNOWN_AND_HERE = {"handed_over": False, **_KNOWN}
@@ -294,7 +296,7 @@ REPLACE = Transition(
     writes=frozenset(
         {
             *("name", "kind", "args", "queue", "priority", "due_time", "expires_time", "callbacks", "context"),
-            *("parent_id", "handed_over", "absorbed"),
+            *("parent_id", "handed_over", "absorbed", "tenant"),
         }
     ),
 )
@@ -333,7 +335,9 @@ LOSE = Transition(
 )
 
 CANCEL = Transition(
-    sources=(State.PENDING, State.IN_PROGRESS), target=State.CANCELED, sets={"completed_time": NOW, **_KNOWN}
+    sources=(State.PENDING, State.IN_PROGRESS),
+    target=State.CANCELED,
+    sets={"due_time": DUE_BEFORE, "completed_time": NOW, **_KNOWN},
 )
 
 #: Its body has not begun, so nobody is executing it.
@@ -343,3 +347,14 @@ EXPIRE = Transition(
     sets={"failure": Failure.EXPIRED, "completed_time": NOW, **_KNOWN},
     writes=frozenset({"error"}),
 )
+
+#: The caller has locked the row. It keeps its place: by when it was due. (MySQL assigns in the order of the columns.)
+WAIT = Transition(
+    sources=_PENDING,
+    target=State.PENDING,
+    sets={"handed_over": False},
+    writes=frozenset({"waits_for", "waiting_since", "due_time"}),
+)
+
+#: Likewise. It is due as it was, and stays in the order of those that wait until it begins.
+LET_IN = Transition(sources=_PENDING, target=State.PENDING, sets={"due_time": DUE_BEFORE})

@@ -13,14 +13,14 @@ from datetime import datetime
 from functools import reduce
 from inspect import Parameter
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.fields.json import KeyTransform
 
 from django_scheduler import values
 from django_scheduler.databases import portions
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
 from django_scheduler.functions import AnyReference, registry, resolve
-from django_scheduler.models import LARGEST_ID, UNFINISHED, ScheduledFunction
+from django_scheduler.models import FAR, LARGEST_ID, UNFINISHED, ScheduledFunction
 from django_scheduler.suggestions import which_there_are
 from django_scheduler.times import parse_for, parse_time
 from django_scheduler.values import is_plain_text, short_repr
@@ -89,9 +89,9 @@ def choose(
         # A name is taken as it is, so that what is left of a function that is gone can be canceled.
         rows = rows.filter(name__in=_names_on_record(function))
     if start is not None:
-        rows = rows.filter(due_time__gte=start)
-    if end is not None:
-        rows = rows.filter(due_time__lt=end)
+        rows = rows.exclude(due_time=FAR, waiting_since__lt=start).filter(due_time__gte=start)
+    if end is not None:  # what waits for a limit was due when it began to wait
+        rows = rows.filter(Q(due_time__lt=end) | Q(due_time=FAR, waiting_since__lt=end))
     arguments = {} if args is None else _stored(function, args)
     for number, (name, value) in enumerate(arguments.items()):
         if name.isascii() and name.isidentifier() and (found := values.findable(value)):

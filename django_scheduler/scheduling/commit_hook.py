@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler import signals
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Announcement, NewRows, django_internals
+from django_scheduler.databases import Announcement, NewRows, announcement_of, django_internals
 from django_scheduler.errors import ArgumentsTooLarge, TooManyScheduled
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.record import wakeup
@@ -146,7 +146,13 @@ def share_wake_up(hooks: Iterable[object]) -> None:
 
 
 def announce(
-    using: str, hook: CommitHook | None, rows: NewRows, ids: Sequence[ScheduledFunctionId], *, wake: bool
+    using: str,
+    hook: CommitHook | None,
+    rows: NewRows,
+    ids: Sequence[ScheduledFunctionId],
+    arguments: Sequence[str],
+    *,
+    wake: bool,
 ) -> None:
     """Wake the executors and send the signals, at once or when the transaction commits whose hook it is.
 
@@ -158,7 +164,10 @@ def announce(
         send = partial(signals.send_scheduled, rows.name, rows.kind, rows.queue, ids, using)
     announcement = None
     if len(ids) == 1 and rows.time == AT_ONCE:
-        announcement = Announcement(ids[0], rows.priority, rows.queue)
+        if rows.fair_key is None:
+            announcement = Announcement(ids[0], rows.priority, rows.queue)
+        else:
+            announcement = announcement_of(rows, ids, arguments)
     if hook is not None:
         if wake:
             hook.wakes = True

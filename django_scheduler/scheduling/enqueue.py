@@ -144,7 +144,7 @@ def _enqueue(
         assert hook is not None
         return _schedule_with_keys(using, caller, function, rows, arguments, call_keys, options, hook, fleet)
     ids = _insert(using, rows, arguments, options.batch)
-    commit_hook.announce(using, hook, rows, ids, wake=fleet is None and _is_soon(time))
+    commit_hook.announce(using, hook, rows, ids, arguments, wake=fleet is None and _is_soon(time))
     if fleet is not None:
         fleet.hand_over_after_commit(using, ids, rows)
     if hook is None:
@@ -176,6 +176,8 @@ def _rows_of(
         expires=expires,
         callbacks=callbacks,
         batch_id=options.batch.id if options.batch else None,
+        fair_key=function.fair_key_in(queue),
+        ordered_by=function.limit_key if function.keeps_order else None,
     )
 
 
@@ -233,7 +235,7 @@ def _schedule_with_keys(
     )
     if keyed.inserted:
         wake = fleet is None and _is_soon(rows.time if rows.due is None else rows.due)
-        commit_hook.announce(using, hook, rows, keyed.inserted, wake=wake)
+        commit_hook.announce(using, hook, rows, keyed.inserted, arguments, wake=wake)
     # A replaced one may be due earlier than this call asks for, and one that stays was locked until now.
     if keyed.replaced or (keyed.due_time is not None and _is_soon(keyed.due_time)):
         commit_hook.wake(hook)

@@ -24,7 +24,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from django_scheduler.databases import NewRows, database_for, portions
+from django_scheduler.databases import DUE_AT_ONCE, NewRows, database_for, portions
 from django_scheduler.functions import AnyFunction, registry
 from django_scheduler.models import LARGEST_ID, UNFINISHED, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.record import transitions, wakeup
@@ -44,8 +44,11 @@ _RESULTS = {
 
 
 def run_now(using: str, ids: Sequence[int], caller: Running | None = None) -> dict[int, InterventionResult]:
-    """Make pending functions due at once, and return what became of each."""
-    return _move(using, ids, timedelta(0), caller)
+    """Make pending functions due at once, and return what became of each.
+
+    One that waits for a limit keeps its place among those that do.
+    """
+    return _move(using, ids, DUE_AT_ONCE, caller)
 
 
 def reschedule(
@@ -58,9 +61,7 @@ def reschedule(
     return _move(using, ids, parse_time(when), caller)
 
 
-def _move(
-    using: str, ids: Sequence[int], time: timedelta | datetime, caller: Running | None
-) -> dict[int, InterventionResult]:
+def _move(using: str, ids: Sequence[int], time: object, caller: Running | None) -> dict[int, InterventionResult]:
     # A mutation that executes holds the lock of its own row, so nothing else would keep it from moving itself.
     own_id = caller.id_in(using) if caller is not None else None
 
@@ -83,9 +84,9 @@ def _move(
     return in_transaction(using, move)
 
 
-def _that_expire_before(using: str, ids: Sequence[int], time: timedelta | datetime) -> set[int]:
+def _that_expire_before(using: str, ids: Sequence[int], time: object) -> set[int]:
     """Return those of the functions that would never begin if they were due then, or now if that is past."""
-    due_time = database_for(using).for_orm(time)
+    due_time = database_for(using).for_orm(timedelta(0) if time is DUE_AT_ONCE else time)
     rows = ScheduledFunction.objects.using(using).filter(pk__in=ids, attempts=0, expires_time__lt=due_time)
     return set(rows.values_list("pk", flat=True))
 
@@ -144,6 +145,8 @@ def schedule_again(
             parent_id=parent_id,
             context=_context_again(old_context, request),
             expires=function.expires,
+            fair_key=function.fair_key_in(function.queue),
+            ordered_by=function.limit_key if function.keeps_order else None,
         )
 
     def schedule() -> tuple[dict[int, InterventionResult], dict[int, ScheduledFunctionId]]:
@@ -196,7 +199,7 @@ def _write(
     for rows, arguments in ended:
         ids = database_for(using).insert(rows, list(arguments.values()))
         new_ids |= zip(arguments, ids, strict=True)
-        commit_hook.announce(using, hook, rows, ids, wake=True)
+        commit_hook.announce(using, hook, rows, ids, list(arguments.values()), wake=True)
     links = [ScheduledFunction(pk=pk, rerun_of_id=old) for old, pk in new_ids.items()]
     ScheduledFunction.objects.using(using).bulk_update(links, ["rerun_of"], batch_size=500)
     return new_ids

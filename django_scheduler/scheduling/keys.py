@@ -67,7 +67,7 @@ from typing import NamedTuple
 
 from django.db import connections
 
-from django_scheduler.databases import Database, NewRows, Waiting, database_for, django_internals, portions
+from django_scheduler.databases import Database, KeyHolder, NewRows, database_for, django_internals, portions
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.record import transitions
@@ -110,7 +110,7 @@ def schedule(
 
     ids: dict[str, ScheduledFunctionId] = {}
     replaced: list[ScheduledFunctionId] = []
-    kept: list[Waiting] = []
+    kept: list[KeyHolder] = []
     missing: list[str] = []
     for key in positions:
         found = next((waiting[holder] for name in names[key] if (holder := holders[name]) and holder in waiting), None)
@@ -148,7 +148,7 @@ def _lock_keys(database: Database, names: list[str]) -> dict[str, ScheduledFunct
 
 def _take(
     database: Database, caller: Running | None, holders: set[ScheduledFunctionId]
-) -> dict[ScheduledFunctionId, Waiting]:
+) -> dict[ScheduledFunctionId, KeyHolder]:
     """Lock those of the functions that wait, and pass over those that have begun."""
     if caller is not None and caller.using == database.using:
         holders = {holder for holder in holders if holder != caller.function_id}
@@ -156,10 +156,10 @@ def _take(
             guard = django_internals.guard_session(connections[database.using])
             guard.forbid("a call with the key of another function")
     ids = sorted(holders)
-    return {each.id: each for portion in portions(ids) for each in database.lock_waiting(portion)}
+    return {each.id: each for portion in portions(ids) for each in database.lock_holders(portion)}
 
 
-def _keep(database: Database, waiting: Sequence[Waiting]) -> None:
+def _keep(database: Database, waiting: Sequence[KeyHolder]) -> None:
     """Count a call in each of these functions."""
     for absorbed, alike in groupby(sorted(waiting, key=attrgetter("absorbed")), key=attrgetter("absorbed")):
         for portion in portions([each.id for each in alike]):
@@ -169,7 +169,7 @@ def _keep(database: Database, waiting: Sequence[Waiting]) -> None:
 def _replace(
     database: Database,
     function: AnyFunction,
-    waiting: Waiting,
+    waiting: KeyHolder,
     rows: NewRows,
     arguments: str,
     max_wait: timedelta | None,
@@ -189,6 +189,7 @@ def _replace(
             "args": arguments,
             "queue": rows.queue,
             "priority": rows.priority,
+            "tenant": rows.tenant_of(arguments),
             "due_time": due if rows.hand_over is None else rows.hand_over,
             "expires_time": rows.expires,
             "callbacks": rows.callbacks,

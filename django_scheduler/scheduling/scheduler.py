@@ -236,9 +236,9 @@ class Scheduler(InterventionsById):
         """Cancel a scheduled function, as part of this transaction.
 
         One that is pending never runs. A mutation that is executing is interrupted on PostgreSQL, and leaves nothing
-        behind. On other databases this call waits for its end, and raises ``AlreadyFinished`` if it has finished by
-        then. An action that is executing goes on, but what it schedules from then on is canceled at once. One that is
-        canceled already stays so.
+        behind. On other databases, and if the mutation has a limit, this call waits for its end, and raises
+        ``AlreadyFinished`` if it has finished by then. An action that is executing goes on, but what it schedules from
+        then on is canceled at once. One that is canceled already stays so.
 
         Raises ``UnknownScheduledFunction``, ``AlreadyFinished``, ``CannotCancelSelf``.
         """

@@ -13,7 +13,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from django_scheduler.conf import get_settings
 from django_scheduler.models import Pause
-from django_scheduler.status.snapshot import ExecutorStatus, PauseStatus, QueueStatus, UnknownFunction
+from django_scheduler.status.snapshot import ExecutorStatus, LimitStatus, PauseStatus, QueueStatus, UnknownFunction
 
 #: From which lag on functions of a queue are late, whether or not they may be, in seconds.
 LATE_AFTER = 20.0
@@ -30,10 +30,13 @@ class ProblemCode(StrEnum):
     THREADS_HELD = "threads_held"
     THREADS_TAKEN = "threads_taken"
     PAUSED = "paused"
+    LIMIT_CLOSED = "limit_closed"
 
 
 #: What passes by itself, or is intended.
-WARNINGS = frozenset({ProblemCode.THREADS_HELD, ProblemCode.THREADS_TAKEN, ProblemCode.PAUSED})
+WARNINGS = frozenset(
+    {ProblemCode.THREADS_HELD, ProblemCode.THREADS_TAKEN, ProblemCode.PAUSED, ProblemCode.LIMIT_CLOSED}
+)
 
 _MESSAGES = {
     ProblemCode.NO_EXECUTOR: gettext_noop(
@@ -65,6 +68,10 @@ _MESSAGES = {
     ),
     ProblemCode.PAUSED: gettext_noop(
         "The queue “%(queue)s” is paused%(why)s, so what is due there waits. Resume it in the overview of the admin."
+    ),
+    ProblemCode.LIMIT_CLOSED: gettext_noop(
+        "The limit “%(limit)s” is set to 0%(why)s, so nothing of it begins. Change it on the page of limits of the"
+        " admin."
     ),
 }
 _EVERYTHING_IS_PAUSED = gettext_noop(
@@ -111,6 +118,7 @@ def find_problems(
     executors: Sequence[ExecutorStatus],
     pauses: Iterable[PauseStatus],
     unknown_functions: Iterable[UnknownFunction],
+    limits: Iterable[LimitStatus] = (),
     *,
     max_lag: float | None = None,
 ) -> tuple[Problem, ...]:
@@ -123,6 +131,7 @@ def find_problems(
         *(problem for queue in queues if not queue.is_paused for problem in _of_queue(queue, executors, max_lag)),
         *map(_unknown, unknown_functions),
         *map(_paused, pauses),
+        *(_closed(limit) for limit in limits if limit.concurrency == 0),
     ]
     order = list(ProblemCode)
     return tuple(sorted(found, key=lambda problem: order.index(problem.code)))
@@ -180,9 +189,18 @@ def _unknown(function: UnknownFunction) -> Problem:
 
 
 def _paused(pause: PauseStatus) -> Problem:
-    why = ": ".join(filter(None, (pause.paused_by, pause.reason)))
-    details = {"queue": pause.queue, "why": f" ({why})" if why else ""}
+    details = {"queue": pause.queue, "why": _why(pause.paused_by, pause.reason)}
     return Problem(ProblemCode.PAUSED, None if pause.queue == Pause.EVERYTHING else pause.queue, details)
+
+
+def _closed(limit: LimitStatus) -> Problem:
+    why = _why(limit.changed_by, limit.reason)
+    return Problem(ProblemCode.LIMIT_CLOSED, None, {"limit": limit.name, "why": why})
+
+
+def _why(who: str, reason: str) -> str:
+    said = ": ".join(filter(None, (who, reason)))
+    return f" ({said})" if said else ""
 
 
 def _names(functions: Iterable[str]) -> str:

@@ -22,12 +22,14 @@ from django.db import router
 from django.db.models import Count
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Backlog, browsing, database_for
-from django_scheduler.models import Batch, Executor, Pause, ScheduledFunction, State
+from django_scheduler.databases import Backlog, browsing, database_for, limit_browsing
+from django_scheduler.functions import Concurrency, registry
+from django_scheduler.models import Batch, Executor, Limit, Pause, ScheduledFunction, State
 from django_scheduler.status.problems import Problem, find_problems
 from django_scheduler.status.snapshot import (
     Ended,
     ExecutorStatus,
+    LimitStatus,
     PauseStatus,
     QueueStatus,
     RunningFunction,
@@ -36,6 +38,9 @@ from django_scheduler.status.snapshot import (
 
 #: Counts end here: a number as large as this means so many, or more.
 MOST_COUNTED = 100_000
+
+#: How many limits are named, and among how many slots those are counted that are held.
+MOST_LIMITS, SLOTS_LOOKED_AT = 200, 10_000
 
 #: How many of the functions are looked at that executors do not know.
 MOST_UNKNOWN = 1_000
@@ -58,6 +63,8 @@ class Status:
     unknown_functions: tuple[UnknownFunction, ...]
     #: How many batches have members that have not ended.
     open_batches: int
+    #: Those that the code declares, that somebody has set, or that functions on record wait for, ordered by name.
+    limits: tuple[LimitStatus, ...]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -71,7 +78,9 @@ class Status:
 
     def problems_beyond(self, max_lag: float | None) -> tuple[Problem, ...]:
         """Return the problems if each queue may have this lag, in seconds; ``None``: what the setting says."""
-        return find_problems(self.queues, self.executors, self.pauses, self.unknown_functions, max_lag=max_lag)
+        return find_problems(
+            self.queues, self.executors, self.pauses, self.unknown_functions, self.limits, max_lag=max_lag
+        )
 
     @property
     def pending(self) -> int:
@@ -119,6 +128,7 @@ def status(using: str | None = None) -> Status:
         executors=executors(using),
         unknown_functions=unknown_functions(using) if any(queue.has_unknown for queue in waiting) else (),
         open_batches=open_batches(using),
+        limits=limits(using),
     )
 
 
@@ -134,18 +144,18 @@ def queues(using: str) -> tuple[QueueStatus, ...]:
     backlogs: dict[str, list[Backlog]] = {}
     lanes = database.lanes()
     paused = {lane.queue for lane in lanes if lane.is_paused}
-    for lane, backlog in zip(lanes, browsing.backlogs(database, lanes, count_to=MOST_COUNTED), strict=True):
-        backlogs.setdefault(lane.queue, []).append(backlog)
+    for queue, backlog in browsing.backlogs(database, lanes, count_to=MOST_COUNTED):
+        backlogs.setdefault(queue, []).append(backlog)
     return tuple(
         QueueStatus(
             queue=queue,
-            pending=_counted(backlog.pending for backlog in lanes),
-            due=_counted(backlog.due for backlog in lanes),
-            lag=max(backlog.lag for backlog in lanes),
+            pending=_counted(backlog.pending for backlog in its_backlogs),
+            due=_counted(backlog.due for backlog in its_backlogs),
+            lag=max(backlog.lag for backlog in its_backlogs),
             is_paused=queue in paused,
-            has_unknown=any(backlog.has_unknown for backlog in lanes),
+            has_unknown=any(backlog.has_unknown for backlog in its_backlogs),
         )
-        for queue, lanes in sorted(backlogs.items())
+        for queue, its_backlogs in sorted(backlogs.items())
     )
 
 
@@ -174,6 +184,47 @@ def open_batches(using: str) -> int:
     # In the order of the index that finds them.
     rows = Batch.objects.using(using).filter(completed_time__isnull=True).order_by("completed_time")
     return rows[:MOST_COUNTED].count()
+
+
+def limits(using: str) -> tuple[LimitStatus, ...]:
+    """Return the limits that the code declares, that somebody has set, or that functions wait for, ordered by name."""
+    database = database_for(using)
+    declared = registry.limits()
+    changed = {limit.name: limit for limit in Limit.objects.using(using).order_by("pk")[:MOST_LIMITS]}
+    waiting = limit_browsing.count_waiting_by_name(database, count_to=MOST_COUNTED)
+    running = limit_browsing.count_held_by_name(database, look_at=SLOTS_LOOKED_AT)
+    names = sorted({*declared, *changed, *waiting, *running})[:MOST_LIMITS]
+    return tuple(
+        _limit_status(name, declared.get(name), changed.get(name), waiting.get(name), running.get(name, 0))
+        for name in names
+    )
+
+
+def closed_limits(using: str) -> tuple[LimitStatus, ...]:
+    """Return the limits that somebody has set to 0, ordered by name; what waits for them is not counted."""
+    rows = Limit.objects.using(using).filter(concurrency=0).order_by("pk")[:MOST_LIMITS]
+    return tuple(_limit_status(limit.name, None, limit, None, 0) for limit in rows)
+
+
+def _limit_status(
+    name: str,
+    declared: Concurrency | None,
+    changed: Limit | None,
+    waiting: limit_browsing.WaitingCount | None,
+    running: int,
+) -> LimitStatus:
+    of_code = declared.limit if declared else None
+    return LimitStatus(
+        name=name,
+        concurrency=of_code if changed is None or changed.concurrency is None else changed.concurrency,
+        declared=of_code,
+        changed_by=changed.changed_by if changed else "",
+        reason=changed.reason if changed else "",
+        changed_time=changed.changed_time if changed else None,
+        waiting=_counted([waiting.number]) if waiting else 0,
+        oldest=waiting.oldest if waiting else 0.0,
+        running=running,
+    )
 
 
 def ended_per_minute(using: str) -> Ended:

@@ -105,3 +105,28 @@ class UnknownFunction:
     #: Since when the first of them has been met, and its id.
     since: datetime
     first_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitStatus:
+    """Says what waits for a limit and what holds its slots, for all values of its key together."""
+
+    name: str
+    #: How many bodies run at once, for each value of its key; ``None``: neither the code nor anybody in the admin says.
+    concurrency: int | None
+    #: What the code says.
+    declared: int | None
+    #: Who has set it to something else, why and when.
+    changed_by: str
+    reason: str
+    changed_time: datetime | None
+    #: How many functions wait for it, and for how long the first of them has waited, in seconds.
+    waiting: int
+    oldest: float
+    #: How many slots actions hold; on PostgreSQL executing mutations too.
+    running: int
+
+    @property
+    def is_set(self) -> bool:
+        """Return whether somebody has set it."""
+        return self.changed_time is not None

@@ -27,12 +27,14 @@ from django_scheduler.tasks.task import (
     AnyTask,
     SchedulerTask,
     as_plain,
+    concurrency_of,
     find_task,
+    refuse_no_concurrency,
     retry_of,
     with_values,
 )
 
-OPTIONS = ("kind", "database", "max_attempts", "backoff")
+OPTIONS = ("kind", "database", "max_attempts", "backoff", "concurrency")
 
 
 class SchedulerBackend(BaseTaskBackend):
@@ -40,7 +42,8 @@ class SchedulerBackend(BaseTaskBackend):
 
     ``OPTIONS``: ``kind``, which kind a task is that does not say so itself (default: ``"action"``); ``database``,
     the alias of the database that they are scheduled in (default: the router's); ``max_attempts`` and ``backoff``, how
-    often a task is tried that does not say so itself, and with what waits (default: once).
+    often a task is tried that does not say so itself, and with what waits (default: once); ``concurrency``, how many
+    bodies of such a task run at once (default: any number).
     """
 
     task_class = SchedulerTask
@@ -80,6 +83,10 @@ class SchedulerBackend(BaseTaskBackend):
             retry_of(task)
         except (TypeError, ValueError) as error:
             raise InvalidTask(f"{task.module_path} cannot be tried again like this: {error}") from None
+        try:
+            concurrency_of(task)
+        except (TypeError, ValueError) as error:
+            raise InvalidTask(f"{task.module_path} cannot have this limit: {error}") from None
         if len(task.module_path) > LONGEST_NAME:
             raise InvalidTask(f"The name {task.module_path} is longer than {LONGEST_NAME} characters.")
 
@@ -118,7 +125,7 @@ class SchedulerBackend(BaseTaskBackend):
         raise TaskResultDoesNotExist(text)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
-        """Return what is wrong with the settings: E201 to E205."""
+        """Return what is wrong with the settings: E201 to E206."""
         where = f"TASKS[{self.alias!r}]"
         messages: list[CheckMessage] = []
 
@@ -142,6 +149,11 @@ class SchedulerBackend(BaseTaskBackend):
             except (TypeError, ValueError) as problem:
                 hint = "Write, for example, 'max_attempts': 5 and 'backoff': Backoff(initial=1, maximum=3600)."
                 error(205, f"{where}['OPTIONS'] cannot be used: {problem}", hint)
+        try:
+            refuse_no_concurrency(self.options.get("concurrency"))
+        except TypeError as problem:
+            hint = "Write, for example, 'concurrency': Concurrency(2)."
+            error(206, f"{where}['OPTIONS'] cannot be used: {problem}", hint)
         if self.using not in connections:
             text = f"{where}['OPTIONS']['database'] is {self.using!r}, and there is no such database."
             error(204, text, f"There are: {', '.join(connections)}.")

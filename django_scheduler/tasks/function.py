@@ -10,7 +10,7 @@ kind changes no promise that has been given.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, update_wrapper
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,12 @@ from django.utils.json import normalize_json
 from django_scheduler import values
 from django_scheduler.databases import database_for
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions import Function, Options, Retry, why_not_bound
+from django_scheduler.functions import Concurrency, Function, Options, Retry, why_not_bound
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.tasks.result import announce, running_result
-from django_scheduler.tasks.task import AnyTask, as_plain, find_task, retry_of
+from django_scheduler.tasks.task import AnyTask, as_plain, concurrency_of, find_task, parameters_of, retry_of
 from django_scheduler.telemetry import warn
+from django_scheduler.values import JSONValue
 
 if TYPE_CHECKING:
     from django_scheduler.context import Context
@@ -48,19 +49,22 @@ def find_function(name: str, kind: str) -> TaskFunction | None:
 
 
 def function_of(task: AnyTask, kind: Kind) -> TaskFunction:
-    """Return the function as which a task is scheduled: with its queue, its priority and its retries."""
-    return _function_of(task, kind, retry_of(task))
+    """Return the function as which a task is scheduled: with its queue, its priority, its retries and its limit.
+
+    Raises ``TypeError`` or ``ValueError`` for what cannot be.
+    """
+    return _function_of(task, kind, retry_of(task), concurrency_of(task))
 
 
 @lru_cache(maxsize=1024)
-def _function_of(task: AnyTask, kind: Kind, retry: Retry | None) -> TaskFunction:
-    return TaskFunction(task, kind, retry)
+def _function_of(task: AnyTask, kind: Kind, retry: Retry | None, concurrency: Concurrency | None) -> TaskFunction:
+    return TaskFunction(task, kind, retry, concurrency)
 
 
 class TaskFunction(Function[..., Any]):
     """Is a task that is scheduled as a function, whose arguments hold the task's own, by position and by name."""
 
-    def __init__(self, task: AnyTask, kind: Kind, retry: Retry | None) -> None:
+    def __init__(self, task: AnyTask, kind: Kind, retry: Retry | None, concurrency: Concurrency | None) -> None:
         self.task = task
         super().__init__(
             _body_of(task, kind),
@@ -69,6 +73,7 @@ class TaskFunction(Function[..., Any]):
             options=Options(queue=task.queue_name, priority=task.priority, retry=retry),
         )
         update_wrapper(self, task.func, updated=())
+        self.concurrency = concurrency  # its key names the task's own arguments, and not those that hold them
 
     @cached_property
     def name(self) -> str:
@@ -89,11 +94,31 @@ class TaskFunction(Function[..., Any]):
             raise InvalidArguments(why_not_bound(self.name, signature, given, kwargs["kwargs"], error)) from None
         return arguments
 
-    def names_by_position(self, number: int) -> list[str] | None:
+    @property
+    def declared_parameters(self) -> Mapping[str, inspect.Parameter]:
+        return self._parameters
+
+    @cached_property
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        return parameters_of(self.task)
+
+    def arguments_by_name(self, stored: dict[str, JSONValue]) -> dict[str, JSONValue]:
+        match stored:
+            case {"args": list(args), "kwargs": dict(kwargs)}:
+                return {**dict(zip(self._positional_names, args, strict=False)), **kwargs}
+        return {}
+
+    def fair_key_in(self, queue: str) -> str | None:
+        return None  # its parameters are those by which it holds the task's own arguments
+
+    @cached_property
+    def _positional_names(self) -> list[str]:
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        parameters = list(self._signature_of_task.parameters.values())[1 if self.task.takes_context else 0 :]
-        names = [each.name for each in parameters if each.kind in positional]
-        for each in parameters:
+        return [name for name, each in self.declared_parameters.items() if each.kind in positional]
+
+    def names_by_position(self, number: int) -> list[str] | None:
+        names = [*self._positional_names]
+        for each in self.declared_parameters.values():
             if each.kind is inspect.Parameter.VAR_POSITIONAL:
                 names += [each.name] * max(0, number - len(names))
         return names[:number] if number <= len(names) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.tasks import Task
 from django.utils.module_loading import import_string
 
-from django_scheduler.functions import Retry
+from django_scheduler.functions import Concurrency, Retry, problem_of_key
 from django_scheduler.telemetry import warn
 from django_scheduler.transactions import Backoff
 
@@ -28,7 +29,8 @@ class SchedulerTask(AnyTask):
 
     ``kind``: ``"action"`` (its body starts at most once) or ``"mutation"`` (its effects on the database happen
     exactly once). ``max_attempts``: how often it is tried, if it raises; ``backoff``: how long it waits before each
-    further attempt. Default of each: what the backend's ``OPTIONS`` say.
+    further attempt. ``concurrency``: how many of its bodies run at once. Default of each: what the backend's
+    ``OPTIONS`` say.
 
     Example, with Django 6.1 (6.0's decorator takes no further options: there the backend says it)::
 
@@ -39,6 +41,7 @@ class SchedulerTask(AnyTask):
     kind: str | None = None
     max_attempts: int | None = None
     backoff: Backoff | None = None
+    concurrency: Concurrency | None = None
 
 
 def retry_of(task: AnyTask) -> Retry | None:
@@ -46,16 +49,42 @@ def retry_of(task: AnyTask) -> Retry | None:
 
     Raises ``TypeError`` or ``ValueError`` for numbers that cannot be.
     """
+    given = _given(task, "max_attempts", "backoff")
+    return Retry(**given) if "max_attempts" in given else None
+
+
+def concurrency_of(task: AnyTask) -> Concurrency | None:
+    """Return how many bodies of a task run at once; ``None``: any number.
+
+    Raises ``TypeError`` or ``ValueError`` for a limit that cannot be.
+    """
+    concurrency: Concurrency | None = _given(task, "concurrency").get("concurrency")
+    refuse_no_concurrency(concurrency)
+    if concurrency and (problem := problem_of_key(concurrency.parameters, parameters_of(task))):
+        raise ValueError(f"concurrency: {problem}")
+    return concurrency
+
+
+def parameters_of(task: AnyTask) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a task, without that for its context."""
+    parameters = list(inspect.signature(task.func).parameters.items())
+    return dict(parameters[1:] if task.takes_context else parameters)
+
+
+def refuse_no_concurrency(value: object) -> None:
+    """Raise ``TypeError`` if a value is neither a ``Concurrency`` nor ``None``."""
+    if not isinstance(value, Concurrency | None):
+        raise TypeError(f"concurrency must be a Concurrency, as in Concurrency(2), not {value!r}.")
+
+
+def _given(task: AnyTask, *names: str) -> dict[str, Any]:
+    """Return the options of these names that a task has, or else its backend."""
     try:
         options: Mapping[str, Any] = task.get_backend().options
     except Exception:  # the alias has gone from the settings since
         options = {}
-    given = {
-        name: value
-        for name in ("max_attempts", "backoff")
-        if (value := getattr(task, name, None) or options.get(name)) is not None
-    }
-    return Retry(**given) if "max_attempts" in given else None
+    values = {name: getattr(task, name, None) or options.get(name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def with_values(task: AnyTask, **values: Any) -> AnyTask:

@@ -139,7 +139,7 @@ class ActionInTest(ExecutionInTest, ActionExecution):
             return async_to_sync(calls.run_async_body)(self.function, arguments, Context(self.as_running()))
         return super().run_body(arguments)
 
-    def _record_in_background(self, problem: BaseException, what: str, end: Callable[[], None]) -> None:
+    def _record_in_background(self, problem: BaseException, what: str, end: Callable[[], object]) -> None:
         raise problem
 
 

@@ -38,6 +38,7 @@ from django_scheduler.values.arguments_and_results import (
     dump_result,
     load_arguments,
     load_result,
+    parse_json,
 )
 from django_scheduler.values.codec import MAXIMUM_DEPTH, PLAIN_TYPES, decode, encode
 from django_scheduler.values.comparison import comparable, findable
@@ -63,6 +64,7 @@ __all__ = [
     "is_plain_text",
     "load_arguments",
     "load_result",
+    "parse_json",
     "short_repr",
     "to_json",
 ]

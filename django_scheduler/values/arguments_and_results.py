@@ -64,7 +64,7 @@ def load_arguments(
     stored: JSONValue = text_or_object
     if isinstance(text_or_object, str):
         try:
-            stored = _parse(text_or_object)
+            stored = parse_json(text_or_object)
         except (ValueError, RecursionError) as error:
             raise InvalidArguments(f"{function_name}: the stored arguments are not JSON: {error}") from error
         # Whatever is not stored as it is lies under a tag, and those begin with $.
@@ -96,7 +96,7 @@ def _convert_arguments(
     return arguments
 
 
-def _parse(text: str) -> JSONValue:
+def parse_json(text: str) -> JSONValue:
     """Do what ``json.loads`` does, in a third of its time (0.3 µs) where no white space surrounds the value."""
     value: JSONValue = None
     try:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from django_scheduler.models import FAR
+
 TABLE = "django_scheduler_scheduledfunction"
 
 # Nine of ten have finished, over seven days; the others are pending, over the next thirty. One in fifty has failed.
@@ -61,13 +63,31 @@ PAGES = {
     "batches, open": "overview/batches/",
     "batches, all": "overview/batches/?all=1",
     "list, batch": "scheduledfunction/?batch=1",
+    "limits": "overview/limits/",
+    "limits, one": "overview/limits/?limit=shop%3Afunction_1",
+    "list, waits for a limit": "scheduledfunction/?state=limited",
+    "list, limit": "scheduledfunction/?limit=shop%3Afunction_1",
 }
+
+
+# One in ten of those that are pending waits for one of twenty limits.
+WAIT = f"""
+    UPDATE {TABLE} SET waits_for = name, waiting_since = now() - interval '1 s' * (id %% 1000),
+        due_time = timestamptz '{FAR.isoformat()}' WHERE state = 'pending' AND id %% 10 = 1
+"""
+
+SLOTS = """
+    INSERT INTO django_scheduler_slot (of_limit, number, taken, executor)
+    SELECT 'bank [' || n || ']', 0, 0, '' FROM generate_series(1, %(slots)s) AS n
+"""
 
 
 def load(rows: int) -> None:
     """Fill the table, and let the planner know."""
     with connection.cursor() as cursor:
         cursor.execute(LOAD, {"rows": rows, "finished": rows * 9 // 10})
+        cursor.execute(WAIT, [])
+        cursor.execute(SLOTS, {"slots": rows // 100})
         # As autovacuum does, which cannot be asked to within a transaction.
         cursor.execute(f"{'ANALYZE' if connection.in_atomic_block else 'VACUUM ANALYZE'} {TABLE}")
 

@@ -160,6 +160,18 @@ def test_the_key_and_how_many_calls_were_taken_in(admin_client):
     assert "<dt>Key</dt>" not in page(admin_client, DETAIL, ctx.scheduler.run_after(0, write, label="a"))
 
 
+def test_the_tenant(admin_client):
+    function = record(args={"tenant_id": "<acme>"}, tenant="<acme>")
+    text = page(admin_client, DETAIL, function.pk)
+    assert "<dt>Tenant</dt><dd><bdi>&lt;acme&gt;</bdi>" in text
+    assert "<dt>Tenant</dt>" not in page(admin_client, DETAIL, ctx.scheduler.run_after(0, write, label="a"))
+
+
+def test_a_secret_that_names_the_tenant_is_hidden(admin_client):
+    function = record(args={"api_key": "sesame-street"}, tenant="sesame-street")
+    assert "sesame" not in page(admin_client, DETAIL, function.pk)
+
+
 def test_what_is_secret_of_a_key_is_hidden(admin_client):
     function = record(args={"api_key": "sesame-street", "user": "ann"}, key="ann sesame-street")
     text = page(admin_client, DETAIL, function.pk)

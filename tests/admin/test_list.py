@@ -36,7 +36,8 @@ def test_the_number_of_functions_in_each_state_stands_beside_it(admin_client, fu
     record(State.FAILED)
     tabs = admin_client.get(reverse(LIST)).context["state_tabs"]
     assert {tab["value"]: tab["count"] for tab in tabs} == {
-        "": None, "overdue": None, "pending": 1, "in_progress": 1, "success": 1, "failed": 2, "canceled": 1,
+        "": None, "overdue": None, "limited": 0, "pending": 1, "in_progress": 1, "success": 1, "failed": 2,
+        "canceled": 1,
     }  # fmt: skip
 
 

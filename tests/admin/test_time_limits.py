@@ -140,6 +140,6 @@ def test_batches_and_what_waits_say_so_too(admin_client):
     with endless_with("call_key IS NOT NULL", '"django_scheduler_batch"'):
         text = page(admin_client, OVERVIEW)
         batches = page(admin_client, BATCHES)
-    assert "Counting what waits under a key, or for another attempt, did not finish in time." in text
+    assert "Counting what waits under a key, for another attempt, or for a limit did not finish in time." in text
     assert text.count("This did not finish in time") == 1
     assert batches.count("This did not finish in time") == 1

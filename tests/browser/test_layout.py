@@ -7,13 +7,15 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from django_scheduler import crons, ctx
+from django_scheduler import crons, ctx, limits
 from django_scheduler.admin import listing
 from django_scheduler.crons.models import Cron, CronRun
-from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.models import ScheduledFunction, Slot, State
+from tests.admin import limited_functions  # noqa: F401  (declares the limits)
 from tests.admin.conftest import record
 from tests.crons.functions import tick
 from tests.functions import write
+from tests.status.records import put_waiting_on_record
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.only_on("sqlite"), pytest.mark.timeout(120)]
@@ -53,10 +55,27 @@ def fill() -> dict[str, str]:
     }
 
 
+def fill_limits() -> dict[str, str]:
+    """Put what has limits on record, and return the pages that show it."""
+    limit = f'tests:{"a_rather_long_name_" * 2} ["{"x" * 80}"]'
+    holder = record(
+        State.IN_PROGRESS, name=f"tests:{'a_rather_long_name_' * 2}", executor="a-host-of-some-length:4711:9f86d081"
+    )
+    Slot.objects.create(limit=limit, number=0, function=holder, attempt=1, executor=holder.executor)
+    waiting = put_waiting_on_record("bank [7]", 700)
+    Slot.objects.create(limit="bank [7]", number=0, function=holder, attempt=1, executor=holder.executor)
+    limits.change("default", "bank", 1, reason="They have asked us not to call more often " * 4, changed_by="ada")
+    return {
+        "limited": f"{LIST}?state=limited",
+        "limits": "/admin/django_scheduler/overview/limits/",
+        "why": f"{LIST}{waiting.pk}/change/",
+    }
+
+
 def test_nothing_is_cut_off_at_any_width(page, settings):
     settings.LANGUAGE_CODE = "de"  # which has long words
     cut = {}
-    for name, path in fill().items():
+    for name, path in {**fill(), **fill_limits()}.items():
         page.goto(path)
         if name == "confirm":
             page.locator("td.ds-tick input").first.check()

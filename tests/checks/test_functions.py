@@ -12,7 +12,7 @@ import pytest
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from django_scheduler import Context, Retry, action, internal_action, internal_mutation, mutation
+from django_scheduler import Concurrency, Context, Retry, action, internal_action, internal_mutation, mutation
 from tests.checks.messages import ids, messages, the_message
 from tests.models import Entry
 
@@ -144,3 +144,67 @@ def test_a_retry_that_may_happen_is_fine():
     def tried_again_if_lost(ctx: Context) -> None: ...
 
     assert ids() == set()
+
+
+def test_functions_that_share_a_limit_of_different_numbers_are_an_error():
+    @internal_action(concurrency=Concurrency(2, name="vault"))
+    def ask_the_bank(ctx: Context) -> None: ...
+
+    @internal_mutation(concurrency=Concurrency(3, name="vault"))
+    def book_at_the_bank(ctx: Context) -> None: ...
+
+    message = the_message("E023")
+    assert "share the limit 'vault', and declare it differently" in message.msg
+    assert "tests:ask_the_bank: Concurrency(limit=2" in message.msg
+    assert "tests:book_at_the_bank: Concurrency(limit=3" in message.msg
+
+
+def test_functions_that_share_a_limit_for_different_keys_are_an_error():
+    @internal_action(concurrency=Concurrency(2, name="vault", key="account_id"))
+    def ask_for_one(ctx: Context, *, account_id: int) -> None: ...
+
+    @internal_action(concurrency=Concurrency(2, name="vault"))
+    def ask_for_all(ctx: Context) -> None: ...
+
+    assert "share the limit 'vault'" in the_message("E023").msg
+
+
+@pytest.mark.parametrize("concurrency", [None, Concurrency(2), Concurrency(2, name="vault")])
+def test_a_limit_by_the_name_of_another_function_is_an_error(concurrency):
+    @internal_action(concurrency=concurrency)
+    def fetch_statements(ctx: Context) -> None: ...
+
+    @internal_action(concurrency=Concurrency(2, name="tests:fetch_statements"))
+    def send_statements(ctx: Context) -> None: ...
+
+    message = the_message("E023")
+    assert "tests:send_statements declares a limit by the name of another function" in message.msg
+    assert "tests:fetch_statements" in message.msg
+
+
+def test_limits_that_agree_are_fine():
+    @internal_action(concurrency=Concurrency(2, name="vault", key="account_id"))
+    def fetch_from_bank(ctx: Context, *, account_id: int) -> None: ...
+
+    @internal_mutation(concurrency=Concurrency(2, name="vault", key="account"))
+    def book(ctx: Context, *, account: int, amount: int) -> None: ...
+
+    @internal_action(concurrency=Concurrency(5))
+    def fetch_rates(ctx: Context) -> None: ...
+
+    @internal_action(aliases=("send_mail",), concurrency=Concurrency(1, name="tests:send_mail"))
+    def send_letter(ctx: Context) -> None: ...
+
+    @internal_action(concurrency=Concurrency(1, name="tests:paint"))
+    def paint(ctx: Context) -> None: ...
+
+    assert ids() == set()
+
+
+def test_a_fair_key_of_a_queue_that_no_function_has_is_a_warning(settings):
+    settings.DJANGO_SCHEDULER = {"FAIR_KEYS": {"bulk": "order_ident", "email": "label"}}
+
+    message = the_message("W018")
+
+    assert "'order_ident'" in message.msg
+    assert "'bulk'" in message.msg

@@ -18,8 +18,9 @@ from django_scheduler import Backoff, Context, Retry, action, ctx
 from django_scheduler.contrib.prometheus.metrics import exported, register
 from django_scheduler.pausing import pause
 from django_scheduler.signals import attempt_failed, function_finished, function_scheduled
+from tests.admin import limited_functions  # noqa: F401  (declares the limits)
 from tests.functions import note, note_and_raise, write, write_with_priority
-from tests.status.records import be_due_for, put_silent_executor_on_record
+from tests.status.records import be_due_for, put_silent_executor_on_record, put_waiting_on_record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,6 +55,18 @@ def test_status_is_read_when_it_is_scraped(registry):
     assert 'django_scheduler_executors{state="stale"} 1.0' in text
     assert "django_scheduler_held_threads 0.0" in text
     assert "django_scheduler_open_batches 0.0" in text
+
+
+def test_limits_are_measured_by_name(registry):
+    put_waiting_on_record("bank [7]", 100)
+    put_waiting_on_record("bank [8]", 100)
+
+    text = generate_latest(registry).decode()
+
+    assert 'django_scheduler_limit_waiting{limit="bank"} 2.0' in text
+    assert 'django_scheduler_limit_running{limit="bank"} 0.0' in text
+    assert 'django_scheduler_limit_size{limit="bank"} 2.0' in text
+    assert "[7]" not in text
 
 
 def test_scrape_leaves_no_connection_open_in_a_thread_that_is_not_djangos(registry):

@@ -111,7 +111,7 @@ def lose() -> None:
     record_lost(database, "gone", "it is gone")
     registration = Registration(database, queues=[], concurrency=1, running=list)
     registration.register()
-    recovery = Recovery(database, registration)
+    recovery = Recovery(database, registration, lambda: None)
     recovery.look()
     recovery.record()
     recovery._seen_since = dict.fromkeys(recovery._seen_since, float("-inf"))
@@ -263,7 +263,7 @@ def test_no_other_rows_of_a_small_table_are_read_and_locked_in_mysql(session):
         interventions.run_now("default", ids[:9])
         session.roll_back()
         with transaction.atomic():
-            database.lock_waiting(ids[:9])
+            database.lock_holders(ids[:9])
         cancellation.cancel_each("default", ids[:9])
     tell(f"ANALYZE TABLE {TABLE}")
 

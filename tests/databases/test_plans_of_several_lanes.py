@@ -25,15 +25,15 @@ QUEUES = 50
 MOST_BLOCKS = 20 * QUEUES
 
 
-def fill() -> None:
-    """Have three functions in each queue, and a backlog of 50,000 in one of them."""
+def fill(column: str) -> None:
+    """Have three functions in each queue, or of each tenant, and a backlog of 50,000 in one of them."""
     ids = ctx.scheduler.run_after_many(0, write, [{"label": "x"}] * (3 * QUEUES))
     tell(
-        f"UPDATE {TABLE} SET queue = 'queue ' || id % {QUEUES} WHERE id BETWEEN {ids[0]} AND {ids[-1]}",
-        f"UPDATE {TABLE} SET due_time = due_time - INTERVAL '1 hour' WHERE queue = 'queue 7'",
+        f"UPDATE {TABLE} SET {column} = 'queue ' || id % {QUEUES} WHERE id BETWEEN {ids[0]} AND {ids[-1]}",
+        f"UPDATE {TABLE} SET due_time = due_time - INTERVAL '1 hour' WHERE {column} = 'queue 7'",
     )
     columns = (
-        "name, kind, args, queue, priority, scheduled_time, creation_time, attempts, failure, error, traceback,"
+        "name, kind, args, queue, priority, tenant, scheduled_time, creation_time, attempts, failure, error, traceback,"
         " executor, state, due_time"
     )
     tell(
@@ -42,21 +42,21 @@ def fill() -> None:
     )
 
 
-def with_fresh_statistics() -> None:
+def with_fresh_statistics(column: str = "queue") -> None:
     tell(f"TRUNCATE {TABLE} RESTART IDENTITY")
-    fill()
+    fill(column)
     tell(f"ANALYZE {TABLE}")
 
 
-def with_statistics_of_an_empty_table() -> None:
+def with_statistics_of_an_empty_table(column: str = "queue") -> None:
     tell(f"TRUNCATE {TABLE} RESTART IDENTITY", f"ANALYZE {TABLE}")
-    fill()
+    fill(column)
 
 
-def with_statistics_of_what_has_ended() -> None:
+def with_statistics_of_what_has_ended(column: str = "queue") -> None:
     """The statistics are from when nothing was pending."""
     tell(f"TRUNCATE {TABLE} RESTART IDENTITY")
-    fill()
+    fill(column)
     tell(f"UPDATE {TABLE} SET state = 'success'", f"ANALYZE {TABLE}", f"UPDATE {TABLE} SET state = 'pending'")
 
 
@@ -81,11 +81,12 @@ def rows_read(plan: Any) -> float:
     return own + sum(map(rows_read, plan.get("Plans", [])))
 
 
+@pytest.mark.parametrize("column", ["queue", "tenant"])
 @pytest.mark.parametrize(
     "prepare", [with_fresh_statistics, with_statistics_of_an_empty_table, with_statistics_of_what_has_ended]
 )
-def test_only_the_first_functions_of_each_lane_are_read(prepare):
-    prepare()
+def test_only_the_first_functions_of_each_lane_are_read(prepare, column):
+    prepare(column)
     database = database_for("default")
     lanes = sorted(database.lanes(), key=lambda lane: (lane.due_time, lane.first_id))
     assert len(lanes) == QUEUES
@@ -98,7 +99,11 @@ def test_only_the_first_functions_of_each_lane_are_read(prepare):
         assert len(database.look_again(lanes, besides=[1])) == QUEUES
 
     read = [(plan(sql, params), sql) for sql, params in statements_of(ask)]
+    ((sql, params),) = statements_of(database.lanes)
+    look = plan(sql, params)
 
+    assert set(indexes(look)) == {"django_scheduler_pending"}
+    assert rows_read(look) <= 2 * QUEUES
     assert [set(indexes(each)) for each, _ in read] == [{"django_scheduler_pending"}] * 4
     assert [rows_read(each) <= limit for (each, _), limit in zip(read, (103, 10, 3, QUEUES + 1), strict=True)] == [
         True

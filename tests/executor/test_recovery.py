@@ -26,7 +26,7 @@ class Observer:
         self._now = now
         self.registration = Registration(database_for("default"), queues=[], concurrency=1, running=list)
         self.registration.register()
-        self.recovery = Recovery(self.registration.database, self.registration)
+        self.recovery = Recovery(self.registration.database, self.registration, lambda: None)
 
     def look_at(self, *seconds: float) -> None:
         for each in seconds:

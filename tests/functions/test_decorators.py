@@ -239,3 +239,15 @@ def test_aliases_that_are_no_names_are_refused():
 
 
 def take_nothing(ctx: Context) -> None: ...
+
+
+@every_decorator
+def test_a_fair_key_is_one_of_the_parameters(decorator):
+    @decorator(fair_key="tenant_id")
+    def in_turn(ctx: Context, tenant_id: int, *, order_id: int, **others: int) -> None: ...
+
+    assert in_turn.fair_key == "tenant_id"
+    problem = r"fair_key= must be one of its parameters \(order_id, tenant_id\)"
+    for fair_key in ("tenant", "ctx", "others", "", 7, ["tenant_id"]):
+        with pytest.raises(ImproperlyConfigured, match=problem):
+            decorator(fair_key=fair_key)(in_turn.body)

@@ -16,6 +16,7 @@ from django_scheduler import ctx
 from django_scheduler.models import ScheduledFunction, State
 from tests.functions import note, write
 from tests.management.typed_functions import take_typed
+from tests.status.records import put_waiting_on_record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -112,6 +113,18 @@ def test_those_that_are_due_between_two_times():
     assert canceled() == {times[1], times[2]}
     cancel(due_before=now + 1.5 * LATER, interactive=False)
     assert canceled() == {*times[:3]}
+
+
+def test_what_waits_for_a_limit_was_due_when_it_began_to_wait():
+    first, second = put_waiting_on_record("bank [7]", 100).pk, put_waiting_on_record("bank [7]", 1_000).pk
+    five_minutes_ago = timezone.now() - timedelta(minutes=5)
+    cancel(due_before=five_minutes_ago, interactive=False)
+    assert canceled() == {second}
+    cancel(due_after=five_minutes_ago, due_before=timezone.now() - timedelta(minutes=1), interactive=False)
+    assert canceled() == {first, second}
+    third = put_waiting_on_record("bank [7]", 1_000).pk
+    cancel(due_after=five_minutes_ago, interactive=False)
+    assert third not in canceled()
 
 
 @pytest.mark.parametrize(

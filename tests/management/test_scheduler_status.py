@@ -10,11 +10,17 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from django_scheduler import ctx
+from django_scheduler import ctx, limits
 from django_scheduler.models import Executor
 from django_scheduler.pausing import pause
+from tests.admin import limited_functions  # noqa: F401  (declares the limits)
 from tests.functions import write, write_with_priority
-from tests.status.records import be_due_for, put_living_executor_on_record, put_silent_executor_on_record
+from tests.status.records import (
+    be_due_for,
+    put_living_executor_on_record,
+    put_silent_executor_on_record,
+    put_waiting_on_record,
+)
 from tests.support.in_process import executing
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -209,3 +215,20 @@ def test_a_health_check_of_a_shell_is_given_exit_code_1_and_the_reason(child_env
 
     assert process.returncode == 1
     assert process.stderr.splitlines()[-1].startswith("CommandError: No executor is alive, so nothing is executed.")
+
+
+def test_it_says_what_waits_for_which_limit():
+    put_living_executor_on_record()
+    put_waiting_on_record("bank [7]", 100)
+    limits.change("default", "bank", 0, reason="closed", changed_by="ada")
+
+    answer, as_json = Answer(), Answer("--json")
+
+    (line,) = [line for line in answer.output.splitlines() if line.startswith("bank")]
+    assert line.split()[:5] == ["bank", "0", "(code:", "2)", "0"]
+    assert "ada" in line
+    assert answer.exit_code == 0
+    assert "The limit “bank” is set to 0" in answer.errors
+    (limit,) = [each for each in json.loads(as_json.output)["limits"] if each["name"] == "bank"]
+    assert (limit["waiting"], limit["concurrency"], limit["declared"], limit["is_set"]) == (1, 0, 2, True)
+    assert "9000" not in answer.output + as_json.output

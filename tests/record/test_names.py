@@ -123,7 +123,7 @@ def test_whatever_the_sessions_collation_names_differ_and_are_found_by_index(col
             assert not pausing.resume("default", "email")
             cursor.execute(
                 "EXPLAIN FORMAT=JSON SELECT id FROM django_scheduler_scheduledfunction WHERE state = 'pending'"
-                " AND queue = 'email' AND priority = 0 ORDER BY due_time, id LIMIT 1 FOR UPDATE"
+                " AND queue = 'email' AND priority = 0 AND tenant = '' ORDER BY due_time, id LIMIT 1 FOR UPDATE"
             )
             plan = json.loads(cursor.fetchone()[0])
         finally:

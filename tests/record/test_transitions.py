@@ -32,6 +32,7 @@ WRITERS = {"change", "change_all", "change_unless_held", "change_each"}
 #: A value for each column that a transition may write.
 VALUES: dict[str, Any] = {
     "absorbed": 1,
+    "tenant": "7",
     "args": "{}",
     "attempts": 1,
     "callbacks": None,
@@ -58,6 +59,8 @@ VALUES: dict[str, Any] = {
     "traceback": "t",
     "unknown_since": NOW,
     "unknown_to": "x",
+    "waiting_since": NOW,
+    "waits_for": "x",
 }
 
 
@@ -113,11 +116,11 @@ def test_only_three_kinds_of_statement_update_the_table():
         for _ in re.findall(r"UPDATE \{TABLE\}", path.read_text())
     ]
     # One row by its id, and each of several: once for PostgreSQL, once for SQLite, and once for the others. And one for
-    # the keys of what has just been inserted.
+    # the keys of what has just been inserted, and one for its place in the order of its limit.
     assert sorted(updates) == [
         "databases/key_rows.py",
         "databases/postgresql/database.py",
-        *["databases/sql.py"] * 2,
+        *["databases/sql.py"] * 3,
         "databases/sqlite.py",
     ]
 

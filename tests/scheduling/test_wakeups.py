@@ -226,6 +226,18 @@ def test_the_notification_names_any_queue_as_it_is(notifications, standard_strin
     connection.close()
 
 
+@mutation(queue=STRANGE_QUEUE, fair_key="tenant")
+def in_turn_in_a_strange_queue(ctx, *, tenant): ...
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("tenant", ["7", "a b", "1 2 3", STRANGE_QUEUE, "ä" * 100, ""])
+def test_a_notification_that_names_a_tenant_is_heard_as_it_was_meant(notifications, tenant):
+    function_id = ctx.scheduler.run_after(0, in_turn_in_a_strange_queue, tenant=tenant)
+    (payload,) = notifications()
+    assert listening.announcement_of(payload) == Announcement(function_id, 0, STRANGE_QUEUE, tenant)
+
+
 @pytest.mark.only_on("postgresql")
 def test_what_arrives_while_the_listener_checks_its_connection_is_heard_and_no_more_than_that(monkeypatch):
     monkeypatch.setattr(listening, "CHECK_INTERVAL", 0.0)  # after each notification

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from django_scheduler.models import Executor, ScheduledFunction
+from django_scheduler.models import FAR, Executor, Kind, ScheduledFunction, State
 
 
 def be_due_for(function_id: int, seconds: float) -> None:
@@ -19,6 +19,28 @@ def complete_earlier(function_id: int, earlier: timedelta) -> None:
     """Have been completed so much earlier."""
     rows = ScheduledFunction.objects.filter(pk=function_id)
     rows.update(completed_time=F("completed_time") - earlier)
+
+
+def put_waiting_on_record(limit: str, seconds: float, **values: Any) -> ScheduledFunction:
+    """Have been waiting for a limit for so long."""
+    since = timezone.now() - timedelta(seconds=seconds)
+    return ScheduledFunction.objects.create(
+        **{
+            "name": "tests:note",
+            "kind": Kind.ACTION,
+            "queue": "default",
+            "priority": 0,
+            "args": {"label": "a"},
+            "state": State.PENDING,
+            "scheduled_time": since,
+            "creation_time": since,
+            "due_time": FAR,
+            "waiting_since": since,
+            "waits_for": limit,
+            "attempts": 0,
+            **values,
+        }
+    )
 
 
 def put_silent_executor_on_record() -> None:

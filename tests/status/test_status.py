@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from django_scheduler import ctx
+from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import Executor
 from django_scheduler.status import status
 from tests.functions import note, write, write_and_raise, write_with_priority
@@ -14,6 +14,10 @@ from tests.status.records import be_due_for, complete_earlier, put_silent_execut
 from tests.support.in_process import executing
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@mutation(fair_key="tenant")
+def write_for_tenant(ctx: Context, *, tenant: int) -> None: ...
 
 
 def test_nothing_at_all():
@@ -130,7 +134,9 @@ def test_reading_it_takes_few_statements_and_writes_nothing():
     with CaptureQueriesContext(connection) as statements:
         status()
 
-    assert len(statements) == 7  # the lanes, one for the only lane, pauses, running, ended, executors, batches
+    # The lanes, one for the only lane, pauses, running, ended, executors, batches; and of limits what they are set to,
+    # what waits, and what runs.
+    assert len(statements) == 10
     assert all(each["sql"].lstrip().startswith(("SELECT", "WITH")) for each in statements)
 
 
@@ -146,3 +152,18 @@ def test_every_statement_finds_what_it_looks_for_through_an_index():
             cursor.execute(f"EXPLAIN {statement['sql']}")
             plan = "\n".join(row[0] for row in cursor.fetchall())
         assert "Seq Scan on django_scheduler_scheduledfunction" not in plan, plan
+
+
+def test_what_many_tenants_have_waiting_is_counted_together():
+    bulk = ctx.scheduler.options(queue="bulk")
+    ids = bulk.run_after_many(0, write_for_tenant, [{"tenant": tenant} for tenant in range(30)])
+    for function_id in ids:
+        be_due_for(function_id, 100)
+    be_due_for(ids[20], 900)
+    bulk.run_after(timedelta(hours=1), write_for_tenant, tenant=30)
+    bulk.options(priority=1).run_after(0, write_for_tenant, tenant=0)
+
+    (queue,) = status().queues
+
+    assert (queue.queue, queue.pending, queue.due, queue.has_unknown) == ("bulk", 32, 31, False)
+    assert 1_000 <= queue.lag < 1_100

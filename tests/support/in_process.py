@@ -11,6 +11,7 @@ from django_scheduler.databases import database_for
 from django_scheduler.executor.claim_lock import ClaimLock
 from django_scheduler.executor.claim_policy import GroupingPolicy, LeftToOthers, PutOff, RetryStorm
 from django_scheduler.executor.executor import Executor
+from django_scheduler.executor.limit_watch import LimitWatch
 from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.executor.worker import Worker
 from django_scheduler.record import wakeup
@@ -62,6 +63,7 @@ def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
         put_off=put_off,
         left_to_others=left_to_others,
         retry_storm=RetryStorm(),
+        limit_watch=LimitWatch(database, stopping),
     )
     wakeup.subscribe("default", poller.wake_up)
     try:

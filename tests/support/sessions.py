@@ -19,7 +19,7 @@ WAITS_FOR_A_LOCK = {
     "postgresql": "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
     "mysql": (
         "SELECT 1 FROM information_schema.processlist"
-        " WHERE id = %s AND state IN ('Update', 'Updating', 'Statistics', 'Sending data')"
+        " WHERE id = %s AND state IN ('Update', 'Updating', 'Statistics', 'Sending data', 'Executing')"
     ),
 }
 

@@ -10,6 +10,7 @@ if django.VERSION < (6, 0):
         "test_djangos_own.py",
         "test_enqueue.py",
         "test_execution.py",
+        "test_limits.py",
         "test_results.py",
         "test_signals.py",
     ]

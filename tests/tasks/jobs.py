@@ -7,6 +7,7 @@ from django.utils.safestring import SafeString
 from django_scheduler import ctx
 from django_scheduler.errors import TransientError
 from tests.models import Entry
+from tests.support.gates import Gate
 
 
 class Refused(Exception):
@@ -16,6 +17,11 @@ class Refused(Exception):
 @task
 def add(first, second=0):
     return first + second
+
+
+@task
+def wait_at_gate(path):
+    Gate(path).pass_through()
 
 
 @task

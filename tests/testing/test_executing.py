@@ -313,6 +313,18 @@ class Behaviour:
         with pytest.raises(TooManyRuns, match="tests:try_until is repeated again and again: TransientError: not yet"):
             scheduler.run_all(max_runs=5)
 
+    def test_a_limit_is_never_reached_because_one_function_runs_after_the_other(self, scheduler):
+        ctx.scheduler.run_after(1, functions.note_in_turn, label="second")
+        ctx.scheduler.run_after(0, functions.write_in_turn, label="first")
+        ctx.scheduler.run_after_many(2, functions.write_in_turn, [{"label": "third"}, {"label": "fourth"}])
+
+        (first,) = scheduler.run_due()
+
+        assert (first.args, first.state) == ({"label": "first"}, State.SUCCESS)
+        scheduler.advance(seconds=1)
+        assert labels() == ["first", "second", "third", "fourth"]
+        scheduler.assert_nothing_scheduled()
+
     def test_what_an_earlier_function_cancels_does_not_run(self, scheduler):
         late = ctx.scheduler.run_at(timezone.now() + timedelta(days=1), write, label="canceled by a function")
         ctx.scheduler.run_after(0, functions.cancel_other, function_id=late)

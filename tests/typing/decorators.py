@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, assert_type
 
-from django_scheduler import Backoff, Context, Retry, action, ctx, mutation
+from django_scheduler import Backoff, Concurrency, Context, Retry, action, ctx, mutation
 from tests.typing.functions import archive_order, create_order, fetch_rate, send_confirmation
 
 assert_type(create_order(ctx, items=["a"]), int)
@@ -73,6 +73,29 @@ def that_may_run_several_times(ctx: Context) -> None: ...
 def with_wrong_retry(ctx: Context) -> None: ...
 
 
+@action(concurrency=Concurrency(2, key="account_id"))
+def with_a_limit(ctx: Context, *, account_id: int) -> None: ...
+
+
+@mutation(concurrency=Concurrency(1, key=("account_id", "currency"), name="bank"))
+def with_a_limit_of_its_name(ctx: Context, account_id: int, currency: str) -> int:
+    return account_id
+
+
+with_a_limit(ctx, account_id=7)
+with_a_limit(ctx, account_id="7")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+assert_type(with_a_limit_of_its_name(ctx, 7, "EUR"), int)
+
+
+@action(concurrency=2)  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
+def with_wrong_limit(ctx: Context) -> None: ...
+
+
+Concurrency()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+Concurrency("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Concurrency(2, "account_id")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+Concurrency(2, key=["account_id"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Concurrency(2, name=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Retry(3, (ValueError,))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Retry(on=(SystemExit,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 assert_type(ctx.attempt, int | None)

@@ -3,7 +3,7 @@
 In the library's multiprocess mode, ``exported()`` has both: what all processes of this host have done, and what is
 going on in the database.
 
-Labels are names of functions, queues and states, of which there are few; never ids.
+Labels are names of functions, queues, limits and states, of which there are few; never ids.
 """
 
 import os
@@ -47,6 +47,7 @@ class StatusCollector(Collector):
         yield GaugeMetricFamily("django_scheduler_running", "Actions in progress.", value=now.running)
         batches = "Batches whose members have not all ended (counted to 100,000)."
         yield GaugeMetricFamily("django_scheduler_open_batches", batches, value=now.open_batches)
+        yield from _of_limits(now)
         executors = GaugeMetricFamily("django_scheduler_executors", "Executors on record.", labels=["state"])
         executors.add_metric(["alive"], now.living_executors)
         executors.add_metric(["stale"], len(now.executors) - now.living_executors)
@@ -160,3 +161,22 @@ def _of_queues(name: str, documentation: str, now: Status, attribute: str) -> Me
     for queue in now.queues:
         metric.add_metric([queue.queue], getattr(queue, attribute))
     return metric
+
+
+def _of_limits(now: Status) -> Iterable[Metric]:
+    """Yield what is known of each limit, by its name: of the values of its key there may be very many."""
+    waiting = GaugeMetricFamily(
+        "django_scheduler_limit_waiting", "Functions that wait for a limit (counted to 100,000).", labels=["limit"]
+    )
+    running = GaugeMetricFamily("django_scheduler_limit_running", "Slots of a limit that are held.", labels=["limit"])
+    size = GaugeMetricFamily(
+        "django_scheduler_limit_size",
+        "How many bodies of a limit run at once, for each value of its key.",
+        labels=["limit"],
+    )
+    for limit in now.limits:
+        waiting.add_metric([limit.name], limit.waiting)
+        running.add_metric([limit.name], limit.running)
+        if limit.concurrency is not None:
+            size.add_metric([limit.name], limit.concurrency)
+    yield from (waiting, running, size)

@@ -34,6 +34,10 @@ from django_scheduler.databases.rows import TABLE
 #: How a session calls itself while a transaction of it executes a function.
 EXECUTING = "django_scheduler executing"
 
+#: How it calls itself instead if that function has a limit. It is not interrupted: its body might go on for a while
+#: when its transaction, and with it the slot of the limit, has gone, and another body would begin beside it.
+EXECUTING_LIMITED = "django_scheduler executing limited"
+
 #: How long a lock may be held before its holder is interrupted (again).
 MILLISECONDS_BEFORE_INTERRUPTION = 50
 

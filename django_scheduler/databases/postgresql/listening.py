@@ -44,7 +44,12 @@ def notify(channel: str, announcement: Announcement | None) -> str:
     The commit of a transaction that only notifies waits for no disk, whatever ``synchronous_commit`` says. Written like
     this it takes 124 µs beside a request's transaction, and as a SELECT of ``pg_notify`` with parameters 150.
     """
-    payload = f"{announcement.id} {announcement.priority} {announcement.queue}" if announcement else ""
+    payload = ""
+    if announcement is not None:
+        function_id, priority, queue, tenant = announcement
+        payload = f"{function_id} {priority} {queue}"
+        if tenant:  # each of the two may have any characters
+            payload = f"{function_id} {priority}:{len(tenant)} {tenant}{queue}"
     return f"NOTIFY {channel}, E'{payload.translate(ESCAPED)}'"
 
 
@@ -52,7 +57,9 @@ def announcement_of(payload: str) -> Announcement | None:
     """Return what a notification announces, also one that another version of this package or somebody else has sent."""
     try:
         function_id, priority, queue = payload.split(" ", 2)
-        return Announcement(ScheduledFunctionId(int(function_id)), int(priority), queue)
+        priority, _, length = priority.partition(":")
+        tenant, queue = queue[: int(length or 0)], queue[int(length or 0) :]
+        return Announcement(ScheduledFunctionId(int(function_id)), int(priority), queue, tenant)
     except ValueError:
         return None
 

@@ -71,8 +71,8 @@ class PreparedClaims(Database):
     def _prepare(self, session: Any) -> None:
         statements = [f"DEALLOCATE {CLAIM}; DEALLOCATE {CLAIM_AHEAD}"] if session in self._claims else []
         statements += [f"PREPARE {CLAIM} (bigint, text) AS {self._claim_now()}"]
-        statements += [f"PREPARE {CLAIM_AHEAD} (bigint, text, integer) AS {self._claim_ahead()}"]
-        statements += [f"EXECUTE {CLAIM} (0, ''); EXECUTE {CLAIM_AHEAD} (0, '', 0)"] * UNTIL_PLANNED
+        statements += [f"PREPARE {CLAIM_AHEAD} (bigint, text, integer, text) AS {self._claim_ahead()}"]
+        statements += [f"EXECUTE {CLAIM} (0, ''); EXECUTE {CLAIM_AHEAD} (0, '', 0, '')"] * UNTIL_PLANNED
         is_new, self._claims[session] = session not in self._claims, Claims.IMPOSSIBLE
         features: Any = self.connection.features
         with django_internals.leaving_nothing(self.connection), self.connection.cursor() as cursor:
@@ -95,7 +95,7 @@ class PreparedClaims(Database):
                 cursor.execute(f"EXECUTE {CLAIM} (%s, %s)", (lane.first_id, lane.queue))
                 claimed = [self._claimable(row) for row in cursor.fetchall()]
             else:
-                cursor.execute(f"EXECUTE {CLAIM_AHEAD} (%s, %s, %s)", (lane.first_id, lane.queue, lane.priority))
+                cursor.execute(f"EXECUTE {CLAIM_AHEAD} (%s, %s, %s, %s)", (lane.first_id, *lane.key))
                 claimed = [self._claimed_ahead(row, lane) for row in cursor.fetchall()]
         if time.monotonic() - began > LONG_CLAIM:
             self._claims[session] = Claims.OUTDATED
@@ -123,7 +123,7 @@ class PreparedClaims(Database):
             f"{self.clock} + INTERVAL '{MOST_AHEAD * 1000:g} milliseconds'",
             f", EXTRACT(EPOCH FROM {own} - CLOCK_TIMESTAMP())::float8, follower_id, {self._time('follower_time')}",
             f" LEFT JOIN LATERAL (SELECT later.id AS follower_id, later.due_time AS follower_time FROM {TABLE} later"
-            " WHERE later.state = 'pending' AND later.queue = $2 AND later.priority = $3"
+            " WHERE later.state = 'pending' AND later.queue = $2 AND later.priority = $3 AND later.tenant = $4"
             f" AND (later.due_time, later.id) > ({own}, {TABLE}.id)"
             " ORDER BY later.due_time, later.id LIMIT 1) AS follower ON true",
         )

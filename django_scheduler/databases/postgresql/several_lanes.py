@@ -18,12 +18,13 @@ def in_each(lanes: Sequence[Lane], columns: str, rest: Sql) -> Sql:
     began = lanes[0].due_time
     return Sql(
         # One text for each column, as in ``change_each``.
-        "unnest(%s::text[], %s::int[], %s::bigint[]) AS lane (of_queue, of_priority, later)"
+        "unnest(%s::text[], %s::int[], %s::text[], %s::bigint[]) AS lane (of_queue, of_priority, of_tenant, later)"
         f" CROSS JOIN LATERAL (SELECT {columns} FROM {TABLE} WHERE state = 'pending'"
-        " AND queue = lane.of_queue AND priority = lane.of_priority"
+        " AND queue = lane.of_queue AND priority = lane.of_priority AND tenant = lane.of_tenant"
         f" AND due_time >= %s::timestamptz + lane.later * INTERVAL '1 microsecond'{rest.text}) AS own",
-        array(_quoted(lane.queue) for lane in lanes),
+        array(quoted(lane.queue) for lane in lanes),
         array(lane.priority for lane in lanes),
+        array(quoted(lane.tenant) for lane in lanes),
         array((lane.due_time - began) // MICROSECOND for lane in lanes),
         began,
         *rest.params,
@@ -35,6 +36,7 @@ def array(values: Iterable[int | str]) -> str:
     return f"{{{','.join(map(str, values))}}}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a text as an element of such an array."""
     escaped = text.replace("\\", r"\\").replace('"', r"\"")
     return f'"{escaped}"'

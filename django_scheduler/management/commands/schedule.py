@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 from django.db import router
 
 from django_scheduler.context import ctx
+from django_scheduler.databases import limit_browsing
 from django_scheduler.errors import SchedulerError
 from django_scheduler.functions import resolve_to_schedule
 from django_scheduler.management.arguments import duration, known_database, moment, written_time
@@ -61,5 +62,7 @@ class Command(SchedulerCommand):
                 function_id = scheduler.run_at(at, target, **values)
         except SchedulerError as error:
             raise CommandError(str(error)) from error
-        due = ScheduledFunction.objects.using(using).values_list("due_time", flat=True).get(pk=function_id)
+        rows = ScheduledFunction.objects.using(using).only("state", "due_time", "waits_for", "waiting_since")
+        # An executor may have found it due by now, and its limit without a slot.
+        due = limit_browsing.due_time_of(rows.get(pk=function_id))
         self.stdout.write(f"Scheduled {target.name} {function_id}, due {written_time(due)}.")

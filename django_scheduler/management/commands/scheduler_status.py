@@ -12,7 +12,16 @@ from django.db import router
 from django_scheduler.management.arguments import at_least_0, known_database
 from django_scheduler.management.command import SchedulerCommand, refusing_what_is_wrong
 from django_scheduler.models import ScheduledFunction
-from django_scheduler.status import MOST_COUNTED, ExecutorStatus, PauseStatus, Problem, QueueStatus, Status, status
+from django_scheduler.status import (
+    MOST_COUNTED,
+    ExecutorStatus,
+    LimitStatus,
+    PauseStatus,
+    Problem,
+    QueueStatus,
+    Status,
+    status,
+)
 from django_scheduler.telemetry import one_line
 
 
@@ -78,6 +87,7 @@ def _as_json(now: Status, problems: Iterable[Problem], is_healthy: bool) -> dict
         "counted_at_most": MOST_COUNTED,
         "queues": [{**asdict(queue), "served_by": _serving(queue, now.executors)} for queue in now.queues],
         "pauses": [asdict(pause) for pause in now.pauses],
+        "limits": [{**asdict(limit), "is_set": limit.is_set} for limit in now.limits],
         "executors": [asdict(executor) for executor in now.executors],
         "unknown_functions": [asdict(function) for function in now.unknown_functions],
     }
@@ -98,6 +108,8 @@ def _as_text(now: Status) -> Iterable[str]:
     queues = ((*_queue(queue), str(len(_serving(queue, now.executors)))) for queue in now.queues)
     yield from _table(("queue", "pending", "due", "lag", "executors"), queues)
     yield from _table(("paused", "since", "by", "reason"), map(_pause, now.pauses))
+    limits = (_limit(limit) for limit in now.limits if limit.waiting or limit.running or limit.is_set)
+    yield from _table(("limit", "at once", "running", "waiting", "oldest", "set by", "reason"), limits)
     yield from _table(("executor", "state", "heartbeat", "concurrency", "queues"), map(_executor, now.executors))
 
 
@@ -112,6 +124,15 @@ def _queue(queue: QueueStatus) -> tuple[str, ...]:
 def _pause(pause: PauseStatus) -> tuple[str, ...]:
     since = f"{pause.paused_time:%Y-%m-%d %H:%M:%S} UTC"
     return pause.queue or "everything", since, pause.paused_by, pause.reason
+
+
+def _limit(limit: LimitStatus) -> tuple[str, ...]:
+    at_once = "?" if limit.concurrency is None else f"{limit.concurrency:,}"
+    if limit.is_set and limit.declared is not None:
+        at_once += f" (code: {limit.declared:,})"
+    oldest = f"{limit.oldest:.1f} s" if limit.waiting else ""
+    waiting = _count(limit.waiting)
+    return limit.name, at_once, f"{limit.running:,}", waiting, oldest, limit.changed_by, limit.reason
 
 
 def _executor(executor: ExecutorStatus) -> tuple[str, ...]:

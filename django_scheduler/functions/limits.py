@@ -1,0 +1,173 @@
+"""``Concurrency`` declares how many bodies of a function run at once, and what shares that limit.
+
+The limit of a call is known on record by a text, its *key*: the name of the limit, and if there is a limit for each
+value of some parameters, these values as they are stored::
+
+    orders:send          the default name, of a function that declares no key
+    bank [7]             the limit "bank" of the account 7
+    bank [7,"EUR"]       the same, for two parameters
+    bank #5feceb66...    the hash of values that are long
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import TypeAlias
+
+from django_scheduler.models import LONGEST_LIMIT_NAME
+from django_scheduler.suggestions import did_you_mean
+from django_scheduler.values import JSONValue, encode, is_plain_text, parse_json
+
+#: The most bodies of one limit that may run at once: each has a row of its own.
+MOST_SLOTS = 1_000
+
+#: Values of a key that are longer, in characters, are on record by their hash.
+LONGEST_VALUES = 100
+
+#: The tags of what is stored in any order.
+WITHOUT_ORDER = frozenset({"$set", "$frozenset", "$dict"})
+
+JSONObject: TypeAlias = dict[str, JSONValue]
+
+_to_json = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True).encode
+
+
+@dataclass(frozen=True)
+class Concurrency:
+    """Say how many bodies of a function run at once, across all executors.
+
+    ``limit``: how many. ``key``: the name of a parameter, or a tuple of names: so many for each of their values;
+    default: for all calls together. ``name``: functions that give the same name share the limit; default: the
+    function's own.
+
+    Further calls wait, without a thread, an attempt or a place in the queue. ``Concurrency(1, key=...)`` also keeps the
+    order of due times.
+
+    Example::
+
+        @internal_action(concurrency=Concurrency(2, key="account_id", name="bank"))
+        def fetch_statements(ctx, *, account_id: int) -> None: ...
+
+    Raises ``TypeError`` and ``ValueError`` for what can be no limit.
+    """
+
+    limit: int
+    _: KW_ONLY
+    key: str | tuple[str, ...] = ()
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.limit) is not int:
+            raise TypeError(f"Concurrency() takes the number of bodies that run at once, not {self.limit!r}.")
+        if not 1 <= self.limit <= MOST_SLOTS:
+            raise ValueError(f"Concurrency() takes a number from 1 to {MOST_SLOTS:,}, not {self.limit}.")
+        refuse_wrong_key(self.key)
+        refuse_wrong_name(self.name)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names of the parameters whose values have a limit each."""
+        return (self.key,) if isinstance(self.key, str) else self.key
+
+
+def refuse_wrong_key(key: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` if a limit's key is neither a parameter's name nor a tuple of names."""
+    names = (key,) if isinstance(key, str) else key
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f'key= must be the name of a parameter, or a tuple of names: ("account_id",), not {key!r}.')
+    for name in names:
+        if not name.isidentifier():
+            raise ValueError(f"key= names parameters, and {name!r} cannot be the name of one.")
+    if len({*names}) < len(names):
+        raise ValueError(f"key= names a parameter twice: {key!r}.")
+
+
+def refuse_wrong_name(name: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` if a limit cannot have that name."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name= must be the name of a limit, as text, not {name!r}.")
+    # The name ends at the first blank of a key on record.
+    if name is not None and not (0 < len(name) <= LONGEST_LIMIT_NAME and name.isprintable() and " " not in name):
+        raise ValueError(
+            f"name= must have 1 to {LONGEST_LIMIT_NAME} characters that can be printed, and no blanks, not {name!a}."
+        )
+
+
+def problem_of_key(key: Iterable[str], parameters: Mapping[str, inspect.Parameter]) -> str | None:
+    """Say which name of a key is none of the parameters that a function has besides ``ctx``; ``None``: they all are."""
+    of_any_number = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    named = [name for name, each in parameters.items() if each.kind not in of_any_number]
+    for name in key:
+        if name in named:
+            continue
+        if name in parameters:
+            return f"the key {name!r} is {parameters[name]}, which may be any arguments: name a single one."
+        hint = did_you_mean(name, named) or f" It has: {', '.join(named) or 'none'}."
+        return f"the key {name!r} is none of its arguments.{hint}"
+    return None
+
+
+class LimitKeys:
+    """Returns the key of the limit of each call, from its arguments as they are stored."""
+
+    def __init__(self, name: str, key: Iterable[str], parameters: Mapping[str, inspect.Parameter]) -> None:
+        """Take the name of the limit, its key, and the parameters that are named by that."""
+        self._name = name
+        self._defaults = {each: _stored(parameters[each].default) for each in key}
+
+    def of(self, stored_args: str, by_name: Callable[[JSONObject], JSONObject]) -> str:
+        """Return the key of a call; ``by_name`` gives its arguments the names of the parameters.
+
+        Where arguments were changed by hand and are no JSON object, it is the name alone: their function will fail, and
+        waits for no other one.
+        """
+        if not self._defaults:
+            return self._name
+        try:
+            args = parse_json(stored_args)
+            if not isinstance(args, dict):
+                return self._name
+            named = by_name(args)
+            values = ",".join([_write(named.get(name, default)) for name, default in self._defaults.items()])
+        except (ValueError, RecursionError):
+            return self._name
+        if len(values) > LONGEST_VALUES or not is_plain_text(values):
+            return f"{self._name} #{hashlib.sha256(values.encode(errors='surrogatepass')).hexdigest()}"
+        return f"{self._name} [{values}]"
+
+
+def name_of_limit(key: str) -> str:
+    """Return the name of the limit that is known by this key."""
+    return key.partition(" ")[0]
+
+
+def _stored(default: object) -> JSONValue:
+    """Return a default as it would be stored. What cannot be is one value too: that of all calls without one."""
+    try:
+        return None if default is inspect.Parameter.empty else encode(default, depth=1)
+    except Exception:  # a value's own methods may raise anything
+        return None
+
+
+def _write(value: JSONValue) -> str:
+    """Return a value as JSON: always the same, in whatever order a database or a set has its elements."""
+    if type(value) is int:
+        return str(value)
+    return _to_json(value if isinstance(value, str) else _in_order(value))
+
+
+def _in_order(value: JSONValue) -> JSONValue:
+    if isinstance(value, list):
+        return [_in_order(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _members(name, item) for name, item in value.items()}
+    return value
+
+
+def _members(name: str, value: JSONValue) -> JSONValue:
+    ordered = _in_order(value)
+    return sorted(ordered, key=_to_json) if name in WITHOUT_ORDER and isinstance(ordered, list) else ordered

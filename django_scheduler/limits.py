@@ -1,0 +1,85 @@
+"""Change at run time how many bodies of a limit run at once, and take a slot from a function by hand.
+
+What is set is a row, which executors read in the statement by which they take a slot. So it takes effect at once, for
+what is going to begin. What is executing ends as always, and what waits goes on waiting until there is a slot for it:
+nobody is woken, because executors look after what waits anyway (``executor/limit_watch.py``).
+"""
+
+from django.db import transaction
+
+from django_scheduler.databases import database_for, require_alias
+from django_scheduler.functions import MOST_SLOTS, name_of_limit, registry
+from django_scheduler.models import LONGEST_LIMIT_NAME, LONGEST_REASON, LONGEST_USER_NAME, Limit, Slot
+from django_scheduler.record import let_in
+from django_scheduler.suggestions import which_there_are
+from django_scheduler.telemetry import warn
+from django_scheduler.values import is_plain_text
+
+
+def change(using: str, name: str, concurrency: int, *, reason: str = "", changed_by: str = "") -> None:
+    """Let so many bodies of a limit run at once, whatever the code says; 0: none.
+
+    It holds until somebody changes it again, or calls ``reset``.
+
+    Raises ``TypeError`` or ``ValueError`` if no limit can have that name or that number, and
+    ``ConnectionDoesNotExist`` if there is no such database.
+    """
+    _check(using, name=name, reason=reason, changed_by=changed_by)
+    if type(concurrency) is not int or not 0 <= concurrency <= MOST_SLOTS:
+        raise ValueError(f"The number of bodies that run at once is 0 to {MOST_SLOTS:,}, not {concurrency!r}.")
+    if name not in (known := registry.limits()):
+        warn("The limit %r is set, but no function declares it. %s", name, which_there_are(name, sorted(known)))
+    Limit.objects.using(using).update_or_create(
+        name=name,
+        defaults={
+            "concurrency": concurrency,
+            "reason": reason[:LONGEST_REASON],
+            "changed_by": changed_by[:LONGEST_USER_NAME],
+            "changed_time": database_for(using).now(),
+        },
+    )
+
+
+def reset(using: str, name: str) -> bool:
+    """Let what the code says be the limit again; return ``False`` if it was already.
+
+    Raises what ``change`` does.
+    """
+    _check(using, name=name)
+    deleted, _ = Limit.objects.using(using).filter(name=name).delete()
+    return bool(deleted)
+
+
+def release(using: str, slot_id: int, function_id: int, attempt: int, *, reason: str, released_by: str) -> bool:
+    """Take a slot from the action that holds it; return ``False`` if it does not hold it any more.
+
+    If its body is still running, it is not stopped, and another one may begin beside it: so the limit can be exceeded
+    by that body, until it ends.
+    """
+    database = database_for(using)
+    with transaction.atomic(using=using):
+        slot = Slot.objects.using(using).filter(pk=slot_id).values_list("limit", "executor").first()
+        limit, executor = slot or ("", "")
+        if not database.clear_slot(slot_id, function_id, attempt, executor):
+            return False
+        let_in(database, {limit: 1})
+    warn(
+        "A slot of the limit %s was taken from the function %s by %s: %s",
+        name_of_limit(limit),
+        function_id,
+        released_by,
+        reason,
+    )
+    return True
+
+
+def _check(using: str, **texts: str) -> None:
+    require_alias(using)
+    for option, text in texts.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{option} must be a str, not {type(text).__name__}.")
+        if not is_plain_text(text):
+            raise ValueError(f"{option}={text!a} has NUL or half of a surrogate pair, which no database takes.")
+    name = texts["name"]
+    if not 0 < len(name) <= LONGEST_LIMIT_NAME or any(each.isspace() for each in name):
+        raise ValueError(f"The name of a limit has 1 to {LONGEST_LIMIT_NAME} characters, without blanks, not {name!a}.")

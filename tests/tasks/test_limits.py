@@ -1,0 +1,150 @@
+"""How many bodies of a task run at once: a task and its backend say it, by the names of the task's own arguments."""
+
+import json
+from typing import Any
+
+import django
+import pytest
+from django.tasks import default_task_backend, task
+from django.tasks.exceptions import InvalidTask
+
+from django_scheduler import Concurrency
+from django_scheduler.functions import AnyFunction, registry
+from django_scheduler.models import FAR, ScheduledFunction, State
+from tests.support.in_process import executing
+from tests.support.waiting import wait_until
+from tests.tasks import jobs
+
+
+def with_limit(settings: Any, concurrency: Any) -> None:
+    """Have the backend say how many bodies of each task run at once."""
+    options = {"concurrency": concurrency}
+    settings.TASKS = {
+        "default": {"BACKEND": "django_scheduler.tasks.SchedulerBackend", "QUEUES": [], "OPTIONS": options}
+    }
+
+
+def function_on_record(result: Any) -> AnyFunction:
+    """What an executor finds by the name on record."""
+    row = ScheduledFunction.objects.get(pk=int(result.id))
+    function = registry.find_recorded(row.name, row.kind)
+    assert function
+    return function
+
+
+def key_on_record(result: Any) -> str:
+    """The key of the limit of a task, as an executor finds it in the arguments on record."""
+    function = function_on_record(result)
+    args = ScheduledFunction.objects.values_list("args", flat=True).get(pk=int(result.id))
+    return function.limit_key(args if isinstance(args, str) else json.dumps(args))
+
+
+def test_task_has_no_limit_by_itself():
+    assert function_on_record(jobs.add.enqueue(1)).concurrency is None
+
+
+def test_limit_is_called_like_the_task(settings):
+    with_limit(settings, Concurrency(2))
+
+    assert key_on_record(jobs.add.enqueue(1)) == "tests.tasks.jobs.add"
+    assert key_on_record(jobs.log_in.enqueue("ada", "secret")) == "tests.tasks.jobs.log_in"
+
+
+def test_limit_of_a_task_is_known_once_it_was_found(settings):
+    with_limit(settings, Concurrency(2))
+    result = jobs.add.enqueue(1)
+    assert "tests.tasks.jobs.add" not in registry.limits()
+
+    function_on_record(result)
+
+    assert registry.limits()["tests.tasks.jobs.add"].limit == 2
+
+
+def test_tasks_of_a_backend_share_a_limit_that_has_a_name(settings):
+    with_limit(settings, Concurrency(2, name="provider"))
+
+    assert key_on_record(jobs.add.enqueue(1)) == key_on_record(jobs.write.enqueue("x")) == "provider"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "key"),
+    [
+        ((7,), {}, "[7,0]"),
+        ((7, 8), {}, "[7,8]"),
+        ((7,), {"second": 8}, "[7,8]"),
+        ((), {"second": 8, "first": 7}, "[7,8]"),
+        (("7",), {}, '["7",0]'),
+    ],
+)
+def test_key_is_the_same_however_the_arguments_are_given(settings, args, kwargs, key):
+    with_limit(settings, Concurrency(2, key=("first", "second"), name="sums"))
+
+    assert key_on_record(jobs.add.enqueue(*args, **kwargs)) == f"sums {key}"
+
+
+def test_context_of_a_task_is_none_of_its_arguments(settings):
+    with_limit(settings, Concurrency(2, key="context"))
+
+    with pytest.raises(InvalidTask, match="'context' is none of its arguments"):
+        jobs.look_around.enqueue()
+
+
+def test_arguments_of_a_task_that_were_changed_by_hand_have_a_limit_too(settings):
+    with_limit(settings, Concurrency(2, key="first"))
+    function = function_on_record(jobs.add.enqueue(7))
+
+    assert function.limit_key('{"args": 7}') == "tests.tasks.jobs.add [null]"
+    assert function.limit_key("[") == "tests.tasks.jobs.add"
+
+
+def test_key_that_is_no_argument_of_the_task_is_refused(settings):
+    with_limit(settings, Concurrency(2, key="frist"))
+
+    with pytest.raises(InvalidTask, match=r"the key 'frist' is none of its arguments\. Did you mean 'first'"):
+        jobs.add.enqueue(1)
+    with pytest.raises(InvalidTask, match="the key 'frist' is none of its arguments"):
+        task(jobs.add.func)
+
+
+def test_key_of_any_number_of_arguments_is_refused(settings):
+    with_limit(settings, Concurrency(2, key="args"))
+
+    with pytest.raises(InvalidTask, match=r"the key 'args' is \*args, which may be any arguments"):
+        jobs.whatever.enqueue(1)
+
+
+@pytest.mark.parametrize("concurrency", [2, "provider", [2]])
+def test_limit_that_cannot_be_is_refused_and_told_by_the_check(settings, concurrency):
+    with_limit(settings, concurrency)
+
+    with pytest.raises(InvalidTask, match="concurrency must be a Concurrency"):
+        jobs.add.enqueue(1)
+    (message,) = default_task_backend.check()
+    assert message.id == "django_scheduler.E206"
+    assert "must be a Concurrency" in message.msg
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="The decorator of Django 6.0 takes no further options.")
+def test_task_says_its_limit_itself(monkeypatch):
+    decorate: Any = task
+    limited = decorate(concurrency=Concurrency(1, key="first"))(jobs.add.func)
+    monkeypatch.setattr(jobs, "add", limited)
+
+    result = limited.enqueue(7)
+
+    assert key_on_record(result) == "tests.tasks.jobs.add [7]"
+    assert function_on_record(result).keeps_order
+
+
+def test_no_more_bodies_of_a_task_run_at_once_than_its_limit_says(settings, gate):
+    with_limit(settings, Concurrency(1, key="path"))
+    results = [jobs.wait_at_gate.enqueue(gate.path) for _ in range(3)]
+
+    with executing(concurrency=4):
+        gate.wait_for_arrivals(1)
+        waiting = ScheduledFunction.objects.filter(state=State.PENDING, attempts=0, due_time=FAR)
+        wait_until(lambda: waiting.count() == 2, "the others wait")
+        assert gate.arrivals == 1
+        gate.open()
+        wait_until(lambda: not ScheduledFunction.objects.exclude(state=State.SUCCESS).exists(), "all of them ended")
+    assert len(results) == gate.departures
