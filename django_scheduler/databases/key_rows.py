@@ -5,7 +5,7 @@ from datetime import UTC
 from typing import ClassVar
 
 from django_scheduler.databases.rows import KEYS, TABLE, KeyHolder
-from django_scheduler.databases.sql import SqlDatabase, parsed
+from django_scheduler.databases.sql import SqlDatabase, parsed, placeholders
 from django_scheduler.models import ScheduledFunctionId, State
 
 
@@ -50,7 +50,7 @@ class KeyRows(SqlDatabase):
     def lock_holders(self, ids: Sequence[int]) -> list[KeyHolder]:
         """Lock those of the functions that have not begun: pending, not expired, and locked by nobody else."""
         now = self._now()
-        chosen = ", ".join(["%s"] * len(ids))
+        chosen = placeholders(ids)
         times = ", ".join(map(self._time, ("creation_time", "due_time", now.text)))
         with self.connection.cursor() as cursor:
             cursor.execute(

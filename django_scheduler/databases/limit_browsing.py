@@ -19,6 +19,7 @@ from django_scheduler.databases import django_internals
 from django_scheduler.databases.queries import Database
 from django_scheduler.databases.rows import SLOTS, TABLE
 from django_scheduler.databases.slots import IS_TAKEN
+from django_scheduler.databases.sql import placeholders
 from django_scheduler.models import FAR, ScheduledFunction, Slot, State
 
 #: Which functions wait for a limit.
@@ -113,8 +114,8 @@ def held_slots(database: Database, limits: Collection[str], *, of_each: int) -> 
         return HeldSlots(Counter(), [])
     with database.connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT slot.id, slot.of_limit FROM {SLOTS} slot WHERE slot.of_limit IN ({_marks(limits)}) AND {IS_TAKEN}"
-            f" ORDER BY slot.of_limit, slot.number LIMIT {MOST_HELD:d}",
+            f"SELECT slot.id, slot.of_limit FROM {SLOTS} slot WHERE slot.of_limit IN ({placeholders(limits)})"
+            f" AND {IS_TAKEN} ORDER BY slot.of_limit, slot.number LIMIT {MOST_HELD:d}",
             [*limits],
         )
         numbers, first = Counter[str](), list[int]()
@@ -132,7 +133,7 @@ def count_locked(database: Database, limits: Sequence[str]) -> Counter[str] | No
     if not limits:
         return Counter()
     features = database.connection.features
-    of_limits = f"FROM {SLOTS} WHERE of_limit IN ({_marks(limits)})"
+    of_limits = f"FROM {SLOTS} WHERE of_limit IN ({placeholders(limits)})"
     with database.connection.cursor() as cursor:
         if _shows_locks(database):
             cursor.execute(f"SELECT of_limit {of_limits} AND NOT ({database.not_executing})", limits)
@@ -187,7 +188,3 @@ def _shows_locks(database: Database) -> bool:
 
 def _age(until: float | None) -> float:
     return max(0.0, -float(until or 0.0))
-
-
-def _marks(values: Collection[str]) -> str:
-    return ", ".join(["%s"] * len(values))

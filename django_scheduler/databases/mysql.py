@@ -14,7 +14,7 @@ from django_scheduler.databases.claiming import is_paused
 from django_scheduler.databases.queries import Database, M
 from django_scheduler.databases.rows import KEYS, TABLE, FoundSlot, NewRows, WantedSlots
 from django_scheduler.databases.silence import Descriptor, answering_within, keep_alive
-from django_scheduler.databases.sql import Sql
+from django_scheduler.databases.sql import Sql, placeholders
 from django_scheduler.databases.statements import is_known_function
 from django_scheduler.models import ScheduledFunctionId
 
@@ -124,7 +124,7 @@ class MySQL(Database):
         values = ", ".join(["(%s)"] * len(names))
         self._execute(f"INSERT INTO {KEYS} (name) VALUES {values} {self.on_key_that_is_there} name = name", names)
         with self.connection.cursor() as cursor:
-            chosen = ", ".join(["%s"] * len(names))
+            chosen = placeholders(names)
             cursor.execute(
                 f"SELECT name, function_id FROM {KEYS} {BY_PRIMARY_KEY} WHERE name IN ({chosen}) FOR UPDATE", names
             )
@@ -151,7 +151,7 @@ class MySQL(Database):
                 f" FORCE INDEX ({PENDING}) ON entry.queue = waiting.queue AND entry.priority = waiting.priority"
                 " AND entry.tenant = waiting.tenant AND entry.state = 'pending'"
                 f" AND entry.due_time = {self.far} AND entry.id = waiting.id"
-                f" WHERE waiting.id IN ({', '.join(['%s'] * len(locked))}) {self.skip_locked}",
+                f" WHERE waiting.id IN ({placeholders(locked)}) {self.skip_locked}",
                 locked,
             )
             free = {row[0] for row in cursor.fetchall()}

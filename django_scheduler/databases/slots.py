@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from django_scheduler.databases.rows import EXECUTORS, LIMITS, SLOTS, TABLE, FoundSlot, WantedSlots
-from django_scheduler.databases.sql import Sql, SqlDatabase
+from django_scheduler.databases.sql import Sql, SqlDatabase, placeholders
 from django_scheduler.models import Failure, ScheduledFunctionId, State
 
 #: Joins a slot to the action that has taken it last, if that may run. One that was canceled, whose time was up or that
@@ -90,7 +90,7 @@ class SlotRows(SqlDatabase):
         case = f"CASE id {'WHEN %s THEN %s ' * len(holders)}END"
         self._execute(
             f"UPDATE {SLOTS} SET function_id = {case}, attempt = {case}, executor = %s, taken = taken + 1"
-            f" WHERE id IN ({_marks(holders)})",
+            f" WHERE id IN ({placeholders(holders)})",
             [
                 *(param for item in functions.items() for param in item),
                 *(param for item in attempts.items() for param in item),
@@ -148,7 +148,7 @@ class SlotRows(SqlDatabase):
         if not keeps_order:
             return Sql(f"{others_wait} AS others_wait, NULL AS since, NULL AS first_id", *limit.params)
         in_order = "AND other.waiting_since IS NOT NULL ORDER BY other.waiting_since, other.id LIMIT 1"
-        first = f"{those} AND other.id NOT IN ({_marks(own_ids)}) {in_order}"
+        first = f"{those} AND other.id NOT IN ({placeholders(own_ids)}) {in_order}"
         return Sql(
             f"{others_wait} AS others_wait, (SELECT {self._time('other.waiting_since')} FROM {first}) AS since,"
             f" (SELECT other.id FROM {first}) AS first_id",
@@ -170,11 +170,10 @@ class SlotRows(SqlDatabase):
         """
         if not wanted:
             return []
-        limits, names = [each.limit for each in wanted], sorted({each.name for each in wanted})
+        limits = [each.limit for each in wanted]
+        sizes = self._sizes_that_are_set({each.name for each in wanted})
         with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT name, concurrency FROM {LIMITS} WHERE name IN ({_marks(names)})", names)
-            sizes = {name: size for name, size in cursor.fetchall() if size is not None}
-            cursor.execute(f"SELECT of_limit, number FROM {SLOTS} WHERE of_limit IN ({_marks(limits)})", limits)
+            cursor.execute(f"SELECT of_limit, number FROM {SLOTS} WHERE of_limit IN ({placeholders(limits)})", limits)
             there = set(cursor.fetchall())
         numbers = Counter(limit for limit, _ in there)
         return [
@@ -184,6 +183,14 @@ class SlotRows(SqlDatabase):
                 number for number in range(sizes.get(each.name, each.size)) if (each.limit, number) not in there
             ][: max(each.number, numbers[each.limit])]
         ]
+
+    def _sizes_that_are_set(self, names: Collection[str]) -> dict[str, int]:
+        """Return how many slots somebody has set for those of the limits, instead of what the code says."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT name, concurrency FROM {LIMITS} WHERE name IN ({placeholders(names)})", sorted(names)
+            )
+            return {name: size for name, size in cursor.fetchall() if size is not None}
 
     def add_slots(self, slots: Sequence[tuple[str, int]]) -> None:
         """Insert slots, unless somebody else has. It waits for who inserts the same, so it is a short transaction."""
@@ -204,12 +211,10 @@ class SlotRows(SqlDatabase):
 
         ``sizes``: by the limit, its name and how many slots it has as far as the code says.
         """
-        names, limits = sorted({name for name, _ in sizes.values()}), list(sizes)
+        limits, changed = list(sizes), self._sizes_that_are_set({name for name, _ in sizes.values()})
         with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT name, concurrency FROM {LIMITS} WHERE name IN ({_marks(names)})", names)
-            changed = {name: size for name, size in cursor.fetchall() if size is not None}
             cursor.execute(
-                f"SELECT of_limit, COUNT(*) FROM {SLOTS} slot WHERE of_limit IN ({_marks(limits)})"
+                f"SELECT of_limit, COUNT(*) FROM {SLOTS} slot WHERE of_limit IN ({placeholders(limits)})"
                 f" AND ({IS_TAKEN} OR {self.is_locked}) GROUP BY of_limit",
                 limits,
             )
@@ -239,7 +244,7 @@ class SlotRows(SqlDatabase):
 
     def lock_waiting_among(self, ids: Collection[int]) -> list[ScheduledFunctionId]:
         """Lock those of the functions that wait for a limit, and return their ids."""
-        return self._locked_waiting(Sql(f" AND id IN ({_marks(ids)})", *ids), "id", len(ids))
+        return self._locked_waiting(Sql(f" AND id IN ({placeholders(ids)})", *ids), "id", len(ids))
 
     def lock_waiting_expired(self, *, most: int) -> list[ScheduledFunctionId]:
         """Lock functions that wait for a limit and have expired, and return their ids."""
@@ -304,7 +309,3 @@ class SlotRows(SqlDatabase):
     def something_waits(self) -> str:
         """Return the condition, in SQL, that any function waits for a limit."""
         return f"EXISTS (SELECT 1 FROM {TABLE} WHERE due_time = {self.far} AND waits_for IS NOT NULL)"
-
-
-def _marks(values: Collection[object]) -> str:
-    return ", ".join(["%s"] * len(values))

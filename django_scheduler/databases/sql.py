@@ -7,7 +7,7 @@ which says what is due: the database's, which all hosts share, or ``timezone.now
 import json
 import threading
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
@@ -179,7 +179,7 @@ class SqlDatabase(Contract):
         ids = self._insert(rows, args)
         if rows.ordered_by is not None and len(args) > 1:
             limits = dict(zip(ids, map(rows.ordered_by, args), strict=True))
-            chosen = ", ".join(["%s"] * len(ids))
+            chosen = placeholders(ids)
             self._execute(
                 f"UPDATE {TABLE}{self.hint_of_ids} SET waiting_since = due_time,"
                 f" waits_for = CASE id {'WHEN %s THEN %s ' * len(limits)}END WHERE id IN ({chosen})",
@@ -304,7 +304,7 @@ class SqlDatabase(Contract):
             assignments.append(f"{column} = {change.text}")
             params += change.params
         conditions = " AND ".join(map(self._condition, only_if))
-        chosen = ", ".join(["%s"] * len(ids))
+        chosen = placeholders(ids)
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"UPDATE {TABLE}{self.hint_of_ids} SET {', '.join(assignments)}"
@@ -361,6 +361,11 @@ class SqlDatabase(Contract):
         if column == "history" and value is not None:
             return Sql(self._json("%s"), json.dumps(value))
         return Sql(self._json("%s") if column in JSON_COLUMNS else "%s", value)
+
+
+def placeholders(values: Collection[object]) -> str:
+    """Return a placeholder for each of the values, with commas in between."""
+    return ", ".join(["%s"] * len(values))
 
 
 def portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
