@@ -182,11 +182,6 @@ def named_limits(database: Database) -> Iterator[NamedLimit]:
         yield _named(name, declared, changed)
 
 
-def named_limit(database: Database, name: str) -> NamedLimit:
-    """Return the limit of that name."""
-    return _named(name, registry.limits(), Limit.objects.using(database.using).in_bulk([name]))
-
-
 def limit_page(database: Database, position: Position) -> LimitPage:
     """Return limits from there on: first those that functions wait for, and then others that have slots."""
     if position.is_in_others:

@@ -168,8 +168,6 @@ class SlotRows(SqlDatabase):
 
         Or as many as there are already: should these be of no use, it takes few rounds until there are all of them.
         """
-        if not wanted:
-            return []
         limits = [each.limit for each in wanted]
         sizes = self._sizes_that_are_set({each.name for each in wanted})
         with self.connection.cursor() as cursor:
@@ -299,8 +297,8 @@ class SlotRows(SqlDatabase):
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT COUNT(*) FROM (SELECT due_time, handed_over FROM {TABLE} WHERE waits_for = %s"
-                f" ORDER BY waiting_since, id"
-                f" LIMIT {most:d}) AS first_ones WHERE due_time <= {now.text} OR handed_over",
+                f" ORDER BY waiting_since, id LIMIT {most:d}) AS first_ones"
+                f" WHERE due_time <= {now.text} OR handed_over",
                 [limit, *now.params],
             )
             return int(cursor.fetchone()[0])
