@@ -81,6 +81,7 @@ def test_nothing_is_cut_off_at_any_width(page, settings):
             page.locator("td.ds-tick input").first.check()
             page.locator("button[value=run_again]").click()
             page.locator(".ds-confirm").wait_for()
+            page.wait_for_load_state()  # a click does not wait for the style sheets of the page it leads to
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
             if found := page.evaluate(CUT):
