@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from django_scheduler.context import Context, ctx
     from django_scheduler.functions import (
         Concurrency,
+        RateLimit,
         Retry,
         action,
         api,
@@ -33,6 +34,7 @@ __all__ = [
     "Context",
     "InterventionResult",
     "Outcome",
+    "RateLimit",
     "Retry",
     "ScheduledFunctionId",
     "action",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.core.checks import CheckMessage
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import lookups
@@ -66,6 +67,10 @@ class NameField(models.CharField):  # type: ignore[type-arg]
 
     There, ``email``, ``Email``, ``émail`` and ``email`` with a blank behind it would be one queue otherwise.
     """
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        # W003 warns that old versions of MySQL index no more than 767 bytes of a column.
+        return [message for message in super().check(**kwargs) if message.id != "mysql.W003"]
 
     def db_parameters(self, connection: Any) -> dict[str, Any]:
         parameters: dict[str, Any] = super().db_parameters(connection)

@@ -1,4 +1,4 @@
-"""Change at run time how many bodies of a limit run at once, and take a slot from a function by hand.
+"""Change limits and rate limits at run time, and take a slot from a function by hand.
 
 What is set is a row, which executors read in the statement by which they take a slot. So it takes effect at once, for
 what is going to begin. What is executing ends as always, and what waits goes on waiting until there is a slot for it:
@@ -8,31 +8,34 @@ nobody is woken, because executors look after what waits anyway (``executor/limi
 from django.db import transaction
 
 from django_scheduler.databases import database_for, require_alias
-from django_scheduler.functions import MOST_SLOTS, name_of_limit, registry
-from django_scheduler.models import LONGEST_LIMIT_NAME, LONGEST_REASON, LONGEST_USER_NAME, Limit, Slot
+from django_scheduler.functions import MOST_SLOTS, MOST_STARTS, is_rate, name_of_limit, registry, without_values
+from django_scheduler.models import LONGEST_LIMIT_NAME, LONGEST_REASON, LONGEST_USER_NAME, RATE, Limit, Slot
 from django_scheduler.record import let_in
 from django_scheduler.suggestions import which_there_are
 from django_scheduler.telemetry import warn
 from django_scheduler.values import is_plain_text
 
 
-def change(using: str, name: str, concurrency: int, *, reason: str = "", changed_by: str = "") -> None:
+def change(using: str, name: str, number: int, *, reason: str = "", changed_by: str = "") -> None:
     """Let so many bodies of a limit run at once, whatever the code says; 0: none.
 
-    It holds until somebody changes it again, or calls ``reset``.
+    Or begin within the period of a rate limit: the one of the name ``bank`` is called ``"bank rate"`` here, as on
+    record. It holds until somebody changes it again, or calls ``reset``.
 
     Raises ``TypeError`` or ``ValueError`` if no limit can have that name or that number, and
     ``ConnectionDoesNotExist`` if there is no such database.
     """
     _check(using, name=name, reason=reason, changed_by=changed_by)
-    if type(concurrency) is not int or not 0 <= concurrency <= MOST_SLOTS:
-        raise ValueError(f"The number of bodies that run at once is 0 to {MOST_SLOTS:,}, not {concurrency!r}.")
-    if name not in (known := registry.limits()):
-        warn("The limit %r is set, but no function declares it. %s", name, which_there_are(name, sorted(known)))
+    most, what_they_do = (MOST_STARTS, "begin within a period") if is_rate(name) else (MOST_SLOTS, "run at once")
+    if type(number) is not int or not 0 <= number <= most:
+        raise ValueError(f"The number of bodies that {what_they_do} is 0 to {most:,}, not {number!r}.")
+    known = sorted({**registry.limits(), **registry.rate_limits()})
+    if name not in known:
+        warn("The limit %r is set, but no function declares it. %s", name, which_there_are(name, known))
     Limit.objects.using(using).update_or_create(
         name=name,
         defaults={
-            "concurrency": concurrency,
+            "number": number,
             "reason": reason[:LONGEST_REASON],
             "changed_by": changed_by[:LONGEST_USER_NAME],
             "changed_time": database_for(using).now(),
@@ -46,8 +49,7 @@ def reset(using: str, name: str) -> bool:
     Raises what ``change`` does.
     """
     _check(using, name=name)
-    deleted, _ = Limit.objects.using(using).filter(name=name).delete()
-    return bool(deleted)
+    return bool(Limit.objects.using(using).filter(name=name).delete()[0])
 
 
 def release(using: str, slot_id: int, function_id: int, attempt: int, *, reason: str, released_by: str) -> bool:
@@ -81,5 +83,9 @@ def _check(using: str, **texts: str) -> None:
         if not is_plain_text(text):
             raise ValueError(f"{option}={text!a} has NUL or half of a surrogate pair, which no database takes.")
     name = texts["name"]
-    if not 0 < len(name) <= LONGEST_LIMIT_NAME or any(each.isspace() for each in name):
-        raise ValueError(f"The name of a limit has 1 to {LONGEST_LIMIT_NAME} characters, without blanks, not {name!a}.")
+    bare = name_of_limit(name)
+    if not 0 < len(bare) <= LONGEST_LIMIT_NAME or any(map(str.isspace, bare)) or name != without_values(name):
+        raise ValueError(
+            f"The name of a limit has 1 to {LONGEST_LIMIT_NAME} characters, without blanks, and behind that of a rate"
+            f" limit stands {RATE!r}, not {name!a}."
+        )

@@ -38,6 +38,9 @@ LONGEST_TENANT = 100
 #: Of the name of a limit; and of that with the values that the limit is for.
 LONGEST_LIMIT_NAME, LONGEST_LIMIT = 255, 400
 
+#: What stands behind the name of a rate limit on record.
+RATE = " rate"
+
 #: The due time of what waits for a limit, so that no look and no claim finds it.
 FAR = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -171,10 +174,11 @@ class ScheduledFunction(models.Model):
     absorbed = models.PositiveIntegerField(_("absorbed calls"), default=0, db_default=0, editable=False)
     # Functions of different tenants take turns. Empty: its function has no fair key, or its arguments name none.
     tenant = NameField(_("tenant"), max_length=LONGEST_TENANT, default="", db_default="", editable=False)
-    # For which limit it waits, or has waited until it was let in. And of a limit of one, whose functions begin in the
-    # order of their due times, from the moment it is scheduled: see ``executor/limits.py``.
+    # For which limit it waits, or has waited until it was let in: see ``executor/limits.py``.
     waits_for = NameField(_("waits for"), max_length=LONGEST_LIMIT, null=True, editable=False)
-    # When it was due, because while it waits its due time is ``FAR``.
+    # Of which limit of one it is, whose functions begin in the order of their due times; until it begins.
+    in_order_of = NameField(max_length=LONGEST_LIMIT, null=True, editable=False)
+    # When it was due, because while it waits its due time is ``FAR``. By this a limit of one has its order.
     waiting_since = InstantField(_("waiting since"), null=True, editable=False)
 
     class Meta:
@@ -226,7 +230,7 @@ class ScheduledFunction(models.Model):
                 condition=models.Q(unknown_since__isnull=False),
                 name="django_scheduler_unknown",
             ),
-            # What waits for a limit; and what is to begin, or has been let in, in the order of due times.
+            # What waits for a limit; what waits for one or has been let in; and what begins in the order of due times.
             PartialIndex(
                 fields=["waits_for", "waiting_since", "id"],
                 condition=models.Q(due_time=FAR),
@@ -236,6 +240,11 @@ class ScheduledFunction(models.Model):
             PartialIndex(
                 fields=["waits_for", "waiting_since", "id"],
                 condition=models.Q(waits_for__isnull=False),
+                name="django_scheduler_let_in",
+            ),
+            PartialIndex(
+                fields=["in_order_of", "waiting_since", "id"],
+                condition=models.Q(in_order_of__isnull=False),
                 name="django_scheduler_in_order",
             ),
         ]
@@ -281,11 +290,6 @@ class Key(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    @classmethod
-    def check(cls, **kwargs: Any) -> list[checks.CheckMessage]:
-        # W003 warns that old versions of MySQL index no more than 767 bytes of a column.
-        return [message for message in super().check(**kwargs) if message.id != "mysql.W003"]
-
 
 class Executor(models.Model):
     """Is a process that executes functions: it writes its heartbeat here, and its row is deleted when it stops."""
@@ -318,18 +322,23 @@ class Executor(models.Model):
 
 
 class Slot(models.Model):
-    """Is one of the places that a limit has for bodies that run at once: see ``executor/limits.py``."""
+    """Is one of the places that a limit has for bodies that run at once, or begin within its period.
+
+    See ``executor/limits.py`` and ``executor/rates.py``.
+    """
 
     id = models.BigAutoField(_("id"), primary_key=True)
     # ("limit" means something in SQL.)
     limit = NameField(_("limit"), max_length=LONGEST_LIMIT, db_column="of_limit")
     number = models.PositiveSmallIntegerField(_("number"))
-    # How often an action has taken it.
+    # How often it was taken: by an action, or for a start within a rate limit.
     taken = models.PositiveBigIntegerField(_("taken"), default=0, db_default=0)
     # The action that has taken it last, in which attempt, and who executes it. A mutation locks the row instead.
     function = models.ForeignKey(ScheduledFunction, null=True, db_index=False, related_name="+", **UNCHECKED)
     attempt = models.PositiveIntegerField(_("attempt"), null=True)
     executor = NameField(_("executor"), max_length=255, blank=True, default="", db_default="")
+    # When it was taken last for a start, if it is one of a rate limit. (Nobody holds such a slot.)
+    taken_time = InstantField(_("taken"), null=True)
 
     class Meta:
         verbose_name = _("slot of a limit")
@@ -343,10 +352,11 @@ class Slot(models.Model):
 
 
 class Limit(models.Model):
-    """Says how many bodies of a limit run at once, instead of what the code says."""
+    """Says how many bodies of a limit run at once, or begin within its period, instead of what the code says."""
 
-    name = NameField(_("limit"), max_length=LONGEST_LIMIT_NAME, primary_key=True)
-    concurrency = models.PositiveSmallIntegerField(_("at once"), null=True, blank=True)
+    # Of a rate limit: with RATE.
+    name = NameField(_("limit"), max_length=LONGEST_LIMIT_NAME + len(RATE), primary_key=True)
+    number = models.PositiveIntegerField(_("number"))
     reason = models.CharField(_("reason"), max_length=LONGEST_REASON, blank=True)
     changed_by = models.CharField(_("changed by"), max_length=LONGEST_USER_NAME, blank=True)
     changed_time = InstantField(_("changed"))

@@ -92,7 +92,7 @@ def _nothing_is_left_behind(request, django_db_blocker):
 @pytest.fixture(autouse=True)
 def _functions_of_a_test_end_with_it(monkeypatch):
     """A function that is decorated within a test is registered as long as the test runs."""
-    for name in ("_functions", "_renamed", "_limits_of_source"):
+    for name in ("_functions", "_renamed", "_limits_of_source", "_rates_of_source"):
         monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
 
 

@@ -16,14 +16,14 @@
 
 import os
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
 from benchmarks.business import bodies
 from benchmarks.contender import DjangoContender
-from django_scheduler import ctx, internal_action, internal_mutation
+from django_scheduler import RateLimit, ctx, internal_action, internal_mutation
 from django_scheduler.models import UNFINISHED, ScheduledFunction
 
 
@@ -61,6 +61,19 @@ def insert_action(ctx: Any, *, job: int) -> None:
     bodies.insert(job)
 
 
+TEN_A_SECOND = RateLimit(10, per=timedelta(seconds=1))
+
+
+@internal_mutation(rate_limit=TEN_A_SECOND)
+def noop_ten_a_second(ctx: Any, *, job: int) -> None:
+    bodies.noop(job)
+
+
+@internal_action(rate_limit=TEN_A_SECOND)
+def noop_action_ten_a_second(ctx: Any, *, job: int) -> None:
+    bodies.noop(job)
+
+
 FUNCTIONS = {
     "noop": noop,
     "insert": insert,
@@ -68,6 +81,8 @@ FUNCTIONS = {
     "insert_twice": insert_twice,
     "noop_action": noop_action,
     "insert_action": insert_action,
+    "noop_ten_a_second": noop_ten_a_second,
+    "noop_action_ten_a_second": noop_action_ten_a_second,
 }
 
 #: A queue belongs to a function, so that each queue has one.

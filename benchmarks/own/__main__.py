@@ -13,7 +13,7 @@ from benchmarks.arena import arena, prepare, prepared_name, variables_for
 from benchmarks.databases.postgresql import PostgreSQL
 from benchmarks.environments import CHECKOUT, Environment, environment_for
 from benchmarks.header import Header, read_header
-from benchmarks.own import claim
+from benchmarks.own import claim, starts
 from benchmarks.report import OWN, markdown, write
 from benchmarks.workloads import DEFAULT
 from benchmarks.workloads.costs import Idle
@@ -35,6 +35,8 @@ def main(arguments: list[str]) -> None:
             beside(header, environment, server),
             "#### Scheduling, and a test",
             scheduling(header, environment, server),
+            "#### A rate limit",
+            starts.measure(header, environment, server),
         ]
         text = "\n\n".join([f"### Our own, on {server.description}", *sections]) + "\n"
     print(f"\n{text}")

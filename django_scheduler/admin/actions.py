@@ -157,7 +157,7 @@ def may_pause(request: HttpRequest) -> bool:
 
 
 def may_change_limits(request: HttpRequest) -> bool:
-    """Return whether the user may set how many bodies of a limit run at once."""
+    """Return whether the user may set other numbers of limits than the code says."""
     return may_view(request) and may(request, "change_limit")
 
 

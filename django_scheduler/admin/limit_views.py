@@ -1,4 +1,4 @@
-"""The page of limits, and what people do there: change how many bodies run at once, and take a slot from a function.
+"""The page of limits, and what people do there: change their numbers, and take a slot from a function.
 
 Both ask for the reason. It is in the admin's log, and that of a change stands beside it for as long as it holds.
 """
@@ -10,8 +10,10 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
+from django.core.validators import MaxValueValidator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, path
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -22,7 +24,7 @@ from django_scheduler.admin.requests import answer_to_no_post, is_understood, re
 from django_scheduler.admin.scheduler_admin import SchedulerAdmin
 from django_scheduler.admin.time_limit import Questions
 from django_scheduler.admin.visibility import is_everything
-from django_scheduler.functions import MOST_SLOTS
+from django_scheduler.functions import MOST_SLOTS, MOST_STARTS
 from django_scheduler.limits import change as change_limit
 from django_scheduler.limits import release as release_slot
 from django_scheduler.limits import reset as reset_limit
@@ -40,22 +42,22 @@ class ReleaseForm(forms.Form):
 
 
 class ChangeForm(ReleaseForm):
-    """Asks how many bodies of a limit run at once, unless the code is to say it, and why."""
+    """Asks how many bodies of a limit run at once or begin within a period, unless the code is to say it, and why."""
 
-    field_order = ("concurrency", "reason")
+    field_order = ("number", "reason")
 
-    concurrency = forms.IntegerField(
-        label=gettext_lazy("At once"),
-        min_value=0,
-        max_value=MOST_SLOTS,
-        help_text=gettext_lazy("0: nothing of it begins."),
-    )
+    number = forms.IntegerField(min_value=0, help_text=gettext_lazy("0: nothing of it begins."))
 
-    def __init__(self, data: QueryDict | None, **options: Any) -> None:
-        super().__init__(data, **options)
+    def __init__(self, limit: limits.NamedLimit, data: QueryDict | None) -> None:
         #: Whether the code is to say it again.
         self.is_reset = data is not None and data.get("do") == "reset"
-        self.fields["concurrency"].required = not self.is_reset
+        super().__init__(data, initial={"number": limit.size})
+        number = self.fields["number"]
+        number.required = not self.is_reset
+        self.label = number.label = capfirst(limit.per) if limit.is_rate else _("At once")
+        most = MOST_STARTS if limit.is_rate else MOST_SLOTS
+        number.validators.append(MaxValueValidator(most))
+        number.widget.attrs["max"] = most
 
 
 class LimitViews(SchedulerAdmin):
@@ -75,7 +77,7 @@ class LimitViews(SchedulerAdmin):
         ]
 
     def limits_view(self, request: HttpRequest) -> HttpResponse:
-        """Show what waits for each limit and what holds its slots, page by page, or of one limit alone."""
+        """Show what waits for each limit and what has its slots, page by page, or of one limit alone."""
         self.require_view(request)
         if not is_everything(self.get_queryset(request)):
             raise PermissionDenied
@@ -105,37 +107,37 @@ class LimitViews(SchedulerAdmin):
         return self.render(request, "overview/limits", context)
 
     def change_limit_view(self, request: HttpRequest) -> HttpResponse:
-        """Set how many bodies of a limit run at once, or let the code say it again."""
+        """Set the number of a limit, or let the code say it again."""
         if not self._may(request) or not may_change_limits(request):
             raise PermissionDenied
         if request.method != "POST":
             return answer_to_no_post(request, self.url("overview_limits"))
         require_whole_characters(request)
         name = request.POST.get("name", "")
-        known = {each.name: each for each in limits.named_limits(self.database)}
-        if name not in known:
+        limit = {each.name: each for each in limits.named_limits(self.database)}.get(name)
+        if limit is None:
             messages.error(request, _("There is no such limit."))
             return self._back_to_limits()
-        initial = {"concurrency": known[name].size}
-        form = ChangeForm(request.POST if request.POST.get("confirmed") else None, initial=initial)
+        form = ChangeForm(limit, request.POST if request.POST.get("confirmed") else None)
         if not form.is_valid():
-            context = {"title": _("Change the limit"), "form": form, "limit": known[name]}
+            context = {"title": _("Change the limit"), "form": form, "limit": limit}
             return self.render(request, "overview/change_limit", context)
         if form.is_reset:
-            self._reset(request, name, form.cleaned_data["reason"])
+            self._reset(request, limit, form)
         else:
-            self._change(request, name, form.cleaned_data["concurrency"], form.cleaned_data["reason"])
+            self._change(request, limit, form)
         return self._back_to_limits()
 
-    def _change(self, request: HttpRequest, name: str, concurrency: int, reason: str) -> None:
-        who = request.user.get_username()
-        change_limit(self.database.using, name, concurrency, reason=reason, changed_by=who)
-        self._log_limit(request, name, f"{_('At once')}: {concurrency}: {reason}")
+    def _change(self, request: HttpRequest, limit: limits.NamedLimit, form: ChangeForm) -> None:
+        number, reason, who = form.cleaned_data["number"], form.cleaned_data["reason"], request.user.get_username()
+        change_limit(self.database.using, limit.name, number, reason=reason, changed_by=who)
+        self._log_limit(request, limit.name, f"{form.label}: {number}: {reason}")
         messages.success(request, _("Changed. It holds for what begins from now on."))
 
-    def _reset(self, request: HttpRequest, name: str, reason: str) -> None:
-        if reset_limit(self.database.using, name):
-            self._log_limit(request, name, f"{_('As the code says')}: {reason}")
+    def _reset(self, request: HttpRequest, limit: limits.NamedLimit, form: ChangeForm) -> None:
+        if reset_limit(self.database.using, limit.name):
+            message = f"{form.label}: {_('As the code says')}: {form.cleaned_data['reason']}"
+            self._log_limit(request, limit.name, message)
             messages.success(request, _("What the code says is the limit again."))
         else:
             messages.warning(request, _("It was as the code says already."))

@@ -1,22 +1,37 @@
-"""Limits: the page of a function says why it waits, and a page of their own shows what waits and what holds the slots.
+"""Limits: the page of a function says why it waits, and a page of their own shows what waits and what has the slots.
+
+There are two kinds, with slots that bodies hold, or starts have for a while. Both are known by their keys. All of one
+name on record, ``bank``, or ``bank rate`` of a rate limit, have the same number.
 
 A limit's text on record has the values that it is for, which are arguments of functions. So it is masked as these are:
 under the names of the parameters, which only the code knows.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from django_scheduler.admin.readable import plain
+from django_scheduler.admin.times import per, within_the_last
 from django_scheduler.admin.visibility import is_everything
 from django_scheduler.databases import Database, limit_browsing
-from django_scheduler.functions import Concurrency, name_of_limit, registry
+from django_scheduler.functions import (
+    AnyFunction,
+    Concurrency,
+    DeclaredLimit,
+    RateLimit,
+    is_rate,
+    name_of_limit,
+    registry,
+    without_values,
+)
 from django_scheduler.masking import BULLETS, masked
 from django_scheduler.models import Kind, Limit, Pause, ScheduledFunction, Slot
 from django_scheduler.status import executors
@@ -43,28 +58,72 @@ class ShownLimit:
 
 @dataclass(frozen=True, slots=True)
 class NamedLimit:
-    """Says how many bodies of the limits of one name run at once."""
+    """Says how many bodies of the limits of one name run at once, or begin within a period."""
 
+    #: On record: ``bank``, or ``bank rate``.
     name: str
-    #: What the code says, and for the values of which parameters it is.
-    declared: int | None
-    parameters: tuple[str, ...]
+    #: What the code says.
+    declared: DeclaredLimit | None
     #: What somebody has set.
     changed: Limit | None
 
     @property
+    def is_rate(self) -> bool:
+        """Return whether it is a rate limit."""
+        return is_rate(self.name)
+
+    @property
+    def text(self) -> str:
+        """Return its name in words, by which limits of both kinds are told apart."""
+        return _("%(name)s (rate limit)") % {"name": name_of_limit(self.name)} if self.is_rate else self.name
+
+    @property
     def size(self) -> int | None:
-        """Return how many bodies run at once; ``None``: nobody says."""
-        is_set = self.changed is not None and self.changed.concurrency is not None
-        return self.changed.concurrency if self.changed and is_set else self.declared
+        """Return how many slots it has; ``None``: nobody says."""
+        if self.changed is not None:
+            return self.changed.number
+        return None if self.declared is None else self.declared.limit
+
+    @property
+    def size_in_words(self) -> str:
+        """Return how many it allows: ``2 at once``, ``10 per second``; empty: nobody says."""
+        return "" if self.size is None else self._in_words(self.size)
+
+    @property
+    def declared_in_words(self) -> str:
+        """Return how many the code allows; empty: it does not say."""
+        return "" if self.declared is None else self._in_words(self.declared.limit)
+
+    def _in_words(self, number: int) -> str:
+        text = number_format(number, force_grouping=True)
+        if not self.is_rate:
+            return _("%(number)s at once") % {"number": text}
+        return _("%(number)s %(per_period)s") % {"number": text, "per_period": self.per}
+
+    @property
+    def per(self) -> str:
+        """Return in words for which period it is, if it is a rate limit."""
+        return per(self.declared.per) if isinstance(self.declared, RateLimit) else _("per period")
+
+    @property
+    def within(self) -> str:
+        """Return in words when those have begun that have a slot, if the code declares that."""
+        return within_the_last(self.declared.per) if isinstance(self.declared, RateLimit) else ""
+
+    @property
+    def window(self) -> limit_browsing.Window | None:
+        """Return how many may begin, and for how long each has its slot, likewise."""
+        if not isinstance(self.declared, RateLimit):
+            return None
+        return limit_browsing.Window(self.size or 0, self.declared.window)
 
 
 @dataclass(frozen=True, slots=True)
 class LimitLine:
-    """Says what waits for a limit, and what holds its slots."""
+    """Says what waits for a limit, and what has its slots."""
 
     limit: ShownLimit
-    size: int | None
+    named: NamedLimit
     #: How many slots actions hold, and the first of these.
     held: int
     holders: Sequence[Slot]
@@ -72,18 +131,21 @@ class LimitLine:
     locked: int | None
     #: Whether executing mutations may hold slots, and the database does not tell which.
     hides_mutations: bool
+    #: Of a rate limit: how many starts have slots.
+    starts: limit_browsing.Starts
     #: How many functions wait, counted to one more than ``COUNTED_TO``, and since when.
     waiting: int
     since: datetime | None
 
     @property
-    def running(self) -> int:
-        return self.held + (self.locked or 0)
+    def in_use(self) -> int:
+        """Return how many slots are in use."""
+        return self.held + (self.locked or 0) + self.starts.number
 
     @property
     def is_exceeded(self) -> bool:
-        """Return whether more bodies run than the limit says by now."""
-        return self.size is not None and self.running > self.size
+        """Return whether more slots are in use than the limit has by now."""
+        return self.named.size is not None and self.in_use > self.named.size
 
     @property
     def is_more(self) -> bool:
@@ -130,19 +192,21 @@ class FirstBefore:
     function: ScheduledFunction
     is_paused: bool
     is_served: bool
+    #: For which other limit it waits.
+    waits_for: ShownLimit | None
 
 
 @dataclass(frozen=True, slots=True)
 class WhyItWaits:
     """Says for what a function waits."""
 
-    line: LimitLine
+    limit: ShownLimit
+    #: What others do; ``None``: that may not be told.
+    line: LimitLine | None
     #: How many functions come before it, counted to one more than ``COUNTED_TO``.
     before: int
     #: The first of these, if the limit keeps an order.
     first: FirstBefore | None
-    #: Whether what others do may be told.
-    shows_everything: bool
 
     @property
     def is_more(self) -> bool:
@@ -151,24 +215,26 @@ class WhyItWaits:
 
 
 def shown_limit(key: str) -> ShownLimit:
-    """Return the limit of this text as it may be read, such as ``bank, account_id 7`` for ``bank [7]``."""
-    name, blank, values = key.partition(" ")
-    if not blank:
-        return ShownLimit(key, key)
+    """Return the limit of this key as it may be read, such as ``bank, account_id 7`` for ``bank [7]``."""
+    named = NamedLimit(without_values(key), None, None)
+    name, values = named.text, key.removeprefix(named.name).lstrip()
+    if not values:
+        return ShownLimit(name, key)
     read = _values(values)
     if read is None:  # they are so long that only their hash is on record
         return ShownLimit(f"{name}, {values[:9]}…", key)
     declaring = [
-        (function.name, function.concurrency.parameters)
+        (function.name, limit.parameters)
         for function in registry
-        if function.concurrency is not None and function.limit_name == name
+        for limit_name, limit in _declared_by(function)
+        if limit_name == named.name
     ]
-    if not declaring or any(len(parameters) != len(read) for _, parameters in declaring):
+    if not declaring or any(len(parameters) != len(read) for _name, parameters in declaring):
         return ShownLimit(f"{name}, {BULLETS}", "")  # what they are the values of is not known
     args: JSONValue = None
-    for function, parameters in declaring:
+    for function_name, parameters in declaring:
         args = dict(zip(parameters, read, strict=True))
-        shown = masked(function, args)
+        shown = masked(function_name, args)
         if shown != args:
             return ShownLimit(f"{name}, {_in_words(shown)}", "")
     return ShownLimit(f"{name}, {_in_words(args)}", key)
@@ -176,10 +242,8 @@ def shown_limit(key: str) -> ShownLimit:
 
 def named_limits(database: Database) -> Iterator[NamedLimit]:
     """Yield the limits that the code declares, or that somebody has set, in the order of their names."""
-    declared = registry.limits()
-    changed = {limit.name: limit for limit in Limit.objects.using(database.using).order_by("pk")[:COUNTED_TO]}
-    for name in sorted({*declared, *changed}):
-        yield _named(name, declared, changed)
+    changed = {row.name: row for row in Limit.objects.using(database.using).order_by("pk")[:COUNTED_TO]}
+    yield from _named({*_declared(), *changed}, changed)
 
 
 def limit_page(database: Database, position: Position) -> LimitPage:
@@ -193,7 +257,7 @@ def limit_page(database: Database, position: Position) -> LimitPage:
         others, following = _others(database, "", PAGE_LINES - len(keys))
         keys += others
     lines = _lines(database, keys, holders=HOLDERS)
-    return LimitPage(sorted(lines, key=lambda line: (not line.waiting, not line.running)), following)
+    return LimitPage(sorted(lines, key=lambda line: (not line.waiting, not line.in_use)), following)
 
 
 def _others(database: Database, after: str, number: int) -> tuple[list[str], Position | None]:
@@ -218,14 +282,13 @@ def why_it_waits(
         return None
     key = function.waits_for or ""
     if not is_everything(rows):
-        line = LimitLine(shown_limit(key), None, 0, (), None, False, 0, None)
-        return WhyItWaits(line, 0, None, shows_everything=False)
+        return WhyItWaits(shown_limit(key), None, 0, None)
     (line,) = _lines(database, [key], holders=HOLDERS)
     before = limit_browsing.count_before(database, function, count_to=COUNTED_TO + 1)
-    declared = registry.limits().get(name_of_limit(key))
-    keeps_order = declared is not None and declared.limit == 1
+    declared = line.named.declared
+    keeps_order = isinstance(declared, Concurrency) and declared.limit == 1
     first = _first_before(database, function) if before and keeps_order else None
-    return WhyItWaits(line, before, first, shows_everything=True)
+    return WhyItWaits(line.limit, line, before, first)
 
 
 def _first_before(database: Database, function: ScheduledFunction) -> FirstBefore | None:
@@ -234,26 +297,31 @@ def _first_before(database: Database, function: ScheduledFunction) -> FirstBefor
         return None
     is_paused = Pause.objects.using(database.using).filter(queue__in=(first.queue, Pause.EVERYTHING)).exists()
     is_served = any(executor.serves(first.queue) for executor in executors(database.using))
-    return FirstBefore(first, is_paused, is_served)
+    waits_for = first.waits_for if limit_browsing.waits(first) and first.waits_for != function.waits_for else None
+    return FirstBefore(first, is_paused, is_served, shown_limit(waits_for) if waits_for else None)
 
 
 def _lines(database: Database, keys: Sequence[str], *, holders: int) -> list[LimitLine]:
-    names = {name_of_limit(key) for key in keys}
-    changed = Limit.objects.using(database.using).in_bulk(names)
-    held = limit_browsing.held_slots(database, keys, of_each=holders)
-    locked = limit_browsing.count_locked(database, keys)
+    names = {without_values(key) for key in keys}
+    named = {each.name: each for each in _named(names, Limit.objects.using(database.using).in_bulk(names))}
+    held_by_bodies = [key for key in keys if not is_rate(key)]
+    held = limit_browsing.held_slots(database, held_by_bodies, of_each=holders)
+    locked = limit_browsing.count_locked(database, held_by_bodies)
+    windows = {key: window for key in keys if (window := named[without_values(key)].window) is not None}
+    starts = limit_browsing.count_starts(database, windows)
     waiting = limit_browsing.count_waiting(database, keys, count_to=COUNTED_TO + 1)
-    declared, present = registry.limits(), timezone.now()
+    present = timezone.now()
     none = limit_browsing.WaitingCount(0, 0.0)
     of_mutations = {each.limit_name for each in registry if each.concurrency and each.kind == Kind.MUTATION}
     return [
         LimitLine(
             limit=shown_limit(key),
-            size=_named(name_of_limit(key), declared, changed).size,
+            named=named[without_values(key)],
             held=held.numbers[key],
             holders=[slot for slot in held.first if slot.limit == key],
             locked=None if locked is None else locked[key],
-            hides_mutations=locked is None and name_of_limit(key) in of_mutations,
+            hides_mutations=locked is None and without_values(key) in of_mutations,
+            starts=starts.get(key, limit_browsing.Starts(0, None)),
             waiting=waiting.get(key, none).number,
             since=present - timedelta(seconds=waiting[key].oldest) if key in waiting else None,
         )
@@ -261,11 +329,23 @@ def _lines(database: Database, keys: Sequence[str], *, holders: int) -> list[Lim
     ]
 
 
-def _named(name: str, declared: Mapping[str, Concurrency], changed: Mapping[str, Limit]) -> NamedLimit:
-    in_code = declared.get(name)
-    if in_code is None:
-        return NamedLimit(name, None, (), changed.get(name))
-    return NamedLimit(name, in_code.limit, in_code.parameters, changed.get(name))
+def _named(names: Iterable[str], changed: Mapping[str, Limit]) -> Iterator[NamedLimit]:
+    """Yield the limits of these names, in their order; ``changed``: what somebody has set."""
+    declared = _declared()
+    for name in sorted(names):
+        yield NamedLimit(name, declared.get(name), changed.get(name))
+
+
+def _declared() -> dict[str, DeclaredLimit]:
+    """Return what the code says of each limit, by its name on record."""
+    return {**registry.limits(), **registry.rate_limits()}
+
+
+def _declared_by(function: AnyFunction) -> Iterator[tuple[str, DeclaredLimit]]:
+    if function.concurrency is not None:
+        yield function.limit_name, function.concurrency
+    if function.rate_limit is not None:
+        yield function.rate_name, function.rate_limit
 
 
 def _values(text: str) -> list[JSONValue] | None:

@@ -55,7 +55,7 @@ class Answers:
     open_batches: Answer[batches.BatchPage]
     waits: Answer[Waits]
     pauses: Mapping[str, status.PauseStatus]
-    closed_limits: tuple[status.LimitStatus, ...]
+    closed_limits: tuple[status.LimitStatus | status.RateLimitStatus, ...]
     #: How many actions each executor executes.
     busy: Answer[dict[str, int]]
     recent: Answer[statistics.Recent]

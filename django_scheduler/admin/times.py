@@ -34,6 +34,23 @@ def age(length: timedelta | float) -> str:
     return _("%(number)s s") % {"number": int(seconds)} if seconds < MINUTE else _coarse(seconds)
 
 
+def per(period: timedelta) -> str:
+    """Return of which period a number is: ``per second``, ``per 10 min``."""
+    named: dict[float, str] = {1: _("per second"), MINUTE: _("per minute"), HOUR: _("per hour"), DAY: _("per day")}
+    return named.get(period.total_seconds()) or _("per %(length)s") % {"length": _in_one_unit(period)}
+
+
+def within_the_last(period: timedelta) -> str:
+    """Return when something was: ``within the last second``, ``within the last 10 min``."""
+    named: dict[float, str] = {
+        1: _("within the last second"),
+        MINUTE: _("within the last minute"),
+        HOUR: _("within the last hour"),
+        DAY: _("within the last day"),
+    }
+    return named.get(period.total_seconds()) or _("within the last %(length)s") % {"length": _in_one_unit(period)}
+
+
 def moment(time: datetime | None) -> SafeString:
     """Return a time as HTML, as seen from now, with the exact time when one points at it."""
     if time is None:
@@ -61,6 +78,15 @@ def _relative(time: datetime) -> str:
 
 def _seconds(length: timedelta | float) -> float:
     return length.total_seconds() if isinstance(length, timedelta) else length
+
+
+def _in_one_unit(length: timedelta) -> str:
+    """Return a length as it is declared, in the largest unit of which it has a whole number."""
+    units = {DAY: _("%(number)s d"), HOUR: _("%(number)s h"), MINUTE: _("%(number)s min"), 1: _("%(number)s s")}
+    for unit, text in units.items():
+        if not length % timedelta(seconds=unit):
+            return text % {"number": number_format(length // timedelta(seconds=unit))}
+    return units[1] % {"number": number_format(length.total_seconds())}
 
 
 def _coarse(seconds: float) -> str:

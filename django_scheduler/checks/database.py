@@ -18,8 +18,8 @@ from django_scheduler.conf import get_settings
 from django_scheduler.databases import VENDORS, clock_difference, database_for, inspection_of
 from django_scheduler.models import Executor, ScheduledFunction, State
 
-#: How many connections an executor may use at the same time: one for each of its 8 threads, and for 5 side tasks.
-CONNECTIONS_OF_AN_EXECUTOR = 8 + 5
+#: How many connections an executor may use at the same time: one for each of its 8 threads, and for 6 side tasks.
+CONNECTIONS_OF_AN_EXECUTOR = 8 + 6
 
 #: How much two clocks may differ, in seconds.
 TOLERABLE_DIFFERENCE = 2.0

@@ -3,7 +3,8 @@
 import inspect
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.db.models import Model
 from django.utils.functional import Promise
 
 from django_scheduler.conf import get_settings
-from django_scheduler.functions import UNIONS, AnyFunction, registry
+from django_scheduler.functions import UNIONS, AnyFunction, DeclaredLimit, RateLimit, name_of_limit, registry
 from django_scheduler.suggestions import did_you_mean
 from django_scheduler.values import PLAIN_TYPES
 
@@ -71,35 +72,47 @@ def check_retries(**kwargs: Any) -> Iterator[CheckMessage]:
 
 @register("django_scheduler")
 def check_limits(**kwargs: Any) -> Iterator[CheckMessage]:
-    """E023: functions share a limit and do not agree on it, or a limit has the name of a function that it is not of."""
-    by_limit: dict[str, list[AnyFunction]] = {}
-    for function in registry:
-        if function.concurrency:
-            by_limit.setdefault(function.limit_name, []).append(function)
-    for name, functions in by_limit.items():
+    """E023: functions share a limit and do not agree on it, or a limit has the name of a function that it is not of.
+
+    A limit of how many run at once and one of how many begin within a period may have the same name.
+    """
+    yield from _disagreements("limit", [(each, each.limit_name, each.concurrency) for each in registry])
+    yield from _disagreements(
+        "rate limit", [(each, name_of_limit(each.rate_name), each.rate_limit) for each in registry]
+    )
+
+
+def _disagreements(
+    what: str, limits: Iterable[tuple[AnyFunction, str, DeclaredLimit | None]]
+) -> Iterator[CheckMessage]:
+    by_name: dict[str, dict[AnyFunction, DeclaredLimit]] = {}
+    for function, name, limit in limits:
+        if limit:
+            by_name.setdefault(name, {})[function] = limit
+    for name, declared in by_name.items():
         owner = registry.find(name)
-        others = [function for function in functions if function is not owner]
+        others = [function for function in declared if function is not owner]
         if owner and others:
             yield Error(
-                f"{others[0].name} declares a limit by the name of another function, {name}.",
-                hint=f"To share a limit with {owner.name}, give both one name= that is no function's. To have its own,"
+                f"{others[0].name} declares a {what} by the name of another function, {name}.",
+                hint=f"To share a {what} with {owner.name}, give both one name= that is no function's. To have its own,"
                 " leave name= out.",
                 obj=others[0],
                 id="django_scheduler.E023",
             )
-        elif len({_shape_of_limit(function) for function in functions}) > 1:
-            declared = "; ".join(f"{each.name}: {each.concurrency}" for each in functions)
+        elif len({_shape_of(limit) for limit in declared.values()}) > 1:
+            differently = "; ".join(f"{function.name}: {limit}" for function, limit in declared.items())
             yield Error(
-                f"Functions share the limit {name!r}, and declare it differently: {declared}.",
-                hint="Let them have the same number, and keys of as many parameters, or another name=.",
-                obj=functions[0],
+                f"Functions share the {what} {name!r}, and declare it differently: {differently}.",
+                hint="Let them have the same number (and period), and keys of as many parameters, or another name=.",
+                obj=others[0],
                 id="django_scheduler.E023",
             )
 
 
-def _shape_of_limit(function: AnyFunction) -> tuple[int, int] | None:
-    declared = function.concurrency
-    return (declared.limit, len(declared.parameters)) if declared else None
+def _shape_of(limit: DeclaredLimit) -> tuple[int, timedelta | None, int]:
+    period = limit.per if isinstance(limit, RateLimit) else None
+    return limit.limit, period, len(limit.parameters)
 
 
 @register("django_scheduler")

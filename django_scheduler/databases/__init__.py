@@ -3,10 +3,10 @@
 Elsewhere only ``fields.py``, ``models.PartialIndex`` and ``checks/database.py`` name a vendor.
 
 ``database_for(alias)`` returns the ``Database`` of an alias. ``contract.py`` says what a vendor has to be able to do.
-By SQL that all understand ``sql.py`` inserts and changes rows, ``key_rows.py`` has those of keys, ``slots.py`` those of
-limits, and ``claiming.py`` looks and claims; ``queries.py`` has all of it, and ``browsing.py`` and
-``limit_browsing.py`` are for people, in the admin and in commands. ``rows.py`` describes the rows, and ``tenants.py``
-the tenants.
+By SQL that all understand ``sql.py`` inserts and changes rows, ``key_rows.py`` has those of keys, ``slots.py`` and
+``rates.py`` those of limits, and ``claiming.py`` looks and claims; ``queries.py`` has all of it, and ``browsing.py``
+and ``limit_browsing.py`` are for people, in the admin and in commands. ``rows.py`` describes the rows, and
+``tenants.py`` the tenants.
 ``postgresql/``, ``mysql.py`` and ``sqlite.py`` answer differently where they must. ``django_internals.py`` is what we
 know of Django's connections.
 ``statements.py`` says how far a statement reaches, and ``session_guard.py`` sees each one of an executor's session.
@@ -40,7 +40,9 @@ from django_scheduler.databases.rows import (
     Lane,
     LaneKey,
     Left,
+    LookedAtSlot,
     NewRows,
+    TakenSlot,
     Wanted,
     WantedSlots,
     announcement_of,
@@ -67,7 +69,9 @@ __all__ = [
     "Lane",
     "LaneKey",
     "Left",
+    "LookedAtSlot",
     "NewRows",
+    "TakenSlot",
     "Wanted",
     "WantedSlots",
     "announcement_of",

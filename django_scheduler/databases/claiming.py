@@ -158,6 +158,13 @@ class Claiming(SqlDatabase):
         now = self._now()
         return self._claim_by_id(function_id, Sql(f"(due_time <= {now.text} OR handed_over)", *now.params))
 
+    def claim_put_aside(self, function_id: int) -> Claimable | None:
+        """Lock this function as ``claim_again`` does, although it is due a moment later, if it was put aside for that.
+
+        By this executor, so that it has time to begin it: see ``executor/rates.py``.
+        """
+        return self._claim_by_id(function_id, Sql(f"waits_for IS NOT NULL AND due_time < {self.far}"))
+
     def _claim_by_id(self, function_id: int, condition: Sql) -> Claimable | None:
         chosen = self._pending(function_id)
         text = f"{TABLE} WHERE {chosen.text} AND {condition.text} {self.skip_locked}"

@@ -1,16 +1,17 @@
-"""People look at what waits for a limit, and at what holds the slots: these are bounded queries, as in ``browsing.py``.
+"""People look at what waits for a limit, and at which slots are in use: bounded queries, as those of ``browsing.py``.
 
 A function waits if it names a limit and its due time is ``FAR``: an index has exactly these. What has been let in has
 its due time again, and is simply pending, although it still names the limit.
 
 A slot is held by an action as long as its body may be running (``IS_TAKEN``), and by a mutation as long as the row is
 locked. PostgreSQL shows the latter without a lock. MySQL and MariaDB pass over such rows in a locking read, whose own
-locks end with its statement, so they are not asked within a transaction. SQLite has no such locks.
+locks end with its statement, so they are not asked within a transaction. SQLite has no such locks. Nobody holds a slot
+of a rate limit: each start has one for a while.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
@@ -19,8 +20,8 @@ from django_scheduler.databases import django_internals
 from django_scheduler.databases.queries import Database
 from django_scheduler.databases.rows import SLOTS, TABLE
 from django_scheduler.databases.slots import IS_TAKEN
-from django_scheduler.databases.sql import placeholders
-from django_scheduler.models import FAR, ScheduledFunction, Slot, State
+from django_scheduler.databases.sql import Sql, placeholders
+from django_scheduler.models import FAR, RATE, ScheduledFunction, Slot, State
 
 #: Which functions wait for a limit.
 WAITS = Q(state=State.PENDING, waits_for__isnull=False, due_time=FAR)
@@ -37,6 +38,21 @@ class WaitingCount(NamedTuple):
 
     number: int
     oldest: float
+
+
+class Window(NamedTuple):
+    """Says how many bodies begin within the period of a rate limit, and for how long a start has its slot."""
+
+    size: int
+    length: timedelta
+
+
+class Starts(NamedTuple):
+    """Says how many slots of a rate limit are in use, and in how many seconds one is free."""
+
+    number: int
+    #: ``None``: one is free now, or the limit is 0.
+    free_in: float | None
 
 
 class HeldSlots(NamedTuple):
@@ -59,11 +75,20 @@ def due_time_of(function: ScheduledFunction) -> datetime:
 def limits_with_slots(database: Database, *, after: str, at_most: int) -> dict[str, bool]:
     """Return limits that have slots, and whether functions wait for each, in the order of the database, behind one."""
     is_waited_for = f"EXISTS (SELECT 1 FROM {TABLE} WHERE due_time = {database.far} AND waits_for = found.of_limit)"
+    slots = f"FROM {SLOTS} WHERE of_limit"
+    if database.finds_next_values:  # each limit has up to some thousand slots
+        first = "ORDER BY of_limit LIMIT 1"
+        found = (
+            f"WITH RECURSIVE found (of_limit, number) AS (SELECT (SELECT of_limit {slots} > %s {first}), 1"
+            f" UNION ALL SELECT (SELECT of_limit {slots} > found.of_limit {first}), found.number + 1"
+            f" FROM found WHERE found.of_limit IS NOT NULL AND found.number < {at_most:d})"
+        )
+    else:  # there, DISTINCT looks up each value in the index
+        found = f"WITH found AS (SELECT DISTINCT of_limit {slots} > %s ORDER BY of_limit LIMIT {at_most:d})"
     with database.connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT of_limit, {is_waited_for} FROM (SELECT DISTINCT of_limit FROM {SLOTS} WHERE of_limit > %s"
-            " ORDER BY of_limit LIMIT %s) AS found ORDER BY of_limit",
-            [after, at_most],
+            f"{found} SELECT of_limit, {is_waited_for} FROM found WHERE of_limit IS NOT NULL ORDER BY of_limit",
+            [after],
         )
         return {limit: bool(is_waited_for) for limit, is_waited_for in cursor.fetchall()}
 
@@ -98,13 +123,16 @@ def count_before(database: Database, function: ScheduledFunction, *, count_to: i
 
 def first_before(database: Database, function: ScheduledFunction) -> ScheduledFunction | None:
     """Return the first of the functions that come before it in the order of its limit."""
-    return _before(database, function).only("name", "state", "queue", "unknown_since").first()
+    columns = "name", "state", "queue", "unknown_since", "waits_for", "due_time"
+    return _before(database, function).only(*columns).first()
 
 
 def _before(database: Database, function: ScheduledFunction) -> QuerySet[ScheduledFunction]:
     since = function.waiting_since
     earlier = Q(waiting_since__lt=since) | Q(waiting_since=since, pk__lt=function.pk)
-    rows = ScheduledFunction.objects.using(database.using).filter(earlier, waits_for=function.waits_for)
+    keeps_order = function.in_order_of == function.waits_for
+    same = {"in_order_of" if keeps_order else "waits_for": function.waits_for}
+    rows = ScheduledFunction.objects.using(database.using).filter(earlier, **same)
     return rows.filter(waiting_since__lte=since).order_by("waiting_since", "pk")
 
 
@@ -147,39 +175,89 @@ def count_locked(database: Database, limits: Sequence[str]) -> Counter[str] | No
         return numbers - Counter(limit for (limit,) in cursor.fetchall())
 
 
+def count_starts(database: Database, rate_limits: Mapping[str, Window]) -> dict[str, Starts]:
+    """Return how many slots of each of these rate limits are in use, of which there are few."""
+    taken_in, parts, params = database.seconds_until("taken_time"), list[str](), list[Any]()
+    for number, (limit, window) in enumerate(rate_limits.items()):
+        # One is free as soon as that is no longer in use which was taken last but so many.
+        parts.append(
+            f"SELECT {number:d}, COUNT(*), MAX(CASE WHEN place = {window.size:d} THEN taken_in END)"
+            f" FROM (SELECT {taken_in.text} AS taken_in, ROW_NUMBER() OVER (ORDER BY taken_time DESC) AS place"
+            f" FROM {SLOTS} WHERE of_limit = %s AND taken_time IS NOT NULL) AS taken WHERE taken_in > %s"
+        )
+        params += [*taken_in.params, limit, -window.length.total_seconds()]
+    if not parts:
+        return {}
+    windows = [*rate_limits.items()]
+    with database.connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), params)
+        return {
+            windows[number][0]: Starts(
+                count, None if taken is None else windows[number][1].length.total_seconds() + float(taken)
+            )
+            for number, count, taken in cursor.fetchall()
+        }
+
+
 def count_waiting_by_name(database: Database, *, count_to: int) -> dict[str, WaitingCount]:
-    """Return what waits for limits, by the names of these, counted no further than that, all together."""
+    """Return what waits for limits, by their names on record, counted no further than that, all together."""
     waited = database.seconds_until("MIN(waiting_since)")
-    name = _name_in(database, "waits_for")
+    name = _without_values(database, "waits_for")
     with database.connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {name}, COUNT(*), {waited.text} FROM (SELECT waits_for, waiting_since FROM {TABLE}"
+            f"SELECT name, COUNT(*), {waited.text} FROM (SELECT {name.text} AS name, waiting_since FROM {TABLE}"
             f" WHERE due_time = {database.far} AND waits_for IS NOT NULL ORDER BY waits_for LIMIT {count_to:d})"
-            f" AS waiting GROUP BY {name}",
-            waited.params,
+            " AS waiting GROUP BY name",
+            [*waited.params, *name.params],
         )
         return {name: WaitingCount(number, _age(until)) for name, number, until in cursor.fetchall()}
 
 
 def count_held_by_name(database: Database, *, look_at: int) -> dict[str, int]:
-    """Return how many slots are held, by the names of their limits, among so many slots.
+    """Return how many slots are held, by the names of their limits on record, among so many slots.
 
     By mutations only where the database shows which rows they have locked without locking them too.
     """
-    name = _name_in(database, "of_limit")
+    name = _without_values(database, "of_limit")
     locked = f" OR NOT ({database.not_executing})" if _shows_locks(database) else ""
     with database.connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {name}, COUNT(*) FROM {SLOTS} slot WHERE ({IS_TAKEN}{locked}) AND id IN (SELECT id FROM"
-            f" (SELECT id FROM {SLOTS} ORDER BY id LIMIT {look_at:d}) AS among) GROUP BY {name}"
+            f"SELECT name, COUNT(*) FROM (SELECT {name.text} AS name FROM {SLOTS} slot WHERE ({IS_TAKEN}{locked})"
+            f" AND {_among(look_at)}) AS held GROUP BY name",
+            name.params,
         )
         return dict(cursor.fetchall())
 
 
-def _name_in(database: Database, column: str) -> str:
-    """Return the SQL of a limit's name: what stands before the blank in the text by which the limit is known."""
+def count_starts_by_name(database: Database, lengths: Mapping[str, timedelta], *, look_at: int) -> dict[str, int]:
+    """Return how many slots of these rate limits are in use, by their names on record, among so many slots.
+
+    ``lengths``: for how long a start has its slot.
+    """
+    if not lengths:
+        return {}
+    name, taken_in = _without_values(database, "of_limit"), database.seconds_until("taken_time")
+    seconds = [param for limit, length in lengths.items() for param in (limit, -length.total_seconds())]
+    with database.connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT name, COUNT(*) FROM (SELECT {name.text} AS name, {taken_in.text} AS taken_in FROM {SLOTS}"
+            f" WHERE taken_time IS NOT NULL AND {_among(look_at)}) AS taken"
+            f" WHERE taken_in > CASE name {'WHEN %s THEN %s ' * len(lengths)}ELSE 0 END GROUP BY name",
+            [*name.params, *taken_in.params, *seconds],
+        )
+        return dict(cursor.fetchall())
+
+
+def _among(look_at: int) -> str:
+    """Return the condition, in SQL, that a slot is one of so many; in two steps, as MySQL asks it to be."""
+    return f"id IN (SELECT id FROM (SELECT id FROM {SLOTS} ORDER BY id LIMIT {look_at:d}) AS among)"
+
+
+def _without_values(database: Database, column: str) -> Sql:
+    """Return the SQL of a limit's name on record, its key without values: ``bank``, or ``bank rate``."""
     blank = database.position_of_blank.format(column)
-    return f"CASE WHEN {blank} > 0 THEN SUBSTR({column}, 1, {blank} - 1) ELSE {column} END"
+    length = f"{blank} - 1 + CASE WHEN SUBSTR({column}, {blank}, {len(RATE):d}) = %s THEN {len(RATE):d} ELSE 0 END"
+    return Sql(f"CASE WHEN {blank} > 0 THEN SUBSTR({column}, 1, {length}) ELSE {column} END", RATE)
 
 
 def _shows_locks(database: Database) -> bool:

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django_scheduler.databases import django_internals
 from django_scheduler.databases.claiming import is_paused
 from django_scheduler.databases.queries import Database, M
-from django_scheduler.databases.rows import KEYS, TABLE, FoundSlot, NewRows, WantedSlots
+from django_scheduler.databases.rows import KEYS, SLOTS, TABLE, FoundSlot, NewRows, TakenSlot, WantedSlots
 from django_scheduler.databases.silence import Descriptor, answering_within, keep_alive
 from django_scheduler.databases.sql import Sql, placeholders
 from django_scheduler.databases.statements import is_known_function
@@ -138,6 +138,19 @@ class MySQL(Database):
         if found:
             self.take_slots({found[0].id: (function_id, attempt)}, executor)
         return found
+
+    def take_starts(self, wanted: Sequence[WantedSlots]) -> list[TakenSlot]:
+        free, now = self._free_starts(wanted), self._now()
+        with transaction.atomic(using=self.using, savepoint=False), self.connection.cursor() as cursor:
+            cursor.execute(free.text, free.params)
+            slots = [TakenSlot(slot_id, limit, taken + 1) for slot_id, limit, taken in cursor.fetchall()]
+            if slots:
+                cursor.execute(
+                    f"UPDATE {SLOTS} {BY_PRIMARY_KEY} SET taken = taken + 1, taken_time = {now.text}"
+                    f" WHERE id IN ({placeholders(slots)})",
+                    [*now.params, *(each.id for each in slots)],
+                )
+        return slots
 
     def _locked_waiting(self, condition: Sql, order: str, most: int) -> list[ScheduledFunctionId]:
         locked = super()._locked_waiting(condition, order, most)

@@ -1,8 +1,8 @@
 """``Database`` answers by SQL that all vendors understand; a vendor overrides what it can do better, or in another way.
 
 How rows are inserted and changed is in ``sql.py``, the rows of keys in ``key_rows.py``, those of limits in
-``slots.py``, and looks and claims in ``claiming.py``. Here is what is not asked for each function: times and conditions
-for the ORM, and the catalog.
+``slots.py`` and ``rates.py``, and looks and claims in ``claiming.py``. Here is what is not asked for each function:
+times and conditions for the ORM, and the catalog.
 """
 
 import time
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar, TypeVar
 
-from django.db.models import Case, CharField, F, Func, Model, QuerySet, When
+from django.db.models import Case, CharField, F, Func, Model, Q, QuerySet, When
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import In
 from django.utils import timezone
@@ -19,8 +19,8 @@ from django.utils import timezone
 from django_scheduler.databases import django_internals
 from django_scheduler.databases.claiming import Claiming
 from django_scheduler.databases.key_rows import KeyRows
+from django_scheduler.databases.rates import RateRows
 from django_scheduler.databases.rows import DUE_AT_ONCE, DUE_BEFORE, DUE_TIME, NOW
-from django_scheduler.databases.slots import SlotRows
 from django_scheduler.databases.sql import uses_pythons_clock
 from django_scheduler.fields import InstantSQL
 from django_scheduler.models import FAR
@@ -41,7 +41,7 @@ class Catalog:
     triggers: object = None
 
 
-class Database(Claiming, KeyRows, SlotRows):
+class Database(Claiming, KeyRows, RateRows):
     """Answers all that can be asked of a database."""
 
     #: The statement by which the catalog tells its ``special_relations``.
@@ -74,8 +74,9 @@ class Database(Claiming, KeyRows, SlotRows):
         if value is DUE_TIME:
             return F("due_time")
         if value is DUE_BEFORE or value is DUE_AT_ONCE:
+            waits = Q(waits_for__isnull=False) if value is DUE_BEFORE else Q(due_time=FAR)
             otherwise = F("due_time") if value is DUE_BEFORE else self.now()
-            return Case(When(due_time=FAR, then=Coalesce("waiting_since", self.now())), default=otherwise)
+            return Case(When(waits, then=Coalesce("waiting_since", self.now())), default=otherwise)
         if isinstance(value, timedelta | datetime):
             due = self._scheduled_and_due(value)[1]
             return InstantSQL(due.text, due.params)

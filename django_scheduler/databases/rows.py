@@ -170,7 +170,7 @@ class KeyHolder(NamedTuple):
 class WantedSlots(NamedTuple):
     """Says how many slots of a limit are wanted, for functions that are locked."""
 
-    #: The text by which the limit is known, and its name.
+    #: The text by which the limit is known, and its name on record.
     limit: str
     name: str
     #: How many there are, as far as the code says.
@@ -178,6 +178,8 @@ class WantedSlots(NamedTuple):
     number: int
     #: Whether its functions begin in the order of their due times.
     keeps_order: bool = False
+    #: For how long a start has its slot, if it is a rate limit.
+    window: timedelta | None = None
 
 
 class FoundSlot(NamedTuple):
@@ -190,6 +192,27 @@ class FoundSlot(NamedTuple):
     #: The first of those others that begin in the order of their due times: its due time, as the driver gives it, and
     #: its id.
     first: tuple[Any, int] | None
+
+
+class LookedAtSlot(NamedTuple):
+    """Says how a slot is used."""
+
+    id: int
+    limit: str
+    taken: int
+    #: Whether somebody has it, or waits for its limit.
+    is_needed: bool
+    #: How long ago it was taken for a start, in seconds; ``None``: it is not one of a rate limit, or it was given back.
+    age: float | None
+
+
+class TakenSlot(NamedTuple):
+    """Is a slot of a rate limit that was taken for a start."""
+
+    id: int
+    limit: str
+    #: How often it had been taken then.
+    taken: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +255,7 @@ class Backlog:
 NOW = object()
 
 #: Stand for the due time of a function, as a value that is written: as it is; as it was before it waited for a limit,
-#: if it waits for one; and the present, unless it waits for one.
+#: if it waits for one, or was let in or put aside; and the present, unless it waits for one.
 DUE_TIME, DUE_BEFORE, DUE_AT_ONCE = object(), object(), object()
 
 

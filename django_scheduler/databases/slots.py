@@ -3,10 +3,11 @@
 ``executor/limits.py`` says why that keeps a limit. Two statements of different transactions read and lock at the same
 time, so what counts is what a row says once it is locked, and not what it has said in the snapshot of the statement:
 
-* A slot is free if the action that has taken it last does not run any more. That is read of another table, as of the
-  snapshot. So a slot is locked only if its counter ``taken`` is still what it was in the snapshot: then no action has
-  taken it since. (PostgreSQL reads a row that has changed again when it locks it, and asks for the condition once more.
-  InnoDB reads the newest version of what it locks. SQLite has one writer, and no other transaction.)
+* A slot is free if the action that has taken it last does not run any more. (Those of rate limits are in
+  ``rates.py``.) That is read of another table, as of the snapshot. So a slot is locked only if its counter ``taken``
+  is still what it was in the snapshot: then no action has taken it since. (PostgreSQL reads a row that has changed
+  again when it locks it, and asks for the condition once more. InnoDB reads the newest version of what it locks.
+  SQLite has one writer, and no other transaction.)
 * Who has locked a slot at that moment is passed over, so nobody waits.
 """
 
@@ -14,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from django_scheduler.databases.rows import EXECUTORS, LIMITS, SLOTS, TABLE, FoundSlot, WantedSlots
+from django_scheduler.databases.rows import EXECUTORS, LIMITS, SLOTS, TABLE, FoundSlot, LookedAtSlot, WantedSlots
 from django_scheduler.databases.sql import Sql, SqlDatabase, placeholders
 from django_scheduler.models import Failure, ScheduledFunctionId, State
 
@@ -42,7 +43,15 @@ class InSql(NamedTuple):
 
 def size_of_limit(name: str, size: str) -> str:
     """Return the SQL of how many slots a limit has: as many as somebody has set, or else as the code says."""
-    return f"COALESCE((SELECT concurrency FROM {LIMITS} WHERE name = {name}), {size})"
+    return f"COALESCE((SELECT number FROM {LIMITS} WHERE name = {name}), {size})"
+
+
+def all_of(selects: Sequence[Sql]) -> Sql:
+    """Return the statement that selects what each of these selects."""
+    if len(selects) == 1:
+        return selects[0]
+    text = " UNION ALL ".join(f"SELECT * FROM ({each.text}) AS part_{number}" for number, each in enumerate(selects))
+    return Sql(text, *(param for each in selects for param in each.params))
 
 
 def _params(wanted: WantedSlots) -> InSql:
@@ -111,11 +120,9 @@ class SlotRows(SqlDatabase):
 
     def _free_slots(self, wanted: Sequence[WantedSlots], own_ids: Collection[int]) -> Sql:
         """Return the statement of ``lock_slots``."""
-        parts = [self._free_slots_of(_params(each), f"{each.number:d}", own_ids, each.keeps_order) for each in wanted]
-        if len(parts) == 1:
-            return parts[0]
-        text = " UNION ALL ".join(f"SELECT * FROM ({part.text}) AS part_{number}" for number, part in enumerate(parts))
-        return Sql(text, *(param for part in parts for param in part.params))
+        return all_of(
+            [self._free_slots_of(_params(each), f"{each.number:d}", own_ids, each.keeps_order) for each in wanted]
+        )
 
     def _free_slots_of(self, wanted: InSql, number: str, own_ids: Collection[int], keeps_order: bool) -> Sql:
         waiting = self._waiting(wanted.limit, own_ids, keeps_order)
@@ -143,11 +150,13 @@ class SlotRows(SqlDatabase):
 
     def _waiting(self, limit: Sql, own_ids: Collection[int], keeps_order: bool) -> Sql:
         """Return columns: whether others wait for a limit, and since when and which the first of those in its order."""
-        those = f"{TABLE} other WHERE other.waits_for = {limit.text}"
-        others_wait = f"EXISTS (SELECT 1 FROM {those} AND other.due_time = {self.far})"
+        others_wait = (
+            f"EXISTS (SELECT 1 FROM {TABLE} other WHERE other.waits_for = {limit.text} AND other.due_time = {self.far})"
+        )
         if not keeps_order:
             return Sql(f"{others_wait} AS others_wait, NULL AS since, NULL AS first_id", *limit.params)
         in_order = "AND other.waiting_since IS NOT NULL ORDER BY other.waiting_since, other.id LIMIT 1"
+        those = f"{TABLE} other WHERE other.in_order_of = {limit.text}"
         first = f"{those} AND other.id NOT IN ({placeholders(own_ids)}) {in_order}"
         return Sql(
             f"{others_wait} AS others_wait, (SELECT {self._time('other.waiting_since')} FROM {first}) AS since,"
@@ -185,10 +194,8 @@ class SlotRows(SqlDatabase):
     def _sizes_that_are_set(self, names: Collection[str]) -> dict[str, int]:
         """Return how many slots somebody has set for those of the limits, instead of what the code says."""
         with self.connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT name, concurrency FROM {LIMITS} WHERE name IN ({placeholders(names)})", sorted(names)
-            )
-            return {name: size for name, size in cursor.fetchall() if size is not None}
+            cursor.execute(f"SELECT name, number FROM {LIMITS} WHERE name IN ({placeholders(names)})", sorted(names))
+            return dict(cursor.fetchall())
 
     def add_slots(self, slots: Sequence[tuple[str, int]]) -> None:
         """Insert slots, unless somebody else has. It waits for who inserts the same, so it is a short transaction."""
@@ -220,19 +227,23 @@ class SlotRows(SqlDatabase):
         free = {limit: changed.get(name, size) - held.get(limit, 0) for limit, (name, size) in sizes.items()}
         return {limit: number for limit, number in free.items() if number > 0}
 
-    def look_at_slots(self, after: int, *, most: int) -> list[tuple[int, int, bool]]:
-        """Return the id of each slot, how often it was taken, and whether it is idle: nobody has it or waits for it.
+    def look_at_slots(self, after: int, *, most: int) -> list[LookedAtSlot]:
+        """Return how slots are used.
 
         ``after``: only of those whose ids are larger.
         """
+        started = self.seconds_until("slot.taken_time")
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT slot.id, slot.taken, NOT ({IS_TAKEN} OR EXISTS (SELECT 1 FROM {TABLE} other"
-                f" WHERE other.due_time = {self.far} AND other.waits_for = slot.of_limit))"
+                f"SELECT slot.id, slot.of_limit, slot.taken, {IS_TAKEN} OR EXISTS (SELECT 1 FROM {TABLE} other"
+                f" WHERE other.due_time = {self.far} AND other.waits_for = slot.of_limit), {started.text}"
                 f" FROM {SLOTS} slot WHERE slot.id > %s ORDER BY slot.id LIMIT {most:d}",
-                [after],
+                [*started.params, after],
             )
-            return [(slot_id, taken, bool(is_idle)) for slot_id, taken, is_idle in cursor.fetchall()]
+            return [
+                LookedAtSlot(slot_id, limit, taken, bool(is_needed), None if until is None else -float(until))
+                for slot_id, limit, taken, is_needed, until in cursor.fetchall()
+            ]
 
     # What waits
 
@@ -241,8 +252,9 @@ class SlotRows(SqlDatabase):
         return self._locked_waiting(Sql(" AND waits_for = %s", limit), "waiting_since, id", most)
 
     def lock_waiting_among(self, ids: Collection[int]) -> list[ScheduledFunctionId]:
-        """Lock those of the functions that wait for a limit, and return their ids."""
-        return self._locked_waiting(Sql(f" AND id IN ({placeholders(ids)})", *ids), "id", len(ids))
+        """Lock those of the functions that wait for the limit whose order they keep, and return their ids."""
+        among = Sql(f" AND id IN ({placeholders(ids)}) AND waits_for = in_order_of", *ids)
+        return self._locked_waiting(among, "id", len(ids))
 
     def lock_waiting_expired(self, *, most: int) -> list[ScheduledFunctionId]:
         """Lock functions that wait for a limit and have expired, and return their ids."""
@@ -263,7 +275,8 @@ class SlotRows(SqlDatabase):
         """Return since when a function waits or has its place in the order of a limit; ``None``: it has none."""
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT {self._time('waiting_since')} FROM {TABLE} WHERE id = %s AND waits_for IS NOT NULL",
+                f"SELECT {self._time('waiting_since')} FROM {TABLE} WHERE id = %s"
+                " AND (waits_for IS NOT NULL OR in_order_of IS NOT NULL)",
                 [function_id],
             )
             found = cursor.fetchone()
@@ -302,6 +315,21 @@ class SlotRows(SqlDatabase):
                 [limit, *now.params],
             )
             return int(cursor.fetchone()[0])
+
+    def is_held_up(self, limit: str) -> bool:
+        """Return whether the first of what is due in the order of a limit does not wait for that limit.
+
+        Nothing begins before it: it waits for its rate limit, for example, or its queue is paused.
+        """
+        now = self._now()
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT due_time = {self.far} AND waits_for = in_order_of FROM {TABLE} WHERE in_order_of = %s"
+                f" AND waiting_since <= {now.text} ORDER BY waiting_since, id LIMIT 1",
+                [limit, *now.params],
+            )
+            first = cursor.fetchone()
+        return first is not None and not first[0]
 
     @property
     def something_waits(self) -> str:

@@ -182,7 +182,7 @@ class SqlDatabase(Contract):
             chosen = placeholders(ids)
             self._execute(
                 f"UPDATE {TABLE}{self.hint_of_ids} SET waiting_since = due_time,"
-                f" waits_for = CASE id {'WHEN %s THEN %s ' * len(limits)}END WHERE id IN ({chosen})",
+                f" in_order_of = CASE id {'WHEN %s THEN %s ' * len(limits)}END WHERE id IN ({chosen})",
                 [*(param for item in limits.items() for param in item), *ids],
             )
         return ids
@@ -257,7 +257,7 @@ class SqlDatabase(Contract):
             columns, values = f"{columns}, expires_time", f"{values}, {expires.text}"
             params += expires.params
         if limit is not None:
-            columns, values = f"{columns}, waits_for, waiting_since", f"{values}, %s, {due.text}"
+            columns, values = f"{columns}, in_order_of, waiting_since", f"{values}, %s, {due.text}"
             params += [limit, *due.params]
         return columns, values, params
 
@@ -349,8 +349,9 @@ class SqlDatabase(Contract):
             return Sql("due_time")
         if value is DUE_BEFORE or value is DUE_AT_ONCE:
             now, otherwise = self._now(), Sql("due_time") if value is DUE_BEFORE else self._now()
+            waits = "waits_for IS NOT NULL" if value is DUE_BEFORE else f"due_time = {self.far}"
             return Sql(
-                f"CASE WHEN due_time = {self.far} THEN COALESCE(waiting_since, {now.text}) ELSE {otherwise.text} END",
+                f"CASE WHEN {waits} THEN COALESCE(waiting_since, {now.text}) ELSE {otherwise.text} END",
                 *now.params,
                 *otherwise.params,
             )

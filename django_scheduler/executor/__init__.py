@@ -8,7 +8,9 @@
 * ``body.py`` calls a body, and keeps what it leaves in Python from the next one; ``running_bodies.py`` notes which ones
   run. ``budget.py`` limits the time of a body, and ``answer_timeout.py`` that of an answer of the database.
 * ``repetition.py`` says whether another attempt follows one that has ended without success, and when.
-* ``limits.py`` says what may begin under the limits of functions, and ``limit_watch.py`` lets in what waits for them.
+* ``limits.py`` and ``rates.py`` say what may begin under the limits of functions. ``starts.py`` are the slots of rate
+  limits that were taken, ``second_session.py`` commits that, ``waiting.py`` has functions wait, and ``limit_watch.py``
+  lets in what waits.
 * ``unexecutable.py`` is what becomes of functions that this code cannot execute.
 * ``claims.py`` says in which lanes a worker claims at once. ``claim_policy.py`` says how many functions it claims,
   which it passes over, and which it claims first. ``turns.py`` says which tenant's turn it is.

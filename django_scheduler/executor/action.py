@@ -58,6 +58,7 @@ from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.body import FunctionExecution
 from django_scheduler.executor.budget import Budget, Log
 from django_scheduler.executor.event_loop import AsyncBody
+from django_scheduler.executor.execution import Execution, SingleExecution
 from django_scheduler.executor.repetition import (
     GivenUp,
     Repetition,
@@ -125,6 +126,11 @@ class ActionExecution(FunctionExecution):
     def chosen(self) -> "Sequence[ActionExecution]":
         return [self, *self.others]
 
+    def only(self, members: Sequence[SingleExecution]) -> Execution:
+        first, *others = [each for each in members if isinstance(each, ActionExecution)]
+        self.others, first.others = (), others
+        return first
+
     def in_transaction(self) -> None:
         if not transitions.BEGIN.apply_to_all(self.database, list(self.ids), self.attempt_on_record):
             raise SchedulerError(
@@ -180,7 +186,7 @@ class ActionExecution(FunctionExecution):
     def run_body(self, arguments: dict[str, object]) -> Any:
         if self._async_body is not None:
             try:
-                return self._async_body.run(self.function, arguments, Context(self.as_running()))
+                return self._async_body.run(self.function, arguments, Context(self.as_running()), self.start)
             finally:
                 self._async_body = None
         # What it schedules is part of the transaction that it has opened, also on a connection that it has made.

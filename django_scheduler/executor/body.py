@@ -33,6 +33,7 @@ from django_scheduler.executor.answer_timeout import awaiting_answer, awaiting_n
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.session import has_open_transaction, tidy_connections
+from django_scheduler.executor.starts import Start
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
 from django_scheduler.scheduling import Running, middleware_chain, running
@@ -96,6 +97,12 @@ class FunctionExecution(SingleExecution):
         self.kind = function.kind
         if function.concurrency is not None:
             self.limit = function.limit_key(claimed.args)
+            if function.keeps_order:
+                self.in_order_of = self.limit
+        if function.rate_limit is not None:
+            self.rate_key = function.rate_key(claimed.args)
+        #: The slot of its rate limit that was taken for it.
+        self.start: Start | None = None
         #: Of the call of its body that has begun last.
         self.budget: Budget | None = None
         #: Why this code cannot call the body with the arguments on record.
@@ -242,6 +249,8 @@ class FunctionExecution(SingleExecution):
 
     def run_as(self, current: Running, arguments: dict[str, object]) -> Any:
         """Call the function; while it runs, the imported ``ctx`` is bound to it, as is the one that it is given."""
+        if self.start is not None:
+            self.start.begin()
         token = running.set(current)
         try:
             return self.function.body(Context(current), **arguments)

@@ -13,19 +13,25 @@ that was forked from one on record is another one, and registers by itself.
 import atexit
 import os
 import threading
+from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 
 from django.db import connections, router, transaction
 
 from django_scheduler.databases import Database, database_for, django_internals
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.answer_timeout import awaiting_answer, awaiting_each_answer
+from django_scheduler.executor.body import FunctionExecution
 from django_scheduler.executor.execution import Execution, SingleExecution
 from django_scheduler.executor.heartbeat import END_TIMEOUT, Registration
 from django_scheduler.executor.limit_watch import LimitWatch
-from django_scheduler.executor.limits import SlotsMissing, WaitingGroup, admit
+from django_scheduler.executor.limits import admit
+from django_scheduler.executor.rates import StartingGroup, claim_put_aside
 from django_scheduler.executor.recovery import Recovery
+from django_scheduler.executor.second_session import SecondSession
 from django_scheduler.executor.session import executor_session
+from django_scheduler.executor.waiting import SlotsMissing, WaitingGroup
 from django_scheduler.executor.worker import execution_of
 from django_scheduler.models import LARGEST_ID, ScheduledFunction
 from django_scheduler.record import forget_traceback
@@ -63,28 +69,35 @@ def execute(function_id: int, *, using: str | None = None) -> bool:
 
 def _execute_in_session(function_id: int, database: Database) -> bool:
     with executor_session(database):
-        return _execute(function_id, database, _executor(database))
+        executor = _executor(database)
+
+        def claim() -> SingleExecution | None:
+            claimed = database.claim_handed_over(function_id)
+            return None if claimed is None else execution_of(claimed, database, executor.registration.name)
+
+        return _execute(claim, database, executor)
 
 
-def _execute(function_id: int, database: Database, executor: "_OnRecord") -> bool:
+def _execute(claim: Callable[[], SingleExecution | None], database: Database, executor: "_OnRecord") -> bool:
     while True:
         try:
-            return _claim_and_execute(function_id, database, executor)
+            return _claim_and_execute(claim, database, executor)
         except SlotsMissing as error:
             slots = error.slots
         with awaiting_answer():
             database.add_slots(slots)
 
 
-def _claim_and_execute(function_id: int, database: Database, executor: "_OnRecord") -> bool:
+def _claim_and_execute(claim: Callable[[], SingleExecution | None], database: Database, executor: "_OnRecord") -> bool:
     execution: Execution | None = None
     error: BaseException | None = None
     try:
         with awaiting_answer(), transaction.atomic(using=database.using, durable=True):
-            claimed = database.claim_handed_over(function_id)
+            claimed = claim()
             if claimed is not None:
-                name = executor.registration.name
-                execution = admit(execution_of(claimed, database, name), database, name, [])
+                execution = admit(claimed, database, executor.registration.name, executor.second_session, [])
+                if isinstance(execution, StartingGroup):
+                    execution.execute = partial(_execute_put_aside, executor)
                 execution.in_transaction()
     except BaseException as raised:
         if execution is None:
@@ -108,6 +121,11 @@ def _claim_and_execute(function_id: int, database: Database, executor: "_OnRecor
     return True
 
 
+def _execute_put_aside(executor: "_OnRecord", first: FunctionExecution) -> None:
+    make = partial(execution_of, database=first.database, executor_name=executor.registration.name)
+    _execute(partial(claim_put_aside, first, make), first.database, executor)
+
+
 class _OnRecord:
     """Keeps this process on record as an executor of one database."""
 
@@ -119,6 +137,7 @@ class _OnRecord:
             self.registration.register()
         self._stopping = threading.Event()
         self.limit_watch = LimitWatch(database, self._stopping)
+        self.second_session = SecondSession(database)
         self._recovery = Recovery(database, self.registration, self.limit_watch.remind)
         self._side_tasks = [*self._recovery.side_tasks(self._stopping), self.limit_watch.side_task()]
         for thread in self._side_tasks:
@@ -129,6 +148,7 @@ class _OnRecord:
         self._stopping.set()
         self._recovery.stop()
         self.limit_watch.stop()
+        self.second_session.stop()
         for thread in self._side_tasks:
             thread.join(END_TIMEOUT)
         self.registration.make_last_record(self.registration.unregister, "remove its row")

@@ -181,9 +181,12 @@ class GroupingPolicy:
         until = self._alone_until.get(name)
         return until is not None and time.monotonic() < until
 
-    def run_alone(self, name: str, *, for_good: bool = False) -> None:
-        """Have the function of that name run alone for a while, or as long as the process lives."""
-        until = inf if for_good else time.monotonic() + FOR_A_WHILE
+    def run_alone(self, name: str, *, for_good: bool = False, and_for: float = 0.0) -> None:
+        """Have the function of that name run alone for a while, or as long as the process lives.
+
+        ``and_for``: for so many seconds before that while begins.
+        """
+        until = inf if for_good else time.monotonic() + and_for + FOR_A_WHILE
         self._alone_until[name] = max(until, self._alone_until.get(name, until))
 
     def note_duration(self, name: str, duration: float) -> None:

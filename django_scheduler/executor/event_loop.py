@@ -32,6 +32,7 @@ from django_scheduler.context import Context
 from django_scheduler.executor import forks
 from django_scheduler.executor.body import in_isolation, own_this_thread
 from django_scheduler.executor.session import close_connections
+from django_scheduler.executor.starts import Start
 from django_scheduler.functions import AnyFunction
 from django_scheduler.scheduling import calls, middleware_chain
 
@@ -62,10 +63,15 @@ class AsyncBody:
         #: Whether the body has ended, and what it had left too.
         self.is_over = False
 
-    def run(self, function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
-        """Run the body, wait for it and for what it leaves, and return or raise what it does."""
+    def run(
+        self, function: AnyFunction, arguments: dict[str, object], context: Context, start: Start | None = None
+    ) -> Any:
+        """Run the body, wait for it and for what it leaves, and return or raise what it does.
+
+        ``start``: the slot of its rate limit.
+        """
         outcome: Future[Any] = Future()
-        body = _run_body(function, arguments, context)
+        body = _run_body(function, arguments, context, start)
         asyncio.run_coroutine_threadsafe(self._run(body, outcome), _event_loop().loop)
         try:
             return outcome.result()
@@ -144,11 +150,13 @@ class AsyncBody:
             outcome.set_result(task.result())
 
 
-async def _run_body(function: AnyFunction, arguments: dict[str, object], context: Context) -> Any:
+async def _run_body(function: AnyFunction, arguments: dict[str, object], context: Context, start: Start | None) -> Any:
     # The task has a copy of the worker's context, in which middleware has set variables. Those of asgiref, as the
     # language and the time zone are, belong to a thread: only asgiref itself can have them belong to this one.
     if middleware_chain.chain and middleware_chain.chain.outermost:
         _restore_context(copy_context())
+    if start is not None:
+        await start.begin_on_event_loop()
     try:
         return await calls.run_async_body(function, arguments, context)
     finally:

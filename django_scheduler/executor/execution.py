@@ -61,6 +61,9 @@ class Execution(ABC):
     #: For how long its worker keeps the claim lock once it has begun, in seconds, if it does not release it before.
     keeps_claim_lock_for = 0.0
 
+    #: Whether its transaction has others wait for their rate limits.
+    has_others_wait = False
+
     @property
     def is_given_up(self) -> bool:
         """Return whether a body has not ended although its time was up, and is no longer waited for."""
@@ -90,6 +93,10 @@ class Execution(ABC):
     def chosen(self) -> "Sequence[SingleExecution]":
         """Return the executions of those functions that are about to begin."""
         return self.begun
+
+    def only(self, members: "Sequence[SingleExecution]") -> "Execution":
+        """Return the execution of these alone, of several that are about to begin."""
+        raise NotImplementedError  # it is one
 
     @abstractmethod
     def in_transaction(self) -> None:
@@ -123,6 +130,15 @@ class SingleExecution(Execution):
     limit: str | None = None
     others_wait = False
 
+    #: By what text the limit is known whose functions begin in the order of their due times, if that is such a one.
+    in_order_of: str | None = None
+
+    #: By what text its rate limit is known.
+    rate_key: str | None = None
+
+    #: How long it had been due when it was claimed for the first time, if that was for another transaction, in seconds.
+    lag_before = 0.0
+
     #: What is on record of the attempts before; ``None``: it was not read.
     _earlier_attempts: EarlierAttempts | None = None
 
@@ -153,7 +169,7 @@ class SingleExecution(Execution):
     @property
     def lag(self) -> float:
         """Return how long it had been due when its body began, in seconds."""
-        return self.claimed.lag + self.began - self._claimed_at
+        return self.lag_before + self.claimed.lag + self.began - self._claimed_at
 
     @property
     def duration(self) -> float:

@@ -32,6 +32,7 @@ from django_scheduler.executor.limit_watch import LimitWatch
 from django_scheduler.executor.poller import Poller, Until
 from django_scheduler.executor.recovery import Recovery, record_lost
 from django_scheduler.executor.running_bodies import RunningBodies
+from django_scheduler.executor.second_session import SecondSession
 from django_scheduler.executor.session import in_session
 from django_scheduler.executor.threads import log_briefly, side_task
 from django_scheduler.executor.worker import Worker
@@ -84,6 +85,7 @@ class Executor:
         self._left_to_others = LeftToOthers()
         grouping_policy, retry_storm = GroupingPolicy(), RetryStorm()
         self._limit_watch = LimitWatch(self._database, self._stopped)
+        self._second_session = SecondSession(self._database)
         self._recovery = Recovery(self._database, self._registration, self._limit_watch.remind)
         self._poller = Poller(
             self._database,
@@ -111,6 +113,7 @@ class Executor:
                 left_to_others=self._left_to_others,
                 retry_storm=retry_storm,
                 limit_watch=self._limit_watch,
+                second_session=self._second_session,
             )
             for _ in range(concurrency)
         ]
@@ -219,6 +222,7 @@ class Executor:
             self._stopped.set()
             self._recovery.stop()
             self._limit_watch.stop()
+            self._second_session.stop()
             wakeup.unsubscribe(self._database.using, self._wake_up)
             self._wake_up()
             deadline = time.monotonic() + END_TIMEOUT

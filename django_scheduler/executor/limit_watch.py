@@ -6,15 +6,17 @@ anything else is.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
+from typing import TypeVar
 
 from django.db import DatabaseError, transaction
 
-from django_scheduler.databases import Database
+from django_scheduler.databases import Database, WantedSlots
 from django_scheduler.executor.answer_timeout import awaiting_nothing
 from django_scheduler.executor.session import in_session
 from django_scheduler.executor.threads import side_task
-from django_scheduler.functions import name_of_limit, registry
+from django_scheduler.functions import registry, without_values
 from django_scheduler.record import let_in, let_in_expired
 
 #: How often an executor looks whether what waits may be let in: at first and at most, in seconds, and as a share of the
@@ -39,6 +41,9 @@ LONGEST_REST = 2.0
 MOST_LET_IN, MOST_LIMITS = 100, 1_000
 
 
+L = TypeVar("L")
+
+
 class LimitWatch:
     """Looks after what waits for limits, as long as anything does that this executor knows of."""
 
@@ -58,6 +63,8 @@ class LimitWatch:
         self._after = ""
         #: Since when so many have been let in of a limit and have not begun that there is a slot for each.
         self._stuck_since: dict[str, float] = {}
+        #: When a rate limit has a free slot again that had none at the last look, by ``time.monotonic()``.
+        self._next_free_at = inf
         #: Whether anything waits, as far as is known.
         self._is_watching = False
         #: Whether nothing of what the last look was for could begin, and nothing has happened since.
@@ -94,7 +101,11 @@ class LimitWatch:
         def look() -> None:
             self._noted.wait()
             if not self._stopping.is_set():
-                in_session(self._database, self._look_until_nothing_waits)()
+                try:
+                    in_session(self._database, self._look_until_nothing_waits)()
+                except BaseException:
+                    self._noted.set()  # the side task is repeated, and what it was to look for still waits
+                    raise
 
         return side_task("limits", look, interval=FIRST_INTERVAL, stopping=self._stopping)
 
@@ -111,7 +122,8 @@ class LimitWatch:
             interval = min(LONGEST_INTERVAL, max(FIRST_INTERVAL, SHARE * (now - began)))
             with awaiting_nothing():
                 self._stopping.wait(min(LONGEST_REST, max(FIRST_INTERVAL, RESTS_OF_SOON_LOOKS * took)))
-                self._noted.wait(min(LONGEST_REST, max(interval, RESTS_OF_LOOKS * took)))
+                rest = min(LONGEST_REST, max(interval, RESTS_OF_LOOKS * took))
+                self._noted.wait(max(0.0, min(rest, self._next_free_at - time.monotonic())))
 
     def _look(self, now: float) -> bool:
         """Let in what may begin, and return whether to go on."""
@@ -146,25 +158,45 @@ class LimitWatch:
 
         Those that have been let in already and have not begun are among them, as long as ``PATIENCE`` lasts.
         """
-        declared = registry.limits()
-        sizes = {limit: (name, declared[name].limit) for limit in limits if (name := name_of_limit(limit)) in declared}
+        free = self._free_slots(limits)
         # A limit that this code does not have is one that nothing waits for.
-        numbers = {limit: MOST_LET_IN for limit in limits if limit not in sizes}
+        numbers = {limit: MOST_LET_IN for limit in limits if limit not in free}
         stuck: dict[str, float] = {}
         # Nothing is locked, or those that are let in would find that the slots are locked, and wait again.
-        for limit, free in self._database.count_free(sizes).items() if sizes else ():
-            most = min(free, MOST_LET_IN)
+        for limit, number_free in free.items():
+            if not number_free or (self._keeps_order(limit) and self._database.is_held_up(limit)):
+                continue
+            most = min(number_free, MOST_LET_IN)
             number = most - self._database.count_let_in(limit, most=most)
             if number <= 0:
                 stuck[limit] = self._stuck_since.get(limit, now)
                 number = _beyond(now - stuck[limit])
             if number:
                 numbers[limit] = number
+            if 0 < number < number_free - (most - number):
+                self._next_free_at = now  # there are slots for more than are let in at once
         self._stuck_since = stuck
         if not numbers:
             return 0
         with transaction.atomic(using=self._database.using):
             return let_in(self._database, numbers)
+
+    def _keeps_order(self, limit: str) -> bool:
+        declared = registry.limits().get(without_values(limit))
+        return declared is not None and declared.limit == 1
+
+    def _free_slots(self, limits: Sequence[str]) -> dict[str, int]:
+        """Return how many slots those of the limits have free that this code has."""
+        sizes = {limit: (name, of.limit) for limit, name, of in _declared(limits, registry.limits())}
+        free = dict.fromkeys(sizes, 0) | (self._database.count_free(sizes) if sizes else {})
+        rates = {
+            limit: WantedSlots(limit, name, of.limit, 0, window=of.window)
+            for limit, name, of in _declared(limits, registry.rate_limits())
+        }
+        in_use = self._database.slots_in_use(rates)
+        next_in = min((each.next_in for each in in_use.values()), default=inf)
+        self._next_free_at = time.monotonic() + next_in
+        return free | {limit: each.free for limit, each in in_use.items()}
 
     def _let_in_expired(self) -> int:
         began = time.monotonic()
@@ -173,6 +205,14 @@ class LimitWatch:
         took = time.monotonic() - began
         self._expiry_at = began + took + max(EXPIRY_INTERVAL, RESTS_OF_EXPIRY * took)
         return number
+
+
+def _declared(limits: Iterable[str], declared: Mapping[str, L]) -> Iterator[tuple[str, str, L]]:
+    """Yield those of the limits that are declared, with their names and what the code says."""
+    for limit in limits:
+        name = without_values(limit)
+        if name in declared:
+            yield limit, name, declared[name]
 
 
 def _beyond(seconds: float) -> int:

@@ -53,32 +53,50 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
-from django_scheduler.databases import DUE_TIME, Database, FoundSlot, WantedSlots
-from django_scheduler.errors import SchedulerError
+from django_scheduler.databases import Database, FoundSlot, WantedSlots
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.body import FunctionExecution
 from django_scheduler.executor.execution import Execution, SingleExecution
-from django_scheduler.models import FAR, ScheduledFunctionId
-from django_scheduler.record import let_in_these, transitions
+from django_scheduler.executor.rates import admit_to_rates
+from django_scheduler.executor.second_session import SecondSession
+from django_scheduler.executor.starts import give_back
+from django_scheduler.executor.waiting import SlotsMissing, WaitingGroup, due_before
+from django_scheduler.models import ScheduledFunctionId
 
 
-class SlotsMissing(Exception):
-    """Says which slots have to be inserted, outside of this transaction, before what was claimed is claimed again."""
-
-    def __init__(self, slots: Sequence[tuple[str, int]]) -> None:
-        super().__init__(slots)
-        self.slots = slots
-
-
-def admit(execution: Execution, database: Database, executor_name: str, rest: Iterable[SingleExecution]) -> Execution:
+def admit(
+    execution: Execution,
+    database: Database,
+    executor_name: str,
+    second_session: SecondSession,
+    rest: Iterable[SingleExecution],
+) -> Execution:
     """Take slots for what is about to begin, in the transaction that has claimed it.
 
-    Return the execution, if each function has the slot that it needs; or else the one that has those wait that have
-    none, and of the ``rest`` that was claimed those of the same limits. Raises ``SlotsMissing``.
+    Return what begins now. If a function finds no slot, return what has it wait, together with those of the ``rest``
+    that was claimed that are of the same limit. Raises ``SlotsMissing``.
     """
+    others = list(rest)
+    if waiting := _take_slots(execution, database, executor_name, others):
+        give_back([each.start for each in execution.chosen if isinstance(each, FunctionExecution) and each.start])
+        return waiting
+    holders = [each for each in execution.chosen if isinstance(each, ActionExecution) and each.slot_id is not None]
+    admitted = admit_to_rates(execution, database, second_session, others)
+    for each in holders:
+        if each.slot_id is not None and each not in admitted.chosen:
+            # It waits. The attempt that begins later has the same number, and may have another slot.
+            database.clear_slot(each.slot_id, each.id, each.attempt, executor_name)
+            each.slot_id = None
+    return admitted
+
+
+def _take_slots(
+    execution: Execution, database: Database, executor_name: str, rest: Iterable[SingleExecution]
+) -> WaitingGroup | None:
+    """Take slots of what is limited in how many bodies run at once; return who has to wait, if somebody has to."""
     limited = list(filter(_is_limited, execution.chosen))
     if not limited:
-        return execution
+        return None
     actions = [each for each in limited if isinstance(each, ActionExecution)]
     numbers = Counter(each.limit for each in limited)
     wanted = {each.limit: _wanted(each, numbers[each.limit] if actions else 1) for each in limited}
@@ -93,13 +111,13 @@ def admit(execution: Execution, database: Database, executor_name: str, rest: It
         if len(actions) > 1:
             holders = {each.slot_id: (each.id, each.attempt) for each in actions if each.slot_id is not None}
             database.take_slots(holders, executor_name)
-        return execution
+        return None
     free = Counter(each.limit for each in found)
     short = [each._replace(number=lack) for each in wanted.values() if (lack := each.number - free[each.limit])]
     if short and (slots := database.missing_slots(short)):
         raise SlotsMissing(slots)
     full = {each.limit for each in waiting}
-    members = [*waiting, *(each for each in rest if each.limit in full)]
+    members = {each: each.limit for each in [*waiting, *rest] if each.limit in full and each.limit is not None}
     before = {first[each.limit][1] for each in waiting if each.id in out_of_turn and each.limit in first}
     return WaitingGroup(members, database, before)
 
@@ -154,60 +172,8 @@ def _out_of_turn(
     earliest = {**first}
     for each in reversed(limited):
         if each.function.keeps_order:
-            place = _due_time(each, database) or each.claimed.due_time, each.id
+            place = due_before(each, database) or each.claimed.due_time, each.id
             if earliest.setdefault(each.limit, place) < place:
                 found.add(each.id)
             earliest[each.limit] = min(place, earliest[each.limit])
     return found
-
-
-def _due_time(execution: SingleExecution, database: Database) -> Any:
-    """Return when one was due that is claimed before it is due again; ``None``: that is not on record, or is not so.
-
-    What was handed over is due again for the case that the fleet does not come to it, and keeps its place.
-    """
-    return database.place_of(execution.id) if execution.claimed.due_in > 0 else None
-
-
-class WaitingGroup(Execution):
-    """Has functions wait for their limits. No body begins, so they share a short transaction.
-
-    ``before``: those whose turn it is, where there is a slot. They may have begun to wait when it was just given back,
-    and be passed over by who has let in the next ones.
-    """
-
-    def __init__(self, members: Sequence[SingleExecution], database: Database, before: Collection[int]) -> None:
-        self._members = members
-        self._database = database
-        self._before = before
-
-    @property
-    def ids(self) -> Collection[ScheduledFunctionId]:
-        return [member.id for member in self._members]
-
-    @property
-    def begun(self) -> Sequence[SingleExecution]:
-        return []
-
-    def in_transaction(self) -> None:
-        alike: dict[tuple[str | None, bool], list[SingleExecution]] = {}
-        for member in self._members:
-            alike.setdefault((member.limit, member.claimed.due_in > 0), []).append(member)
-        for (limit, was_handed_over), members in alike.items():
-            since = DUE_TIME
-            if was_handed_over:  # then it was claimed alone
-                since = _due_time(members[0], self._database) or members[0].claimed.claim_time
-            ids = [member.id for member in members]
-            changes = {"waits_for": limit, "waiting_since": since, "due_time": FAR}
-            if not transitions.WAIT.apply_to_all(self._database, ids, changes):
-                raise SchedulerError(
-                    f"{len(ids)} functions cannot wait for {limit}: the database does not change them."
-                )
-        if self._before:
-            let_in_these(self._database, self._before)
-
-    def after_commit(self) -> None:
-        return None
-
-    def after_rollback(self, error: BaseException) -> None:
-        raise error

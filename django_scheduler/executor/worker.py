@@ -21,7 +21,7 @@ from django.db import transaction
 from django_scheduler.databases import TABLE, Claimable, Database, Lane, Wanted, django_internals
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.answer_timeout import awaiting_answer
-from django_scheduler.executor.body import own_this_thread
+from django_scheduler.executor.body import FunctionExecution, own_this_thread
 from django_scheduler.executor.claim_lock import Claimed, ClaimLock, Holding
 from django_scheduler.executor.claim_policy import (
     LONG,
@@ -35,9 +35,11 @@ from django_scheduler.executor.claims import ClaimedTooMany, claims_in, learn_of
 from django_scheduler.executor.execution import Execution, SingleExecution, has_expired
 from django_scheduler.executor.grouping import GROUP_SECONDS, MutationGroup
 from django_scheduler.executor.limit_watch import LimitWatch
-from django_scheduler.executor.limits import SlotsMissing, WaitingGroup, admit
+from django_scheduler.executor.limits import admit
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Poller
+from django_scheduler.executor.rates import StartingGroup, claim_put_aside
+from django_scheduler.executor.second_session import SecondSession
 from django_scheduler.executor.session import executor_session, tidy_connections
 from django_scheduler.executor.turns import by_turns
 from django_scheduler.executor.unexecutable import (
@@ -46,6 +48,7 @@ from django_scheduler.executor.unexecutable import (
     UnexecutableGroup,
     execution_of_unknown,
 )
+from django_scheduler.executor.waiting import SlotsMissing, WaitingGroup
 from django_scheduler.functions import registry
 from django_scheduler.models import Kind, ScheduledFunctionId
 from django_scheduler.record import forget_traceback
@@ -59,8 +62,8 @@ E = TypeVar("E", bound=SingleExecution)
 class Worker:
     """Claims and executes, in the thread that calls ``run``.
 
-    ``grouping_policy``, ``put_off``, ``left_to_others``, ``retry_storm`` and ``limit_watch`` are those of all workers
-    of the executor.
+    ``grouping_policy``, ``put_off``, ``left_to_others``, ``retry_storm``, ``limit_watch`` and ``second_session`` are
+    those of all workers of the executor.
     """
 
     database: Database
@@ -74,6 +77,7 @@ class Worker:
     left_to_others: LeftToOthers
     retry_storm: RetryStorm
     limit_watch: LimitWatch
+    second_session: SecondSession
 
     def __post_init__(self) -> None:
         #: What it executes now.
@@ -139,14 +143,24 @@ class Worker:
             self.poller.found_all_locked(lanes)
 
     def _execute_alone(self, function_id: ScheduledFunctionId) -> None:
+        def claim() -> SingleExecution | None:
+            claimed = self.database.claim_again(function_id)
+            return None if claimed is None else self._execution_of(claimed)
+
+        self._execute_member(claim)
+
+    def _execute_put_aside(self, first: FunctionExecution) -> None:
+        self._execute_member(partial(claim_put_aside, first, self._execution_of))
+
+    def _execute_member(self, claim_it: Callable[[], SingleExecution | None]) -> None:
         if self.stopping.is_set():
             return  # it is pending, and another executor executes it
         self.executes_members_alone = True
 
         def claim() -> Execution | None:
             self._asked_for = self._claimed = 1
-            claimed = self.database.claim_again(function_id)
-            return None if claimed is None else self._admitted(self._execution_of(claimed), [])
+            execution = claim_it()
+            return None if execution is None else self._admitted(execution, [])
 
         self._execute(claim, Holding(self.claim_lock))  # releases nothing: another worker has the lock by now
 
@@ -168,6 +182,8 @@ class Worker:
                 execution = self.execution = claim()
                 if execution is not None:
                     execution.release_claim_lock = holding.release
+                    if isinstance(execution, StartingGroup):
+                        execution.execute = self._execute_put_aside
                     # So that the workers that execute the others of an action stay idle until COMMIT. And so that no
                     # other worker finds that a slot is locked because others of its limit begin to wait.
                     begins_others = isinstance(execution, ActionExecution) and execution.others
@@ -241,7 +257,7 @@ class Worker:
         finally:
             self._note_free_slots(execution.begun)
             self.execution = None
-            if isinstance(execution, MutationGroup):
+            if isinstance(execution, MutationGroup | StartingGroup):
                 self.executes_members_alone = False
             if self._stop_retrying():
                 self.poller.wake_up()  # one that waits may retry now, and keeps the claim lock until then
@@ -307,16 +323,16 @@ class Worker:
                 execution = self._admitted(execution, claimed[number:])
                 if only is None and not isinstance(execution, WaitingGroup):
                     policy.turns.note(claimed[:number], claim.lanes[0].priority)
-                if not (only_healthy or isinstance(execution, WaitingGroup)):
+                if not only_healthy and len(execution.ids) == number and not isinstance(execution, WaitingGroup):
                     self.poller.claimed_up_to(claim.lanes, claimed[:number], were_all=len(claimed) < claim.most)
                 return execution
         return None
 
     def _admitted(self, execution: Execution, rest: Sequence[Claimable]) -> Execution:
         """Return the execution, or that of those that have to wait for their limits."""
-        if all(each.limit is None for each in execution.chosen):
+        if all(each.limit is None and each.rate_key is None for each in execution.chosen):
             return execution
-        return admit(execution, self.database, self.executor_name, map(self._execution_of, rest))
+        return admit(execution, self.database, self.executor_name, self.second_session, map(self._execution_of, rest))
 
     def _group_of(self, claimed: list[Claimable], *, idle: int) -> Execution:
         """Group the functions at the beginning that may share a transaction, or else execute the first function.
@@ -353,6 +369,8 @@ class Worker:
 
     def _note_success(self, execution: Execution) -> None:
         executed = execution.begun
+        if execution.has_others_wait or isinstance(execution, WaitingGroup):
+            self.limit_watch.something_waits()
         self.put_off.forget(each.id for each in executed)
         for each in executed:
             if isinstance(each, MutationExecution):
@@ -361,9 +379,10 @@ class Worker:
         if isinstance(execution, MutationGroup) and execution.keeps_claim_lock_for:
             self._size.kept_claim_lock(execution.computing_share)
         if isinstance(execution, WaitingGroup):
-            self.limit_watch.something_waits()
             self._size.came_first(is_action=False)  # so that the next claim has as many of them wait as a group has
             self._size.went_well(len(execution.ids), asked_for=len(execution.ids))
+        elif isinstance(execution, StartingGroup):
+            self._size.went_well(len(execution.ids), asked_for=self._asked_for)
         elif isinstance(execution, MutationGroup | UnexecutableGroup) or self._may_be_grouped(execution):
             self._size.went_well(len(executed), asked_for=self._asked_for)
         else:
@@ -376,7 +395,10 @@ class Worker:
         group = execution if isinstance(execution, MutationGroup) else None
         culprit = group.culprit if group else execution
         if isinstance(culprit, MutationExecution):
-            self.grouping_policy.run_alone(culprit.name, for_good=bool(group and group.refused))
+            rate_limit = culprit.function.rate_limit
+            # The group may have used up all slots. When there are some again, it would run in such a group once more.
+            window = rate_limit.window.total_seconds() if rate_limit else 0.0
+            self.grouping_policy.run_alone(culprit.name, for_good=bool(group and group.refused), and_for=window)
 
     def _execution_of(self, claimed: Claimable) -> SingleExecution:
         return _make_execution(claimed, self.database, self.executor_name)

@@ -11,7 +11,20 @@
 from django_scheduler.functions.annotations import UNIONS, annotation_of, types_of_parameter
 from django_scheduler.functions.decorators import action, internal_action, internal_mutation, mutation
 from django_scheduler.functions.function import AnyFunction, Function, why_not_bound
-from django_scheduler.functions.limits import MOST_SLOTS, Concurrency, name_of_limit, problem_of_key
+from django_scheduler.functions.limits import (
+    LIMIT_OPTIONS,
+    LONGEST_WINDOW,
+    MOST_SLOTS,
+    MOST_STARTS,
+    Concurrency,
+    DeclaredLimit,
+    RateLimit,
+    is_rate,
+    name_of_limit,
+    problem_of_key,
+    problem_of_limit,
+    without_values,
+)
 from django_scheduler.functions.options import NOT_GIVEN, NotGiven, Options, problems_of_lane
 from django_scheduler.functions.queues import declared_queues
 from django_scheduler.functions.registry import (
@@ -28,15 +41,20 @@ from django_scheduler.functions.retry import Retry
 
 __all__ = [
     "DISCOVERED_MODULES",
+    "LIMIT_OPTIONS",
+    "LONGEST_WINDOW",
     "MOST_SLOTS",
+    "MOST_STARTS",
     "NOT_GIVEN",
     "UNIONS",
     "AnyFunction",
     "AnyReference",
     "Concurrency",
+    "DeclaredLimit",
     "Function",
     "NotGiven",
     "Options",
+    "RateLimit",
     "Reference",
     "Retry",
     "action",
@@ -46,13 +64,16 @@ __all__ = [
     "internal",
     "internal_action",
     "internal_mutation",
+    "is_rate",
     "mutation",
     "name_of_limit",
     "problem_of_key",
+    "problem_of_limit",
     "problems_of_lane",
     "registry",
     "resolve",
     "resolve_to_schedule",
     "types_of_parameter",
     "why_not_bound",
+    "without_values",
 ]

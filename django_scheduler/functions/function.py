@@ -16,7 +16,7 @@ from django_scheduler.conf import get_settings
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions.limits import LimitKeys, problem_of_key
 from django_scheduler.functions.options import DEFAULTS, NOT_GIVEN, NotGiven, Options
-from django_scheduler.models import Kind
+from django_scheduler.models import RATE, Kind
 from django_scheduler.suggestions import nearest
 from django_scheduler.values import JSONValue, short_repr
 
@@ -74,6 +74,7 @@ class Function(Generic[P, R_co]):
         self.idempotent = options.idempotent
         self.fair_key = options.fair_key
         self.concurrency = options.concurrency
+        self.rate_limit = options.rate_limit
         self._options = options
         self.is_async = iscoroutinefunction(body)
         self.last_name: str = body.__name__ if options.name is None else options.name
@@ -159,6 +160,20 @@ class Function(Generic[P, R_co]):
     def _limit_keys(self) -> LimitKeys:
         key = self.concurrency.parameters if self.concurrency else ()
         return LimitKeys(self.limit_name, key, self.declared_parameters)
+
+    @cached_property
+    def rate_name(self) -> str:
+        """Return the name of its rate limit as it is on record: ``bank rate``."""
+        return f"{(self.rate_limit and self.rate_limit.name) or self.name}{RATE}"
+
+    def rate_key(self, stored_args: str) -> str:
+        """Return the key by which the rate limit of a call is known, as ``limit_key`` does."""
+        return self._rate_keys.of(stored_args, self.arguments_by_name)
+
+    @cached_property
+    def _rate_keys(self) -> LimitKeys:
+        key = self.rate_limit.parameters if self.rate_limit else ()
+        return LimitKeys(self.rate_name, key, self.declared_parameters)
 
     @property
     def keeps_order(self) -> bool:
@@ -332,10 +347,10 @@ def _refuse_what_cannot_be_executed(function: AnyFunction) -> None:
             refuse(f"*{parameter.name} has no names to store its arguments by; name each parameter.")
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             refuse(f"{parameter.name!r} is positional-only, and arguments are stored by name; remove the /.")
-    if function.concurrency:
-        others = {parameter.name: parameter for parameter in parameters[1:]}
-        if wrong := problem_of_key(function.concurrency.parameters, others):
-            refuse(f"concurrency=: {wrong}")
+    others = {parameter.name: parameter for parameter in parameters[1:]}
+    for option, limit in (("concurrency", function.concurrency), ("rate_limit", function.rate_limit)):
+        if limit and (wrong := problem_of_key(limit.parameters, others)):
+            refuse(f"{option}=: {wrong}")
     is_parameter = isinstance(function.fair_key, str) and function.fair_key in function.names_of_parameters
     if function.fair_key is not None and not is_parameter:
         known = ", ".join(sorted(function.names_of_parameters)) or "it has none besides ctx"

@@ -1,4 +1,4 @@
-"""``Concurrency`` declares how many bodies of a function run at once, and what shares that limit.
+"""``Concurrency`` and ``RateLimit`` declare how many bodies of a function run at once, or begin within a period.
 
 The limit of a call is known on record by a text, its *key*: the name of the limit, and if there is a limit for each
 value of some parameters, these values as they are stored::
@@ -7,6 +7,7 @@ value of some parameters, these values as they are stored::
     bank [7]             the limit "bank" of the account 7
     bank [7,"EUR"]       the same, for two parameters
     bank #5feceb66...    the hash of values that are long
+    bank rate [7]        the rate limit "bank" of the account 7
 """
 
 from __future__ import annotations
@@ -16,14 +17,28 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
 from typing import TypeAlias
 
-from django_scheduler.models import LONGEST_LIMIT_NAME
+from django_scheduler.models import LONGEST_LIMIT_NAME, RATE
 from django_scheduler.suggestions import did_you_mean
 from django_scheduler.values import JSONValue, encode, is_plain_text, parse_json
 
 #: The most bodies of one limit that may run at once: each has a row of its own.
 MOST_SLOTS = 1_000
+
+#: The most bodies that may begin within the period of one rate limit, for the same reason.
+MOST_STARTS = 10_000
+
+#: How long the period of a rate limit may be.
+SHORTEST_PERIOD, LONGEST_PERIOD = timedelta(milliseconds=100), timedelta(days=366)
+
+#: How long after it has taken its slot a body begins at most: as a share of the period, and what that is at least and
+#: at most.
+SHARE_OF_PERIOD, LEAST_DELAY, MOST_DELAY = 20, timedelta(seconds=0.02), timedelta(seconds=0.1)
+
+#: For how long a start has its slot at most.
+LONGEST_WINDOW = LONGEST_PERIOD + MOST_DELAY
 
 #: Values of a key that are longer, in characters, are on record by their hash.
 LONGEST_VALUES = 100
@@ -36,8 +51,29 @@ JSONObject: TypeAlias = dict[str, JSONValue]
 _to_json = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True).encode
 
 
+class DeclaredLimit:
+    """Is what ``Concurrency`` and ``RateLimit`` have in common: a number, and for which calls it is."""
+
+    limit: int
+    key: str | tuple[str, ...]
+    name: str | None
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names of the parameters whose values have a limit each."""
+        return (self.key,) if isinstance(self.key, str) else self.key
+
+    def _refuse_what_can_be_no_limit(self, meaning: str, most: int) -> None:
+        if type(self.limit) is not int:
+            raise TypeError(f"{type(self).__name__}() takes the number of {meaning}, not {self.limit!r}.")
+        if not 1 <= self.limit <= most:
+            raise ValueError(f"{type(self).__name__}() takes a number from 1 to {most:,}, not {self.limit}.")
+        _refuse_wrong_key(self.key)
+        _refuse_wrong_name(self.name)
+
+
 @dataclass(frozen=True)
-class Concurrency:
+class Concurrency(DeclaredLimit):
     """Say how many bodies of a function run at once, across all executors.
 
     ``limit``: how many. ``key``: the name of a parameter, or a tuple of names: so many for each of their values;
@@ -61,21 +97,70 @@ class Concurrency:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        if type(self.limit) is not int:
-            raise TypeError(f"Concurrency() takes the number of bodies that run at once, not {self.limit!r}.")
-        if not 1 <= self.limit <= MOST_SLOTS:
-            raise ValueError(f"Concurrency() takes a number from 1 to {MOST_SLOTS:,}, not {self.limit}.")
-        refuse_wrong_key(self.key)
-        refuse_wrong_name(self.name)
+        self._refuse_what_can_be_no_limit("bodies that run at once", MOST_SLOTS)
+
+
+@dataclass(frozen=True)
+class RateLimit(DeclaredLimit):
+    """Say how many bodies of a function begin within a period, wherever that begins, across all executors.
+
+    ``limit``: how many. ``per``: how long the period is, as a ``timedelta``. ``key``: the name of a parameter, or a
+    tuple of names: so many for each of their values; default: for all calls together. ``name``: functions that give the
+    same name share the limit; default: the function's own.
+
+    Further calls wait, without a thread, an attempt or a place in the queue.
+
+    Example::
+
+        @internal_action(rate_limit=RateLimit(10, per=timedelta(seconds=1), name="bank"))
+        def fetch_statements(ctx, *, account_id: int) -> None: ...
+
+    Raises ``TypeError`` and ``ValueError`` for what can be no limit.
+    """
+
+    limit: int
+    _: KW_ONLY
+    per: timedelta
+    key: str | tuple[str, ...] = ()
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        self._refuse_what_can_be_no_limit("bodies that begin within a period", MOST_STARTS)
+        if not isinstance(self.per, timedelta):
+            raise TypeError(f"per= must be a timedelta, as in per=timedelta(seconds=1), not {self.per!r}.")
+        if not SHORTEST_PERIOD <= self.per <= LONGEST_PERIOD:
+            raise ValueError(
+                f"per= must be a period from {SHORTEST_PERIOD.total_seconds()} s to {LONGEST_PERIOD.days} days, not"
+                f" {self.per}."
+            )
 
     @property
-    def parameters(self) -> tuple[str, ...]:
-        """Return the names of the parameters whose values have a limit each."""
-        return (self.key,) if isinstance(self.key, str) else self.key
+    def longest_delay(self) -> timedelta:
+        """Return how long after it has taken its slot a body begins at most."""
+        return min(max(self.per / SHARE_OF_PERIOD, LEAST_DELAY), MOST_DELAY)
+
+    @property
+    def window(self) -> timedelta:
+        """Return for how long a start has its slot: so that the next body begins a period after this one, or later."""
+        return self.per + self.longest_delay
 
 
-def refuse_wrong_key(key: object) -> None:
-    """Raise ``TypeError`` or ``ValueError`` if a limit's key is neither a parameter's name nor a tuple of names."""
+#: The options by which functions declare limits: what each must be, and an example.
+LIMIT_OPTIONS: dict[str, tuple[type[DeclaredLimit], str]] = {
+    "concurrency": (Concurrency, "Concurrency(2)"),
+    "rate_limit": (RateLimit, "RateLimit(10, per=timedelta(seconds=1))"),
+}
+
+
+def problem_of_limit(option: str, value: object) -> str | None:
+    """Say that the value of an option declares no limit, and what it has to be; ``None``: it does, or is ``None``."""
+    kind, example = LIMIT_OPTIONS[option]
+    if value is None or isinstance(value, kind):
+        return None
+    return f"{option}= must be a {kind.__name__}, as in {option}={example}, or None, not {value!r}."
+
+
+def _refuse_wrong_key(key: object) -> None:
     names = (key,) if isinstance(key, str) else key
     if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
         raise TypeError(f'key= must be the name of a parameter, or a tuple of names: ("account_id",), not {key!r}.')
@@ -86,8 +171,7 @@ def refuse_wrong_key(key: object) -> None:
         raise ValueError(f"key= names a parameter twice: {key!r}.")
 
 
-def refuse_wrong_name(name: object) -> None:
-    """Raise ``TypeError`` or ``ValueError`` if a limit cannot have that name."""
+def _refuse_wrong_name(name: object) -> None:
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name= must be the name of a limit, as text, not {name!r}.")
     # The name ends at the first blank of a key on record.
@@ -143,6 +227,16 @@ class LimitKeys:
 def name_of_limit(key: str) -> str:
     """Return the name of the limit that is known by this key."""
     return key.partition(" ")[0]
+
+
+def is_rate(key: str) -> bool:
+    """Return whether the limit that is known by this key is a rate limit."""
+    return key.partition(" ")[2].startswith(RATE.strip())
+
+
+def without_values(key: str) -> str:
+    """Return the name on record of a limit, its key without values: ``bank``, or ``bank rate`` of a rate limit."""
+    return f"{name_of_limit(key)}{RATE if is_rate(key) else ''}"
 
 
 def _stored(default: object) -> JSONValue:

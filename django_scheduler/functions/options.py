@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Final
 
 from django_scheduler.durations import FURTHEST, is_positive
-from django_scheduler.functions.limits import Concurrency
+from django_scheduler.functions.limits import LIMIT_OPTIONS, Concurrency, RateLimit, problem_of_limit
 from django_scheduler.functions.retry import Retry
 from django_scheduler.models import LONGEST_QUEUE_NAME
 from django_scheduler.values import is_plain_text
@@ -51,6 +51,8 @@ class Options:
     ``fair_key``: the parameter that names a tenant: those who have something due take turns within a queue and a
     priority (default: what the setting ``FAIR_KEYS`` says of the queue).
     ``concurrency``: how many of its bodies run at once: ``Concurrency(2, key="account_id")`` (default: any number).
+    ``rate_limit``: how many of its bodies begin within a period: ``RateLimit(10, per=timedelta(seconds=1))`` (default:
+    any number).
     """
 
     name: str | None = None
@@ -67,6 +69,7 @@ class Options:
     idempotent: bool = False
     fair_key: str | None = None
     concurrency: Concurrency | None = None
+    rate_limit: RateLimit | None = None
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with each value that cannot be, and what it has to be."""
@@ -97,11 +100,9 @@ class Options:
             )
         if not isinstance(self.retry, Retry | None):
             yield f"retry= must be a Retry, as in retry=Retry(max_attempts=3), or None, not {self.retry!r}."
-        if not isinstance(self.concurrency, Concurrency | None):
-            yield (
-                "concurrency= must be a Concurrency, as in concurrency=Concurrency(2), or None, not"
-                f" {self.concurrency!r}."
-            )
+        for option in LIMIT_OPTIONS:
+            if problem := problem_of_limit(option, getattr(self, option)):
+                yield problem
         if self.idempotent and self.retry is None:
             yield "idempotent= says that it may be tried again, and needs retry= to say how often: retry=Retry()."
 

@@ -24,7 +24,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler.errors import FunctionNotFound
 from django_scheduler.functions.function import AnyFunction, Function
-from django_scheduler.functions.limits import Concurrency
+from django_scheduler.functions.limits import Concurrency, RateLimit
 from django_scheduler.suggestions import did_you_mean, nearest
 from django_scheduler.values import short_repr
 
@@ -49,6 +49,7 @@ class Registry:
         self._source: Source | None = None
         #: The limits that functions of the source have, as far as they were found.
         self._limits_of_source: dict[str, Concurrency] = {}
+        self._rates_of_source: dict[str, RateLimit] = {}
 
     def add(self, function: AnyFunction) -> None:
         """Register a function. Its app, and with it its name, is known once Django has found all apps."""
@@ -80,6 +81,8 @@ class Registry:
             function = self._source(name, kind)
             if function and function.concurrency:
                 self._limits_of_source[function.limit_name] = function.concurrency
+            if function and function.rate_limit:
+                self._rates_of_source[function.rate_name] = function.rate_limit
         return function
 
     def limits(self) -> dict[str, Concurrency]:
@@ -88,10 +91,19 @@ class Registry:
         Of functions of another source, only the limits of those that this process has found are known. Where functions
         disagree, which is an error that a system check finds, the first one counts.
         """
-        last_to_first = sorted(self, key=lambda each: each.name, reverse=True)
         return self._limits_of_source | {
-            each.limit_name: each.concurrency for each in last_to_first if each.concurrency
+            each.limit_name: each.concurrency for each in self._last_to_first if each.concurrency
         }
+
+    def rate_limits(self) -> dict[str, RateLimit]:
+        """Return what the code says of each rate limit, by its name on record, as ``limits`` does."""
+        return self._rates_of_source | {
+            each.rate_name: each.rate_limit for each in self._last_to_first if each.rate_limit
+        }
+
+    @property
+    def _last_to_first(self) -> list[AnyFunction]:
+        return sorted(self, key=lambda each: each.name, reverse=True)
 
     def get(self, name: str) -> AnyFunction:
         """Return the registered function of that name.

@@ -114,10 +114,10 @@ class Migration(migrations.Migration):
                 (
                     "name",
                     django_scheduler.fields.NameField(
-                        max_length=255, primary_key=True, serialize=False, verbose_name="limit"
+                        max_length=260, primary_key=True, serialize=False, verbose_name="limit"
                     ),
                 ),
-                ("concurrency", models.PositiveSmallIntegerField(blank=True, null=True, verbose_name="at once")),
+                ("number", models.PositiveIntegerField(verbose_name="number")),
                 ("reason", models.CharField(blank=True, max_length=500, verbose_name="reason")),
                 ("changed_by", models.CharField(blank=True, max_length=255, verbose_name="changed by")),
                 ("changed_time", django_scheduler.fields.InstantField(verbose_name="changed")),
@@ -295,6 +295,10 @@ class Migration(migrations.Migration):
                     django_scheduler.fields.NameField(
                         editable=False, max_length=400, null=True, verbose_name="waits for"
                     ),
+                ),
+                (
+                    "in_order_of",
+                    django_scheduler.fields.NameField(editable=False, max_length=400, null=True),
                 ),
                 (
                     "waiting_since",
@@ -522,6 +526,15 @@ class Migration(migrations.Migration):
                 condition=models.Q(("waits_for__isnull", False)),
                 fields=["waits_for", "waiting_since", "id"],
                 fields_in_mysql=["waits_for", "waiting_since", "id"],
+                name="django_scheduler_let_in",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="scheduledfunction",
+            index=django_scheduler.models.PartialIndex(
+                condition=models.Q(("in_order_of__isnull", False)),
+                fields=["in_order_of", "waiting_since", "id"],
+                fields_in_mysql=["in_order_of", "waiting_since", "id"],
                 name="django_scheduler_in_order",
             ),
         ),
@@ -536,6 +549,7 @@ class Migration(migrations.Migration):
                 ("number", models.PositiveSmallIntegerField(verbose_name="number")),
                 ("taken", models.PositiveBigIntegerField(db_default=0, default=0, verbose_name="taken")),
                 ("attempt", models.PositiveIntegerField(null=True, verbose_name="attempt")),
+                ("taken_time", django_scheduler.fields.InstantField(null=True, verbose_name="taken")),
                 (
                     "executor",
                     django_scheduler.fields.NameField(

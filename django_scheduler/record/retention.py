@@ -24,8 +24,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Database
-from django_scheduler.functions import NOT_GIVEN, registry
+from django_scheduler.databases import Database, LookedAtSlot
+from django_scheduler.functions import LONGEST_WINDOW, NOT_GIVEN, registry, without_values
 from django_scheduler.models import UNFINISHED, Batch, Executor, Key, ScheduledFunction, Slot
 from django_scheduler.record import deletion
 from django_scheduler.record.deletion import ROWS_PER_TRANSACTION, Portion
@@ -207,13 +207,24 @@ def _delete_if_unheld(database: Database, names: Collection[str]) -> int:
 def delete_idle_slots(database: Database, stopping: Event) -> int:
     """Delete the slots that nobody has and nobody waits for, and return how many they were."""
     deleted = last = 0
+    windows = {name: rate_limit.window for name, rate_limit in registry.rate_limits().items()}
     while True:
         found = database.look_at_slots(last, most=ROWS_PER_TRANSACTION)
-        if idle := {slot_id: taken for slot_id, taken, is_idle in found if is_idle}:
+        if idle := {slot.id: slot.taken for slot in found if _is_idle(slot, windows)}:
             deleted += _delete_if_idle(database, idle)
         if len(found) < ROWS_PER_TRANSACTION or stopping.wait(SECONDS_BETWEEN_TRANSACTIONS):
             return deleted
-        last = found[-1][0]
+        last = found[-1].id
+
+
+def _is_idle(slot: LookedAtSlot, windows: Mapping[str, timedelta]) -> bool:
+    """Return whether nobody needs a slot: nobody waits for it, and no body has it, or has begun with it lately.
+
+    ``windows``: how long that is, by the names of rate limits; others may be those of other code.
+    """
+    if slot.is_needed or slot.age is None:
+        return not slot.is_needed
+    return slot.age > windows.get(without_values(slot.limit), LONGEST_WINDOW).total_seconds()
 
 
 def _delete_if_idle(database: Database, idle: Mapping[int, int]) -> int:

@@ -210,7 +210,7 @@ _UNKNOWN = frozenset({"unknown_since", "unknown_to", "error"})
 _EARLIER = frozenset({"failures", "history"})
 
 #: Only what waits is unknown, or waits for a limit, so that what has ended need not be passed over to find that.
-_KNOWN = {"unknown_since": None, "waits_for": None}
+_KNOWN = {"unknown_since": None, "waits_for": None, "in_order_of": None}
 
 #: From a new due time on, what was sent to a fleet before means nothing any more, nor who could not execute it.
 _KNOWN_AND_HERE = {"handed_over": False, **_KNOWN}
@@ -243,7 +243,7 @@ FAIL = Transition(
     sources=_PENDING,
     target=State.FAILED,
     compares=_SEEN,
-    sets={"kind": Kind.MUTATION, "completed_time": NOW, **_KNOWN},
+    sets={"kind": Kind.MUTATION, "completed_time": NOW, "due_time": DUE_BEFORE, **_KNOWN},
     writes=_ATTEMPT | _ERROR | {"failure", "same_errors"},
 )
 MISS = Transition(
@@ -353,7 +353,7 @@ WAIT = Transition(
     sources=_PENDING,
     target=State.PENDING,
     sets={"handed_over": False},
-    writes=frozenset({"waits_for", "waiting_since", "due_time"}),
+    writes=frozenset({"waits_for", "in_order_of", "waiting_since", "due_time"}),
 )
 
 #: Likewise. It is due as it was, and stays in the order of those that wait until it begins.

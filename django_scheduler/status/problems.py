@@ -13,7 +13,14 @@ from django.utils.translation import gettext, gettext_noop
 
 from django_scheduler.conf import get_settings
 from django_scheduler.models import Pause
-from django_scheduler.status.snapshot import ExecutorStatus, LimitStatus, PauseStatus, QueueStatus, UnknownFunction
+from django_scheduler.status.snapshot import (
+    ExecutorStatus,
+    LimitStatus,
+    PauseStatus,
+    QueueStatus,
+    RateLimitStatus,
+    UnknownFunction,
+)
 
 #: From which lag on functions of a queue are late, whether or not they may be, in seconds.
 LATE_AFTER = 20.0
@@ -31,11 +38,18 @@ class ProblemCode(StrEnum):
     THREADS_TAKEN = "threads_taken"
     PAUSED = "paused"
     LIMIT_CLOSED = "limit_closed"
+    RATE_LIMIT_CLOSED = "rate_limit_closed"
 
 
 #: What passes by itself, or is intended.
 WARNINGS = frozenset(
-    {ProblemCode.THREADS_HELD, ProblemCode.THREADS_TAKEN, ProblemCode.PAUSED, ProblemCode.LIMIT_CLOSED}
+    {
+        ProblemCode.THREADS_HELD,
+        ProblemCode.THREADS_TAKEN,
+        ProblemCode.PAUSED,
+        ProblemCode.LIMIT_CLOSED,
+        ProblemCode.RATE_LIMIT_CLOSED,
+    }
 )
 
 _MESSAGES = {
@@ -71,6 +85,10 @@ _MESSAGES = {
     ),
     ProblemCode.LIMIT_CLOSED: gettext_noop(
         "The limit “%(limit)s” is set to 0%(why)s, so nothing of it begins. Change it on the page of limits of the"
+        " admin."
+    ),
+    ProblemCode.RATE_LIMIT_CLOSED: gettext_noop(
+        "The rate limit “%(limit)s” is set to 0%(why)s, so nothing of it begins. Change it on the page of limits of the"
         " admin."
     ),
 }
@@ -118,7 +136,7 @@ def find_problems(
     executors: Sequence[ExecutorStatus],
     pauses: Iterable[PauseStatus],
     unknown_functions: Iterable[UnknownFunction],
-    limits: Iterable[LimitStatus] = (),
+    limits: Iterable[LimitStatus | RateLimitStatus] = (),
     *,
     max_lag: float | None = None,
 ) -> tuple[Problem, ...]:
@@ -131,7 +149,7 @@ def find_problems(
         *(problem for queue in queues if not queue.is_paused for problem in _of_queue(queue, executors, max_lag)),
         *map(_unknown, unknown_functions),
         *map(_paused, pauses),
-        *(_closed(limit) for limit in limits if limit.concurrency == 0),
+        *(problem for limit in limits for problem in _of_limit(limit)),
     ]
     order = list(ProblemCode)
     return tuple(sorted(found, key=lambda problem: order.index(problem.code)))
@@ -193,9 +211,13 @@ def _paused(pause: PauseStatus) -> Problem:
     return Problem(ProblemCode.PAUSED, None if pause.queue == Pause.EVERYTHING else pause.queue, details)
 
 
-def _closed(limit: LimitStatus) -> Problem:
-    why = _why(limit.changed_by, limit.reason)
-    return Problem(ProblemCode.LIMIT_CLOSED, None, {"limit": limit.name, "why": why})
+def _of_limit(limit: LimitStatus | RateLimitStatus) -> Iterator[Problem]:
+    if isinstance(limit, RateLimitStatus):
+        number, code = limit.rate, ProblemCode.RATE_LIMIT_CLOSED
+    else:
+        number, code = limit.concurrency, ProblemCode.LIMIT_CLOSED
+    if number == 0:
+        yield Problem(code, None, {"limit": limit.name, "why": _why(limit.changed_by, limit.reason)})
 
 
 def _why(who: str, reason: str) -> str:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from django.db import router
@@ -23,7 +24,7 @@ from django.db.models import Count
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases import Backlog, browsing, database_for, limit_browsing
-from django_scheduler.functions import Concurrency, registry
+from django_scheduler.functions import Concurrency, DeclaredLimit, RateLimit, is_rate, name_of_limit, registry
 from django_scheduler.models import Batch, Executor, Limit, Pause, ScheduledFunction, State
 from django_scheduler.status.problems import Problem, find_problems
 from django_scheduler.status.snapshot import (
@@ -32,6 +33,7 @@ from django_scheduler.status.snapshot import (
     LimitStatus,
     PauseStatus,
     QueueStatus,
+    RateLimitStatus,
     RunningFunction,
     UnknownFunction,
 )
@@ -39,7 +41,7 @@ from django_scheduler.status.snapshot import (
 #: Counts end here: a number as large as this means so many, or more.
 MOST_COUNTED = 100_000
 
-#: How many limits are named, and among how many slots those are counted that are held.
+#: How many limits of each kind are named, and among how many slots those are counted that are in use.
 MOST_LIMITS, SLOTS_LOOKED_AT = 200, 10_000
 
 #: How many of the functions are looked at that executors do not know.
@@ -65,6 +67,8 @@ class Status:
     open_batches: int
     #: Those that the code declares, that somebody has set, or that functions on record wait for, ordered by name.
     limits: tuple[LimitStatus, ...]
+    #: Likewise.
+    rate_limits: tuple[RateLimitStatus, ...]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -78,9 +82,8 @@ class Status:
 
     def problems_beyond(self, max_lag: float | None) -> tuple[Problem, ...]:
         """Return the problems if each queue may have this lag, in seconds; ``None``: what the setting says."""
-        return find_problems(
-            self.queues, self.executors, self.pauses, self.unknown_functions, self.limits, max_lag=max_lag
-        )
+        limits: list[LimitStatus | RateLimitStatus] = [*self.limits, *self.rate_limits]
+        return find_problems(self.queues, self.executors, self.pauses, self.unknown_functions, limits, max_lag=max_lag)
 
     @property
     def pending(self) -> int:
@@ -120,6 +123,7 @@ def status(using: str | None = None) -> Status:
     """
     using = using or router.db_for_write(ScheduledFunction)
     waiting = queues(using)
+    limits, rate_limits = limits_and_rate_limits(using)
     return Status(
         queues=waiting,
         pauses=pauses(using),
@@ -128,7 +132,8 @@ def status(using: str | None = None) -> Status:
         executors=executors(using),
         unknown_functions=unknown_functions(using) if any(queue.has_unknown for queue in waiting) else (),
         open_batches=open_batches(using),
-        limits=limits(using),
+        limits=limits,
+        rate_limits=rate_limits,
     )
 
 
@@ -186,24 +191,37 @@ def open_batches(using: str) -> int:
     return rows[:MOST_COUNTED].count()
 
 
-def limits(using: str) -> tuple[LimitStatus, ...]:
-    """Return the limits that the code declares, that somebody has set, or that functions wait for, ordered by name."""
-    database = database_for(using)
-    declared = registry.limits()
-    changed = {limit.name: limit for limit in Limit.objects.using(using).order_by("pk")[:MOST_LIMITS]}
+def limits_and_rate_limits(using: str) -> tuple[tuple[LimitStatus, ...], tuple[RateLimitStatus, ...]]:
+    """Return what the code declares, what somebody has set, and what functions wait for, ordered by name."""
+    database, declared, rates = database_for(using), registry.limits(), registry.rate_limits()
+    changed = {
+        limit.name: limit for limit in Limit.objects.using(using).order_by("pk")[: 2 * MOST_LIMITS]
+    }  # both kinds
     waiting = limit_browsing.count_waiting_by_name(database, count_to=MOST_COUNTED)
     running = limit_browsing.count_held_by_name(database, look_at=SLOTS_LOOKED_AT)
-    names = sorted({*declared, *changed, *waiting, *running})[:MOST_LIMITS]
-    return tuple(
+    lengths = {name: rates[name].window for name in sorted(rates)[:MOST_LIMITS]}
+    started = limit_browsing.count_starts_by_name(database, lengths, look_at=SLOTS_LOOKED_AT)
+    names = sorted({*declared, *rates, *changed, *waiting, *running, *started})
+    of_limits = (
         _limit_status(name, declared.get(name), changed.get(name), waiting.get(name), running.get(name, 0))
         for name in names
+        if not is_rate(name)
     )
+    of_rate_limits = (
+        _rate_limit_status(name, rates.get(name), changed.get(name), waiting.get(name), started.get(name, 0))
+        for name in names
+        if is_rate(name)
+    )
+    return tuple(islice(of_limits, MOST_LIMITS)), tuple(islice(of_rate_limits, MOST_LIMITS))
 
 
-def closed_limits(using: str) -> tuple[LimitStatus, ...]:
-    """Return the limits that somebody has set to 0, ordered by name; what waits for them is not counted."""
-    rows = Limit.objects.using(using).filter(concurrency=0).order_by("pk")[:MOST_LIMITS]
-    return tuple(_limit_status(limit.name, None, limit, None, 0) for limit in rows)
+def closed_limits(using: str) -> tuple[LimitStatus | RateLimitStatus, ...]:
+    """Return the limits of both kinds that somebody has set to 0; what waits for them is not counted."""
+    rows = Limit.objects.using(using).filter(number=0).order_by("pk")[:MOST_LIMITS]
+    return tuple(
+        (_rate_limit_status if is_rate(limit.name) else _limit_status)(limit.name, None, limit, None, 0)
+        for limit in rows
+    )
 
 
 def _limit_status(
@@ -213,18 +231,47 @@ def _limit_status(
     waiting: limit_browsing.WaitingCount | None,
     running: int,
 ) -> LimitStatus:
-    of_code = declared.limit if declared else None
     return LimitStatus(
-        name=name,
-        concurrency=of_code if changed is None or changed.concurrency is None else changed.concurrency,
-        declared=of_code,
-        changed_by=changed.changed_by if changed else "",
-        reason=changed.reason if changed else "",
-        changed_time=changed.changed_time if changed else None,
-        waiting=_counted([waiting.number]) if waiting else 0,
-        oldest=waiting.oldest if waiting else 0.0,
-        running=running,
+        **_waited_for(name, declared, changed, waiting), concurrency=_number(declared, changed), running=running
     )
+
+
+def _rate_limit_status(
+    name: str,
+    declared: RateLimit | None,
+    changed: Limit | None,
+    waiting: limit_browsing.WaitingCount | None,
+    started: int,
+) -> RateLimitStatus:
+    return RateLimitStatus(
+        **_waited_for(name, declared, changed, waiting),
+        rate=_number(declared, changed),
+        per=declared.per.total_seconds() if declared else None,
+        started=started,
+    )
+
+
+def _number(declared: DeclaredLimit | None, changed: Limit | None) -> int | None:
+    if changed is not None:
+        return changed.number
+    return declared.limit if declared else None
+
+
+def _waited_for(
+    name: str,
+    declared: DeclaredLimit | None,
+    changed: Limit | None,
+    waiting: limit_browsing.WaitingCount | None,
+) -> dict[str, Any]:
+    return {
+        "name": name_of_limit(name),
+        "declared": declared.limit if declared else None,
+        "changed_by": changed.changed_by if changed else "",
+        "reason": changed.reason if changed else "",
+        "changed_time": changed.changed_time if changed else None,
+        "waiting": _counted([waiting.number]) if waiting else 0,
+        "oldest": waiting.oldest if waiting else 0.0,
+    }
 
 
 def ended_per_minute(using: str) -> Ended:

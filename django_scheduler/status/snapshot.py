@@ -108,13 +108,11 @@ class UnknownFunction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitStatus:
-    """Says what waits for a limit and what holds its slots, for all values of its key together."""
+class WaitedFor:
+    """Says what a limit of either kind is set to and what waits for it, for all values of its key together."""
 
     name: str
-    #: How many bodies run at once, for each value of its key; ``None``: neither the code nor anybody in the admin says.
-    concurrency: int | None
-    #: What the code says.
+    #: What the code says of its number.
     declared: int | None
     #: Who has set it to something else, why and when.
     changed_by: str
@@ -123,10 +121,30 @@ class LimitStatus:
     #: How many functions wait for it, and for how long the first of them has waited, in seconds.
     waiting: int
     oldest: float
-    #: How many slots actions hold; on PostgreSQL executing mutations too.
-    running: int
 
     @property
     def is_set(self) -> bool:
         """Return whether somebody has set it."""
         return self.changed_time is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitStatus(WaitedFor):
+    """Says what waits for a limit and what holds its slots, for all values of its key together."""
+
+    #: How many bodies run at once, for each value of its key; ``None``: neither the code nor anybody in the admin says.
+    concurrency: int | None
+    #: How many slots actions hold; on PostgreSQL executing mutations too.
+    running: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitStatus(WaitedFor):
+    """Says what waits for a rate limit and how many of its slots are in use, for all values of its key together."""
+
+    #: How many bodies begin within a period, for each value of its key; ``None``: neither the code nor anybody says.
+    rate: int | None
+    #: How long the period is, in seconds; ``None``: the code does not declare it.
+    per: float | None
+    #: How many have begun within the last period; 0 if it is not known how long that is.
+    started: int

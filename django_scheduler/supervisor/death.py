@@ -25,7 +25,7 @@ from django.db import DatabaseError, InterfaceError
 
 from django_scheduler.databases import Database
 from django_scheduler.executor import recover_from_ended_processes, run_in_background, session_of_side_task
-from django_scheduler.models import Failure, Kind, ScheduledFunction, State
+from django_scheduler.models import FAR, Failure, Kind, ScheduledFunction, State
 from django_scheduler.record import EndOfAttempt, announce_failure_of_another, earlier_attempts, transitions
 from django_scheduler.telemetry import log_of_executors as log
 from django_scheduler.transactions import DoublingWait, backoff
@@ -84,7 +84,7 @@ def _count_crash(database: Database, function_id: int, executor_name: str, end: 
         rows = ScheduledFunction.objects.using(database.using).filter(pk=function_id, executor="")
         row = (
             rows.filter(database.is_in_state(State.PENDING))
-            .values("crashes", "attempts", "failures", "history", "due_time")
+            .values("crashes", "attempts", "failures", "history", "due_time", "waiting_since")
             .first()
         )
         if row is None:
@@ -92,13 +92,15 @@ def _count_crash(database: Database, function_id: int, executor_name: str, end: 
         count = row["crashes"] + 1
         error = _error(executor_name, end, count)
         present = database.current_time()
+        # Somebody may have moved it meanwhile, or had it wait for a limit: then it is due again, and finds that out.
+        due = row["waiting_since"] or present if row["due_time"] == FAR else row["due_time"]
         # The first time it is mostly not the cause: the process was killed from outside.
         wait = backoff(count) if count > 1 else timedelta(0)
         now = earlier_attempts(row).followed_by(time=present, executor=executor_name, error=error, has_failed=False)
         changes = {
             "crashes": count,
             "attempts": row["attempts"] + 1,
-            "due_time": max(row["due_time"], present + wait),  # somebody may have moved it meanwhile
+            "due_time": max(due, present + wait),
             "error": error,
             "history": now.history,
         }

@@ -15,7 +15,7 @@ from django.tasks.signals import task_enqueued
 from django.utils.json import normalize_json
 
 from django_scheduler import ctx
-from django_scheduler.functions import Retry
+from django_scheduler.functions import LIMIT_OPTIONS, Retry, problem_of_limit
 from django_scheduler.models import LARGEST_ID, Kind, ScheduledFunction
 from django_scheduler.scheduling import Scheduler
 from django_scheduler.signals import function_finished
@@ -27,14 +27,13 @@ from django_scheduler.tasks.task import (
     AnyTask,
     SchedulerTask,
     as_plain,
-    concurrency_of,
     find_task,
-    refuse_no_concurrency,
+    limits_of,
     retry_of,
     with_values,
 )
 
-OPTIONS = ("kind", "database", "max_attempts", "backoff", "concurrency")
+OPTIONS = ("kind", "database", "max_attempts", "backoff", *LIMIT_OPTIONS)
 
 
 class SchedulerBackend(BaseTaskBackend):
@@ -43,7 +42,7 @@ class SchedulerBackend(BaseTaskBackend):
     ``OPTIONS``: ``kind``, which kind a task is that does not say so itself (default: ``"action"``); ``database``,
     the alias of the database that they are scheduled in (default: the router's); ``max_attempts`` and ``backoff``, how
     often a task is tried that does not say so itself, and with what waits (default: once); ``concurrency``, how many
-    bodies of such a task run at once (default: any number).
+    bodies of such a task run at once, and ``rate_limit``, how many begin within a period (default: any number).
     """
 
     task_class = SchedulerTask
@@ -84,7 +83,7 @@ class SchedulerBackend(BaseTaskBackend):
         except (TypeError, ValueError) as error:
             raise InvalidTask(f"{task.module_path} cannot be tried again like this: {error}") from None
         try:
-            concurrency_of(task)
+            limits_of(task)
         except (TypeError, ValueError) as error:
             raise InvalidTask(f"{task.module_path} cannot have this limit: {error}") from None
         if len(task.module_path) > LONGEST_NAME:
@@ -149,11 +148,9 @@ class SchedulerBackend(BaseTaskBackend):
             except (TypeError, ValueError) as problem:
                 hint = "Write, for example, 'max_attempts': 5 and 'backoff': Backoff(initial=1, maximum=3600)."
                 error(205, f"{where}['OPTIONS'] cannot be used: {problem}", hint)
-        try:
-            refuse_no_concurrency(self.options.get("concurrency"))
-        except TypeError as problem:
-            hint = "Write, for example, 'concurrency': Concurrency(2)."
-            error(206, f"{where}['OPTIONS'] cannot be used: {problem}", hint)
+        for option, (_, example) in LIMIT_OPTIONS.items():
+            if wrong := problem_of_limit(option, self.options.get(option)):
+                error(206, f"{where}['OPTIONS'] cannot be used: {wrong}", f"Write, for example, {option!r}: {example}.")
         if self.using not in connections:
             text = f"{where}['OPTIONS']['database'] is {self.using!r}, and there is no such database."
             error(204, text, f"There are: {', '.join(connections)}.")

@@ -24,10 +24,10 @@ from django.utils.json import normalize_json
 from django_scheduler import values
 from django_scheduler.databases import database_for
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions import Concurrency, Function, Options, Retry, why_not_bound
+from django_scheduler.functions import Function, Options, Retry, why_not_bound
 from django_scheduler.models import Kind, ScheduledFunction
 from django_scheduler.tasks.result import announce, running_result
-from django_scheduler.tasks.task import AnyTask, as_plain, concurrency_of, find_task, parameters_of, retry_of
+from django_scheduler.tasks.task import AnyTask, Limits, as_plain, find_task, limits_of, parameters_of, retry_of
 from django_scheduler.telemetry import warn
 from django_scheduler.values import JSONValue
 
@@ -49,22 +49,22 @@ def find_function(name: str, kind: str) -> TaskFunction | None:
 
 
 def function_of(task: AnyTask, kind: Kind) -> TaskFunction:
-    """Return the function as which a task is scheduled: with its queue, its priority, its retries and its limit.
+    """Return the function as which a task is scheduled: with its queue, its priority, its retries and its limits.
 
     Raises ``TypeError`` or ``ValueError`` for what cannot be.
     """
-    return _function_of(task, kind, retry_of(task), concurrency_of(task))
+    return _function_of(task, kind, retry_of(task), limits_of(task))
 
 
 @lru_cache(maxsize=1024)
-def _function_of(task: AnyTask, kind: Kind, retry: Retry | None, concurrency: Concurrency | None) -> TaskFunction:
-    return TaskFunction(task, kind, retry, concurrency)
+def _function_of(task: AnyTask, kind: Kind, retry: Retry | None, limits: Limits) -> TaskFunction:
+    return TaskFunction(task, kind, retry, limits)
 
 
 class TaskFunction(Function[..., Any]):
     """Is a task that is scheduled as a function, whose arguments hold the task's own, by position and by name."""
 
-    def __init__(self, task: AnyTask, kind: Kind, retry: Retry | None, concurrency: Concurrency | None) -> None:
+    def __init__(self, task: AnyTask, kind: Kind, retry: Retry | None, limits: Limits) -> None:
         self.task = task
         super().__init__(
             _body_of(task, kind),
@@ -73,7 +73,8 @@ class TaskFunction(Function[..., Any]):
             options=Options(queue=task.queue_name, priority=task.priority, retry=retry),
         )
         update_wrapper(self, task.func, updated=())
-        self.concurrency = concurrency  # its key names the task's own arguments, and not those that hold them
+        # Their keys name the task's own arguments, and not those that hold them.
+        self.concurrency, self.rate_limit = limits
 
     @cached_property
     def name(self) -> str:

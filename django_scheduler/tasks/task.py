@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.tasks import Task
 from django.utils.module_loading import import_string
 
-from django_scheduler.functions import Concurrency, Retry, problem_of_key
+from django_scheduler.functions import LIMIT_OPTIONS, Concurrency, RateLimit, Retry, problem_of_key, problem_of_limit
 from django_scheduler.telemetry import warn
 from django_scheduler.transactions import Backoff
 
@@ -29,8 +29,8 @@ class SchedulerTask(AnyTask):
 
     ``kind``: ``"action"`` (its body starts at most once) or ``"mutation"`` (its effects on the database happen
     exactly once). ``max_attempts``: how often it is tried, if it raises; ``backoff``: how long it waits before each
-    further attempt. ``concurrency``: how many of its bodies run at once. Default of each: what the backend's
-    ``OPTIONS`` say.
+    further attempt. ``concurrency``: how many of its bodies run at once; ``rate_limit``: how many begin within a
+    period. Default of each: what the backend's ``OPTIONS`` say.
 
     Example, with Django 6.1 (6.0's decorator takes no further options: there the backend says it)::
 
@@ -42,6 +42,7 @@ class SchedulerTask(AnyTask):
     max_attempts: int | None = None
     backoff: Backoff | None = None
     concurrency: Concurrency | None = None
+    rate_limit: RateLimit | None = None
 
 
 def retry_of(task: AnyTask) -> Retry | None:
@@ -53,28 +54,31 @@ def retry_of(task: AnyTask) -> Retry | None:
     return Retry(**given) if "max_attempts" in given else None
 
 
-def concurrency_of(task: AnyTask) -> Concurrency | None:
-    """Return how many bodies of a task run at once; ``None``: any number.
+class Limits(NamedTuple):
+    """Says how many bodies of a task run at once, and begin within a period; ``None``: any number."""
 
-    Raises ``TypeError`` or ``ValueError`` for a limit that cannot be.
+    concurrency: Concurrency | None
+    rate_limit: RateLimit | None
+
+
+def limits_of(task: AnyTask) -> Limits:
+    """Return the limits of a task.
+
+    Raises ``TypeError`` or ``ValueError`` for one that cannot be.
     """
-    concurrency: Concurrency | None = _given(task, "concurrency").get("concurrency")
-    refuse_no_concurrency(concurrency)
-    if concurrency and (problem := problem_of_key(concurrency.parameters, parameters_of(task))):
-        raise ValueError(f"concurrency: {problem}")
-    return concurrency
+    limits = _given(task, *LIMIT_OPTIONS)
+    for option, limit in limits.items():
+        if problem := problem_of_limit(option, limit):
+            raise TypeError(problem)
+        if problem := problem_of_key(limit.parameters, parameters_of(task)):
+            raise ValueError(f"{option}=: {problem}")
+    return Limits(**{option: limits.get(option) for option in LIMIT_OPTIONS})
 
 
 def parameters_of(task: AnyTask) -> dict[str, inspect.Parameter]:
     """Return the parameters of a task, without that for its context."""
     parameters = list(inspect.signature(task.func).parameters.items())
     return dict(parameters[1:] if task.takes_context else parameters)
-
-
-def refuse_no_concurrency(value: object) -> None:
-    """Raise ``TypeError`` if a value is neither a ``Concurrency`` nor ``None``."""
-    if not isinstance(value, Concurrency | None):
-        raise TypeError(f"concurrency must be a Concurrency, as in Concurrency(2), not {value!r}.")
 
 
 def _given(task: AnyTask, *names: str) -> dict[str, Any]:

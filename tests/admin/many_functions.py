@@ -67,6 +67,8 @@ PAGES = {
     "limits, one": "overview/limits/?limit=shop%3Afunction_1",
     "list, waits for a limit": "scheduledfunction/?state=limited",
     "list, limit": "scheduledfunction/?limit=shop%3Afunction_1",
+    "limits, one rate limit": "overview/limits/?limit=bank+rate+%5B1%5D",
+    "list, rate limit": "scheduledfunction/?limit=bank+rate+%5B1%5D",
 }
 
 
@@ -81,6 +83,13 @@ SLOTS = """
     SELECT 'bank [' || n || ']', 0, 0, '' FROM generate_series(1, %(slots)s) AS n
 """
 
+# Of a rate limit, those that were taken within the last hundred seconds.
+STARTS = """
+    INSERT INTO django_scheduler_slot (of_limit, number, taken, executor, taken_time)
+    SELECT 'bank rate [' || n %% 5 || ']', n, 1, '', now() - interval '100 s' * n / %(slots)s
+    FROM generate_series(1, %(slots)s) AS n
+"""
+
 
 def load(rows: int) -> None:
     """Fill the table, and let the planner know."""
@@ -88,6 +97,7 @@ def load(rows: int) -> None:
         cursor.execute(LOAD, {"rows": rows, "finished": rows * 9 // 10})
         cursor.execute(WAIT, [])
         cursor.execute(SLOTS, {"slots": rows // 100})
+        cursor.execute(STARTS, {"slots": rows // 100})
         # As autovacuum does, which cannot be asked to within a transaction.
         cursor.execute(f"{'ANALYZE' if connection.in_atomic_block else 'VACUUM ANALYZE'} {TABLE}")
 

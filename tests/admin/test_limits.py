@@ -12,15 +12,17 @@ from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
+from django_scheduler import Context, RateLimit, ctx, internal_mutation, pausing
 from django_scheduler import limits as changing
-from django_scheduler import pausing
-from django_scheduler.admin import limits, listing
+from django_scheduler.admin import limits, listing, times
 from django_scheduler.databases import browsing, database_for, limit_browsing
 from django_scheduler.models import FAR, Executor, Failure, Kind, Limit, Pause, ScheduledFunction, Slot, State
 from tests.admin import limited_functions  # noqa: F401  (declares the limits)
 from tests.admin.conftest import ACT, DETAIL, LIST, OVERVIEW, act, client_with, ids_on, messages_of, page, record
-from tests.status.records import put_living_executor_on_record
+from tests.status.records import put_living_executor_on_record, put_starts_on_record
 from tests.support.elsewhere import elsewhere
+from tests.support.in_process import executing
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -91,10 +93,11 @@ def the_first_of_them(admin_client: Client, function: ScheduledFunction) -> str:
 @pytest.mark.parametrize("paused", ["slow", Pause.EVERYTHING])
 def test_page_names_the_first_in_the_order_of_a_limit_of_one_and_what_keeps_it(admin_client, paused):
     now = timezone.now()
-    order = {"name": "tests:log_in", "waits_for": 'portal ["x"]'}
+    order = {"name": "tests:log_in", "in_order_of": 'portal ["x"]'}
+    waits = {"due_time": FAR, "waits_for": 'portal ["x"]', **order}
     first = record(State.PENDING, waiting_since=now - timedelta(minutes=9), queue="slow", **order)
-    record(State.PENDING, waiting_since=now - timedelta(minutes=5), due_time=FAR, **order)
-    function = record(State.PENDING, waiting_since=now, due_time=FAR, **order)
+    record(State.PENDING, waiting_since=now - timedelta(minutes=5), **waits)
+    function = record(State.PENDING, waiting_since=now, **waits)
     assert "which no executor serves" in the_first_of_them(admin_client, function)
 
     put_living_executor_on_record()
@@ -109,6 +112,21 @@ def test_page_names_the_first_in_the_order_of_a_limit_of_one_and_what_keeps_it(a
     pausing.pause("default", paused)
     assert the_first_of_them(admin_client, function) == f"{named}, which is paused"
     assert the_first_of_them(admin_client, first) == ""
+
+
+def test_page_says_for_what_other_limit_the_first_in_the_order_waits(admin_client):
+    now = timezone.now()
+    order = {"name": "tests:log_in", "in_order_of": 'portal ["x"]', "due_time": FAR}
+    first = record(State.PENDING, waiting_since=now - timedelta(minutes=9), waits_for="bank rate [7]", **order)
+    function = record(State.PENDING, waiting_since=now, waits_for='portal ["x"]', **order)
+    put_living_executor_on_record()
+
+    named = f"tests:log_in #{first.pk} pending in the queue default"
+    waits_for = "it waits for a slot of bank (rate limit), account_id 7"
+    assert the_first_of_them(admin_client, function) == f"{named}: {waits_for}"
+
+    ScheduledFunction.objects.filter(pk=first.pk).update(waits_for='portal ["x"]')
+    assert the_first_of_them(admin_client, function) == named
 
 
 def test_first_of_a_limit_that_keeps_no_order_is_not_named(admin_client):
@@ -178,6 +196,176 @@ def test_secret_among_the_values_of_a_limit_is_masked(admin_client):
         assert "portal, token" in words_of(text)
     assert ids_on(page(admin_client, LIST, limit='portal ["tr0ub4dor"]')) == []
     assert admin_client.get(reverse(LIMITS), {"limit": 'portal ["tr0ub4dor"]'}).status_code == 403
+
+
+# Rate limits
+
+RATE = "bank rate [7]"
+
+
+def waiting_for_rate(since: timedelta = timedelta(0), **values: Any) -> ScheduledFunction:
+    """A function that has been waiting for so long until it may begin."""
+    function = waiting(since, **{"limit": RATE, **values})
+    ScheduledFunction.objects.filter(pk=function.pk).update(name="tests:ask_rates")
+    return function
+
+
+def test_page_of_a_function_says_when_the_next_one_may_begin(admin_client):
+    put_starts_on_record(RATE, *[2] * 9, 4, 11)
+    waiting_for_rate(timedelta(minutes=3))
+    function = waiting_for_rate()
+
+    text = page(admin_client, DETAIL, function.pk)
+
+    said = words_of(text)
+    assert "Waits for a slot of bank (rate limit), account_id 7" in said
+    found = re.search(r"10 of 10 started within the last 10 s, the next slot is free in (\d\.\d\d) s", said)
+    assert found is not None, said
+    assert 0 < float(found[1]) <= 6.1
+    assert "1 comes before it" in said
+
+
+@internal_mutation(rate_limit=RateLimit(1, per=timedelta(hours=1), name="calls"))
+def ring(ctx: Context) -> None: ...
+
+
+@pytest.mark.django_db(transaction=True)
+def test_page_says_why_a_function_waits_that_an_executor_has_met(admin_client):
+    first, second = (ctx.scheduler.run_after(0, ring) for _ in range(2))
+    waits = ScheduledFunction.objects.filter(pk=second, due_time=FAR)
+    with executing():
+        wait_until(waits.exists, "The second one waits.")
+        wait_until(ScheduledFunction.objects.filter(pk=first, state=State.SUCCESS).exists, "The first one has run.")
+
+        said = words_of(page(admin_client, DETAIL, second))
+
+    assert "Waits for a slot of calls (rate limit)" in said
+    assert re.search(r"1 of 1 started within the last hour, the next slot is free in (59 min|1 h)\. 0 come", said), said
+    assert "calls (rate limit) 1 of 1 started within the last hour" in words_of(page(admin_client, LIMITS))
+
+
+def test_page_of_a_function_says_when_a_slot_is_free_already(admin_client):
+    put_starts_on_record(RATE, *[2] * 9, 11)
+    said = words_of(page(admin_client, DETAIL, waiting_for_rate().pk))
+    assert "9 of 10 started within the last 10 s." in said
+    assert "next slot" not in said
+
+
+def test_slot_is_free_once_as_few_are_in_use_as_have_been_allowed_since(admin_client):
+    put_starts_on_record(RATE, 1, 2, 3, 8)
+    changing.change("default", "bank rate", 3)
+    said = words_of(page(admin_client, LIMITS, limit=RATE))
+    found = re.search(r"4 started within the last 10 s, 3 allowed, the next slot is free in (\d\.\d\d) s", said)
+    assert found is not None, said
+    assert float(found[1]) > 5
+
+    changing.change("default", "bank rate", 0)
+    said = words_of(page(admin_client, LIMITS, limit=RATE))
+    assert "4 started within the last 10 s, 0 allowed" in said
+    assert "next slot" not in said
+    assert "so nothing of it begins" in page(admin_client, DETAIL, waiting_for_rate().pk)
+
+
+def test_limit_and_rate_limit_of_one_name_are_told_apart(admin_client):
+    holding(0)
+    put_starts_on_record(RATE, 1, 2)
+    one, other = waiting(timedelta(minutes=5)), waiting_for_rate(timedelta(minutes=9))
+
+    said = words_of(page(admin_client, LIMITS))
+
+    assert "bank account_id 2 at once 2" in said
+    assert "bank (rate limit) account_id 10 per 10 s 10" in said
+    assert "visits (rate limit) token 100 per hour 100" in said
+    assert "bank, account_id 7 1 of 2 running" in said
+    assert "bank (rate limit), account_id 7 2 of 10 started within the last 10 s 1 9 min" in said
+    assert ids_on(page(admin_client, LIST, limit=BANK)) == [one.pk]
+    assert ids_on(page(admin_client, LIST, limit=RATE)) == [other.pk]
+    assert "waits for a slot of <bdi>bank (rate limit), account_id 7</bdi>" in page(admin_client, LIST, limit=RATE)
+    assert "running" not in words_of(page(admin_client, LIMITS, limit=RATE))
+    assert "started" not in words_of(page(admin_client, LIMITS, limit=BANK))
+
+
+def test_limits_of_both_kinds_come_page_by_page(admin_client, monkeypatch):
+    monkeypatch.setattr(limits, "PAGE_LINES", 2)
+    for account in range(3):
+        put_starts_on_record(f"bank rate [{account}]", 1, 2)
+        Slot.objects.create(limit=f"bank [{account}]", number=0)
+
+    pages = accounts_page_by_page(admin_client)
+
+    assert sorted(account for accounts in pages for account in accounts) == [0, 0, 1, 1, 2, 2]
+
+
+def test_secret_among_the_values_of_a_rate_limit_is_masked(admin_client):
+    function = waiting_for_rate(limit='visits rate ["tr0ub4dor"]')
+    put_starts_on_record('visits rate ["tr0ub4dor"]', 1)
+    put_starts_on_record('gone rate ["hunter2"]', 1)
+
+    for text in (page(admin_client, DETAIL, function.pk), page(admin_client, LIST), page(admin_client, LIMITS)):
+        assert "tr0ub4dor" not in text
+        assert "hunter2" not in text
+        assert "visits (rate limit), token" in words_of(text)
+    assert ids_on(page(admin_client, LIST, limit='visits rate ["tr0ub4dor"]')) == []
+    assert admin_client.get(reverse(LIMITS), {"limit": 'visits rate ["tr0ub4dor"]'}).status_code == 403
+
+
+def test_rate_limit_that_the_code_no_longer_declares(admin_client):
+    put_starts_on_record("former rate", 1)
+    function = waiting_for_rate(limit="former rate")
+
+    for text in (page(admin_client, LIMITS), page(admin_client, DETAIL, function.pk)):
+        assert "former (rate limit)" in words_of(text)
+        assert "The code does not declare it any more" in text
+
+
+def test_rate_limit_is_changed_and_reset_and_the_limit_of_that_name_is_left_alone(admin_client):
+    post(admin_client, CHANGE, name="bank", confirmed="1", number="5", reason="It is new")
+    assert "The code says 10 per 10 s." in post(admin_client, CHANGE, name="bank rate").content.decode()
+
+    post(admin_client, CHANGE, name="bank rate", confirmed="1", number="1001", reason="The bank allows it")
+
+    said = words_of(page(admin_client, LIMITS))
+    assert "by admin: It is new account_id 5 at once 2" in said
+    assert "by admin: The bank allows it account_id 1,001 per 10 s 10" in said
+    entry = LogEntry.objects.latest("pk")
+    assert (entry.object_id, entry.change_message) == ("bank rate", "Per 10 s: 1001: The bank allows it")
+
+    asked = post(admin_client, CHANGE, name="bank rate").content.decode()
+    assert "It was set to 1,001 per 10 s" in words_of(asked)
+    response = post(admin_client, CHANGE, name="bank rate", do="reset", confirmed="1", reason="x")
+
+    assert messages_of(response) == ["What the code says is the limit again."]
+    assert Limit.objects.values_list("name", "number", "reason").get() == ("bank", 5, "It is new")
+
+
+@pytest.mark.parametrize("number", ["-1", "10001", ""])
+def test_change_of_a_rate_limit_takes_a_number_that_can_be(admin_client, number):
+    response = post(admin_client, CHANGE, name="bank rate", confirmed="1", number=number, reason="x")
+    assert response.context["form"].errors
+    assert not Limit.objects.exists()
+
+
+def test_rate_limit_that_is_set_to_0_is_a_warning(admin_client):
+    post(admin_client, CHANGE, name="bank rate", confirmed="1", number="0", reason="The bank is closed")
+    assert "The rate limit “bank” is set to 0 (admin: The bank is closed)" in page(admin_client, OVERVIEW)
+
+
+@pytest.mark.parametrize(
+    ("period", "in_words", "when"),
+    [
+        (timedelta(seconds=1), "per second", "within the last second"),
+        (timedelta(minutes=1), "per minute", "within the last minute"),
+        (timedelta(hours=1), "per hour", "within the last hour"),
+        (timedelta(days=1), "per day", "within the last day"),
+        (timedelta(seconds=90), "per 90 s", "within the last 90 s"),
+        (timedelta(minutes=10), "per 10 min", "within the last 10 min"),
+        (timedelta(days=7), "per 7 d", "within the last 7 d"),
+        (timedelta(milliseconds=250), "per 0.25 s", "within the last 0.25 s"),
+        (timedelta(seconds=1.5), "per 1.5 s", "within the last 1.5 s"),
+    ],
+)
+def test_period_in_words(period, in_words, when):
+    assert (times.per(period), times.within_the_last(period)) == (in_words, when)
 
 
 # The list
@@ -281,7 +469,7 @@ def test_page_of_limits_says_what_runs_and_what_waits(admin_client):
     text = page(admin_client, LIMITS)
 
     said = words_of(text)
-    assert "bank account_id 2 2" in said
+    assert "bank account_id 2 at once 2" in said
     assert "bank, account_id 7 1 of 2 running" in said
     assert f"#{slot.function_id}" in text
     assert "2 9 min" in said
@@ -433,6 +621,15 @@ def test_page_of_limits_takes_few_queries_however_many_limits(admin_client, coun
     assert len(queries.statements) <= 12, queries.statements
 
 
+def test_page_of_rate_limits_takes_few_queries_however_many_limits(admin_client, count_queries):
+    for number in range(60):
+        waiting_for_rate(limit=f"bank rate [{number}]")
+        put_starts_on_record(f"bank rate [{number}]", 1, 2)
+    with count_queries() as queries:
+        page(admin_client, LIMITS)
+    assert len(queries.statements) <= 12, queries.statements
+
+
 # Changing a limit
 
 
@@ -442,17 +639,17 @@ def post(client, url_name: str, **values: Any) -> Any:
 
 def test_limit_is_changed_with_a_reason(admin_client, admin_user):
     asked = post(admin_client, CHANGE, name="bank").content.decode()
-    assert "The code says 2." in asked
+    assert "The code says 2 at once." in asked
     assert not Limit.objects.exists()
 
-    response = post(admin_client, CHANGE, name="bank", confirmed="1", concurrency="5", reason="The bank allows it")
+    response = post(admin_client, CHANGE, name="bank", confirmed="1", number="5", reason="The bank allows it")
 
     assert messages_of(response)[0].startswith("Changed.")
     limit = Limit.objects.get()
-    assert (limit.name, limit.concurrency, limit.changed_by) == ("bank", 5, "admin")
+    assert (limit.name, limit.number, limit.changed_by) == ("bank", 5, "admin")
     said = words_of(page(admin_client, LIMITS))
     assert "by admin: The bank allows it" in said
-    assert "account_id 5 2" in said
+    assert "account_id 5 at once 2" in said
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.change_message, entry.user_id) == (
         "bank", "At once: 5: The bank allows it", admin_user.pk,
@@ -460,21 +657,21 @@ def test_limit_is_changed_with_a_reason(admin_client, admin_user):
 
 
 def test_change_takes_a_reason_and_a_number_that_can_be(admin_client):
-    for values in ({"concurrency": "5"}, {"concurrency": "-1", "reason": "x"}, {"concurrency": "1001", "reason": "x"}):
+    for values in ({"number": "5"}, {"number": "-1", "reason": "x"}, {"number": "1001", "reason": "x"}):
         assert post(admin_client, CHANGE, name="bank", confirmed="1", **values).context["form"].errors
     assert not Limit.objects.exists()
 
 
 def test_limit_that_is_set_to_0_is_a_warning_everywhere(admin_client):
     function = waiting()
-    post(admin_client, CHANGE, name="bank", confirmed="1", concurrency="0", reason="The bank is closed")
+    post(admin_client, CHANGE, name="bank", confirmed="1", number="0", reason="The bank is closed")
 
     assert "The limit “bank” is set to 0 (admin: The bank is closed)" in page(admin_client, OVERVIEW)
     assert "so nothing of it begins" in page(admin_client, DETAIL, function.pk)
 
 
 def test_what_the_code_says_is_the_limit_again(admin_client):
-    post(admin_client, CHANGE, name="bank", confirmed="1", concurrency="5", reason="x")
+    post(admin_client, CHANGE, name="bank", confirmed="1", number="5", reason="x")
 
     assert post(admin_client, CHANGE, name="bank", do="reset", confirmed="1").context["form"].errors
     assert Limit.objects.exists()
@@ -484,7 +681,7 @@ def test_what_the_code_says_is_the_limit_again(admin_client):
     assert messages_of(response) == ["What the code says is the limit again."]
     assert not Limit.objects.exists()
     assert messages_of(post(admin_client, CHANGE, **reset)) == ["It was as the code says already."]
-    assert LogEntry.objects.filter(change_message="As the code says: The bank is slow").count() == 1
+    assert LogEntry.objects.filter(change_message="At once: As the code says: The bank is slow").count() == 1
 
 
 def test_limit_that_the_code_no_longer_declares_can_be_reset(admin_client):
@@ -498,19 +695,47 @@ def test_limit_that_the_code_no_longer_declares_can_be_reset(admin_client):
 
 @pytest.mark.parametrize("name", ["", "none", "a\0b", "x" * 300])
 def test_name_that_is_no_limit(admin_client, name):
-    response = post(admin_client, CHANGE, name=name, confirmed="1", concurrency="5", reason="x")
+    response = post(admin_client, CHANGE, name=name, confirmed="1", number="5", reason="x")
     assert messages_of(response) == ["There is no such limit."]
 
 
 @pytest.mark.parametrize(
-    ("name", "concurrency", "error"),
-    [("", 1, ValueError), ("a b", 1, ValueError), ("a", -1, ValueError), ("a", 1_001, ValueError),
-     ("a", True, ValueError), ("a\0", 1, ValueError), (7, 1, TypeError)],
+    ("name", "number", "error"),
+    [("", 1, ValueError), (" rate", 1, ValueError), ("a b", 1, ValueError), ("bank [7]", 1, ValueError),
+     ("bank rate [7]", 1, ValueError), ("x" * 256, 1, ValueError), ("a\0", 1, ValueError), (7, 1, TypeError),
+     ("a", -1, ValueError), ("a", 1_001, ValueError), ("a", True, ValueError),
+     ("a rate", -1, ValueError), ("a rate", 10_001, ValueError), ("a rate", True, ValueError)],
 )  # fmt: skip
-def test_code_sets_no_limit_that_cannot_be(name, concurrency, error):
+def test_code_sets_no_limit_that_cannot_be(name, number, error):
     with pytest.raises(error):
-        changing.change("default", name, concurrency)
+        changing.change("default", name, number)
     assert not Limit.objects.exists()
+
+
+def test_code_sets_a_limit_and_a_rate_limit_of_one_name_and_takes_back_one_of_them():
+    longest = "x" * 255
+    changing.change("default", longest, 1_000, reason="It is new", changed_by="ada")
+    changing.change("default", f"{longest} rate", 10_000, reason="The bank allows it", changed_by="ben")
+    changing.change("default", longest, 3, reason="It is slow", changed_by="eve")
+    assert list(Limit.objects.order_by("number").values_list("name", "number", "reason", "changed_by")) == [
+        (longest, 3, "It is slow", "eve"), (f"{longest} rate", 10_000, "The bank allows it", "ben"),
+    ]  # fmt: skip
+
+    assert changing.reset("default", longest)
+    assert not changing.reset("default", longest)
+    assert Limit.objects.values_list("name", "number").get() == (f"{longest} rate", 10_000)
+
+
+def test_code_is_told_if_nobody_declares_the_kind_of_limit_that_it_sets(caplog):
+    changing.change("default", "visits", 5)
+    assert "The limit 'visits' is set, but no function declares it. Did you mean 'visits rate'?" in caplog.text
+    caplog.clear()
+    changing.change("default", "portal rate", 5)
+    assert "The limit 'portal rate' is set, but no function declares it." in caplog.text
+    caplog.clear()
+    changing.change("default", "bank", 5)
+    changing.change("default", "bank rate", 5)
+    assert caplog.text == ""
 
 
 # Releasing a slot
@@ -562,7 +787,7 @@ def test_slot_that_is_none(admin_client, values):
 @pytest.mark.parametrize(
     ("url_name", "permission", "values"),
     [
-        (CHANGE, "change_limit", {"name": "bank", "confirmed": "1", "concurrency": "5", "reason": "x"}),
+        (CHANGE, "change_limit", {"name": "bank", "confirmed": "1", "number": "5", "reason": "x"}),
         (RELEASE, "release_slot", {"confirmed": "1", "reason": "x"}),
     ],
 )
@@ -590,7 +815,7 @@ def test_what_somebody_may_not_do_is_not_offered():
 def test_form_of_another_site_changes_nothing(admin_user):
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
-    values = {"name": "bank", "confirmed": "1", "concurrency": "5", "reason": "x"}
+    values = {"name": "bank", "confirmed": "1", "number": "5", "reason": "x"}
     assert client.post(reverse(CHANGE), values).status_code == 403
     assert not Limit.objects.exists()
 

@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 
+from tests.admin import limited_functions  # noqa: F401  (declares the limits)
 from tests.admin.many_functions import PAGES, load, scans_of_the_table
 
 pytestmark = [pytest.mark.django_db, pytest.mark.only_on("postgresql")]

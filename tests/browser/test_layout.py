@@ -15,7 +15,7 @@ from tests.admin import limited_functions  # noqa: F401  (declares the limits)
 from tests.admin.conftest import record
 from tests.crons.functions import tick
 from tests.functions import write
-from tests.status.records import put_waiting_on_record
+from tests.status.records import put_starts_on_record, put_waiting_on_record
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.only_on("sqlite"), pytest.mark.timeout(120)]
@@ -65,10 +65,13 @@ def fill_limits() -> dict[str, str]:
     waiting = put_waiting_on_record("bank [7]", 700)
     Slot.objects.create(limit="bank [7]", number=0, function=holder, attempt=1, executor=holder.executor)
     limits.change("default", "bank", 1, reason="They have asked us not to call more often " * 4, changed_by="ada")
+    next_to_begin = put_waiting_on_record("bank rate [7]", 700)
+    put_starts_on_record("bank rate [7]", *[1] * 12)
     return {
         "limited": f"{LIST}?state=limited",
         "limits": "/admin/django_scheduler/overview/limits/",
         "why": f"{LIST}{waiting.pk}/change/",
+        "when": f"{LIST}{next_to_begin.pk}/change/",
     }
 
 

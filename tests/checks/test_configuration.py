@@ -37,13 +37,13 @@ def test_a_time_zone_is_fine(configured):
     assert ids() == set()
 
 
-@pytest.mark.parametrize("pool", [True, {"min_size": 2}, {"max_size": 12}, {"min_size": 8}])
+@pytest.mark.parametrize("pool", [True, {"min_size": 2}, {"max_size": 13}, {"min_size": 8}])
 def test_a_pool_that_is_too_small_is_a_warning(options, pool):
     options(pool=pool)
     assert the_message("W008").hint
 
 
-@pytest.mark.parametrize("pool", [None, False, {"max_size": 13}, {"min_size": 20}])
+@pytest.mark.parametrize("pool", [None, False, {"max_size": 14}, {"min_size": 20}])
 def test_no_pool_and_a_large_one_are_fine(options, pool):
     options(pool=pool)
     assert ids() == set()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import wraps
@@ -12,7 +12,16 @@ import pytest
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from django_scheduler import Concurrency, Context, Retry, action, internal_action, internal_mutation, mutation
+from django_scheduler import (
+    Concurrency,
+    Context,
+    RateLimit,
+    Retry,
+    action,
+    internal_action,
+    internal_mutation,
+    mutation,
+)
 from tests.checks.messages import ids, messages, the_message
 from tests.models import Entry
 
@@ -180,6 +189,55 @@ def test_a_limit_by_the_name_of_another_function_is_an_error(concurrency):
     message = the_message("E023")
     assert "tests:send_statements declares a limit by the name of another function" in message.msg
     assert "tests:fetch_statements" in message.msg
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        RateLimit(3, per=timedelta(seconds=1), name="vault"),
+        RateLimit(2, per=timedelta(seconds=2), name="vault"),
+        RateLimit(2, per=timedelta(seconds=1), name="vault", key="account_id"),
+    ],
+)
+def test_functions_that_share_a_rate_limit_and_declare_it_differently_are_an_error(other):
+    @internal_action(rate_limit=RateLimit(2, per=timedelta(seconds=1), name="vault"))
+    def ask_at_times(ctx: Context) -> None: ...
+
+    @internal_mutation(rate_limit=other)
+    def book_at_times(ctx: Context, *, account_id: int) -> None: ...
+
+    message = the_message("E023")
+    assert "share the rate limit 'vault', and declare it differently" in message.msg
+    assert "tests:ask_at_times: RateLimit(limit=2" in message.msg
+    assert f"tests:book_at_times: {other}" in message.msg
+
+
+@pytest.mark.parametrize("concurrency", [None, Concurrency(2)])
+def test_a_rate_limit_by_the_name_of_another_function_is_an_error(concurrency):
+    @internal_action(concurrency=concurrency)
+    def fetch_prices(ctx: Context) -> None: ...
+
+    @internal_action(rate_limit=RateLimit(2, per=timedelta(seconds=1), name="tests:fetch_prices"))
+    def send_prices(ctx: Context) -> None: ...
+
+    message = the_message("E023")
+    assert "tests:send_prices declares a rate limit by the name of another function" in message.msg
+
+
+def test_both_kinds_of_limits_may_have_one_name_and_be_different():
+    @internal_action(
+        concurrency=Concurrency(2, name="vault", key="account_id"),
+        rate_limit=RateLimit(10, per=timedelta(minutes=1), name="vault"),
+    )
+    def ask_with_both(ctx: Context, *, account_id: int) -> None: ...
+
+    @internal_action(rate_limit=RateLimit(10, per=timedelta(seconds=60), name="vault"))
+    def ask_with_one(ctx: Context) -> None: ...
+
+    @internal_mutation(concurrency=Concurrency(3), rate_limit=RateLimit(1, per=timedelta(seconds=1)))
+    def book_with_both(ctx: Context) -> None: ...
+
+    assert ids() == set()
 
 
 def test_limits_that_agree_are_fine():

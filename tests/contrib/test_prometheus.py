@@ -20,7 +20,12 @@ from django_scheduler.pausing import pause
 from django_scheduler.signals import attempt_failed, function_finished, function_scheduled
 from tests.admin import limited_functions  # noqa: F401  (declares the limits)
 from tests.functions import note, note_and_raise, write, write_with_priority
-from tests.status.records import be_due_for, put_silent_executor_on_record, put_waiting_on_record
+from tests.status.records import (
+    be_due_for,
+    put_silent_executor_on_record,
+    put_starts_on_record,
+    put_waiting_on_record,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +71,22 @@ def test_limits_are_measured_by_name(registry):
     assert 'django_scheduler_limit_waiting{limit="bank"} 2.0' in text
     assert 'django_scheduler_limit_running{limit="bank"} 0.0' in text
     assert 'django_scheduler_limit_size{limit="bank"} 2.0' in text
+    assert "[7]" not in text
+
+
+def test_rate_limits_are_measured_by_name(registry):
+    put_waiting_on_record("bank rate [7]", 100)
+    put_starts_on_record("bank rate [7]", 1, 2)
+    put_waiting_on_record("former rate [7]", 100)
+
+    text = generate_latest(registry).decode()
+
+    assert 'django_scheduler_rate_limit_waiting{limit="bank"} 1.0' in text
+    assert 'django_scheduler_rate_limit_started{limit="bank"} 2.0' in text
+    assert 'django_scheduler_rate_limit_size{limit="bank"} 10.0' in text
+    assert 'django_scheduler_limit_waiting{limit="bank"} 0.0' in text
+    assert 'django_scheduler_rate_limit_waiting{limit="former"} 1.0' in text
+    assert 'django_scheduler_rate_limit_size{limit="former"}' not in text
     assert "[7]" not in text
 
 

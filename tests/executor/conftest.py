@@ -1,4 +1,9 @@
+import threading
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from django.db.backends.signals import connection_created
 
 from django_scheduler import ctx
 from django_scheduler.executor import claim_policy, grouping
@@ -45,3 +50,21 @@ def backlog(transactional_db, growing_groups) -> None:
     functions.hooks.clear()
     for _ in range(7):
         ctx.scheduler.run_after(0, functions.nothing)
+
+
+@pytest.fixture
+def tasks() -> Iterator[list[str]]:
+    """For every statement of this process's other threads: which of an executor's tasks has executed it."""
+    tasks: list[str] = []
+
+    def note(execute: Any, *arguments: Any) -> Any:
+        tasks.append(threading.current_thread().name.removeprefix("django_scheduler "))
+        return execute(*arguments)
+
+    def receive(connection: Any, **kwargs: object) -> None:
+        if threading.current_thread() is not threading.main_thread() and note not in connection.execute_wrappers:
+            connection.execute_wrappers.append(note)
+
+    connection_created.connect(receive)
+    yield tasks
+    connection_created.disconnect(receive)

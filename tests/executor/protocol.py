@@ -41,11 +41,12 @@ class Protocol:
 
 
 @contextmanager
-def protocol_of_worker(file: Path) -> Iterator[Protocol]:
+def protocol_of_worker(file: Path, *, thread: str = WORKER) -> Iterator[Protocol]:
+    """``thread``: how the name of the thread begins, if it is another one's."""
     with file.open("w") as output:
 
         def record(connection: Any, **kwargs: object) -> None:
-            if threading.current_thread().name.startswith(WORKER):
+            if threading.current_thread().name.startswith(thread):
                 connection.connection.pgconn.trace(output.fileno())
 
         connection_created.connect(record)

@@ -42,24 +42,6 @@ def _no_polls(settings):
     settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(hours=1)}
 
 
-@pytest.fixture
-def tasks():
-    """For every statement of this process's other threads: which of an executor's tasks has executed it."""
-    tasks: list[str] = []
-
-    def note(execute: Any, *arguments: Any) -> Any:
-        tasks.append(threading.current_thread().name.removeprefix("django_scheduler "))
-        return execute(*arguments)
-
-    def receive(connection: Any, **kwargs: object) -> None:
-        if threading.current_thread() is not threading.main_thread() and note not in connection.execute_wrappers:
-            connection.execute_wrappers.append(note)
-
-    connection_created.connect(receive)
-    yield tasks
-    connection_created.disconnect(receive)
-
-
 def start_and_settle() -> None:
     """Wait until the executor has done what it does at its start, and has executed something."""
     connections["default"].ensure_connection()

@@ -20,6 +20,7 @@ from tests.crons import functions as cron_functions  # noqa: F401  (defines more
 from tests.executor.grouping import functions as group_functions  # noqa: F401  (defines more)
 from tests.http import functions as http_functions  # noqa: F401  (defines more)
 from tests.limits import functions as limit_functions  # noqa: F401  (defines more)
+from tests.limits import rate_functions  # noqa: F401  (defines more)
 from tests.management import typed_functions  # noqa: F401  (defines more)
 from tests.models import Entry
 from tests.processes import functions as process_functions  # noqa: F401  (defines more)

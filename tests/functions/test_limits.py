@@ -1,11 +1,12 @@
-"""How many bodies run at once: what can be declared, and by what the limit of a call is known."""
+"""How many bodies run at once, or begin within a period: what can be declared, and how the limit of a call is known."""
 
 import json
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,20 +15,31 @@ from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_scheduler import Concurrency, Context, action, internal_action, internal_mutation, mutation
-from django_scheduler.functions import AnyFunction, name_of_limit, registry
+from django_scheduler import Concurrency, Context, RateLimit, action, internal_action, internal_mutation, mutation
+from django_scheduler.functions import AnyFunction, is_rate, name_of_limit, registry
 from django_scheduler.values import dump_arguments
 from tests.models import Entry
 
-#: As code calls it that no type checker has seen.
+#: As code calls them that no type checker has seen.
 concurrency_of: Any = Concurrency
+rate_of: Any = RateLimit
+
+SECOND = timedelta(seconds=1)
+
+of_both_kinds = pytest.mark.parametrize(
+    ("option", "limit_of"),
+    [("concurrency", partial(concurrency_of, 2)), ("rate_limit", partial(rate_of, 2, per=SECOND))],
+)
 
 
 class Currency(Enum):
     EUR = "€"
 
 
-@internal_action(concurrency=Concurrency(2, key="account_id", name="bank"))
+@internal_action(
+    concurrency=Concurrency(2, key="account_id", name="fund"),
+    rate_limit=RateLimit(10, per=SECOND, key=("since", "account_id"), name="fund"),
+)
 def fetch(ctx: Context, *, account_id: Any, since: Any = None) -> None: ...
 
 
@@ -40,14 +52,29 @@ def key_of(function: AnyFunction, **arguments: Any) -> str:
     return function.limit_key(dump_arguments(function.name, arguments))
 
 
+def rate_key_of(function: AnyFunction, **arguments: Any) -> str:
+    """The key of a call's rate limit, likewise."""
+    return function.rate_key(dump_arguments(function.name, arguments))
+
+
 def test_number_comes_first():
     assert Concurrency(2) == Concurrency(limit=2, key=(), name=None)
+    assert RateLimit(2, per=SECOND) == RateLimit(limit=2, per=SECOND, key=(), name=None)
 
 
-def test_declared_limit_does_not_change():
-    limit: Any = Concurrency(2)
+@of_both_kinds
+def test_declared_limit_does_not_change(option, limit_of):
+    limit = limit_of()
     with pytest.raises(AttributeError):
         limit.limit = 3
+
+
+@pytest.mark.parametrize("number", [1, 1000, 10_000])
+@pytest.mark.parametrize("period", [timedelta(seconds=0.1), SECOND, timedelta(days=366)])
+def test_what_can_be_a_rate_limit(number, period):
+    limit = RateLimit(number, per=period)
+
+    assert (limit.limit, limit.per, limit.parameters) == (number, period, ())
 
 
 @pytest.mark.parametrize(
@@ -62,24 +89,21 @@ def test_declared_limit_does_not_change():
         (lambda: concurrency_of(-1), "a number from 1 to 1,000, not -1"),
         (lambda: concurrency_of(1001), "a number from 1 to 1,000, not 1001"),
         (lambda: concurrency_of(2, "account_id"), "takes 2 positional arguments but 3 were given"),
-        (lambda: concurrency_of(2, key=["account_id"]), "a tuple of names: .*, not .'account_id'.*"),
-        (lambda: concurrency_of(2, key=None), "a tuple of names: .*, not None"),
-        (lambda: concurrency_of(2, key=(7,)), "a tuple of names: .*, not .7,."),
-        (lambda: concurrency_of(2, key=lambda account_id: account_id), "a tuple of names: .*, not <function"),
-        (lambda: concurrency_of(2, key=""), "'' cannot be the name of one"),
-        (lambda: concurrency_of(2, key=("account_id", "")), "'' cannot be the name of one"),
-        (lambda: concurrency_of(2, key="account id"), "'account id' cannot be the name of one"),
-        (lambda: concurrency_of(2, key="account_id, currency"), "'account_id, currency' cannot be the name of one"),
-        (lambda: concurrency_of(2, key=("account_id", "account_id")), "names a parameter twice"),
-        (lambda: concurrency_of(2, name=7), "must be the name of a limit, as text, not 7"),
-        (lambda: concurrency_of(2, name=b"bank"), "must be the name of a limit, as text, not b'bank'"),
-        (lambda: concurrency_of(2, name=""), "must have 1 to 255 characters .*, not ''"),
-        (lambda: concurrency_of(2, name="b" * 256), "must have 1 to 255 characters"),
-        (lambda: concurrency_of(2, name="the bank"), "no blanks, not 'the bank'"),
-        (lambda: concurrency_of(2, name="the\u2003bank"), r"no blanks, not 'the\\u2003bank'"),
-        (lambda: concurrency_of(2, name="bank\n"), r"characters that can be printed, .*, not 'bank\\n'"),
-        (lambda: concurrency_of(2, name="bank\0"), r"characters that can be printed, .*, not 'bank\\x00'"),
-        (lambda: concurrency_of(2, name="bank\ud800"), r"characters that can be printed, .*, not 'bank\\ud800'"),
+        (partial(rate_of, per=SECOND), "missing 1 required positional argument: 'limit'"),
+        (lambda: rate_of(2), "missing 1 required keyword-only argument: 'per'"),
+        (lambda: rate_of(2, SECOND), "takes 2 positional arguments but 3 .* given"),
+        (lambda: rate_of(True, per=SECOND), "takes the number of bodies that begin within a period, not True"),
+        (lambda: rate_of(2.0, per=SECOND), "takes the number of bodies that begin within a period, not 2.0"),
+        (lambda: rate_of("2/s", per=SECOND), "takes the number of bodies that begin within a period, not '2/s'"),
+        (lambda: rate_of(0, per=SECOND), "a number from 1 to 10,000, not 0"),
+        (lambda: rate_of(10_001, per=SECOND), "a number from 1 to 10,000, not 10001"),
+        (lambda: rate_of(2, per=1), r"per= must be a timedelta, as in per=timedelta\(seconds=1\), not 1"),
+        (lambda: rate_of(2, per="second"), "per= must be a timedelta, .*, not 'second'"),
+        (lambda: rate_of(2, per=None), "per= must be a timedelta, .*, not None"),
+        (lambda: rate_of(2, per=timedelta(0)), "a period from 0.1 s to 366 days, not 0:00:00"),
+        (lambda: rate_of(2, per=-SECOND), "a period from 0.1 s to 366 days, not -1 day, 23:59:59"),
+        (lambda: rate_of(2, per=timedelta(milliseconds=99)), "a period from 0.1 s to 366 days, not 0:00:00.099"),
+        (lambda: rate_of(2, per=timedelta(days=367)), "a period from 0.1 s to 366 days, not 367 days"),
     ],
 )
 def test_what_can_be_no_limit_is_refused(declare, problem):
@@ -87,23 +111,66 @@ def test_what_can_be_no_limit_is_refused(declare, problem):
         declare()
 
 
+@of_both_kinds
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"key": ["account_id"]}, "a tuple of names: .*, not .'account_id'.*"),
+        ({"key": None}, "a tuple of names: .*, not None"),
+        ({"key": (7,)}, "a tuple of names: .*, not .7,."),
+        ({"key": lambda account_id: account_id}, "a tuple of names: .*, not <function"),
+        ({"key": ""}, "'' cannot be the name of one"),
+        ({"key": ("account_id", "")}, "'' cannot be the name of one"),
+        ({"key": "account id"}, "'account id' cannot be the name of one"),
+        ({"key": "account_id, currency"}, "'account_id, currency' cannot be the name of one"),
+        ({"key": ("account_id", "account_id")}, "names a parameter twice"),
+        ({"name": 7}, "must be the name of a limit, as text, not 7"),
+        ({"name": b"fund"}, "must be the name of a limit, as text, not b'fund'"),
+        ({"name": ""}, "must have 1 to 255 characters .*, not ''"),
+        ({"name": "b" * 256}, "must have 1 to 255 characters"),
+        ({"name": "the fund"}, "no blanks, not 'the fund'"),
+        ({"name": "the\u2003bank"}, r"no blanks, not 'the\\u2003bank'"),
+        ({"name": "fund\n"}, r"characters that can be printed, .*, not 'fund\\n'"),
+        ({"name": "fund\0"}, r"characters that can be printed, .*, not 'fund\\x00'"),
+        ({"name": "fund\ud800"}, r"characters that can be printed, .*, not 'fund\\ud800'"),
+    ],
+)
+def test_what_can_be_no_key_or_name_is_refused(option, limit_of, given, problem):
+    with pytest.raises((TypeError, ValueError), match=problem):
+        limit_of(**given)
+
+
 @pytest.mark.parametrize("decorator", [mutation, internal_mutation, action, internal_action])
 def test_every_function_may_have_a_limit(decorator):
     @decorator(concurrency=Concurrency(3))
     def run_thrice(ctx: Context) -> None: ...
 
-    assert run_thrice.concurrency == Concurrency(3)
+    @decorator(rate_limit=RateLimit(3, per=SECOND))
+    def begin_thrice(ctx: Context) -> None: ...
+
+    assert (run_thrice.concurrency, run_thrice.rate_limit) == (Concurrency(3), None)
     assert run_thrice.limit_name == "tests:run_thrice"
+    assert (begin_thrice.concurrency, begin_thrice.rate_limit) == (None, RateLimit(3, per=SECOND))
+    assert begin_thrice.rate_name == "tests:begin_thrice rate"
 
 
-@pytest.mark.parametrize("concurrency", [2, True, "bank", ("account_id",), Concurrency])
-def test_what_is_no_concurrency_is_refused(concurrency):
+@pytest.mark.parametrize("value", [2, True, "fund", ("account_id",), Concurrency, RateLimit(2, per=SECOND)])
+def test_what_is_no_concurrency_is_refused(value):
     with pytest.raises(ImproperlyConfigured, match=r"concurrency= must be a Concurrency, as in .*Concurrency\(2\)"):
 
-        @action(concurrency=concurrency)
+        @action(concurrency=value)
         def run_somehow(ctx: Context) -> None: ...
 
 
+@pytest.mark.parametrize("value", [2, True, "2/s", (2, SECOND), RateLimit, Concurrency(2)])
+def test_what_is_no_rate_limit_is_refused(value):
+    with pytest.raises(ImproperlyConfigured, match=r"rate_limit= must be a RateLimit, as in .*RateLimit\(10, per="):
+
+        @action(rate_limit=value)
+        def begin_somehow(ctx: Context) -> None: ...
+
+
+@of_both_kinds
 @pytest.mark.parametrize(
     ("key", "problem"),
     [
@@ -115,19 +182,20 @@ def test_what_is_no_concurrency_is_refused(concurrency):
         ("more", "'more' is **more: int, which may be any arguments: name a single one."),
     ],
 )
-def test_key_that_is_no_argument_is_refused_with_the_function(key, problem):
+def test_key_that_is_no_argument_is_refused_with_the_function(option, limit_of, key, problem):
     with pytest.raises(ImproperlyConfigured) as refused:
 
-        @action(concurrency=Concurrency(2, key=key))
+        @action(**{option: limit_of(key=key)})
         def fetch_something(context: Context, /, account_id: int, *, currency: str = "EUR", **more: int) -> None: ...
 
-    assert f"fetch_something cannot be an action: concurrency=: the key {problem}" in str(refused.value)
+    assert f"fetch_something cannot be an action: {option}=: the key {problem}" in str(refused.value)
 
 
-def test_key_of_a_function_without_arguments_is_refused():
+@of_both_kinds
+def test_key_of_a_function_without_arguments_is_refused(option, limit_of):
     with pytest.raises(ImproperlyConfigured, match="'account_id' is none of its arguments"):
 
-        @action(concurrency=Concurrency(2, key="account_id"))
+        @action(**{option: limit_of(key="account_id")})
         def fetch_nothing(ctx: Context) -> None: ...
 
 
@@ -139,17 +207,52 @@ def test_without_a_key_all_calls_share_the_limit():
 
 
 def test_functions_with_the_same_name_share_the_limit():
-    @internal_mutation(concurrency=Concurrency(2, key="account", name="bank"))
+    @internal_mutation(concurrency=Concurrency(2, key="account", name="fund"))
     def send(ctx: Context, *, account: int, amount: int) -> None: ...
 
-    assert key_of(send, account=7, amount=100) == key_of(fetch, account_id=7) == "bank [7]"
+    assert key_of(send, account=7, amount=100) == key_of(fetch, account_id=7) == "fund [7]"
 
 
 def test_registry_knows_the_number_of_each_limit():
     limits = registry.limits()
 
-    assert (limits["bank"].limit, limits["books"].limit) == (2, 1)
+    assert (limits["fund"].limit, limits["books"].limit) == (2, 1)
     assert all(limits[each.limit_name].limit == each.concurrency.limit for each in registry if each.concurrency)
+    rates = registry.rate_limits()
+    assert (rates["fund rate"].limit, rates["fund rate"].per) == (10, SECOND)
+    assert "books rate" not in rates
+
+
+def test_rate_limit_of_a_call_is_told_from_its_limit_of_the_same_name():
+    assert key_of(fetch, account_id=7, since=1) == "fund [7]"
+    assert rate_key_of(fetch, account_id=7, since=1) == "fund rate [1,7]"
+    assert rate_key_of(fetch, account_id="x" * 1000).startswith("fund rate #")
+    for key in ("fund rate [1,7]", "fund rate #9f86d0", "fund rate"):
+        assert (name_of_limit(key), is_rate(key)) == ("fund", True)
+    for key in ("fund [7]", "fund #9f86d0", "fund", "rate [7]", "rate", 'fund ["rate"]'):
+        assert not is_rate(key)
+
+
+def test_rate_limit_without_a_key_or_a_name_is_that_of_all_calls_of_the_function():
+    @internal_mutation(name="send_all", aliases=("send",), rate_limit=RateLimit(2, per=SECOND))
+    def send_them(ctx: Context, *, account_id: int) -> None: ...
+
+    assert rate_key_of(send_them, account_id=7) == rate_key_of(send_them, account_id=8) == "tests:send_all rate"
+
+
+def test_functions_with_the_same_name_share_the_rate_limit():
+    @internal_mutation(rate_limit=RateLimit(10, per=SECOND, key=("day", "account"), name="fund"))
+    def count_statements(ctx: Context, *, account: int, day: int) -> None: ...
+
+    assert rate_key_of(count_statements, account=7, day=1) == rate_key_of(fetch, account_id=7, since=1)
+
+
+@pytest.mark.parametrize(("period", "delay"), [(0.1, 0.02), (1, 0.05), (2, 0.1), (3600, 0.1)])
+def test_slot_of_a_start_is_held_longer_than_the_period_by_as_much_as_a_body_may_begin_later(period, delay):
+    limit = RateLimit(2, per=timedelta(seconds=period))
+
+    assert limit.longest_delay == timedelta(seconds=delay)
+    assert limit.window == timedelta(seconds=period + delay)
 
 
 def test_limit_of_a_renamed_function_is_called_like_the_function():
@@ -162,21 +265,21 @@ def test_limit_of_a_renamed_function_is_called_like_the_function():
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
-        ({"account_id": 7}, "bank [7]"),
-        ({"account_id": 7, "since": date(2026, 1, 1)}, "bank [7]"),
-        ({"account_id": "7"}, 'bank ["7"]'),
-        ({"account_id": True}, "bank [true]"),
-        ({"account_id": 1.5}, "bank [1.5]"),
-        ({"account_id": None}, "bank [null]"),
-        ({"account_id": "Ümläut\n"}, 'bank ["Ümläut\\n"]'),
-        ({"account_id": "nul \0"}, 'bank [{"$str":"nul \\\\x00"}]'),
-        ({"account_id": Currency.EUR}, 'bank [{"$enum":["tests.functions.test_limits:Currency","EUR"]}]'),
-        ({"account_id": date(2026, 1, 2)}, 'bank [{"$date":"2026-01-02"}]'),
-        ({"account_id": datetime(2026, 1, 2, tzinfo=UTC)}, 'bank [{"$datetime":"2026-01-02T00:00:00+00:00"}]'),
-        ({"account_id": Decimal("1.10")}, 'bank [{"$decimal":"1.10"}]'),
-        ({"account_id": UUID(int=1)}, 'bank [{"$uuid":"00000000-0000-0000-0000-000000000001"}]'),
-        ({"account_id": (7, 8)}, 'bank [{"$tuple":[7,8]}]'),
-        ({"account_id": [7, {"b": 1, "a": 2}]}, 'bank [[7,{"a":2,"b":1}]]'),
+        ({"account_id": 7}, "fund [7]"),
+        ({"account_id": 7, "since": date(2026, 1, 1)}, "fund [7]"),
+        ({"account_id": "7"}, 'fund ["7"]'),
+        ({"account_id": True}, "fund [true]"),
+        ({"account_id": 1.5}, "fund [1.5]"),
+        ({"account_id": None}, "fund [null]"),
+        ({"account_id": "Ümläut\n"}, 'fund ["Ümläut\\n"]'),
+        ({"account_id": "nul \0"}, 'fund [{"$str":"nul \\\\x00"}]'),
+        ({"account_id": Currency.EUR}, 'fund [{"$enum":["tests.functions.test_limits:Currency","EUR"]}]'),
+        ({"account_id": date(2026, 1, 2)}, 'fund [{"$date":"2026-01-02"}]'),
+        ({"account_id": datetime(2026, 1, 2, tzinfo=UTC)}, 'fund [{"$datetime":"2026-01-02T00:00:00+00:00"}]'),
+        ({"account_id": Decimal("1.10")}, 'fund [{"$decimal":"1.10"}]'),
+        ({"account_id": UUID(int=1)}, 'fund [{"$uuid":"00000000-0000-0000-0000-000000000001"}]'),
+        ({"account_id": (7, 8)}, 'fund [{"$tuple":[7,8]}]'),
+        ({"account_id": [7, {"b": 1, "a": 2}]}, 'fund [[7,{"a":2,"b":1}]]'),
     ],
 )
 def test_values_are_told_apart_as_they_are_stored(arguments, key):
@@ -188,7 +291,7 @@ def test_a_model_instance_has_its_own_limit_however_its_fields_change(db):
     before = key_of(fetch, account_id=entry)
     entry.label = "after"
 
-    assert key_of(fetch, account_id=entry) == before == f'bank [{{"$model":["tests.entry",{entry.pk},"default"]}}]'
+    assert key_of(fetch, account_id=entry) == before == f'fund [{{"$model":["tests.entry",{entry.pk},"default"]}}]'
 
 
 def test_key_of_several_parameters_has_their_values_in_its_order():
@@ -201,11 +304,11 @@ def test_argument_that_a_call_leaves_out_has_its_default():
 
 
 def test_default_that_cannot_be_stored_is_one_value_too():
-    @internal_action(concurrency=Concurrency(2, key="account", name="bank"))
+    @internal_action(concurrency=Concurrency(2, key="account", name="fund"))
     def fetch_some(ctx: Context, *, account: object = object()) -> None: ...
 
-    assert key_of(fetch_some) == "bank [null]"
-    assert key_of(fetch_some, account=7) == "bank [7]"
+    assert key_of(fetch_some) == "fund [null]"
+    assert key_of(fetch_some, account=7) == "fund [7]"
 
 
 def test_arguments_of_any_name_do_not_change_the_limit():
@@ -218,7 +321,7 @@ def test_long_values_are_known_by_their_hash():
     assert one != other
     assert one == key_of(fetch, account_id="x" * 1000 + "a")
     assert len(one) == len(other) <= 100
-    assert name_of_limit(one) == "bank"
+    assert name_of_limit(one) == "fund"
 
 
 #: Prints the key of a set, and of a dict whose keys are no texts: Python has another order in each process.
@@ -253,35 +356,38 @@ def test_key_is_the_same_however_a_database_writes_the_arguments(value):
     key = fetch.limit_key(stored)
 
     assert fetch.limit_key(rewritten) == key
-    assert name_of_limit(key) == "bank"
+    assert name_of_limit(key) == "fund"
     assert len(key) <= 400
     key.encode()
+    assert name_of_limit(fetch.rate_key(stored)) == "fund"
+    assert fetch.rate_key(rewritten) == fetch.rate_key(stored)
 
 
 @pytest.mark.parametrize(
     ("by_hand", "key"),
     [
-        ("", "bank"),
-        ("no JSON", "bank"),
-        ("[7]", "bank"),
-        ("null", "bank"),
-        ('"account_id"', "bank"),
-        ("9" * 5000, "bank"),
-        ("[" * 100_000, "bank"),
-        ('{"account_id":' + "[" * 100_000, "bank"),
-        ("{}", "bank [null]"),
-        ('{"account": 7}', "bank [null]"),
-        ('{"account_id": NaN}', "bank [NaN]"),
-        ('{"account_id": {"$set": 7}}', 'bank [{"$set":7}]'),
-        ('{"account_id": {"$set": [1, "a", null, {}]}}', 'bank [{"$set":["a",1,null,{}]}]'),
+        ("", "fund"),
+        ("no JSON", "fund"),
+        ("[7]", "fund"),
+        ("null", "fund"),
+        ('"account_id"', "fund"),
+        ("9" * 5000, "fund"),
+        ("[" * 100_000, "fund"),
+        ('{"account_id":' + "[" * 100_000, "fund"),
+        ("{}", "fund [null]"),
+        ('{"account": 7}', "fund [null]"),
+        ('{"account_id": NaN}', "fund [NaN]"),
+        ('{"account_id": {"$set": 7}}', 'fund [{"$set":7}]'),
+        ('{"account_id": {"$set": [1, "a", null, {}]}}', 'fund [{"$set":["a",1,null,{}]}]'),
     ],
 )
 def test_arguments_that_were_changed_by_hand_have_a_limit_too(by_hand, key):
     assert fetch.limit_key(by_hand) == key
+    assert is_rate(fetch.rate_key(by_hand))
 
 
 def test_half_of_a_surrogate_pair_has_a_limit_too():
-    assert fetch.limit_key(r'{"account_id": "\ud800"}').startswith("bank #")
+    assert fetch.limit_key(r'{"account_id": "\ud800"}').startswith("fund #")
 
 
 @pytest.mark.parametrize(("limit", "keeps_order"), [(1, True), (2, False)])
@@ -296,5 +402,12 @@ def test_function_without_a_limit_keeps_no_order():
     @internal_mutation
     def run_freely(ctx: Context) -> None: ...
 
-    assert run_freely.concurrency is None
+    assert (run_freely.concurrency, run_freely.rate_limit) == (None, None)
     assert run_freely.keeps_order is False
+
+
+def test_rate_limit_keeps_no_order():
+    @internal_mutation(rate_limit=RateLimit(1, per=SECOND))
+    def begin_in_any_order(ctx: Context) -> None: ...
+
+    assert begin_in_any_order.keeps_order is False

@@ -1,3 +1,3 @@
-from tests.executor.conftest import growing_groups
+from tests.executor.conftest import growing_groups, tasks
 
-__all__ = ["growing_groups"]
+__all__ = ["growing_groups", "tasks"]

@@ -1,20 +1,52 @@
 """Tries every order of steps from a state, and says which one leads where nobody wants to be."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import Protocol as Interface
+from typing import TypeVar
 
-from tests.limits.protocol_model import Protocol
-from tests.limits.protocol_state import PENDING, RUNNING, Executor, State
+
+class Explored(Hashable, Interface):
+    """Is a state of what is tried."""
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether everything has come to its end."""
+        ...
+
+    @property
+    def has_to_end(self) -> bool:
+        """Return whether everything has to come to its end, sooner or later."""
+        ...
+
+
+S = TypeVar("S", bound=Explored)
+
+
+class Tried(Interface[S]):
+    """Is what is tried."""
+
+    def progress(self, state: S, /) -> Iterator[tuple[str, S]]:
+        """Go through the steps that come, sooner or later, if nothing happens."""
+        ...
+
+    def mishaps(self, state: S, /) -> Iterator[tuple[str, S]]:
+        """Go through the steps that may come or not."""
+        ...
+
+    def problems(self, before: S, after: S, /) -> Iterator[str]:
+        """Say what must not be after this step."""
+        ...
 
 
 class Violation(Exception):
     """What does not hold, and the steps that lead there."""
 
 
-def explore(protocol: Protocol, first: State) -> int:
+def explore(protocol: Tried[S], first: S) -> int:
     """Go through all states that can be reached; how many there are. Raises ``Violation``, after the fewest steps."""
-    came_from: dict[State, tuple[str, State] | None] = {first: None}
-    leads_to: dict[State, list[State]] = {}
+    came_from: dict[S, tuple[str, S] | None] = {first: None}
+    leads_to: dict[S, list[S]] = {}
     ahead = deque([first])
     while ahead:
         state = ahead.popleft()
@@ -25,14 +57,14 @@ def explore(protocol: Protocol, first: State) -> int:
                 if after not in came_from:
                     came_from[after] = label, state
                     ahead.append(after)
-                for problem in problems(state, after):
+                for problem in protocol.problems(state, after):
                     raise Violation("\n".join([*way(came_from, state), label, problem]))
     for state in stuck(came_from, leads_to):
         raise Violation("\n".join([*way(came_from, state), f"it never ends: {state}"]))
     return len(came_from)
 
 
-def way(came_from: dict[State, tuple[str, State] | None], state: State) -> list[str]:
+def way(came_from: dict[S, tuple[str, S] | None], state: S) -> list[str]:
     """Return the labels of the steps to a state."""
     labels = []
     while (step := came_from[state]) is not None:
@@ -41,36 +73,7 @@ def way(came_from: dict[State, tuple[str, State] | None], state: State) -> list[
     return labels[::-1]
 
 
-def problems(before: State, after: State) -> Iterator[str]:
-    """Say what of a body that begins with this step must not be."""
-    for number, (was, executor) in enumerate(zip(before.executors, after.executors, strict=True)):
-        if executor.at == RUNNING != was.at and not executor.is_excused:
-            bodies = [each for each in after.executors if each.at == RUNNING and not each.is_excused]
-            if len(bodies) > max(each.limit for each in bodies):
-                yield f"{len(bodies)} bodies, and the limit is {executor.limit}"
-            seen = [index for index, claimed in was.beside if is_running(before.executors[index], claimed)]
-            if len(seen) >= executor.limit:
-                yield f"{number} begins beside {seen}, which it could have seen, and the limit is {executor.limit}"
-            for earlier in passed_over(after, executor):
-                yield f"{number} passes over {earlier}"
-
-
-def is_running(executor: Executor, claimed: tuple[int, ...]) -> bool:
-    """Return whether a body that was running still is."""
-    return executor.at == RUNNING and executor.claimed == claimed and not executor.is_excused
-
-
-def passed_over(state: State, executor: Executor) -> list[int]:
-    """Return what should have begun before a body that begins under a limit of one."""
-    begun = {each for other in state.executors if other.at == RUNNING for each in other.claimed}
-    return [
-        number
-        for number, each in enumerate(state.functions[: max(executor.claimed)])
-        if executor.limit == 1 and each.state == PENDING and not each.is_moved and number not in begun
-    ]
-
-
-def stuck(came_from: dict[State, tuple[str, State] | None], leads_to: dict[State, list[State]]) -> Iterator[State]:
+def stuck(came_from: dict[S, tuple[str, S] | None], leads_to: dict[S, list[S]]) -> Iterator[S]:
     """Go through the states from which not everything can come to an end, though an executor lives."""
     ends = {state for state in came_from if state.is_over}
     ahead = list(ends)
@@ -80,5 +83,5 @@ def stuck(came_from: dict[State, tuple[str, State] | None], leads_to: dict[State
                 ends.add(state)
                 ahead.append(state)
     for state in came_from:
-        if state not in ends and state.limit and any(each.is_alive for each in state.executors):
+        if state not in ends and state.has_to_end:
             yield state

@@ -277,6 +277,34 @@ class Protocol:
                 after = after._replace(slots=(*after.slots[:number], Slot(row + 1), *after.slots[number + 1 :]))
         return after
 
+    def problems(self, before: State, after: State) -> Iterator[str]:
+        """Say what of a body that begins with this step must not be."""
+        for number, (was, executor) in enumerate(zip(before.executors, after.executors, strict=True)):
+            if executor.at == RUNNING != was.at and not executor.is_excused:
+                bodies = [each for each in after.executors if each.at == RUNNING and not each.is_excused]
+                if len(bodies) > max(each.limit for each in bodies):
+                    yield f"{len(bodies)} bodies, and the limit is {executor.limit}"
+                seen = [index for index, claimed in was.beside if _is_running(before.executors[index], claimed)]
+                if len(seen) >= executor.limit:
+                    yield f"{number} begins beside {seen}, which it could have seen, and the limit is {executor.limit}"
+                for earlier in _passed_over(after, executor):
+                    yield f"{number} passes over {earlier}"
+
+
+def _is_running(executor: Executor, claimed: tuple[int, ...]) -> bool:
+    """Return whether a body that was running still is."""
+    return executor.at == RUNNING and executor.claimed == claimed and not executor.is_excused
+
+
+def _passed_over(state: State, executor: Executor) -> list[int]:
+    """Return what should have begun before a body that begins under a limit of one."""
+    begun = {each for other in state.executors if other.at == RUNNING for each in other.claimed}
+    return [
+        number
+        for number, each in enumerate(state.functions[: max(executor.claimed)])
+        if executor.limit == 1 and each.state == PENDING and not each.is_moved and number not in begun
+    ]
+
 
 def _is(state: State, slot: Slot, function_state: str) -> bool:
     """Return whether the attempt that has taken the slot is the function's last one, and in this state."""

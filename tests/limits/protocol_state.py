@@ -114,6 +114,10 @@ class State(NamedTuple):
     def is_over(self) -> bool:
         return all(each.state in (DONE, ABANDONED) for each in self.functions)
 
+    @property
+    def has_to_end(self) -> bool:
+        return bool(self.limit) and any(each.is_alive for each in self.executors)
+
 
 def start(
     limit: int, kinds: str, *, executors: int = 2, slots: int | None = None, mishaps: Iterable[str] = ()

@@ -200,9 +200,9 @@ def test_limit_that_is_set_counts_at_once_and_nothing_that_waits_is_lost():
     ids = ctx.scheduler.run_after_many(0, call_bank, [{"account": 1}] * 6)
     with executing(concurrency=8), bodies.letting_go():
         wait_until(lambda: len(waiting()) == 4, "those without a slot wait")
-        Limit.objects.create(name=call_bank.name, concurrency=5, changed_time=timezone.now())
+        Limit.objects.create(name=call_bank.name, number=5, changed_time=timezone.now())
         wait_until(lambda: bodies.running[1] == 5, "more of them run")
-        Limit.objects.update(concurrency=0)
+        Limit.objects.update(number=0)
         bodies.let_go()
         wait_until(lambda: bodies.running[1] == 0, "they ended")
         wait_until(lambda: len(waiting()) == 1, "the last one waits again")
@@ -212,8 +212,7 @@ def test_limit_that_is_set_counts_at_once_and_nothing_that_waits_is_lost():
 
 def test_however_many_limits_functions_wait_for_none_is_forgotten(monkeypatch):
     monkeypatch.setattr(limit_watch, "MOST_LIMITS", 2)
-    changed = {"concurrency": 0, "changed_time": timezone.now()}
-    Limit.objects.create(name=call_bank.name, **changed)
+    Limit.objects.create(name=call_bank.name, number=0, changed_time=timezone.now())
     ids = ctx.scheduler.run_after_many(0, call_bank, [{"account": each} for each in range(7)])
     bodies.let_go()
     with executing(concurrency=2):

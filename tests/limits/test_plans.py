@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from django_scheduler import ctx
-from django_scheduler.databases import TABLE, Wanted, WantedSlots, database_for
+from django_scheduler.databases import TABLE, Wanted, WantedSlots, database_for, limit_browsing
 from tests.databases.test_plans_by_id import no_autovacuum, plan, tell
 from tests.databases.test_plans_of_several_lanes import statements_of
 from tests.limits import functions
@@ -88,3 +88,18 @@ def test_who_takes_a_slot_reads_only_the_first_of_those_that_wait():
     fill(WAITING)
     read = blocks(take_slots)
     assert [each for each in read if each > FEW_BLOCKS] == []
+
+
+def test_limits_that_have_slots_are_found_without_reading_all_slots_of_each():
+    tell(
+        f"TRUNCATE {SLOTS}",
+        f"INSERT INTO {SLOTS} (of_limit, number) SELECT 'bank rate [' || account || ']', number"
+        f" FROM generate_series(1, 3) AS account, generate_series(1, {WAITING}) AS number",
+        f"ANALYZE {SLOTS}",
+    )
+
+    def look() -> None:
+        found = limit_browsing.limits_with_slots(database_for("default"), after="bank rate [1]", at_most=200)
+        assert list(found) == ["bank rate [2]", "bank rate [3]"]
+
+    assert max(blocks(look)) < FEW_BLOCKS

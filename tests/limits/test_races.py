@@ -4,6 +4,7 @@ On PostgreSQL. Whoever reads is held up in the middle of the statement, after it
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.statements import statements_through
 pytestmark = [pytest.mark.only_on("postgresql"), pytest.mark.usefixtures("transactional_db")]
 
 LIMIT = WantedSlots("two [7]", "two", 2, 1)
+RATE = WantedSlots("two rate [7]", "two rate", 2, 1, window=timedelta(hours=1))
 
 #: Of the lock by which the test holds up a statement.
 BARRIER = 15
@@ -32,10 +34,9 @@ def function_ids(transactional_db) -> list[int]:
 
 def in_two_steps(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
     """Have a statement wait for the test once it has its snapshot, and before it locks a slot."""
-    where = " WHERE holder_id IS NULL"
-    if where in sql:
-        barrier = f"(SELECT pg_advisory_xact_lock({BARRIER}))::text IS NOT NULL"
-        sql = sql.replace(where, f"{where} AND {barrier}", 1)
+    barrier = f"(SELECT pg_advisory_xact_lock({BARRIER}))::text IS NOT NULL"
+    for where in (" WHERE holder_id IS NULL", " WHERE place <= "):
+        sql = sql.replace(where, where.replace(" WHERE", f" WHERE {barrier} AND"), 1)
     return execute(sql, *arguments)
 
 
@@ -72,5 +73,26 @@ def test_slot_that_is_taken_after_the_look_is_passed_over(session, function_ids,
     session.wait_until_it_waits()
     if is_taken_meanwhile:
         assert begin(first)
+    tell(f"SELECT pg_advisory_unlock({BARRIER})")
+    assert late.result(20) != is_taken_meanwhile
+
+
+def start() -> bool:
+    return bool(database_for("default").take_starts([RATE]))
+
+
+def start_in_two_steps() -> bool:
+    with statements_through(in_two_steps):
+        return start()
+
+
+@pytest.mark.parametrize("is_taken_meanwhile", [True, False], ids=["taken", "free"])
+def test_slot_of_a_rate_limit_that_is_taken_after_the_look_is_passed_over(session, is_taken_meanwhile):
+    database_for("default").add_slots([(RATE.limit, 0)])
+    tell(f"SELECT pg_advisory_lock({BARRIER})")
+    late = session.begin(start_in_two_steps)
+    session.wait_until_it_waits()
+    if is_taken_meanwhile:
+        assert start()
     tell(f"SELECT pg_advisory_unlock({BARRIER})")
     assert late.result(20) != is_taken_meanwhile

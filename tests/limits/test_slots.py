@@ -183,11 +183,11 @@ def test_slot_that_was_taken_again_in_an_attempt_of_the_same_number_is_not_clear
 def test_number_that_somebody_has_set_counts_instead_of_that_of_the_code():
     add_slots(0, 1, 2)
     assert free_slots(1) == [0]
-    Limit.objects.create(name="counter", concurrency=2, changed_time=timezone.now())
+    Limit.objects.create(name="counter", number=2, changed_time=timezone.now())
     assert free_slots(1) == [0, 1]
-    Limit.objects.update(concurrency=0)
+    Limit.objects.update(number=0)
     assert free_slots(1) == []
-    Limit.objects.update(concurrency=None)
+    Limit.objects.all().delete()
     assert free_slots(1) == [0]
 
 

@@ -19,6 +19,7 @@ from tests.status.records import (
     be_due_for,
     put_living_executor_on_record,
     put_silent_executor_on_record,
+    put_starts_on_record,
     put_waiting_on_record,
 )
 from tests.support.in_process import executing
@@ -232,3 +233,20 @@ def test_it_says_what_waits_for_which_limit():
     (limit,) = [each for each in json.loads(as_json.output)["limits"] if each["name"] == "bank"]
     assert (limit["waiting"], limit["concurrency"], limit["declared"], limit["is_set"]) == (1, 0, 2, True)
     assert "9000" not in answer.output + as_json.output
+
+
+def test_it_says_what_waits_for_which_rate_limit():
+    put_living_executor_on_record()
+    put_waiting_on_record("bank rate [7]", 100)
+    put_starts_on_record("bank rate [7]", 1)
+    put_waiting_on_record("former rate [7]", 100)
+    limits.change("default", "bank rate", 5, reason="slower", changed_by="ada")
+
+    answer, as_json = Answer(), Answer("--json")
+
+    _, _, table = answer.output.partition("rate limit ")
+    lines = [line.split() for line in table.splitlines()]
+    assert lines[1][:8] == ["bank", "5", "in", "10", "s", "(code:", "10)", "1"]
+    assert lines[2][:3] == ["former", "?", "0"]
+    (limit,) = [each for each in json.loads(as_json.output)["rate_limits"] if each["name"] == "bank"]
+    assert (limit["waiting"], limit["rate"], limit["per"], limit["declared"], limit["is_set"]) == (1, 5, 10, 10, True)

@@ -61,6 +61,7 @@ VALUES: dict[str, Any] = {
     "unknown_to": "x",
     "waiting_since": NOW,
     "waits_for": "x",
+    "in_order_of": "x",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from django_scheduler.models import FAR, Executor, Kind, ScheduledFunction, State
+from django_scheduler.models import FAR, Executor, Kind, ScheduledFunction, Slot, State
 
 
 def be_due_for(function_id: int, seconds: float) -> None:
@@ -41,6 +41,13 @@ def put_waiting_on_record(limit: str, seconds: float, **values: Any) -> Schedule
             **values,
         }
     )
+
+
+def put_starts_on_record(limit: str, *seconds: float) -> None:
+    """Have slots of a rate limit that were taken so many seconds ago."""
+    now, number = timezone.now(), Slot.objects.filter(limit=limit).count()
+    for further, ago in enumerate(seconds):
+        Slot.objects.create(limit=limit, number=number + further, taken_time=now - timedelta(seconds=ago))
 
 
 def put_silent_executor_on_record() -> None:

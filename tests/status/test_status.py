@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django_scheduler import Context, ctx, mutation
 from django_scheduler.models import Executor
 from django_scheduler.status import status
+from tests.admin import limited_functions  # noqa: F401  (declares rate limits)
 from tests.functions import note, write, write_and_raise, write_with_priority
 from tests.status.records import be_due_for, complete_earlier, put_silent_executor_on_record
 from tests.support.in_process import executing
@@ -135,8 +136,8 @@ def test_reading_it_takes_few_statements_and_writes_nothing():
         status()
 
     # The lanes, one for the only lane, pauses, running, ended, executors, batches; and of limits what they are set to,
-    # what waits, and what runs.
-    assert len(statements) == 10
+    # what waits, what runs, and what has begun.
+    assert len(statements) == 11
     assert all(each["sql"].lstrip().startswith(("SELECT", "WITH")) for each in statements)
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from django_scheduler import ctx
 from django_scheduler.databases import database_for
-from django_scheduler.models import Failure, ScheduledFunction, State
+from django_scheduler.models import FAR, Failure, ScheduledFunction, State
 from django_scheduler.supervisor.death import record_death
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,6 +45,16 @@ def test_one_that_was_moved_before_the_death_was_counted_runs_when_it_was_moved_
     before = ScheduledFunction.objects.get()
     assert die(function_id) == [("pending", 1)]
     assert ScheduledFunction.objects.get().due_time == before.due_time
+
+
+def test_one_that_has_begun_to_wait_for_a_limit_before_the_death_was_counted_is_due_again(schedule):
+    function_id = schedule()
+    since = timezone.now() - timedelta(minutes=1)
+    ScheduledFunction.objects.update(due_time=FAR, waits_for="bank rate", waiting_since=since)
+    assert die(function_id) == [("pending", 1)]
+    row = ScheduledFunction.objects.get()
+    assert row.waits_for is None
+    assert since < row.due_time < timezone.now()
 
 
 def test_third_death_is_one_too_many(schedule):

@@ -13,6 +13,7 @@ from django_scheduler.executor.claim_policy import GroupingPolicy, LeftToOthers,
 from django_scheduler.executor.executor import Executor
 from django_scheduler.executor.limit_watch import LimitWatch
 from django_scheduler.executor.poller import Poller, Until
+from django_scheduler.executor.second_session import SecondSession
 from django_scheduler.executor.worker import Worker
 from django_scheduler.record import wakeup
 
@@ -64,6 +65,7 @@ def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
         left_to_others=left_to_others,
         retry_storm=RetryStorm(),
         limit_watch=LimitWatch(database, stopping),
+        second_session=SecondSession(database),
     )
     wakeup.subscribe("default", poller.wake_up)
     try:
@@ -71,6 +73,7 @@ def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
     finally:
         stopping.set()
         poller.wake_up()
+        worker.second_session.stop()
         wakeup.unsubscribe("default", poller.wake_up)
 
 

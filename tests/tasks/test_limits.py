@@ -1,6 +1,7 @@
-"""How many bodies of a task run at once: a task and its backend say it, by the names of the task's own arguments."""
+"""How many bodies of a task run at once, or begin within a period, by the names of the task's own arguments."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -8,17 +9,19 @@ import pytest
 from django.tasks import default_task_backend, task
 from django.tasks.exceptions import InvalidTask
 
-from django_scheduler import Concurrency
+from django_scheduler import Concurrency, RateLimit
 from django_scheduler.functions import AnyFunction, registry
 from django_scheduler.models import FAR, ScheduledFunction, State
 from tests.support.in_process import executing
 from tests.support.waiting import wait_until
 from tests.tasks import jobs
 
+SECOND = timedelta(seconds=1)
 
-def with_limit(settings: Any, concurrency: Any) -> None:
-    """Have the backend say how many bodies of each task run at once."""
-    options = {"concurrency": concurrency}
+
+def with_limit(settings: Any, concurrency: Any = None, rate_limit: Any = None) -> None:
+    """Have the backend say how many bodies of each task run at once, or begin within a period."""
+    options = {"concurrency": concurrency, "rate_limit": rate_limit}
     settings.TASKS = {
         "default": {"BACKEND": "django_scheduler.tasks.SchedulerBackend", "QUEUES": [], "OPTIONS": options}
     }
@@ -34,13 +37,23 @@ def function_on_record(result: Any) -> AnyFunction:
 
 def key_on_record(result: Any) -> str:
     """The key of the limit of a task, as an executor finds it in the arguments on record."""
-    function = function_on_record(result)
+    return function_on_record(result).limit_key(arguments_on_record(result))
+
+
+def rate_key_on_record(result: Any) -> str:
+    """The key of the rate limit of a task, likewise."""
+    return function_on_record(result).rate_key(arguments_on_record(result))
+
+
+def arguments_on_record(result: Any) -> str:
     args = ScheduledFunction.objects.values_list("args", flat=True).get(pk=int(result.id))
-    return function.limit_key(args if isinstance(args, str) else json.dumps(args))
+    return args if isinstance(args, str) else json.dumps(args)
 
 
 def test_task_has_no_limit_by_itself():
-    assert function_on_record(jobs.add.enqueue(1)).concurrency is None
+    function = function_on_record(jobs.add.enqueue(1))
+
+    assert (function.concurrency, function.rate_limit) == (None, None)
 
 
 def test_limit_is_called_like_the_task(settings):
@@ -58,6 +71,28 @@ def test_limit_of_a_task_is_known_once_it_was_found(settings):
     function_on_record(result)
 
     assert registry.limits()["tests.tasks.jobs.add"].limit == 2
+
+
+def test_rate_limit_of_a_task_is_known_once_it_was_found(settings):
+    with_limit(settings, rate_limit=RateLimit(2, per=SECOND))
+    result = jobs.write.enqueue("x")
+    assert "tests.tasks.jobs.write rate" not in registry.rate_limits()
+
+    assert rate_key_on_record(result) == "tests.tasks.jobs.write rate"
+
+    assert registry.rate_limits()["tests.tasks.jobs.write rate"].per == SECOND
+
+
+def test_task_may_have_both_limits_of_one_name(settings):
+    with_limit(
+        settings,
+        Concurrency(2, key="second", name="sums"),
+        RateLimit(9, per=SECOND, key=("first", "second"), name="sums"),
+    )
+
+    result = jobs.add.enqueue(7, second=8)
+
+    assert (key_on_record(result), rate_key_on_record(result)) == ("sums [8]", "sums rate [7,8]")
 
 
 def test_tasks_of_a_backend_share_a_limit_that_has_a_name(settings):
@@ -97,8 +132,12 @@ def test_arguments_of_a_task_that_were_changed_by_hand_have_a_limit_too(settings
     assert function.limit_key("[") == "tests.tasks.jobs.add"
 
 
-def test_key_that_is_no_argument_of_the_task_is_refused(settings):
-    with_limit(settings, Concurrency(2, key="frist"))
+@pytest.mark.parametrize(
+    "options",
+    [{"concurrency": Concurrency(2, key="frist")}, {"rate_limit": RateLimit(2, per=SECOND, key="frist")}],
+)
+def test_key_that_is_no_argument_of_the_task_is_refused(settings, options):
+    with_limit(settings, **options)
 
     with pytest.raises(InvalidTask, match=r"the key 'frist' is none of its arguments\. Did you mean 'first'"):
         jobs.add.enqueue(1)
@@ -113,26 +152,47 @@ def test_key_of_any_number_of_arguments_is_refused(settings):
         jobs.whatever.enqueue(1)
 
 
-@pytest.mark.parametrize("concurrency", [2, "provider", [2]])
-def test_limit_that_cannot_be_is_refused_and_told_by_the_check(settings, concurrency):
-    with_limit(settings, concurrency)
+@pytest.mark.parametrize(
+    ("options", "problem", "hint"),
+    [
+        *(
+            ({"concurrency": value}, "concurrency= must be a Concurrency", "'concurrency': Concurrency(2).")
+            for value in (2, "provider", [2], RateLimit(2, per=SECOND))
+        ),
+        *(
+            ({"rate_limit": value}, "rate_limit= must be a RateLimit", "'rate_limit': RateLimit(10, per=timedelta(")
+            for value in (2, "2/s", (2, SECOND), Concurrency(2))
+        ),
+    ],
+)
+def test_limit_that_cannot_be_is_refused_and_told_by_the_check(settings, options, problem, hint):
+    with_limit(settings, **options)
 
-    with pytest.raises(InvalidTask, match="concurrency must be a Concurrency"):
+    with pytest.raises(InvalidTask, match=problem):
         jobs.add.enqueue(1)
     (message,) = default_task_backend.check()
     assert message.id == "django_scheduler.E206"
-    assert "must be a Concurrency" in message.msg
+    assert problem in message.msg
+    assert hint in message.hint
+
+
+def test_limits_that_cannot_be_are_all_told_by_the_check(settings):
+    with_limit(settings, concurrency=2, rate_limit="2/s")
+
+    assert [message.id for message in default_task_backend.check()] == ["django_scheduler.E206"] * 2
 
 
 @pytest.mark.skipif(django.VERSION < (6, 1), reason="The decorator of Django 6.0 takes no further options.")
 def test_task_says_its_limit_itself(monkeypatch):
     decorate: Any = task
-    limited = decorate(concurrency=Concurrency(1, key="first"))(jobs.add.func)
+    limits = {"concurrency": Concurrency(1, key="first"), "rate_limit": RateLimit(5, per=SECOND, key="second")}
+    limited = decorate(**limits)(jobs.add.func)
     monkeypatch.setattr(jobs, "add", limited)
 
     result = limited.enqueue(7)
 
     assert key_on_record(result) == "tests.tasks.jobs.add [7]"
+    assert rate_key_on_record(result) == "tests.tasks.jobs.add rate [0]"
     assert function_on_record(result).keeps_order
 
 
@@ -148,3 +208,15 @@ def test_no_more_bodies_of_a_task_run_at_once_than_its_limit_says(settings, gate
         gate.open()
         wait_until(lambda: not ScheduledFunction.objects.exclude(state=State.SUCCESS).exists(), "all of them ended")
     assert len(results) == gate.departures
+
+
+def test_no_more_bodies_of_a_task_begin_within_a_period_than_its_rate_limit_says(settings):
+    with_limit(settings, rate_limit=RateLimit(1, per=timedelta(days=1), key="label"))
+    for label in ("a", "a", "b"):
+        jobs.write.enqueue(label)
+
+    with executing(concurrency=4):
+        waiting = ScheduledFunction.objects.filter(state=State.PENDING, attempts=0, due_time=FAR)
+        wait_until(lambda: waiting.count() == 1, "one waits")
+        wait_until(lambda: ScheduledFunction.objects.filter(state=State.SUCCESS).count() == 2, "two ended")
+    assert waiting.get().waits_for == 'tests.tasks.jobs.write rate ["a"]'

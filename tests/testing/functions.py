@@ -6,7 +6,7 @@ from functools import partial
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from django_scheduler import Backoff, Concurrency, Context, Retry, action, mutation
+from django_scheduler import Backoff, Concurrency, Context, RateLimit, Retry, action, mutation
 from django_scheduler.errors import TransientError
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.scheduling import interventions
@@ -27,7 +27,7 @@ def write_first(ctx: Context, *, label: str) -> None:
     Entry.objects.create(label=label)
 
 
-@mutation(concurrency=Concurrency(1, name="ledger"))
+@mutation(concurrency=Concurrency(1, name="ledger"), rate_limit=RateLimit(1, per=timedelta(hours=1), name="ledger"))
 def write_in_turn(ctx: Context, *, label: str) -> None:
     Entry.objects.create(label=label)
 

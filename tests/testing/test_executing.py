@@ -313,7 +313,7 @@ class Behaviour:
         with pytest.raises(TooManyRuns, match="tests:try_until is repeated again and again: TransientError: not yet"):
             scheduler.run_all(max_runs=5)
 
-    def test_a_limit_is_never_reached_because_one_function_runs_after_the_other(self, scheduler):
+    def test_no_limit_keeps_a_function_waiting(self, scheduler):
         ctx.scheduler.run_after(1, functions.note_in_turn, label="second")
         ctx.scheduler.run_after(0, functions.write_in_turn, label="first")
         ctx.scheduler.run_after_many(2, functions.write_in_turn, [{"label": "third"}, {"label": "fourth"}])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, assert_type
 
-from django_scheduler import Backoff, Concurrency, Context, Retry, action, ctx, mutation
+from django_scheduler import Backoff, Concurrency, Context, RateLimit, Retry, action, ctx, mutation
 from tests.typing.functions import archive_order, create_order, fetch_rate, send_confirmation
 
 assert_type(create_order(ctx, items=["a"]), int)
@@ -82,13 +82,30 @@ def with_a_limit_of_its_name(ctx: Context, account_id: int, currency: str) -> in
     return account_id
 
 
+@action(rate_limit=RateLimit(10, per=timedelta(seconds=1), key="account_id"))
+def with_a_rate_limit(ctx: Context, *, account_id: int) -> None: ...
+
+
+@mutation(
+    concurrency=Concurrency(2), rate_limit=RateLimit(10, per=timedelta(hours=1), key=("account_id",), name="bank")
+)
+def with_both_limits(ctx: Context, account_id: int) -> int:
+    return account_id
+
+
 with_a_limit(ctx, account_id=7)
 with_a_limit(ctx, account_id="7")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 assert_type(with_a_limit_of_its_name(ctx, 7, "EUR"), int)
+with_a_rate_limit(ctx, account_id=7)
+assert_type(with_both_limits(ctx, 7), int)
 
 
 @action(concurrency=2)  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
 def with_wrong_limit(ctx: Context) -> None: ...
+
+
+@action(rate_limit=Concurrency(2))  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
+def with_wrong_rate_limit(ctx: Context) -> None: ...
 
 
 Concurrency()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
@@ -96,6 +113,12 @@ Concurrency("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType
 Concurrency(2, "account_id")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Concurrency(2, key=["account_id"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Concurrency(2, name=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+RateLimit(10)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+RateLimit(per=timedelta(seconds=1))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+RateLimit(10, timedelta(seconds=1))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+RateLimit(10, per=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+RateLimit("10/s", per=timedelta(seconds=1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+RateLimit(10, per=timedelta(seconds=1), key=["account_id"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Retry(3, (ValueError,))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Retry(on=(SystemExit,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 assert_type(ctx.attempt, int | None)

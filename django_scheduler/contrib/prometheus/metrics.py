@@ -165,18 +165,26 @@ def _of_queues(name: str, documentation: str, now: Status, attribute: str) -> Me
 
 def _of_limits(now: Status) -> Iterable[Metric]:
     """Yield what is known of each limit, by its name: of the values of its key there may be very many."""
-    waiting = GaugeMetricFamily(
-        "django_scheduler_limit_waiting", "Functions that wait for a limit (counted to 100,000).", labels=["limit"]
-    )
-    running = GaugeMetricFamily("django_scheduler_limit_running", "Slots of a limit that are held.", labels=["limit"])
-    size = GaugeMetricFamily(
-        "django_scheduler_limit_size",
-        "How many bodies of a limit run at once, for each value of its key.",
-        labels=["limit"],
-    )
-    for limit in now.limits:
-        waiting.add_metric([limit.name], limit.waiting)
-        running.add_metric([limit.name], limit.running)
-        if limit.concurrency is not None:
-            size.add_metric([limit.name], limit.concurrency)
-    yield from (waiting, running, size)
+    of_each = [(limit.name, limit.waiting, limit.running, limit.concurrency) for limit in now.limits]
+    size = "How many bodies of a limit run at once, for each value of its key."
+    yield from _of_one_kind("limit", of_each, "running", "Slots of a limit that are held.", size)
+    of_each = [(limit.name, limit.waiting, limit.started, limit.rate) for limit in now.rate_limits]
+    size = "How many bodies of a rate limit begin within its period, for each value of its key."
+    started = "How many bodies of a rate limit have begun within the last period."
+    yield from _of_one_kind("rate_limit", of_each, "started", started, size)
+
+
+def _of_one_kind(
+    kind: str, of_each: Iterable[tuple[str, int, int, int | None]], in_use: str, in_use_documentation: str, size: str
+) -> Iterable[Metric]:
+    """Yield the gauges of limits of one kind: how many wait, how many slots are in use, and how many there are."""
+    documentation = f"Functions that wait for a {kind.replace('_', ' ')} (counted to 100,000)."
+    waiting = GaugeMetricFamily(f"django_scheduler_{kind}_waiting", documentation, labels=["limit"])
+    used = GaugeMetricFamily(f"django_scheduler_{kind}_{in_use}", in_use_documentation, labels=["limit"])
+    sizes = GaugeMetricFamily(f"django_scheduler_{kind}_size", size, labels=["limit"])
+    for name, number_waiting, number_in_use, number in of_each:
+        waiting.add_metric([name], number_waiting)
+        used.add_metric([name], number_in_use)
+        if number is not None:
+            sizes.add_metric([name], number)
+    yield from (waiting, used, sizes)

@@ -89,6 +89,7 @@ class PostgreSQL(PreparedClaims):
     mark_executing = f"(SELECT set_config('application_name', '{EXECUTING}', true))"
     far = f"TIMESTAMPTZ '{FAR.isoformat()}'"
     lock_slot = "FOR NO KEY UPDATE OF slot SKIP LOCKED"
+    those_locked = "id = ANY(ARRAY(SELECT id FROM ({}) AS free_ones))"  # executed once, whatever the planner expects
     is_locked = (
         "xmax IN (SELECT backend_xid FROM pg_stat_activity"
         f" WHERE application_name = '{EXECUTING_LIMITED}' AND backend_xid IS NOT NULL)"
@@ -274,6 +275,25 @@ class PostgreSQL(PreparedClaims):
         return Sql(
             "SELECT own.* FROM unnest(%s::text[], %s::text[], %s::int[], %s::int[]) AS wanted (limit_key, name, size,"
             f" number) CROSS JOIN LATERAL ({own.text}) AS own WHERE {mark}",
+            *columns,
+            *own.params,
+        )
+
+    def _free_starts(self, wanted: Sequence[WantedSlots]) -> Sql:
+        since = f"{self._now().text}::timestamptz - wanted.microseconds * INTERVAL '1 microsecond'"
+        size = Sql(size_of_limit("wanted.name", "wanted.size"))
+        limit = InSql(Sql("wanted.limit_key"), size)
+        own = self._locked_starts(limit, Sql(since, *self._now().params), "wanted.number")
+        columns = [
+            [each.limit for each in wanted],
+            [each.name for each in wanted],
+            [each.size for each in wanted],
+            [each.number for each in wanted],
+            [(each.window or timedelta()) // MICROSECOND for each in wanted],
+        ]
+        return Sql(
+            "SELECT own.* FROM unnest(%s::text[], %s::text[], %s::int[], %s::int[], %s::bigint[]) AS wanted (limit_key,"
+            f" name, size, number, microseconds) CROSS JOIN LATERAL ({own.text}) AS own",
             *columns,
             *own.params,
         )

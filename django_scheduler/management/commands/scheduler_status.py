@@ -19,6 +19,7 @@ from django_scheduler.status import (
     PauseStatus,
     Problem,
     QueueStatus,
+    RateLimitStatus,
     Status,
     status,
 )
@@ -88,6 +89,7 @@ def _as_json(now: Status, problems: Iterable[Problem], is_healthy: bool) -> dict
         "queues": [{**asdict(queue), "served_by": _serving(queue, now.executors)} for queue in now.queues],
         "pauses": [asdict(pause) for pause in now.pauses],
         "limits": [{**asdict(limit), "is_set": limit.is_set} for limit in now.limits],
+        "rate_limits": [{**asdict(limit), "is_set": limit.is_set} for limit in now.rate_limits],
         "executors": [asdict(executor) for executor in now.executors],
         "unknown_functions": [asdict(function) for function in now.unknown_functions],
     }
@@ -110,6 +112,8 @@ def _as_text(now: Status) -> Iterable[str]:
     yield from _table(("paused", "since", "by", "reason"), map(_pause, now.pauses))
     limits = (_limit(limit) for limit in now.limits if limit.waiting or limit.running or limit.is_set)
     yield from _table(("limit", "at once", "running", "waiting", "oldest", "set by", "reason"), limits)
+    rates = (_rate_limit(limit) for limit in now.rate_limits if limit.waiting or limit.started or limit.is_set)
+    yield from _table(("rate limit", "begin", "started", "waiting", "oldest", "set by", "reason"), rates)
     yield from _table(("executor", "state", "heartbeat", "concurrency", "queues"), map(_executor, now.executors))
 
 
@@ -127,12 +131,22 @@ def _pause(pause: PauseStatus) -> tuple[str, ...]:
 
 
 def _limit(limit: LimitStatus) -> tuple[str, ...]:
-    at_once = "?" if limit.concurrency is None else f"{limit.concurrency:,}"
-    if limit.is_set and limit.declared is not None:
-        at_once += f" (code: {limit.declared:,})"
+    return limit.name, _number(limit, limit.concurrency, ""), f"{limit.running:,}", *_what_waits(limit)
+
+
+def _rate_limit(limit: RateLimitStatus) -> tuple[str, ...]:
+    per = "" if limit.per is None else f" in {limit.per:,g} s"
+    return limit.name, _number(limit, limit.rate, per), f"{limit.started:,}", *_what_waits(limit)
+
+
+def _number(limit: LimitStatus | RateLimitStatus, number: int | None, per: str) -> str:
+    of_code = f" (code: {limit.declared:,})" if limit.is_set and limit.declared is not None else ""
+    return ("?" if number is None else f"{number:,}{per}") + of_code
+
+
+def _what_waits(limit: LimitStatus | RateLimitStatus) -> tuple[str, ...]:
     oldest = f"{limit.oldest:.1f} s" if limit.waiting else ""
-    waiting = _count(limit.waiting)
-    return limit.name, at_once, f"{limit.running:,}", waiting, oldest, limit.changed_by, limit.reason
+    return _count(limit.waiting), oldest, limit.changed_by, limit.reason
 
 
 def _executor(executor: ExecutorStatus) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from django_scheduler import Context, action, mutation
+from django_scheduler import Context, RateLimit, action, mutation
 from django_scheduler.errors import TransientError
 from django_scheduler.scheduling.interventions import reschedule
 from tests.models import Entry, Line
@@ -53,6 +53,11 @@ def enter_with_hooks(ctx: Context, *, label: str, fails: bool = False) -> None:
     Entry.objects.create(label=label, function_id=ctx.function_id)
     transaction.on_commit(hook)
     transaction.on_commit(lambda: hooks.append(f"{label} again"))
+
+
+@mutation(rate_limit=RateLimit(100, per=timedelta(hours=1)))
+def enter_and_raise_at_a_rate(ctx: Context, *, label: str) -> None:
+    enter_and_raise(ctx, label=label)
 
 
 @mutation

@@ -130,6 +130,22 @@ def test_function_that_has_failed_runs_alone_from_then_on(execute_as_group, grou
     assert [starts.count(str(number)) for number in range(5)] == [1] * 5
 
 
+@pytest.mark.only_on("postgresql", "mysql")  # on SQLite it always runs alone
+def test_function_with_a_rate_limit_that_has_failed_runs_alone_until_its_slots_are_free_again(
+    execute_as_group, groups, monkeypatch
+):
+    """A group of it may have used them up. With the same members it would end in each period."""
+    monkeypatch.setattr(claim_policy, "FOR_A_WHILE", 0.0)
+    bad, *others = [
+        ctx.scheduler.run_after(0, functions.enter_and_raise_at_a_rate, label=str(each)) for each in range(8)
+    ]
+
+    execute_as_group([bad, *others])
+
+    assert not any(set(others) & set(each) for each in groups[len(groups) - groups[::-1].index([bad, *others]) :])
+    assert states([bad, *others]) == [State.FAILED] * 8
+
+
 @pytest.mark.usefixtures("even_backoff")
 def test_transient_error_of_a_member_counts_as_its_own_attempt_alone(execute_as_group, settings):
     settings.DJANGO_SCHEDULER = {"BACKOFF_INITIAL": timedelta(hours=2)}
