@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from django_scheduler.databases.rows import SLOTS, TakenSlot, WantedSlots
-from django_scheduler.databases.slots import InSql, SlotRows, all_of, size_of_limit
+from django_scheduler.databases.slots import InSql, SlotRows, all_of, in_params
 from django_scheduler.databases.sql import Sql, placeholders
 
 
@@ -84,17 +84,7 @@ class RateRows(SlotRows):
     def _free_starts(self, wanted: Sequence[WantedSlots]) -> Sql:
         """Return the statement that locks free slots, and selects them."""
         return all_of(
-            [
-                self._locked_starts(
-                    InSql(
-                        Sql("%s", each.limit),
-                        Sql(size_of_limit("%s", f"{each.size:d}"), each.name),
-                    ),
-                    self._window_of(each),
-                    f"{each.number:d}",
-                )
-                for each in wanted
-            ]
+            [self._locked_starts(in_params(each), self._window_of(each), f"{each.number:d}") for each in wanted]
         )
 
     def _locked_starts(self, wanted: InSql, since: Sql, number: str) -> Sql:

@@ -54,7 +54,8 @@ def all_of(selects: Sequence[Sql]) -> Sql:
     return Sql(text, *(param for each in selects for param in each.params))
 
 
-def _params(wanted: WantedSlots) -> InSql:
+def in_params(wanted: WantedSlots) -> InSql:
+    """Return a limit in SQL whose text and name are parameters."""
     return InSql(Sql("%s", wanted.limit), Sql(size_of_limit("%s", f"{wanted.size:d}"), wanted.name))
 
 
@@ -82,7 +83,7 @@ class SlotRows(SqlDatabase):
 
         In one statement where the vendor can.
         """
-        found = self._locked(_params(wanted), "1", "slot.id")
+        found = self._locked(in_params(wanted), "1", "slot.id")
         waiting = self._waiting(Sql("%s", wanted.limit), [function_id], wanted.keeps_order)
         with self.connection.cursor() as cursor:
             cursor.execute(
@@ -121,7 +122,7 @@ class SlotRows(SqlDatabase):
     def _free_slots(self, wanted: Sequence[WantedSlots], own_ids: Collection[int]) -> Sql:
         """Return the statement of ``lock_slots``."""
         return all_of(
-            [self._free_slots_of(_params(each), f"{each.number:d}", own_ids, each.keeps_order) for each in wanted]
+            [self._free_slots_of(in_params(each), f"{each.number:d}", own_ids, each.keeps_order) for each in wanted]
         )
 
     def _free_slots_of(self, wanted: InSql, number: str, own_ids: Collection[int], keeps_order: bool) -> Sql:

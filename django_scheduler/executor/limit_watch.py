@@ -159,12 +159,13 @@ class LimitWatch:
         Those that have been let in already and have not begun are among them, as long as ``PATIENCE`` lasts.
         """
         free = self._free_slots(limits)
+        in_order = {name for name, declared in registry.limits().items() if declared.limit == 1}
         # A limit that this code does not have is one that nothing waits for.
         numbers = {limit: MOST_LET_IN for limit in limits if limit not in free}
         stuck: dict[str, float] = {}
         # Nothing is locked, or those that are let in would find that the slots are locked, and wait again.
         for limit, number_free in free.items():
-            if not number_free or (self._keeps_order(limit) and self._database.is_held_up(limit)):
+            if not number_free or (without_values(limit) in in_order and self._database.is_held_up(limit)):
                 continue
             most = min(number_free, MOST_LET_IN)
             number = most - self._database.count_let_in(limit, most=most)
@@ -180,10 +181,6 @@ class LimitWatch:
             return 0
         with transaction.atomic(using=self._database.using):
             return let_in(self._database, numbers)
-
-    def _keeps_order(self, limit: str) -> bool:
-        declared = registry.limits().get(without_values(limit))
-        return declared is not None and declared.limit == 1
 
     def _free_slots(self, limits: Sequence[str]) -> dict[str, int]:
         """Return how many slots those of the limits have free that this code has."""
