@@ -121,8 +121,10 @@ class SlotRows(SqlDatabase):
 
     def _free_slots(self, wanted: Sequence[WantedSlots], own_ids: Collection[int]) -> Sql:
         """Return the statement of ``lock_slots``."""
+        # SQLite reads a column of a union as the type that it has in the first part: one that is NULL there has none.
+        keeps_order = any(each.keeps_order for each in wanted)
         return all_of(
-            [self._free_slots_of(in_params(each), f"{each.number:d}", own_ids, each.keeps_order) for each in wanted]
+            [self._free_slots_of(in_params(each), f"{each.number:d}", own_ids, keeps_order) for each in wanted]
         )
 
     def _free_slots_of(self, wanted: InSql, number: str, own_ids: Collection[int], keeps_order: bool) -> Sql:

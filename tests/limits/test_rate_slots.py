@@ -133,7 +133,7 @@ def test_slots_of_a_rate_limit_that_this_code_does_not_have_are_kept_as_long_as_
     add_slots(0, limit="of_another_release rate")
     wanted = WantedSlots("of_another_release rate", "of_another_release rate", 1, 1, window=WINDOW)
     database_for("default").take_starts([wanted])
-    taken_earlier(0, timedelta(days=366))
+    taken_earlier(0, timedelta(days=365))
     assert delete_idle_slots(database_for("default"), Event()) == 0
     taken_earlier(0, timedelta(days=3 * 366))
     assert delete_idle_slots(database_for("default"), Event()) == 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connections, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from django_scheduler import Concurrency, Context, Retry, action, ctx, mutation
@@ -50,6 +51,22 @@ def note_in_due_order(ctx: Context, *, label: str) -> None:
 def add_slots(*numbers: int) -> list[int]:
     database_for("default").add_slots([(COUNTER, number) for number in numbers])
     return list(Slot.objects.order_by("number").values_list("pk", flat=True))
+
+
+def test_first_in_an_order_is_told_as_it_is_read_also_beside_limits_that_keep_none():
+    add_slots(0)
+    database_for("default").add_slots([("another", 0)])
+    function_id = ctx.scheduler.run_after(0, note_in_due_order, label="waits")
+    waits = {"waits_for": COUNTER, "in_order_of": COUNTER, "waiting_since": F("due_time")}
+    ScheduledFunction.objects.filter(pk=function_id).update(**waits)
+    with transaction.atomic():
+        limits = [WantedSlots("another", "another", 1, 1), WantedSlots(COUNTER, "counter", 1, 1, True)]
+        found = database_for("default").lock_slots(limits, [0])
+    place = database_for("default").place_of(function_id), function_id
+    assert [slot.first for slot in found] == [None, place]
+    with transaction.atomic():
+        (taken,) = database_for("default").take_slot(limits[1], 0, 1, "an executor")
+    assert taken.first == place
 
 
 def free_slots(size: int) -> list[int]:
