@@ -67,6 +67,13 @@ messages: $(VENV)/test.installed ## Collect the strings to be translated, and co
 	cd django_scheduler && ../$(VENV)/bin/django-admin makemessages --no-location $(addprefix --locale=,$(LANGUAGES))
 	cd django_scheduler && ../$(VENV)/bin/django-admin compilemessages
 
+.PHONY: stubs
+stubs: $(VENV)/test.installed ## Write the stubs anew that type checkers read: the package's, and that in tests/typing/project
+	DATABASE_URL=sqlite://:memory: $(python) manage.py shell --command \
+		'from pathlib import Path; from django_scheduler.stubs import stub_of; \
+		Path("django_scheduler_functions/__init__.pyi").write_text(stub_of([]))'
+	cd tests/typing/project && $(abspath $(python)) manage.py scheduler_stubs
+
 .PHONY: docs
 docs: $(VENV)/docs.installed ## Build the documentation into site/; what is wrong with it is an error
 	NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet
@@ -77,6 +84,9 @@ check: $(VENV)/lint.installed ## Check format, lint, types, migrations and deplo
 	$(python) -m ruff check .
 	$(python) -m mypy
 	$(python) -m pyright --pythonpath $(python)
+	cd tests/typing/project && $(abspath $(python)) manage.py scheduler_stubs --check
+	cd tests/typing/project && $(abspath $(python)) -m mypy .
+	cd tests/typing/project && $(abspath $(python)) -m pyright --pythonpath $(abspath $(python))
 	DATABASE_URL=sqlite://:memory: $(python) manage.py makemigrations --check --dry-run
 	DEBUG=False ALLOWED_HOSTS=shop.example DATABASE_URL=sqlite:///unused.sqlite3 \
 		SECRET_KEY=$$($(python) -c 'import secrets; print(secrets.token_urlsafe(60))') \

@@ -1,7 +1,8 @@
 """Schedule functions inside a transaction: durably, and if and only if it commits.
 
 The public names are imported when they are first asked for, because Django imports this package before
-models can be. ``docs/architecture.md`` tells what each file and folder here is.
+models can be. ``docs/architecture.md`` tells what each file and folder here is. An installed package has these pages in
+its own folder ``docs``, beginning with ``docs/index.md``.
 """
 
 from importlib import import_module
@@ -12,7 +13,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from django_scheduler.context import Context, ctx
     from django_scheduler.functions import (
+        Action,
         Concurrency,
+        Mutation,
         RateLimit,
         Retry,
         action,
@@ -27,12 +30,23 @@ if TYPE_CHECKING:
     from django_scheduler.scheduling import InterventionResult
     from django_scheduler.transactions import Backoff
 
+    def _is_looked_at_first() -> None:
+        """Have mypy look at this package before it looks at modules of a project, whose types the stub may import.
+
+        All of these import each other in a circle then. Of such a one, mypy takes first what imports less, and imports
+        of a function count more than those under ``TYPE_CHECKING``, as those above and those of the stub.
+        """
+        import django_scheduler.functions  # noqa: F401
+
+
 __all__ = [
+    "Action",
     "Backoff",
     "BatchOutcome",
     "Concurrency",
     "Context",
     "InterventionResult",
+    "Mutation",
     "Outcome",
     "RateLimit",
     "Retry",

@@ -3,9 +3,11 @@
 It also imports the modules ``functions`` and ``crons`` of every installed app.
 """
 
+from contextlib import suppress
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
@@ -26,3 +28,15 @@ class DjangoSchedulerConfig(AppConfig):
         tasks.register()
         fleet.register()
         autodiscover_modules(*DISCOVERED_MODULES)
+        _embed()
+
+
+def _embed() -> None:
+    """Execute in the development server, if the settings say so."""
+    from django_scheduler.conf import get_settings
+
+    with suppress(ImproperlyConfigured):  # which the checks report
+        if get_settings().EMBEDDED:
+            from django_scheduler.embedded import execute_in_development_server
+
+            execute_in_development_server()

@@ -72,6 +72,8 @@ class Settings:
     #: By the name of a queue: which parameter names the tenant, for those of its functions that have it and declare no
     #: ``fair_key=``. Tenants who have something due take turns.
     FAIR_KEYS: dict[str, str] = field(default_factory=dict)
+    #: Whether ``runserver`` executes what is due as well. See ``django_scheduler.embedded``.
+    EMBEDDED: bool = False
     #: Whether executors of this environment run crons.
     CRONS: bool = True
     #: What hides secrets in arguments, results, errors and tracebacks from those who look at them in the admin: a

@@ -6,22 +6,24 @@ function, wherever the function hands it.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 
 from django_scheduler.crons import Crons
-from django_scheduler.functions import Function, Reference
+from django_scheduler.functions import (
+    AnyReference,
+    runs_action,
+    runs_action_async,
+    runs_mutation,
+    runs_mutation_async,
+)
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.scheduling import Batch, Running, Scheduler, calls, names_async_twin, running
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _names_async_twin = names_async_twin("ctx")
 
@@ -140,12 +142,9 @@ class Context:
         """Return whether the function should end early, from async code, as ``canceled`` does."""
         return await sync_to_async(lambda: self.canceled)()
 
-    @overload
-    def run_mutation(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    @overload
-    def run_mutation(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
+    @runs_mutation
     @_names_async_twin
-    def run_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def run_mutation(self, function: AnyReference, /, *args: Any, **kwargs: Any) -> Any:
         """Run a mutation now and return what it returns.
 
         It has a transaction of its own, which is repeated after a transient error (a conflict, a lost connection,
@@ -156,14 +155,9 @@ class Context:
         """
         return calls.run_mutation(self, function, args, kwargs)
 
-    @overload
-    def run_action(self, function: Function[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    @overload
-    def run_action(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    @overload
-    def run_action(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
+    @runs_action
     @_names_async_twin
-    def run_action(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def run_action(self, function: AnyReference, /, *args: Any, **kwargs: Any) -> Any:
         """Run an action now and return what it returns, also if it is async.
 
         Raises ``FunctionNotFound``, ``InvalidArguments``, ``SchedulerError`` inside a mutation (schedule the
@@ -171,26 +165,16 @@ class Context:
         """
         return calls.run_action(self, function, args, kwargs)
 
-    @overload
-    async def arun_mutation(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    @overload
-    async def arun_mutation(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
-    async def arun_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    @runs_mutation_async
+    async def arun_mutation(self, function: AnyReference, /, *args: Any, **kwargs: Any) -> Any:
         """Run a mutation now from async code, as ``run_mutation`` does."""
         return await calls.arun_mutation(self, function, args, kwargs)
 
-    @overload
-    async def arun_action(
-        self, function: Function[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R: ...
-    @overload
-    async def arun_action(self, function: Function[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    @overload
-    async def arun_action(self, function: Reference | str, /, *args: Any, **kwargs: Any) -> Any: ...
-    async def arun_action(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    @runs_action_async
+    async def arun_action(self, function: AnyReference, /, *args: Any, **kwargs: Any) -> Any:
         """Run an action now from async code, as ``run_action`` does."""
         return await calls.arun_action(self, function, args, kwargs)
 
 
 #: Bound to whatever runs now: in a view, a service, the shell, or a function.
-ctx = Context()
+ctx: Context = Context()

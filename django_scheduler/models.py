@@ -184,6 +184,8 @@ class ScheduledFunction(models.Model):
     class Meta:
         verbose_name = _("scheduled function")
         verbose_name_plural = _("scheduled functions")
+        # There are exactly the permissions that a page of the admin asks for.
+        default_permissions = ("view",)
         permissions = [
             ("cancel_scheduledfunction", _("Can cancel scheduled function")),
             ("run_now_scheduledfunction", _("Can run scheduled function now")),

@@ -11,7 +11,7 @@ env = Env()
 PROJECT = Path(__file__).resolve().parent
 
 DEBUG = env.bool("DEBUG", default=True)
-# While developing, a key that everybody can read will do. In earnest there is no default.
+# While developing, a key that everybody can read will do. In production there is no default.
 SECRET_KEY = env.str("SECRET_KEY", default="for development only") if DEBUG else env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 

@@ -1,5 +1,6 @@
 """What every test may ask for: the test database, and the way to it from another process. And what none may leave."""
 
+import gc
 import json
 import os
 import subprocess
@@ -257,7 +258,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def depends_on_database(item: pytest.Item) -> bool:
-    """Whether the test asks for the test database, or says which databases it is for."""
+    """Whether the result may be another one on another database.
+
+    It may if the test asks for the test database, or says which databases it is for, unless it says that it gives the
+    same result ``once``, as what is about pages, words, arguments and processes does.
+    """
+    if item.get_closest_marker("once"):
+        return item.get_closest_marker("only_on") is not None
     test_class = getattr(item, "cls", None)
     return (
         "django_db_setup" in getattr(item, "fixturenames", ())
@@ -293,6 +300,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report.duration = now - item.stash.get(PHASE_BEGAN, now)
     item.stash[PHASE_BEGAN] = now
     return report
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what has been imported and collected: it stays, and would be looked at for ever."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

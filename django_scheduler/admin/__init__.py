@@ -6,7 +6,7 @@
   ``cron_history.py``.
 * ``scheduler_admin.py`` has what the pages of functions and the overview have in common.
 * ``visibility.py`` says which functions somebody sees, ``cron_permissions.py`` who may do what with crons, and
-  ``requests.py`` answers requests that no page makes.
+  ``requests.py`` answers requests that no page makes. ``user_groups.py`` gives the permissions to groups of users.
 * ``actions.py`` says what can be done with functions, and who may; ``action_view.py`` asks, with
   ``outlook.py``, and does it.
 * ``readable.py`` shows stored JSON, ``times.py`` times. ``time_limit.py`` limits how long each query takes.
@@ -17,13 +17,16 @@ from django_scheduler.admin.overview import OverviewAdmin
 from django_scheduler.admin.readable import breakable, visible
 from django_scheduler.admin.scheduled_function import ScheduledFunctionAdmin
 from django_scheduler.admin.times import age, duration, exact, moment
+from django_scheduler.admin.user_groups import GivenPermissions, create_user_groups
 
 __all__ = [
     "CronAdmin",
+    "GivenPermissions",
     "OverviewAdmin",
     "ScheduledFunctionAdmin",
     "age",
     "breakable",
+    "create_user_groups",
     "duration",
     "exact",
     "moment",

@@ -10,6 +10,10 @@ from django import forms
 from django.conf import settings
 from django.db import router
 from django.forms.fields import InvalidJSONInput
+from django.forms.renderers import BaseRenderer
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from django_scheduler import values
@@ -52,10 +56,29 @@ class ArgumentsField(forms.JSONField):
         return initial if self.disabled else InvalidJSONInput(data)  # what was entered is shown again as it is
 
 
+class LongSelect(forms.Select):
+    """Renders its options without a template for each: for the 600 time zones, Django's takes a tenth of a second."""
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
+    ) -> SafeString:
+        widget = self.get_context(name, value, attrs)["widget"]
+        options = format_html_join(
+            "",
+            "<option{}>{}</option>",
+            (
+                (flatatt({"value": option["value"], **option["attrs"]}), option["label"])
+                for _group, group, _index in widget["optgroups"]
+                for option in group
+            ),
+        )
+        return format_html("<select{}>{}</select>", flatatt({"name": widget["name"], **widget["attrs"]}), options)
+
+
 class CronForm(ModelForm):
     """Edits a cron with its schedule, an interval or a cron line. A button previews its next runs."""
 
-    function = forms.ChoiceField(label=_("Function"))
+    function = forms.ChoiceField(label=_("Function"), widget=LongSelect)
     args = ArgumentsField(
         label=_("Arguments"),
         required=False,
@@ -77,7 +100,7 @@ class CronForm(ModelForm):
             " the name."
         ),
     )
-    timezone = forms.ChoiceField(label=_("Time zone"), required=False)
+    timezone = forms.ChoiceField(label=_("Time zone"), required=False, widget=LongSelect)
 
     class Meta:
         model = Cron

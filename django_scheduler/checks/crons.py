@@ -42,4 +42,5 @@ def _of(problem: SchedulerError) -> tuple[str, str]:
             hint = "Pass the function's arguments after the function, by the names of its parameters. Leave out ctx."
             return "django_scheduler.E103", hint
         case _:
-            return "django_scheduler.E101", "Correct the name or the schedule: see docs/crons.md."
+            hint = "Correct the name, or pass a schedule: crons.Interval, CronLine, Hourly, Daily, Weekly or Monthly."
+            return "django_scheduler.E101", hint

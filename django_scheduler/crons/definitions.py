@@ -11,25 +11,18 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ParamSpec, overload
+from typing import Any
 
 from django_scheduler import values
 from django_scheduler.crons.models import LONGEST_NAME, Cron, Origin, columns_of
 from django_scheduler.crons.schedules import Schedule, checked_schedule
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule, SchedulerError
-from django_scheduler.functions import AnyFunction, Function, Reference, resolve_to_schedule
+from django_scheduler.functions import AnyFunction, AnyReference, registers_cron, resolve_to_schedule
 from django_scheduler.values import short_repr
 
-P = ParamSpec("P")
 
-
-@overload
-def register(
-    name: str, schedule: Schedule, function: Function[P, Any], /, *args: P.args, **kwargs: P.kwargs
-) -> None: ...
-@overload
-def register(name: str, schedule: Schedule, function: Reference | str, /, *args: Any, **kwargs: Any) -> None: ...
-def register(name: str, schedule: Schedule, function: Any, /, *args: Any, **kwargs: Any) -> None:
+@registers_cron
+def register(name: str, schedule: Schedule, function: AnyReference, /, *args: Any, **kwargs: Any) -> None:
     """Define a cron in code: the function is scheduled with these arguments whenever the schedule says so.
 
     ``manage.py check`` says what is wrong with it. Call it in the module ``functions`` or ``crons`` of an app.
@@ -82,7 +75,7 @@ class Definition:
         """Return the row of a cron that is added now, which is not saved yet. Raises the first of its problems."""
         columns = self.columns()
         first_slot = self._own_schedule().first_slot(now)
-        return Cron(origin=origin, anchor=now, creation_time=now, next_time=first_slot, **columns)
+        return Cron(origin=origin, anchor=first_slot, creation_time=now, next_time=first_slot, **columns)
 
     def _check_name(self) -> None:
         if problem := problem_with_name(self.name):

@@ -39,7 +39,7 @@ release is taken for new when it is started after the new one.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -135,6 +135,11 @@ def fingerprint() -> str:
     return hashlib.sha256(json.dumps(definitions, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def differing(columns: Mapping[str, Any], existing: Mapping[str, Any]) -> set[str]:
+    """Return which of the columns of a cron are others than those of an existing one, and mean something else."""
+    return {name for name, value in columns.items() if _in_order(existing[name]) != _in_order(value)}
+
+
 def _make_known(database: Database) -> str:
     """Record the release of this process, and return its fingerprint."""
     own = fingerprint()
@@ -205,13 +210,13 @@ def _apply(database: Database, now: datetime) -> Changes:
 
 def _update(database: Database, cron: Cron, definition: Definition, now: datetime, changes: Changes) -> None:
     columns = definition.columns()
-    differing = {name for name, value in columns.items() if _in_order(getattr(cron, name)) != _in_order(value)}
+    others = differing(columns, vars(cron))
     was_removed = cron.removed_time is not None
-    if not differing and not was_removed:
+    if not others and not was_removed:
         return
     cron = _locked(database, cron)
     cron.removed_time = None
-    cron.set_columns({name: columns[name] for name in differing}, now)  # it has no next time if it was removed
+    cron.set_columns({name: columns[name] for name in others}, now)  # it has no next time if it was removed
     cron.save(using=database.using)
     (changes.restored if was_removed else changes.changed).append(cron.name)
 

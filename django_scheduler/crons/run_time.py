@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, ParamSpec, overload
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, router, transaction
@@ -19,14 +19,12 @@ from django_scheduler.crons.models import Cron, CronState, Origin, columns_of, l
 from django_scheduler.crons.schedules import Schedule, checked_schedule
 from django_scheduler.databases import Database, database_for, require_alias
 from django_scheduler.errors import CronDefinedInCode, CronExists, CronUnfinished, InvalidArguments, UnknownCron
-from django_scheduler.functions import Function, Reference, resolve_to_schedule
+from django_scheduler.functions import AnyReference, registers_cron, resolve_to_schedule
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.record import wakeup
 from django_scheduler.scheduling import Running, explains_refusals
 from django_scheduler.suggestions import did_you_mean
 from django_scheduler.values import is_plain_text, short_repr
-
-P = ParamSpec("P")
 
 _explains_refusals = explains_refusals("ctx.crons")
 
@@ -61,16 +59,9 @@ class Crons:
         require_alias(alias)
         return Crons(self._caller, alias)
 
-    @overload
-    def register(
-        self, name: str, schedule: Schedule, function: Function[P, Any], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Cron: ...
-    @overload
-    def register(
-        self, name: str, schedule: Schedule, function: Reference | str, /, *args: Any, **kwargs: Any
-    ) -> Cron: ...
+    @registers_cron
     @_explains_refusals
-    def register(self, name: str, schedule: Schedule, function: Any, /, *args: Any, **kwargs: Any) -> Cron:
+    def register(self, name: str, schedule: Schedule, function: AnyReference, /, *args: Any, **kwargs: Any) -> Cron:
         """Register a cron: the function is scheduled with these arguments whenever the schedule says so.
 
         An interval begins with a run at once.
@@ -103,7 +94,7 @@ class Crons:
         /,
         *,
         schedule: Schedule | None = None,
-        function: Function[..., Any] | Reference | str | None = None,
+        function: AnyReference | None = None,
         args: Mapping[str, Any] | None = None,
     ) -> Cron:
         """Change the schedule, the function or the arguments of a cron that was registered at run time.
@@ -208,15 +199,10 @@ class Crons:
         reconcile.adopt_what_is_missing(self._database)
         return [*Cron.objects.using(self._alias).order_by("name")]
 
-    @overload
+    @registers_cron
     async def aregister(
-        self, name: str, schedule: Schedule, function: Function[P, Any], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Cron: ...
-    @overload
-    async def aregister(
-        self, name: str, schedule: Schedule, function: Reference | str, /, *args: Any, **kwargs: Any
-    ) -> Cron: ...
-    async def aregister(self, name: str, schedule: Schedule, function: Any, /, *args: Any, **kwargs: Any) -> Cron:
+        self, name: str, schedule: Schedule, function: AnyReference, /, *args: Any, **kwargs: Any
+    ) -> Cron:
         """Register a cron from async code, as ``register`` does."""
         return await sync_to_async(partial(self.register, name, schedule, function, *args, **kwargs))()
 
@@ -226,7 +212,7 @@ class Crons:
         /,
         *,
         schedule: Schedule | None = None,
-        function: Function[..., Any] | Reference | str | None = None,
+        function: AnyReference | None = None,
         args: Mapping[str, Any] | None = None,
     ) -> Cron:
         """Change a cron from async code, as ``update`` does."""

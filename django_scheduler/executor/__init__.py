@@ -24,16 +24,19 @@ from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.by_id import execute
 from django_scheduler.executor.execution import SingleExecution, has_expired
 from django_scheduler.executor.executor import Executor
+from django_scheduler.executor.forks import begin_anew_after_fork, watch_forks
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
 from django_scheduler.executor.recovery import recover_from_ended_processes
 from django_scheduler.executor.run import (
     CUT_OFF,
+    IDLE_GRACE,
     StopWhenStuck,
     end_process_within,
     run_or_end_process,
     run_until_ended,
     start_executor,
+    stop_within,
 )
 from django_scheduler.executor.running_bodies import RunningBodies
 from django_scheduler.executor.session import session_of_side_task
@@ -43,6 +46,7 @@ from django_scheduler.executor.worker import execute_with
 
 __all__ = [
     "CUT_OFF",
+    "IDLE_GRACE",
     "ActionExecution",
     "Budget",
     "Executor",
@@ -53,6 +57,7 @@ __all__ = [
     "SingleExecution",
     "StopWhenStuck",
     "Until",
+    "begin_anew_after_fork",
     "end_process_within",
     "execute",
     "execute_with",
@@ -65,4 +70,6 @@ __all__ = [
     "session_of_side_task",
     "start_executor",
     "start_in_background",
+    "stop_within",
+    "watch_forks",
 ]

@@ -16,6 +16,7 @@ body includes that.
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -226,6 +227,7 @@ class _EventLoop:
     """Runs an event loop in a thread of its own."""
 
     def __init__(self) -> None:
+        self.process_id = os.getpid()
         self.loop = asyncio.new_event_loop()
         self._is_debugged = self.loop.get_debug()
         self._threads = _SharedThreads(thread_name_prefix="asyncio", initializer=own_this_thread)
@@ -279,6 +281,8 @@ _loop: _EventLoop | None = None
 def _event_loop() -> _EventLoop:
     global _loop
     with _lock:
-        if _loop is None:
+        # Its thread is not copied by a fork. What a web server forks executes by itself and needs another loop; what a
+        # body forks must not begin one.
+        if _loop is None or (_loop.process_id != os.getpid() and not forks.is_forked):
             _loop = _EventLoop()
         return _loop

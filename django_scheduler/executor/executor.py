@@ -158,7 +158,7 @@ class Executor:
 
         Raises the database's error if it cannot be reached, or is not migrated.
         """
-        forks.watch()
+        forks.watch_forks()
         in_session(self._database, self._put_on_record)()
         wakeup.subscribe(self._database.using, self._wake_up)
         for thread in self._side_tasks:

@@ -50,7 +50,7 @@ is_forked = False
 _is_watching = False
 
 
-def watch() -> None:
+def watch_forks() -> None:
     """Note from now on which connections this process makes, for the processes that it forks."""
     global _is_watching
     if not _is_watching:
@@ -60,6 +60,12 @@ def watch() -> None:
         connection_created.connect(_note)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_let_go)
+
+
+def begin_anew_after_fork() -> None:
+    """Note that this process executes by itself: if it was forked, then by a web server, and not by a body."""
+    global is_forked
+    is_forked = False
 
 
 def when_forked_in(thread: threading.Thread, call: Callable[[], None]) -> None:

@@ -112,6 +112,20 @@ def run_until_ended(
     return max(left, IDLE_GRACE)
 
 
+def stop_within(executor: Executor, grace: float) -> None:
+    """End an executor whose process is ending by itself: running functions may take as long as the grace.
+
+    What has not ended by then is cut off, and likewise what is running when the process is told to end once more.
+    """
+    try:
+        executor.stop()
+        has_ended = executor.wait(timeout=grace)
+    except (KeyboardInterrupt, SystemExit):
+        has_ended = False
+    if not has_ended:
+        executor.abandon()
+
+
 def run_or_end_process(call: Callable[[], None], is_to_end: Callable[[], bool]) -> None:
     """Run a call in another thread and wait for it, or end this process as soon as it is to end.
 

@@ -24,7 +24,7 @@ from django_scheduler.transactions import DoublingWait
 LOG_TIMEOUT = 1.0
 
 
-def start_in_background(call: Callable[[], None]) -> Future[None]:
+def start_in_background(call: Callable[[], object]) -> Future[None]:
     """Start a call in a thread of its own, and return a future that ends as it does."""
     outcome: Future[None] = Future()
 

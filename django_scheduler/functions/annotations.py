@@ -17,12 +17,21 @@ def annotation_of(function: AnyFunction, parameter: Parameter, known: Mapping[st
     Only this one is evaluated: that of another parameter may name what is imported for type checkers only. ``known``:
     what names mean that its module has not imported. Raises whatever the evaluation raises.
     """
-    if parameter.annotation is Parameter.empty:
+    return _evaluated(function, parameter.annotation, known)
+
+
+def annotation_of_result(function: AnyFunction, known: Mapping[str, object] | None = None) -> Any:
+    """Return what the result of a function is annotated with, as ``annotation_of`` does for a parameter."""
+    return _evaluated(function, function.signature.return_annotation, known)
+
+
+def _evaluated(function: AnyFunction, annotation: object, known: Mapping[str, object] | None) -> Any:
+    if annotation is Parameter.empty:
         return Any
 
     def holder() -> None: ...
 
-    holder.__annotations__ = {"it": parameter.annotation}
+    holder.__annotations__ = {"it": annotation}
     names = {**(known or {}), **getattr(unwrap(function.body), "__globals__", {})}
     return typing.get_type_hints(holder, globalns=names)["it"]
 

@@ -6,10 +6,9 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
-from django_scheduler.functions.function import AnyFunction, Function
+from django_scheduler.functions.function import Action, AnyFunction, Mutation
 from django_scheduler.functions.options import Options
 from django_scheduler.functions.registry import registry
-from django_scheduler.models import Kind
 from django_scheduler.suggestions import refuse_unknown_options
 
 if TYPE_CHECKING:
@@ -21,22 +20,50 @@ R = TypeVar("R")
 OptionsP = ParamSpec("OptionsP")
 
 
-class Decorator(Protocol[OptionsP]):
+class MutationDecorator(Protocol[OptionsP]):
     """Is written alone, ``@mutation``, or with options, ``@mutation(queue="email")``."""
 
     @overload
     def __call__(
         self, /, *args: OptionsP.args, **options: OptionsP.kwargs
-    ) -> Callable[[Callable[Concatenate[Context, P], R]], Function[P, R]]: ...
+    ) -> Callable[[Callable[Concatenate[Context, P], R]], Mutation[P, R]]: ...
     @overload
-    def __call__(self, body: Callable[Concatenate[Context, P], R], /) -> Function[P, R]: ...
+    def __call__(self, body: Callable[Concatenate[Context, P], R], /) -> Mutation[P, R]: ...
+
+
+class ActionDecorator(Protocol[OptionsP]):
+    """Is written alone, ``@action``, or with options, ``@action(queue="email")``."""
+
+    @overload
+    def __call__(
+        self, /, *args: OptionsP.args, **options: OptionsP.kwargs
+    ) -> Callable[[Callable[Concatenate[Context, P], R]], Action[P, R]]: ...
+    @overload
+    def __call__(self, body: Callable[Concatenate[Context, P], R], /) -> Action[P, R]: ...
+
+
+def _mutations(
+    options_of: Callable[OptionsP, Options], *, public: bool, explanation: str
+) -> MutationDecorator[OptionsP]:
+    """Return a decorator that makes mutations of functions."""
+    name = "mutation" if public else "internal_mutation"
+    return cast("MutationDecorator[OptionsP]", _decorator(options_of, Mutation, name, public, explanation))
+
+
+def _actions(options_of: Callable[OptionsP, Options], *, public: bool, explanation: str) -> ActionDecorator[OptionsP]:
+    """Return a decorator that makes actions of functions."""
+    name = "action" if public else "internal_action"
+    return cast("ActionDecorator[OptionsP]", _decorator(options_of, Action, name, public, explanation))
 
 
 def _decorator(
-    options_of: Callable[OptionsP, Options], kind: Kind, *, public: bool, explanation: str
-) -> Decorator[OptionsP]:
+    options_of: Callable[OptionsP, Options],
+    kind: type[Mutation[..., Any] | Action[..., Any]],
+    name: str,
+    public: bool,
+    explanation: str,
+) -> object:
     """Return a decorator that takes what ``options_of`` takes, and nothing else, also for type checkers."""
-    name = f"{'' if public else 'internal_'}{kind.value}"
     known = list(inspect.signature(options_of).parameters)
 
     def decorate(body: Callable[..., Any] | None = None, /, *args: OptionsP.args, **kwargs: OptionsP.kwargs) -> Any:
@@ -47,7 +74,7 @@ def _decorator(
             raise TypeError(str(error).replace("Options.__init__", name)) from None
 
         def make(body: Callable[..., Any]) -> AnyFunction:
-            function: AnyFunction = Function(body, kind=kind, public=public, options=options)
+            function: AnyFunction = kind(body, public=public, options=options)
             registry.add(function)
             return function
 
@@ -57,7 +84,7 @@ def _decorator(
     decorator.__name__ = decorator.__qualname__ = name
     decorator.__doc__ = explanation + _OPTIONS
     decorator.__signature__ = inspect.signature(options_of).replace(return_annotation=inspect.Signature.empty)
-    return cast("Decorator[OptionsP]", decorator)
+    return decorator
 
 
 _, _, _EACH_OPTION = (Options.__doc__ or "").partition("\n\n")
@@ -67,9 +94,8 @@ _OPTIONS = f"""
     Raises ``ImproperlyConfigured`` if the function could not be executed as it is.
     """
 
-mutation = _decorator(
+mutation = _mutations(
     Options,
-    Kind.MUTATION,
     public=True,
     explanation="""Make a function whose effects on the database happen exactly once.
 
@@ -78,12 +104,9 @@ mutation = _decorator(
     What it does outside of that database (mail, HTTP, files) may therefore happen more than once: schedule
     an action for that. Clients may call a public mutation.""",
 )
-internal_mutation = _decorator(
-    Options, Kind.MUTATION, public=False, explanation="Make a ``mutation`` that no client may call."
-)
-action = _decorator(
+internal_mutation = _mutations(Options, public=False, explanation="Make a ``mutation`` that no client may call.")
+action = _actions(
     Options,
-    Kind.ACTION,
     public=True,
     explanation="""Make a function whose body starts at most once; it may do anything, and may be async.
 
@@ -91,6 +114,4 @@ action = _decorator(
     recorded as ``failed`` with the failure ``lost``, because nobody can know how far it came. Only one that declares
     ``retry`` or ``idempotent``, or raises ``TransientError``, starts again. Clients may call a public action.""",
 )
-internal_action = _decorator(
-    Options, Kind.ACTION, public=False, explanation="Make an ``action`` that no client may call."
-)
+internal_action = _actions(Options, public=False, explanation="Make an ``action`` that no client may call.")

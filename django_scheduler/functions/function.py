@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, update_wrapper
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 from django.apps import apps
@@ -49,6 +49,8 @@ class Function(Generic[P, R_co]):
     """Can be scheduled, and can be called like the plain function that was decorated."""
 
     #: Whether every process that starts Django imports the module that defines it; the registry knows.
+    is_imported_at_start = True
+    #: Whether an executor finds it: it is imported there, or only this process executes it.
     is_discovered = True
 
     def __init__(
@@ -237,6 +239,29 @@ class Function(Generic[P, R_co]):
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 arguments.update(arguments.pop(parameter.name, {}))
         return arguments
+
+
+class Mutation(Function[P, R_co]):
+    """Is a function whose effects on the database happen exactly once."""
+
+    # For type checkers, who tell by it what a reference refers to.
+    kind: Literal[Kind.MUTATION]
+
+    def __init__(
+        self, body: Callable[Concatenate[Context, P], R_co], *, public: bool, options: Options = DEFAULTS
+    ) -> None:
+        super().__init__(body, kind=Kind.MUTATION, public=public, options=options)
+
+
+class Action(Function[P, R_co]):
+    """Is a function whose body starts at most once, unless it declares otherwise."""
+
+    kind: Literal[Kind.ACTION]
+
+    def __init__(
+        self, body: Callable[Concatenate[Context, P], R_co], *, public: bool, options: Options = DEFAULTS
+    ) -> None:
+        super().__init__(body, kind=Kind.ACTION, public=public, options=options)
 
 
 AnyFunction = Function[..., Any]

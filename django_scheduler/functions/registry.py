@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
@@ -27,6 +27,11 @@ from django_scheduler.functions.function import AnyFunction, Function
 from django_scheduler.functions.limits import Concurrency, RateLimit
 from django_scheduler.suggestions import did_you_mean, nearest
 from django_scheduler.values import short_repr
+
+if TYPE_CHECKING:
+    from django_scheduler_functions import FunctionName
+
+F_co = TypeVar("F_co", covariant=True)
 
 #: The modules of every installed app that are imported when Django starts.
 DISCOVERED_MODULES = ("functions", "crons")
@@ -54,7 +59,8 @@ class Registry:
     def add(self, function: AnyFunction) -> None:
         """Register a function. Its app, and with it its name, is known once Django has found all apps."""
         module = function.body.__module__
-        function.is_discovered = not apps.ready or is_discovered_module(module) or is_of_this_process(module)
+        function.is_imported_at_start = not apps.ready or is_discovered_module(module)
+        function.is_discovered = function.is_imported_at_start or is_of_this_process(module)
         self._unnamed.append(function)
         if apps.apps_ready:
             self._name_all()
@@ -130,7 +136,9 @@ class Registry:
                         f"Two functions are named {name!r}: {_code_of(other)} and {_code_of(function)}. Rename one of"
                         " them, pass name=, or remove the name from aliases=."
                     )
-                function.is_discovered = function.is_discovered or (other is not None and other.is_discovered)
+                if other is not None:
+                    function.is_imported_at_start = function.is_imported_at_start or other.is_imported_at_start
+                    function.is_discovered = function.is_discovered or other.is_discovered
             self._functions[function.name] = function
             self._renamed |= dict.fromkeys(function.aliases, function)
 
@@ -168,7 +176,7 @@ def _are_same_code(one: AnyFunction, other: AnyFunction) -> bool:
 registry = Registry()
 
 #: A function as callers name it: itself, by a reference, or by its name on record.
-AnyReference: TypeAlias = "AnyFunction | Reference | str"
+AnyReference: TypeAlias = "AnyFunction | Reference[Any] | FunctionName"
 
 
 def resolve(function: AnyReference) -> AnyFunction:
@@ -210,8 +218,8 @@ def resolve_to_schedule(function: AnyReference) -> AnyFunction:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """Names a function, and says whether it is public."""
+class Reference(Generic[F_co]):
+    """Names a function, and says whether it is public. For type checkers, ``F_co`` is what that can be called as."""
 
     name: str
     public: bool
@@ -244,7 +252,7 @@ class AppReferences:
         self._app_label = app_label
         self._public = public
 
-    def __getattr__(self, name: str) -> Reference:
+    def __getattr__(self, name: str) -> Reference[Any]:
         if name.startswith("__"):
             raise AttributeError(name)
         return Reference(f"{self._app_label}:{name}", self._public)
@@ -262,7 +270,12 @@ class References:
         return AppReferences(app_label, public=self._public)
 
 
-#: ``api.<app_label>.<name>``: a reference to a public function.
-api = References(public=True)
-#: ``internal.<app_label>.<name>``: a reference to an internal function.
-internal = References(public=False)
+if TYPE_CHECKING:
+    # For type checkers they have the functions that the stub names, which a project may write: ``stubs/``.
+    from django_scheduler_functions import api as api
+    from django_scheduler_functions import internal as internal
+else:
+    #: ``api.<app_label>.<name>``: a reference to a public function.
+    api = References(public=True)
+    #: ``internal.<app_label>.<name>``: a reference to an internal function.
+    internal = References(public=False)

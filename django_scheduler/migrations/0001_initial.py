@@ -338,6 +338,7 @@ class Migration(migrations.Migration):
                     ("run_again_scheduledfunction", "Can run scheduled function again"),
                     ("reschedule_scheduledfunction", "Can reschedule scheduled function"),
                 ],
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(

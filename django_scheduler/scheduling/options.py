@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_origin
 
 from asgiref.sync import iscoroutinefunction
 
@@ -20,6 +20,8 @@ from django_scheduler.functions import (
     AnyReference,
     NotGiven,
     Options,
+    Reference,
+    TakesOutcome,
     problems_of_lane,
     resolve_to_schedule,
     types_of_parameter,
@@ -30,17 +32,31 @@ from django_scheduler.scheduling.batches import Membership
 from django_scheduler.times import parse_time
 from django_scheduler.values import is_plain_text, short_repr
 
+if TYPE_CHECKING:
+    from django_scheduler_functions import BatchCallbackName, CallbackName
+
 #: How large the callbacks of a function may be, with their arguments: they are read with each claim of it.
 MOST_CALLBACK_BYTES = 64 * 1024
 
 #: Tells the key of a call: the key itself, or what is given the arguments by name and returns it.
 CallKey: TypeAlias = "str | Callable[..., str]"
 
+T = TypeVar("T")
+
+#: A function that needs nothing but an outcome of this type.
+Told: TypeAlias = TakesOutcome[T] | Reference[TakesOutcome[T]]
+
 #: What a call does with one that waits with its key.
 Existing: TypeAlias = Literal["keep", "replace"]
 
+#: A function with the arguments that it is given besides ``outcome``. Where it is named, the stub says which they are.
+WithArguments: TypeAlias = "tuple[AnyReference, Mapping[str, Any]]"
+
 #: What runs when a function has ended: a function, or one with arguments. It is given ``outcome`` as well.
-Callback: TypeAlias = "AnyReference | tuple[AnyReference, Mapping[str, Any]]"
+Callback: TypeAlias = "Told[Outcome] | CallbackName | WithArguments"
+
+#: What runs when a batch has ended, likewise.
+BatchCallback: TypeAlias = "Told[BatchOutcome] | BatchCallbackName | WithArguments"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +207,7 @@ def where_option_belongs(name: str) -> str | None:
 
 def stored_callbacks(
     name: str,
-    on_complete: Callback | None,
+    on_complete: Callback | BatchCallback | None,
     on_failure: Callback | None = None,
     *,
     outcome: type[Outcome | BatchOutcome] = Outcome,
@@ -215,9 +231,12 @@ def stored_callbacks(
     return text
 
 
-def _stored(callback: Callback, on: str, name: str, outcome: type[Outcome | BatchOutcome]) -> dict[str, Any]:
+def _stored(
+    callback: Callback | BatchCallback, on: str, name: str, outcome: type[Outcome | BatchOutcome]
+) -> dict[str, Any]:
     """Return a callback as it is stored with what it follows, which has that name."""
     option = f"{name} was not scheduled: its on_{on}="
+    reference: Any
     reference, given = callback if isinstance(callback, tuple) and len(callback) == 2 else (callback, {})
     if isinstance(reference, tuple | list | Mapping) or not isinstance(given, Mapping):
         hint = ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -15,7 +15,18 @@ from django.db import router
 
 from django_scheduler.databases import require_alias
 from django_scheduler.errors import InvalidArguments, InvalidSchedule
-from django_scheduler.functions import NOT_GIVEN, AnyReference, Function, NotGiven, Reference
+from django_scheduler.functions import (
+    NOT_GIVEN,
+    AnyReference,
+    Function,
+    NotGiven,
+    Reference,
+    cancels_all,
+    opens_batch,
+    schedules,
+    schedules_many,
+    takes_options,
+)
 from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId
 from django_scheduler.record import BatchOutcome
 from django_scheduler.scheduling import cancellation, choosing, enqueue
@@ -23,6 +34,7 @@ from django_scheduler.scheduling.batches import BatchBlock, Membership, open_bat
 from django_scheduler.scheduling.interventions_by_id import InterventionsById
 from django_scheduler.scheduling.options import (
     NO_OPTIONS,
+    BatchCallback,
     Callback,
     CallKey,
     CallOptions,
@@ -37,7 +49,6 @@ from django_scheduler.telemetry import warn
 from django_scheduler.times import looks_like_seconds, parse_delay, parse_time
 from django_scheduler.values import short_repr
 
-P = ParamSpec("P")
 T = TypeVar("T")
 Given = TypeVar("Given")
 
@@ -83,6 +94,7 @@ class Scheduler(InterventionsById):
         require_alias(alias)
         return Scheduler(self._caller, alias, self._options)
 
+    @takes_options
     @naming_unknown_options("ctx.scheduler", elsewhere=where_option_belongs)
     def options(
         self,
@@ -129,8 +141,9 @@ class Scheduler(InterventionsById):
         )
         return Scheduler(self._caller, self._using, merged)
 
+    @opens_batch
     @naming_unknown_options("ctx.scheduler")
-    def batch(self, *, on_complete: Callback | None = None) -> BatchBlock[Batch]:
+    def batch(self, *, on_complete: BatchCallback | None = None) -> BatchBlock[Batch]:
         """Schedule a batch within a block: what is scheduled through what it gives is a member.
 
         ``on_complete`` is scheduled once, when the last of the members has ended, however each of them has: a function,
@@ -151,7 +164,7 @@ class Scheduler(InterventionsById):
         return BatchBlock(partial(self._open_batch, on_complete))
 
     @contextmanager
-    def _open_batch(self, on_complete: Callback | None) -> Iterator[Batch]:
+    def _open_batch(self, on_complete: BatchCallback | None) -> Iterator[Batch]:
         callbacks = stored_callbacks("the batch", on_complete, outcome=BatchOutcome)
         context = None
         if callbacks is not None:
@@ -161,16 +174,11 @@ class Scheduler(InterventionsById):
         with open_batch(self._alias, self._caller, callbacks, context) as membership:
             yield Batch(self._caller, self._alias, self._options.merged(batch=membership))
 
-    @overload
-    def run_after(
-        self, delay: timedelta | float, function: Function[P, Any], /, *args: P.args, **kwargs: P.kwargs
-    ) -> ScheduledFunctionId: ...
-    @overload
-    def run_after(
-        self, delay: timedelta | float, function: Reference | str, /, *args: Any, **kwargs: Any
-    ) -> ScheduledFunctionId: ...
+    @schedules
     @_explains_refusals
-    def run_after(self, delay: timedelta | float, function: Any, /, *args: Any, **kwargs: Any) -> ScheduledFunctionId:
+    def run_after(
+        self, delay: timedelta | float, function: AnyReference, /, *args: Any, **kwargs: Any
+    ) -> ScheduledFunctionId:
         """Schedule a function to run once a delay has passed, and return its id.
 
         ``delay`` is a ``timedelta`` or a number of milliseconds; with 0 the function runs right after this
@@ -187,16 +195,11 @@ class Scheduler(InterventionsById):
             self._alias, self._caller, _delay(delay, function), function, args, kwargs, self._options
         )
 
-    @overload
-    def run_at(
-        self, when: datetime | float, function: Function[P, Any], /, *args: P.args, **kwargs: P.kwargs
-    ) -> ScheduledFunctionId: ...
-    @overload
-    def run_at(
-        self, when: datetime | float, function: Reference | str, /, *args: Any, **kwargs: Any
-    ) -> ScheduledFunctionId: ...
+    @schedules
     @_explains_refusals
-    def run_at(self, when: datetime | float, function: Any, /, *args: Any, **kwargs: Any) -> ScheduledFunctionId:
+    def run_at(
+        self, when: datetime | float, function: AnyReference, /, *args: Any, **kwargs: Any
+    ) -> ScheduledFunctionId:
         """Schedule a function to run at a time, and return its id.
 
         ``when`` is an aware ``datetime`` or a number of milliseconds since the epoch. In the past: due at
@@ -205,6 +208,7 @@ class Scheduler(InterventionsById):
         time = _time(when, function)
         return enqueue.schedule(self._alias, self._caller, time, function, args, kwargs, self._options)
 
+    @schedules_many
     @_explains_refusals
     def run_after_many(
         self, delay: timedelta | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
@@ -222,6 +226,7 @@ class Scheduler(InterventionsById):
             self._alias, self._caller, _delay(delay, function), function, arguments, self._options
         )
 
+    @schedules_many
     @_explains_refusals
     def run_at_many(
         self, when: datetime | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
@@ -244,6 +249,7 @@ class Scheduler(InterventionsById):
         """
         cancellation.cancel(self._alias, function_id, self._caller)
 
+    @cancels_all
     @_explains_refusals
     def cancel_all(
         self,
@@ -291,38 +297,28 @@ class Scheduler(InterventionsById):
             self._alias, self._caller, function=function, start=first, end=last, args=args, batch_id=batch
         )
 
-    @overload
+    @schedules
     async def arun_after(
-        self, delay: timedelta | float, function: Function[P, Any], /, *args: P.args, **kwargs: P.kwargs
-    ) -> ScheduledFunctionId: ...
-    @overload
-    async def arun_after(
-        self, delay: timedelta | float, function: Reference | str, /, *args: Any, **kwargs: Any
-    ) -> ScheduledFunctionId: ...
-    async def arun_after(
-        self, delay: timedelta | float, function: Any, /, *args: Any, **kwargs: Any
+        self, delay: timedelta | float, function: AnyReference, /, *args: Any, **kwargs: Any
     ) -> ScheduledFunctionId:
         """Do what ``run_after`` does, for async callers."""
         return await sync_to_async(partial(self.run_after, delay, function, *args, **kwargs))()
 
-    @overload
+    @schedules
     async def arun_at(
-        self, when: datetime | float, function: Function[P, Any], /, *args: P.args, **kwargs: P.kwargs
-    ) -> ScheduledFunctionId: ...
-    @overload
-    async def arun_at(
-        self, when: datetime | float, function: Reference | str, /, *args: Any, **kwargs: Any
-    ) -> ScheduledFunctionId: ...
-    async def arun_at(self, when: datetime | float, function: Any, /, *args: Any, **kwargs: Any) -> ScheduledFunctionId:
+        self, when: datetime | float, function: AnyReference, /, *args: Any, **kwargs: Any
+    ) -> ScheduledFunctionId:
         """Do what ``run_at`` does, for async callers."""
         return await sync_to_async(partial(self.run_at, when, function, *args, **kwargs))()
 
+    @schedules_many
     async def arun_after_many(
         self, delay: timedelta | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
         """Do what ``run_after_many`` does, for async callers."""
         return await sync_to_async(self.run_after_many)(delay, function, arguments)
 
+    @schedules_many
     async def arun_at_many(
         self, when: datetime | float, function: AnyReference, arguments: Iterable[Mapping[str, Any]], /
     ) -> list[ScheduledFunctionId]:
@@ -333,6 +329,7 @@ class Scheduler(InterventionsById):
         """Do what ``cancel`` does, for async callers."""
         await sync_to_async(self.cancel)(function_id)
 
+    @cancels_all
     async def acancel_all(
         self,
         function: AnyReference | None = None,

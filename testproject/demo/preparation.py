@@ -30,7 +30,7 @@ def prepare_database() -> str:
     try:
         version = ".".join(map(str, connection.get_database_version()))
         call_command("migrate", verbosity=0)
-        _create_administrator()
+        create_administrator()
         _fill_shelves()
     except (Error, ImproperlyConfigured) as error:
         place = f"{configuration['NAME']!r}" + (f" on {configuration['HOST']}" if configuration["HOST"] else "")
@@ -39,7 +39,7 @@ def prepare_database() -> str:
     return f"{connection.display_name} {version}"
 
 
-def _create_administrator() -> None:
+def create_administrator() -> None:
     name, password = ADMINISTRATOR
     user, _ = get_user_model().objects.get_or_create(username=name)
     user.is_staff = user.is_superuser = user.is_active = True

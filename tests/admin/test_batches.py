@@ -12,6 +12,8 @@ from tests.admin.conftest import BATCHES, DETAIL, LIST, OVERVIEW, client_with, m
 from tests.functions import hear, write, write_and_raise
 from tests.support.in_process import execute_with_one_worker
 
+pytestmark = pytest.mark.once
+
 
 def ids_of(answer) -> list[int]:
     return [line.batch.pk for line in answer.value.lines]

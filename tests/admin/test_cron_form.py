@@ -4,10 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from django import forms
 from django.test import Client, override_settings
 from django.urls import reverse
+from pytest_django.asserts import assertHTMLEqual
 
 from django_scheduler import crons, ctx
+from django_scheduler.admin.cron_form import LongSelect
 from django_scheduler.crons.models import Cron
 from django_scheduler.masking import BULLETS
 from tests.admin.conftest import client_with
@@ -202,3 +205,15 @@ def test_every_reason_pauses(with_secrets, reason):
     url = reverse("admin:django_scheduler_cron_act", args=[with_secrets.pk, "pause"])
     assert client.post(url, {"reason": reason}).status_code == 302
     assert ctx.crons.get("with secrets").paused_reason
+
+
+@pytest.mark.parametrize("value", ["b", "<i>", "", None])
+def test_a_long_select_is_djangos(value):
+    choices = [("", "---------"), ("b", "B & C"), ("<i>", "'quoted'")]
+
+    ours, djangos = (
+        widget({"class": "wide"}, choices).render("zone", value, {"id": "id_zone", "disabled": True})
+        for widget in (LongSelect, forms.Select)
+    )
+
+    assertHTMLEqual(ours, djangos)

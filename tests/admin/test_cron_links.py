@@ -14,7 +14,7 @@ from tests.admin.conftest import DETAIL, LIST, OVERVIEW, client_with, ids_on, pa
 from tests.crons.functions import tick
 from tests.functions import write
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 CRONS = "admin:django_scheduler_cron_changelist"
 

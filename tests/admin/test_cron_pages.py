@@ -11,7 +11,7 @@ from django_scheduler.crons.models import Cron, CronRun
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
 from tests.crons.functions import tick
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 CRONS, CRON = "admin:django_scheduler_cron_changelist", "admin:django_scheduler_cron_change"
 

@@ -53,7 +53,7 @@ def attempts(cron: Cron):
 
 
 PERMISSIONS = [f"{verb}_cron" for verb in ("view", "add", "change", "delete", "pause", "run")]
-OTHERS = ["run_now_scheduledfunction", "run_again_scheduledfunction", "change_scheduledfunction", "pause_queue"]
+OTHERS = ["run_now_scheduledfunction", "run_again_scheduledfunction", "cancel_scheduledfunction", "pause_queue"]
 
 
 def test_no_two_permissions_choose_what_runs_unless_one_is_to_run_and_one_to_see(cron):

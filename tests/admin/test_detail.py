@@ -12,7 +12,7 @@ from django_scheduler.models import ScheduledFunction, State
 from tests.admin.conftest import DETAIL, LIST, client_with, ids_on, page, record
 from tests.functions import hear, write
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def test_the_course_of_a_function_that_has_ended(admin_client):

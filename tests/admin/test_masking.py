@@ -8,7 +8,7 @@ from django.test import override_settings
 from django_scheduler.masking import BULLETS, mask_by_key
 from tests.admin.conftest import DETAIL, LIST, ids_on, page, record
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from django_scheduler.models import State
 from tests.admin.conftest import DETAIL, LIST, OVERVIEW, page, record
 from tests.crons.functions import tick_with_secrets
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.mark.parametrize(

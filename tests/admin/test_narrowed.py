@@ -13,7 +13,7 @@ from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.admin.conftest import ACT, DETAIL, LIST, OVERVIEW, act, ids_on, messages_of, page, record
 from tests.crons.functions import tick
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.admin.narrowed")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.admin.narrowed"), pytest.mark.once]
 
 ACTIONS = {"cancel": State.PENDING, "run_now": State.PENDING, "reschedule": State.PENDING, "run_again": State.FAILED}
 HIDDEN = "tests:secretive"

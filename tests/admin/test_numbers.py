@@ -27,7 +27,7 @@ from tests.admin.conftest import (
 )
 from tests.crons.functions import tick
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 LANGUAGES = ["de", "fr"]  # whose separators are an ASCII character, and none
 

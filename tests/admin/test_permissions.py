@@ -8,7 +8,7 @@ from django.urls import reverse
 from django_scheduler.models import Pause, ScheduledFunction, State
 from tests.admin.conftest import ACT, DETAIL, LIST, OVERVIEW, PAUSE, act, client_with, messages_of, page, record
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 ACTIONS = ("cancel", "run_now", "run_again", "reschedule")
 APP = "/admin/django_scheduler"
@@ -58,7 +58,7 @@ def test_who_may_only_view_changes_nothing_by_any_crafted_request(functions):
     assert snapshot() == before
 
 
-@pytest.mark.parametrize("permissions", [(), ("cancel_scheduledfunction", "pause_queue", "change_scheduledfunction")])
+@pytest.mark.parametrize("permissions", [(), ("cancel_scheduledfunction", "pause_queue", "change_limit")])
 def test_who_may_not_view_sees_and_does_nothing(functions, permissions):
     client = client_with(*permissions)
     pk = functions["pending"].pk

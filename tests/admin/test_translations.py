@@ -15,6 +15,8 @@ import django_scheduler
 from django_scheduler.models import State
 from tests.admin.conftest import ACT, DETAIL, LIST, OVERVIEW, page, record
 
+pytestmark = pytest.mark.once
+
 APP = Path(django_scheduler.__file__).parent
 LANGUAGES = ["de", "es", "fr", "ja", "pt", "zh_Hans"]
 

@@ -5,6 +5,8 @@ from django.db import connection
 
 from tests.checks.messages import ids, the_message
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def configured(monkeypatch):

@@ -10,7 +10,7 @@ from django.test import override_settings
 from django_scheduler.conf import get_settings
 from tests.checks.messages import ids
 
-pytestmark = pytest.mark.django_db  # some of Django's own checks ask the database what it can do
+pytestmark = [pytest.mark.django_db, pytest.mark.once]  # some of Django's own checks ask the database what it can do
 
 
 def errors_with(settings: object) -> list[CheckMessage]:

@@ -23,7 +23,7 @@ from tests.functions import note, write, write_and_raise, write_then_schedule
 from tests.middleware.classes import events
 from tests.support.records import record
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 PATH = "django_scheduler.contrib.opentelemetry.middleware.OpenTelemetryMiddleware"

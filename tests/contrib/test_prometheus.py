@@ -27,7 +27,7 @@ from tests.status.records import (
     put_waiting_on_record,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 @action(retry=Retry(3, backoff=Backoff(initial=0)))

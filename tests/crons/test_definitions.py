@@ -9,7 +9,7 @@ from django_scheduler import Context, crons, internal, mutation
 from django_scheduler.crons import definitions as module
 from tests.crons.functions import tick
 
-pytestmark = pytest.mark.django_db  # some of Django's own checks ask the database
+pytestmark = [pytest.mark.django_db, pytest.mark.once]  # some of Django's own checks ask the database
 
 LIST = """
 import django; django.setup()

@@ -19,7 +19,7 @@ from testproject.orders.models import Order
 from tests.support import forked_processes
 
 #: It is several programs that import everything, one after the other, beside the rest of the suite.
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.once]
 
 COMMAND = [sys.executable, "-m", "testproject.demo"]
 

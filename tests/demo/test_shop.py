@@ -15,6 +15,8 @@ from testproject.orders.functions import SoldOut, reserve_stock
 from testproject.orders.models import Event, Order, Product
 from testproject.orders.payment import DECLINED
 
+pytestmark = pytest.mark.once
+
 SHOP = reverse("orders:shop")
 TEAPOT = {"email": "ann@customers.example", "items": ["Teapot"]}
 

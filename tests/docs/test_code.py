@@ -22,8 +22,10 @@ from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.scheduling.scheduler import Scheduler
 from tests.docs.blocks import PAGES, ROOT, Block, blocks
 
-#: Run word for word by tests of their own: as a project from nothing, and as tests.
-RUN_ELSEWHERE = {"tutorial.md", "testing.md"}
+pytestmark = pytest.mark.once
+
+#: Run word for word by tests of their own: as a project from nothing, as tests, and as a project that is monitored.
+RUN_ELSEWHERE = {"tutorial.md", "testing.md", "recipes.md"}
 RUN_HERE = [page for page in PAGES if page.name not in RUN_ELSEWHERE and blocks(page, "python")]
 PYTHON = [block for page in PAGES for block in blocks(page, "python")]
 
@@ -40,8 +42,8 @@ def reader(monkeypatch, db) -> dict[str, Any]:
     module = ModuleType("testproject.orders.documentation")
     for name in (module.__name__, "orders.functions", "shop.request_ids"):
         monkeypatch.setitem(sys.modules, name, module)
-    for name in ("django_tenants.utils", "sentry_sdk"):  # tests/middleware/test_django_tenants.py has the real one
-        monkeypatch.setitem(sys.modules, name, SimpleNamespace(schema_context=None))
+    # tests/middleware/test_django_tenants.py has the real one.
+    monkeypatch.setitem(sys.modules, "django_tenants.utils", SimpleNamespace(schema_context=None))
     vars(module).update(
         BASE_DIR=ROOT,
         DATABASES={"default": {}},

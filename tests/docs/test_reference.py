@@ -73,10 +73,66 @@ def test_every_page_has_its_place():
     assert navigation == {page.name for page in PAGES if page.parent == ROOT / "docs"}
 
 
+def test_the_first_page_leads_to_every_other_one_and_says_what_it_is_for():
+    navigation = re.findall(r"(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| \[[^]]+\]\(([\w-]+\.md)\) \| ([^|]{8,}) \|$", (ROOT / "docs/index.md").read_text(), re.MULTILINE
+    )
+    assert ["index.md", *(page for page, _ in rows)] == navigation
+
+
+def test_the_readme_is_two_screens():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def test_the_readme_compares_as_the_page_of_comparison_does():
+    def tables(page: str) -> dict[str, dict[str, str]]:
+        text = re.sub(r"\]\((?:docs/)?([^)]*)\)", r"](\1)", (ROOT / page).read_text())
+        rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in text.splitlines() if row.startswith("| ")]
+        (head,) = [row for row in rows if row[1] == "here"]
+        return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows if len(row) == len(head)}
+
+    here, there = tables("README.md"), tables("docs/comparison.md")
+    assert len(here) > 8
+    for row, cells in here.items():
+        assert cells.items() <= there[row].items(), row
+
+
+@pytest.mark.parametrize(("home", "names"), [("settings.md", "|".join(conf.NAMES)), ("commands.md", r"--[\w-]+")])
+def test_settings_and_options_of_commands_are_listed_in_one_place(home, names):
+    row = re.compile(rf"^\| `(?:{names})\b", re.MULTILINE)
+    assert [page.name for page in PAGES if row.search(page.read_text())] == [home]
+
+
+FOR_CONTRIBUTORS = {
+    *("architecture.md", "decisions.md", "proofs.md", "benchmarks.md"),
+    *("CONTRIBUTING.md", "CHANGELOG.md"),
+}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in FOR_CONTRIBUTORS], ids=lambda page: page.name
+)
+def test_pages_for_users_send_nobody_to_our_sources(page: Path):
+    text = re.sub(r"admin/django_scheduler/", "", page.read_text())  # of templates
+    assert re.findall(r"\b(?:tests|testproject|benchmarks|django_scheduler)/[\w/.]*", text) == []
+    assert re.findall(r"\b(?:from|import) (?:tests|testproject)\b", text) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path):
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
-        assert target.startswith("https://") or (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text()):
+        if not target.startswith("https://"):
+            linked = page.parent / target if target else page
+            assert linked.exists(), target
+            assert not anchor or anchor in anchors_of(linked), f"{target}#{anchor}"
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return what a link into a page can name: its headings, in small letters, without what is no letter."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    words = [re.sub(r"\]\([^)]*\)|[^\w\s-]", "", heading).strip().lower() for heading in headings]
+    return {word.replace(" ", "-") for word in words}
 
 
 @pytest.mark.parametrize("module", [django_scheduler, crons, testing], ids=lambda module: module.__name__)
@@ -191,14 +247,13 @@ def messages_of(file: Path) -> Iterator[str]:
                 yield each.value
 
 
-LOGGED = sorted({message for file in PACKAGE.rglob("*.py") for message in messages_of(file)})
-
-
-@pytest.mark.parametrize("message", LOGGED)
-def test_every_log_record_is_documented(message):
-    # An execution begins its own with the name and the id.
+def test_every_log_record_is_documented():
     documented = re.findall(r"`([^`]+)`", (ROOT / "docs/logging.md").read_text())
-    assert any(is_shown_as(message, shown) or is_shown_as(f"%s %s: {message}", shown) for shown in documented)
+    logged = {message for file in PACKAGE.rglob("*.py") for message in messages_of(file)}
+    assert len(logged) > 50
+    for message in sorted(logged):
+        messages = [message, f"%s %s: {message}"]  # an execution begins its own with the name and the id
+        assert any(is_shown_as(each, shown) for each in messages for shown in documented), message
 
 
 def is_shown_as(message: str, shown: str) -> bool:
@@ -220,9 +275,9 @@ def test_every_metric_is_documented():
     assert names == set(re.findall(r"^\| `(django_scheduler_\w+)` \|", MONITORING, re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", ["crons.md", "django-tasks.md"])
+@pytest.mark.parametrize("page", ["crons-reference.md", "django-tasks.md"])
 def test_checks_of_other_parts_are_documented_where_they_are_explained(page):
-    parts = {"crons.md": ("checks/crons.py", "E1"), "django-tasks.md": ("tasks/backend.py", "E2")}
+    parts = {"crons-reference.md": ("checks/crons.py", "E1"), "django-tasks.md": ("tasks/backend.py", "E2")}
     file, prefix = parts[page]
     registered = set(re.findall(rf"\b{prefix}\d\d\b", (PACKAGE / file).read_text()))
     assert registered
@@ -235,9 +290,20 @@ def test_every_signal_is_documented_with_its_arguments():
 
 
 def test_every_reason_of_failure_is_documented():
-    for page in (ROOT / "README.md", ROOT / "docs/logging.md"):
+    for page in (ROOT / "docs/record.md", ROOT / "docs/logging.md"):
         for failure in Failure.values:
             assert f"`{failure}`" in page.read_text()
+
+
+#: Columns of ``ScheduledFunction`` that serve executors alone.
+INTERNAL_COLUMNS = {"callbacks", "handed_over", "trace_context", "unknown_since", "unknown_to"}
+
+
+def test_every_column_and_state_of_the_record_is_documented():
+    first_cells = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs/record.md").read_text(), re.MULTILINE)
+    documented = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    columns = {field.name for field in models.ScheduledFunction._meta.concrete_fields} - INTERNAL_COLUMNS
+    assert documented == columns | {*models.State.values, *Failure.values}
 
 
 UNITS: dict[str, Any] = {
@@ -257,20 +323,19 @@ def value_of(cell: str) -> object:
     return float(number) * UNITS[unit] if unit else int(number)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs/settings.md"], ids=lambda page: page.name)
-def test_defaults_are_those_of_the_code(page):
-    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]+) \|", page.read_text(), re.MULTILINE))
+def test_defaults_are_those_of_the_code():
+    settings = (ROOT / "docs/settings.md").read_text()
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]+) \|", settings, re.MULTILINE))
     assert len(documented) >= 12
     assert {name: value_of(cell) for name, cell in documented.items()} == {
         name: getattr(conf.Settings(), name) for name in documented
     }
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/settings.md"])
-def test_how_often_each_database_is_polled(page):
-    (row,) = re.findall(r"^\| `POLL_INTERVAL` .*", (ROOT / page).read_text(), re.MULTILINE)
+def test_how_often_each_database_is_polled():
+    (row,) = re.findall(r"^\| `POLL_INTERVAL` .*", (ROOT / "docs/settings.md").read_text(), re.MULTILINE)
     assert f"{PostgreSQL.poll_interval:g} s on PostgreSQL" in row
     assert f"{MySQL.poll_interval:g} s on MySQL and MariaDB" in row
     assert f"{SQLite.poll_interval:g} s on SQLite" in row
     assert MySQL.poll_interval == POLL_INTERVAL_WITHOUT_WAKEUPS
-    assert "behind a pooler" in row
+    assert "behind a [pooler]" in row

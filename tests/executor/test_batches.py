@@ -394,7 +394,7 @@ def test_action_that_was_taken_for_lost_adds_nothing_to_a_batch_that_has_ended(t
 def test_callback_that_could_not_run_is_refused_with_the_block(transactional_db):
     with (
         pytest.raises(InvalidArguments, match="the batch was not scheduled: its on_complete="),
-        ctx.scheduler.batch(on_complete=be_a_member),
+        ctx.scheduler.batch(on_complete=be_a_member),  # type: ignore[arg-type]
     ):
         pytest.fail("the block has begun")
 

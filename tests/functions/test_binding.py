@@ -13,6 +13,8 @@ from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import Function, why_not_bound
 from django_scheduler.models import Kind
 
+pytestmark = pytest.mark.once
+
 #: Wrong calls are what is tested here, so no type checker is told of the signature.
 decorate: Any = mutation
 

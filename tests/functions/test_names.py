@@ -11,6 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django_scheduler import Context, action, ctx, mutation
 from django_scheduler.functions import registry
 
+pytestmark = pytest.mark.once
+
 
 def test_two_functions_of_one_name_are_an_error_that_names_both_places():
     @mutation(name="twice")
@@ -54,7 +56,9 @@ def test_functions_of_modules_have_names_of_their_own():
     """Two modules of tests that run in one process would otherwise meet, sometimes. Those in tests end with these."""
     of_modules: dict[str, Path] = {}
     of_all: dict[str, set[Path]] = {}
-    for path in Path(__file__).parents[1].rglob("*.py"):
+    tests = Path(__file__).parents[1]
+    projects = {*tests.glob("typing/project/**/*.py"), *tests.glob("importing/site/**/*.py")}  # these run by themselves
+    for path in {*tests.rglob("*.py")} - projects:
         module = ast.parse(path.read_text())
         of_modules |= dict.fromkeys(names_in(module.body), path)
         for name in names_in(ast.walk(module)):

@@ -16,6 +16,8 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.functions import write
 
+pytestmark = pytest.mark.once
+
 COMMANDS = ("runscheduler", "scheduler_status", "checkscheduled", "prunescheduled", "synccrons")
 
 

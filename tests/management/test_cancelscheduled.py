@@ -18,7 +18,7 @@ from tests.functions import note, write
 from tests.management.typed_functions import take_typed
 from tests.status.records import put_waiting_on_record
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 LATER = timedelta(hours=1)
 

@@ -16,7 +16,7 @@ from tests.functions import hear, note, write, write_and_raise
 from tests.models import Entry
 from tests.testing.functions import greet
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 class Size(Enum):

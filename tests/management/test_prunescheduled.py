@@ -18,7 +18,7 @@ from django_scheduler.management.arguments import duration, written
 from django_scheduler.models import Batch, ScheduledFunction, State
 from django_scheduler.record.deletion import ROWS_PER_TRANSACTION
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 def finish(state=State.SUCCESS, *, ago, count=1):

@@ -13,7 +13,7 @@ from django_scheduler.pausing import pause
 from tests.functions import write
 from tests.support.in_process import execute_with_one_worker
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 def said_of(caplog, *queues: str, level: int = logging.WARNING) -> list[str]:

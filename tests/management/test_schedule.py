@@ -22,7 +22,7 @@ from tests.functions import write
 from tests.management.typed_functions import Colour, Priority, take_others, take_typed
 from tests.models import Entry
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -24,7 +24,7 @@ from tests.status.records import (
 )
 from tests.support.in_process import executing
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 class Answer:

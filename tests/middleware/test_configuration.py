@@ -15,7 +15,7 @@ from tests.middleware import classes
 from tests.support.in_process import execute_with_one_worker
 from tests.support.records import record
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 UNUSABLE = [
     ("nowhere.Middleware", "cannot be imported: ModuleNotFoundError"),

@@ -8,6 +8,8 @@ import pytest
 
 from tests.docs.blocks import ROOT, blocks
 
+pytestmark = pytest.mark.once
+
 SETTINGS = """
 from tests.settings import *
 

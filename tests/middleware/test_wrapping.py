@@ -22,7 +22,7 @@ from tests.models import Entry
 from tests.support.in_process import execute_with_one_worker
 from tests.support.records import record
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 AROUND = ["outer begins", "inner begins", "inner ends", "outer ends"]
 

@@ -267,6 +267,15 @@ async def note_until_open(ctx: Context, *, gate: str) -> None:
 
 
 @action
+async def note_in_threads_once_open(ctx: Context, *, label: str, gate: str) -> None:
+    while not Gate(gate).is_open:
+        Gate(gate).arrive()
+        await asyncio.sleep(0.01)
+    await Entry.objects.acreate(label=label, function_id=ctx.function_id)
+    await asyncio.to_thread(Gate(gate).depart)
+
+
+@action
 async def fork_and_await(ctx: Context) -> int:
     process_id = os.fork()
     if process_id == 0:

@@ -11,7 +11,7 @@ from django_scheduler import __version__, ctx
 from django_scheduler.models import ScheduledFunction
 from tests.support.executor_processes import no_executor_left_on_record
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from django_scheduler.executor.heartbeat import is_alive, process_space, process
 from tests.support.forked_processes import ENVIRONMENT
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 #: The id of a user who owns nothing.
 NOBODY = 65534
 

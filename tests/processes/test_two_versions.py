@@ -12,6 +12,8 @@ from tests.models import Entry
 from tests.support.executor_processes import ExecutorProcess, ExecutorProcesses, nothing_left_behind
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 OLD = """
 from django_scheduler import action, mutation
 from tests.models import Entry

@@ -14,6 +14,8 @@ from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.support import forked_processes
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 #: Settings of a project that configures no logging; those of the tests have a handler of Python's.
 UNCONFIGURED = """
 from tests.settings import *

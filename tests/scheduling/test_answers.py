@@ -23,6 +23,8 @@ from tests.docs.blocks import ROOT
 from tests.functions import note, note_async, write, write_then_schedule
 from tests.models import Entry
 
+pytestmark = pytest.mark.once
+
 #: For calls that a type checker would reject.
 unchecked: Any = ctx
 

@@ -11,6 +11,8 @@ from django_scheduler.durations import FURTHEST
 from django_scheduler.errors import InvalidSchedule, SchedulerError
 from django_scheduler.times import parse_delay
 
+pytestmark = pytest.mark.once
+
 LONGEST = FURTHEST / timedelta(milliseconds=1)
 
 

@@ -12,6 +12,8 @@ from django_scheduler.durations import FURTHEST
 from django_scheduler.errors import InvalidSchedule
 from django_scheduler.times import EPOCH, parse_time
 
+pytestmark = pytest.mark.once
+
 NOW = datetime(2030, 6, 1, 12, tzinfo=UTC)
 
 

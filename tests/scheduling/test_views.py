@@ -9,7 +9,7 @@ from django.test import AsyncClient, Client
 from django_scheduler.models import ScheduledFunction
 from tests.models import Entry
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.scheduling.views")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.scheduling.views"), pytest.mark.once]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidS
 from django_scheduler.models import Batch, ScheduledFunction
 from tests.functions import hear, write
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 #: For calls that a type checker would reject.
 unchecked: Any = ctx
@@ -300,7 +300,7 @@ def nothing_scheduled() -> Iterator[None]:
 def test_what_follows_a_batch_is_not_told_an_outcome_of_a_function(nothing_scheduled):
     with (
         pytest.raises(InvalidArguments, match=r"declared as Outcome, .* a batch is told BatchOutcome"),
-        ctx.scheduler.batch(on_complete=hear_of_one),
+        ctx.scheduler.batch(on_complete=hear_of_one),  # type: ignore[arg-type]
     ):
         pass
 

@@ -20,7 +20,7 @@ from tests.functions import note, note_and_raise, write, write_and_raise, write_
 from tests.models import Entry
 from tests.support.records import record
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from django_scheduler.status import status
 from tests.status.records import put_living_executor_on_record
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__), pytest.mark.once]
 
 urlpatterns = [path("health/", health)]
 

@@ -11,6 +11,8 @@ from django.core.management import CommandError, call_command
 
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 
 def age_of(file: Path) -> float:
     return time.time() - file.stat().st_mtime

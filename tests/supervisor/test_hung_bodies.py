@@ -14,7 +14,7 @@ from tests.supervisor import functions
 from tests.support.records import record
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.usefixtures("short_grace")
+pytestmark = [pytest.mark.usefixtures("short_grace"), pytest.mark.once]
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from tests.support.executor_processes import START_TIMEOUT
 from tests.support.records import record
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 
 def leave_behind(what, gate):
     function = functions.leave_a_thread_of_asyncio if what == "thread of asyncio" else functions.leave_behind

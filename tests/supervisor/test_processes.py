@@ -14,6 +14,8 @@ from tests.processes import functions
 from tests.support.records import record
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 
 def start_at_gate(gate, function=functions.note_and_wait):
     function_id = ctx.scheduler.run_after(0, function, label="at the gate", gate=gate.path)

@@ -16,6 +16,8 @@ from tests.supervisor.functions import keep_memory
 from tests.support.records import record
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 
 def test_process_is_replaced_after_so_many_functions_and_none_is_lost_or_doubled(supervise):
     supervised = supervise("--max-functions=5")

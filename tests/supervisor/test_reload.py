@@ -13,6 +13,8 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, ScheduledFunction, State
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 APP = """
 from django_scheduler import mutation
 

@@ -7,7 +7,8 @@ host; where none does, one line says so and why.
 What runs where: the first of the databases runs every test. The others run those that depend on the database, which
 ``tests/conftest.py`` finds out (``depends_on_database``): a test asks for the test database through a fixture or the
 marker ``django_db``, or it says with ``only_on`` which databases it is for. Anything else gives the same result beside
-every database, and Django lets it use none. So ``DATABASES=postgresql`` alone runs every test.
+every database, and Django lets it use none; or it uses one, but is about something else, and is marked ``once``. So
+``DATABASES=postgresql`` alone runs every test.
 
 Tests mostly wait for what other processes do. So when the whole suite is run, each database has several workers (of
 pytest-xdist), each of them with a test database of its own. ``-n 0`` has none, as a debugger needs it. A worker begins
@@ -101,8 +102,8 @@ DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
 }
 MAY_BE_SKIPPED = {"mariadb"}
 
-#: For each database.
-WORKERS = 2
+#: For the first database, which has more tests, and for each other one.
+WORKERS_OF_FIRST, WORKERS = 4, 3
 
 #: How many tests of a suite, at most, run once more after they have failed.
 FEW = 5
@@ -188,18 +189,17 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def default_arguments(pytest_arguments: list[str]) -> list[str]:
+def default_arguments(pytest_arguments: list[str], workers: int) -> list[str]:
     """What the suite is run with, unless the arguments say otherwise."""
     arguments = ["--durations=10"] if "CI" in os.environ else []
     if not any(Path(argument.split("::")[0]).exists() for argument in pytest_arguments):
-        arguments += [f"--numprocesses={WORKERS}", "--dist=worksteal"]
+        arguments += [f"--numprocesses={workers}", "--dist=worksteal"]
     return arguments
 
 
 def run(names: list[str], pytest_arguments: list[str]) -> bool:
     verdicts: dict[str, str] = {}
     suites: dict[str, Suite] = {}
-    defaults = default_arguments(pytest_arguments)
     with ExitStack() as servers:
         for name in names:
             try:
@@ -212,6 +212,7 @@ def run(names: list[str], pytest_arguments: list[str]) -> bool:
                 say(f"{name}: {verdicts[name]}")
             else:
                 more = ["--only-with-database"] if suites else []
+                defaults = default_arguments(pytest_arguments, WORKERS if suites else WORKERS_OF_FIRST)
                 suites[name] = Suite(name, url, [*defaults, *more, *pytest_arguments], is_alone=len(names) == 1)
         with ThreadPoolExecutor() as threads:
             try:

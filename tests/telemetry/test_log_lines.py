@@ -10,6 +10,8 @@ from django_scheduler import Context, action, ctx
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.telemetry import log_each_of_executors, log_of_executors, one_line, report
 
+pytestmark = pytest.mark.once
+
 FORGED = "2026-01-02 03:04:05 INFO tests:write 7: success"
 
 #: What ends a line, moves the cursor, or turns the direction of reading, somewhere.

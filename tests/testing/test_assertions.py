@@ -10,7 +10,7 @@ from django_scheduler.errors import FunctionNotFound, InvalidArguments
 from tests.functions import note, write
 from tests.testing.functions import greet
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def test_what_is_pending_is_listed_in_the_order_in_which_it_becomes_due(scheduler):

@@ -16,7 +16,7 @@ from tests.functions import write
 from tests.testing import functions
 from tests.testing.functions import labels
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 NEW_YEAR = datetime(2031, 1, 1, tzinfo=UTC)
 

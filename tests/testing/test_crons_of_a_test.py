@@ -15,6 +15,8 @@ from django_scheduler.testing import SchedulerTestMixin, TooManyRuns
 from tests.functions import note, note_and_raise, write
 from tests.models import Entry
 
+pytestmark = pytest.mark.once
+
 MIDNIGHT = datetime(2026, 6, 1, tzinfo=UTC)
 
 

@@ -8,11 +8,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 
+#: The page imports from the apps of whoever reads it; here these are the shop, and the app of the tests.
+CONFTEST = """
+import sys
+from importlib import import_module
+
+for app, home in {"orders": "testproject.orders", "notes": "tests"}.items():
+    for module in ("", ".functions", ".models"):
+        sys.modules[app + module] = import_module(home + module)
+sys.modules["orders.services"] = import_module("testproject.orders.services")
+sys.modules["notes.polling"] = import_module("tests.testing.functions")
+"""
+
 
 def test_the_recipes_of_the_documentation_work(tmp_path):
     recipes = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/testing.md").read_text(), re.DOTALL | re.MULTILINE)
     for number, recipe in enumerate(recipes):
         (tmp_path / f"test_recipe_{number}.py").write_text(recipe)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "pytest.ini").write_text("[pytest]\nDJANGO_SETTINGS_MODULE = tests.settings\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "DATABASE_URL": "sqlite://:memory:"}
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from django.test import TestCase, TransactionTestCase
 from django.utils import timezone
 
@@ -9,6 +10,8 @@ from django_scheduler import ctx
 from django_scheduler.testing import SchedulerTestMixin
 from tests.functions import write
 from tests.testing.functions import labels
+
+pytestmark = pytest.mark.once
 
 REAL_YEARS = timedelta(days=300)
 

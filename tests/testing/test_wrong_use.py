@@ -12,7 +12,7 @@ from django_scheduler.errors import FunctionNotFound, InvalidSchedule
 from django_scheduler.testing import ManualScheduler
 from tests.functions import write
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 Attempt = Callable[[Any], object]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, assert_type
 
-from django_scheduler import Backoff, Concurrency, Context, RateLimit, Retry, action, ctx, mutation
+from django_scheduler import Action, Backoff, Concurrency, Context, Mutation, RateLimit, Retry, action, ctx, mutation
 from tests.typing.functions import archive_order, create_order, fetch_rate, send_confirmation
 
 assert_type(create_order(ctx, items=["a"]), int)
@@ -15,6 +15,10 @@ archive_order(ctx, 1)
 archive_order(ctx, order_id=1)
 as_plain_function: Callable[[Context, int], None] = archive_order
 
+as_action: Action[[str], Coroutine[Any, Any, float]] = fetch_rate
+as_mutation: Mutation[[int], None] = archive_order
+as_mutation = fetch_rate  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+as_action = archive_order  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 create_order(ctx)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 create_order(ctx, items="a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 create_order(ctx, items=["a"], color="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

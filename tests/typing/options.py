@@ -16,6 +16,14 @@ def report(ctx: Context, *, outcome: Outcome, order_id: int) -> str:
     return outcome.error
 
 
+@internal_mutation
+def report_all(ctx: Context, outcome: Outcome, page: int = 1) -> None: ...
+
+
+@internal_mutation
+def report_any(ctx: Context, *, outcome: Outcome | BatchOutcome) -> None: ...
+
+
 @internal_mutation(expires=timedelta(hours=1))
 def publish(ctx: Context, *, outcome: BatchOutcome) -> int:
     return outcome.total - outcome.succeeded
@@ -23,9 +31,14 @@ def publish(ctx: Context, *, outcome: BatchOutcome) -> int:
 
 bulk = ctx.scheduler.options(queue="bulk", priority=-5, expires=timedelta(hours=1))
 assert_type(bulk.run_after(0, archive_order, 1), ScheduledFunctionId)
-assert_type(bulk.options(expires=timezone.now(), on_complete=publish).run_at(0, archive_order, 1), ScheduledFunctionId)
+assert_type(
+    bulk.options(expires=timezone.now(), on_complete=report_all).run_at(0, archive_order, 1), ScheduledFunctionId
+)
 bulk.options(expires=None, on_failure=(report, {"order_id": 7}), on_complete="orders:report")
 bulk.using("other").options(on_complete=(internal.orders.report, {"order_id": 7}))
+bulk.options(on_complete=report_any, on_failure=internal.orders.report)
+ctx.scheduler.batch(on_complete=report_any)
+ctx.scheduler.batch(on_complete=(publish, {}))
 
 with ctx.scheduler.batch(on_complete=publish) as batch:
     assert_type(batch.id, int)
@@ -37,12 +50,22 @@ if ctx.batch is not None:
     ctx.batch.run_after(0, archive_order, 1)
 
 bulk.run_after(0, archive_order, "1")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-bulk.options(on_complete=report).run_after(0, send_confirmation, order="x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+bulk.options(on_complete=report_all).run_after(0, send_confirmation, order="x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 batch.run_after(0, send_confirmation, order="x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 ctx.scheduler.options("bulk")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 ctx.scheduler.options(queue=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 ctx.scheduler.options(expires=3_600)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 ctx.scheduler.options(on_complete=plain)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 ctx.scheduler.options(on_complete=(report, 7))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ctx.scheduler.options(on_complete=report)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ctx.scheduler.options(on_complete=archive_order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ctx.scheduler.options(on_failure=publish)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ctx.scheduler.options(on_complete=[report_all, report_any])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ctx.scheduler.options(on_complete=(plain, {"order_id": 7}))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ctx.scheduler.options(on_complete=(report, ["order_id"]))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ctx.scheduler.batch(on_complete=report_all)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ctx.scheduler.batch(on_complete=archive_order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ctx.scheduler.batch(on_complete=plain)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ctx.scheduler.batch(publish)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 ctx.batch.run_after(0, archive_order, 1)  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
 internal_mutation(expires=3_600)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]

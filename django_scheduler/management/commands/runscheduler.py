@@ -26,6 +26,7 @@ from django_scheduler.executor import (
     run_or_end_process,
     run_until_ended,
     start_executor,
+    stop_within,
 )
 from django_scheduler.functions import declared_queues
 from django_scheduler.management.arguments import at_least_0, duration, known_database, positive, size_of_memory
@@ -279,9 +280,7 @@ def _execute_and_reload(make_executor: Callable[[], Executor], grace: float) -> 
         if starting.acquire(timeout=grace):
             starting.release()
         for executor in executors:
-            executor.stop()
-            if not executor.wait(timeout=grace):
-                executor.abandon()
+            stop_within(executor, grace)
 
 
 @contextmanager
