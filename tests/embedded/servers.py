@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -29,21 +28,7 @@ class Server:
 
     def __init__(self, command: tuple[str, ...], environment: dict[str, str], log: Path, *, is_forked: bool) -> None:
         self._log = log
-        self._process: forked_processes.ForkedProcess | subprocess.Popen[bytes]
-        with log.open("wb") as output:
-            if is_forked:
-                self._process = forked_processes.start(
-                    ["-m", *command], environment, stdout=output, stderr=output, process_group=0
-                )
-            else:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", *command],
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    process_group=0,
-                )
+        self._process = forked_processes.start_with_log(["-m", *command], environment, log, is_forked=is_forked)
 
     @property
     def process_id(self) -> int:

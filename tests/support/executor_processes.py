@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from django_scheduler.models import Executor
 from tests.support.fork_server import RESOURCE_TRACKER
-from tests.support.forked_processes import ForkedProcess, start
+from tests.support.forked_processes import start_with_log
 from tests.support.waiting import wait_until
 
 #: How long a process that imports everything anew may take until it executes, beside as many others as a suite starts
@@ -33,19 +32,7 @@ class ExecutorProcess:
     ) -> None:
         self._log = log
         command = ["-m", "django", "runscheduler", *arguments]
-        self._process: ForkedProcess | subprocess.Popen[bytes]
-        with log.open("wb") as output:
-            if is_forked:
-                self._process = start(command, environment, stdout=output, stderr=output, process_group=0)
-            else:
-                self._process = subprocess.Popen(
-                    [sys.executable, *command],
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    process_group=0,
-                )
+        self._process = start_with_log(command, environment, log, is_forked=is_forked)
 
     @property
     def process_id(self) -> int:

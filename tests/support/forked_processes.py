@@ -164,6 +164,26 @@ def start(
         return server.fork(arguments, environment, files=numbers, group=group)
 
 
+def start_with_log(
+    arguments: Sequence[str], environment: dict[str, str], log: Path, *, is_forked: bool
+) -> ForkedProcess | subprocess.Popen[bytes]:
+    """Start ``python ARGUMENTS`` in a group of its own; what it writes goes into a file.
+
+    ``is_forked=False``: as users start it.
+    """
+    with log.open("wb") as output:
+        if is_forked:
+            return start(arguments, environment, stdout=output, stderr=output, process_group=0)
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            process_group=0,
+        )
+
+
 def number_of(file: File | None, default: int) -> int:
     if file is None:
         return default
