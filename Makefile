@@ -1,5 +1,6 @@
 # Every target makes the virtual environment that it needs. Adjust with, for example:
-#   make test ARGS="-k cancel" DATABASES="sqlite postgresql"
+#   make test ARGS="-k cancel" DATABASES=sqlite
+#   make test THOROUGH=1 DATABASES="sqlite postgresql mariadb"
 #   make test PYTHON=python3.13 DJANGO=6.1 VENV=.venv-django6.1
 
 PYTHON ?= python3
@@ -24,18 +25,21 @@ help: ## Show this list
 driver := $(patsubst postgres%,$(VENV)/postgresql.installed,$(filter postgres%,$(DATABASE_URL)))
 driver += $(patsubst mysql%,$(VENV)/mysql.installed,$(filter mysql%,$(DATABASE_URL)))
 
+# What the suite needs besides, where it is to use MariaDB.
+mysql_driver := $(if $(TEST_MYSQL_URL)$(findstring mariadb,$(DATABASES)),mysqlclient)
+
 .PHONY: demo
 demo: $(VENV)/demo.installed $(driver) ## Run the shop and its scheduler; ONCE=1 ends after the summary
 	$(python) -m testproject.demo $(if $(ONCE),--once)
 
 .PHONY: test
-test: $(VENV)/test.installed mysqlclient ## Run the suite on every database; ARGS go to pytest, DATABASES selects
+test: $(VENV)/test.installed $(mysql_driver) ## Run the suite on SQLite and PostgreSQL; ARGS go to pytest, DATABASES selects
 	$(python) -m tests $(DATABASES) -- $(ARGS)
 
 # What tries many examples: how many in the suite, and how many here, is in tests/support/soak.py.
 SOAKED := tests/crash tests/crons/test_executors.py tests/limits tests/processes/test_load.py
 .PHONY: soak
-soak: $(VENV)/test.installed mysqlclient ## Look for what is rare: SOAK=20 times as many faults and examples
+soak: $(VENV)/test.installed $(mysql_driver) ## Look for what is rare: SOAK=20 times as many faults and examples
 	SOAK=$(or $(SOAK),20) $(python) -m tests $(DATABASES) -- $(SOAKED) --timeout=0 $(ARGS)
 
 # MariaDB's driver is compiled. Where that fails the tests still run, and say that MariaDB is skipped.

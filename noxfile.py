@@ -25,7 +25,7 @@ def tests(session: nox.Session, django: str, database: str) -> None:
         session.skip(f"Django {django} needs Python {DJANGOS[django]}")
     extras = "test,mysql" if database == "mariadb" else "test"
     session.install("--editable", f".[{extras}]", f"Django~={django}.0")
-    session.run("python", "-m", "tests", database, "--", *session.posargs)
+    session.run("python", "-m", "tests", database, "--", *session.posargs, env={"THOROUGH": "1"})
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,13 @@ LIST_FUNCTIONS = """
 import django; django.setup()
 from django_scheduler.functions import registry; print(*sorted(function.name for function in registry))
 """
+
+#: The tests that the quick suite runs on each database: what is written, claimed and executed there,
+#: also where processes are killed, limits are shared and sessions are cut.
+ON_EVERY_DATABASE = (
+    *("crash", "databases", "executor", "fleet", "limits", "processes", "record", "transactions"),
+    *("crons/test_executors.py", "scheduling/keys", "scheduling/test_ids.py"),
+)
 
 #: When the phase of a test began whose report is made next.
 PHASE_BEGAN = pytest.StashKey[float]()
@@ -233,13 +241,14 @@ def start_django(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
             "INSTALLED_APPS = ['bakery', 'django_scheduler']\n"
             "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}}\n"
         )
-        return subprocess.run(
-            [sys.executable, "-W", "error", "-c", program],
-            env={"PYTHONPATH": f"{tmp_path}:{':'.join(sys.path)}", "DJANGO_SETTINGS_MODULE": "bakery_settings"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        return forked_processes.run(
+            ["-c", f"import warnings; warnings.simplefilter('error')\n{program}"],
+            {
+                **os.environ,
+                **forked_processes.ENVIRONMENT,
+                "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+                "DJANGO_SETTINGS_MODULE": "bakery_settings",
+            },
         )
 
     return start
@@ -247,14 +256,32 @@ def start_django(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--only-with-database", action="store_true", help="run only what depends on the database")
+    parser.addoption("--quick", action="store_true", help="leave out what is thorough")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what another suite runs."""
+    """Leave out what the suite on another database runs, and from the quick suite what is thorough."""
+    chosen = items
     if config.getoption("only_with_database"):
-        others = [item for item in items if not depends_on_database(item)]
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if depends_on_database(item)]
+        chosen = [item for item in chosen if depends_on_database(item)]
+    if config.getoption("quick"):
+        on_others = config.getoption("only_with_database")
+        chosen = [item for item in chosen if not (is_thorough(item) or (on_others and is_only_for_first(item)))]
+    if left_out := set(items).difference(chosen):
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = chosen
+
+
+def is_thorough(item: pytest.Item) -> bool:
+    """Return whether the quick suite leaves it out."""
+    return item.get_closest_marker("thorough") is not None
+
+
+def is_only_for_first(item: pytest.Item) -> bool:
+    """Return whether the quick suite has it on the first database alone, although it depends on the database."""
+    tests = Path(__file__).parent
+    is_there = any(item.path.is_relative_to(tests / each) for each in ON_EVERY_DATABASE)
+    return not is_there and item.get_closest_marker("only_on") is None
 
 
 def depends_on_database(item: pytest.Item) -> bool:
@@ -302,10 +329,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-def pytest_collection_finish() -> None:
-    """Spare the garbage collector what has been imported and collected: it stays, and would be looked at for ever."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Any:
+    """Spare the garbage collector what is imported and collected: it stays, and would be looked at again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -317,7 +350,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_unconfigure() -> None:
-    forked_processes.server.close()
+    for server in [*forked_processes.running_servers]:
+        server.close()
 
 
 @pytest.hookimpl(tryfirst=True)

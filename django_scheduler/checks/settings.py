@@ -63,11 +63,17 @@ def check_name_of_settings(**kwargs: Any) -> Iterator[CheckMessage]:
         single = name.removeprefix(f"{conf.NAME}_")
         if single != name and single in conf.NAMES:
             hint = f"Write {conf.NAME} = {{{single!r}: ...}}."
-        elif difflib.SequenceMatcher(None, name, conf.NAME).ratio() > 0.85 or _looks_like_ours(name):
+        elif _resembles(name, conf.NAME) or _looks_like_ours(name):
             hint = f"Did you mean {conf.NAME}?"
         else:
             continue
         yield Error(f"{name} is no setting of django_scheduler.", hint=hint, id="django_scheduler.E001")
+
+
+def _resembles(name: str, other: str) -> bool:
+    """Return whether one may be the other mistyped; the upper bounds spare most settings the long comparison."""
+    matcher = difflib.SequenceMatcher(None, name, other)
+    return all(ratio() > 0.85 for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio))
 
 
 def _looks_like_ours(name: str) -> bool:

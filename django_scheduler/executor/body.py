@@ -35,7 +35,7 @@ from django_scheduler.executor.execution import SingleExecution
 from django_scheduler.executor.session import has_open_transaction, tidy_connections
 from django_scheduler.executor.starts import Start
 from django_scheduler.functions import AnyFunction
-from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
+from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.scheduling import Running, middleware_chain, running
 from django_scheduler.transactions import OwnTransaction
 
@@ -91,6 +91,9 @@ class FunctionExecution(SingleExecution):
     #: The functions that were claimed for the same transaction, itself among them, if it is not alone there.
     shares_with: Collection[ScheduledFunctionId] = ()
 
+    #: Which attempt has failed, in words, if it is repeated after such an error, but not any more.
+    last_attempt = ""
+
     def __init__(self, claimed: Claimable, database: Database, executor_name: str, function: AnyFunction) -> None:
         super().__init__(claimed, database, executor_name)
         self.function = function
@@ -127,6 +130,11 @@ class FunctionExecution(SingleExecution):
     def timed_out(self) -> TimedOut | None:
         """Return how the body ended if it took longer than it may, whatever it then returned or raised."""
         return self.budget.error if self.budget and self.budget.is_exceeded else None
+
+    def announce(
+        self, state: State, failure: Failure | None = None, error: BaseException | None = None, *, detail: str = ""
+    ) -> None:
+        super().announce(state, failure, error, detail=detail or self.last_attempt)
 
     def call(self) -> str | None:
         """Call the body with its arguments, note meanwhile that it runs, and return its result as it is recorded.

@@ -77,9 +77,11 @@ def after_failure(execution: FunctionExecution, error: BaseException, failure: F
     retry = execution.function.retry
     if retry is None or not _is_covered(execution, retry, error, failure):
         return None
-    return _after_failure(
-        retry, execution.earlier_attempts(), execution.present, execution.executor_name, describe(error), failure
-    )
+    earlier = execution.earlier_attempts()
+    repetition = _after_failure(retry, earlier, execution.present, execution.executor_name, describe(error), failure)
+    if repetition is None:
+        execution.last_attempt = f"attempt {earlier.failures + 1} of {retry.max_attempts}"
+    return repetition
 
 
 def _is_covered(execution: FunctionExecution, retry: Retry, error: BaseException, failure: Failure) -> bool:

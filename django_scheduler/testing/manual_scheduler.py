@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_scheduler.databases import database_for, pythons_clock, require_alias
+from django_scheduler.errors import SchedulerError
 from django_scheduler.functions import AnyReference, resolve
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.suggestions import which_there_are
@@ -306,7 +307,21 @@ class SchedulerTestMixin(Base):
                 self.scheduler.run_all()
     """
 
-    scheduler: ManualScheduler
+    _scheduler: ManualScheduler | None = None
+
+    @property
+    def scheduler(self) -> ManualScheduler:
+        """Return the scheduler of this test. Raises ``SchedulerError`` before ``setUp`` has made it."""
+        if self._scheduler is None:
+            raise SchedulerError(
+                f"{type(self).__qualname__} has no self.scheduler yet: SchedulerTestMixin.setUp makes it. Begin your"
+                " own setUp with super().setUp(), and name SchedulerTestMixin before TestCase among the base classes."
+            )
+        return self._scheduler
+
+    @scheduler.setter
+    def scheduler(self, scheduler: ManualScheduler) -> None:
+        self._scheduler = scheduler
 
     @classmethod
     def setUpClass(cls) -> None:

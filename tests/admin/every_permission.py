@@ -51,7 +51,12 @@ def possible(client: Client) -> dict[str, str]:
 
     Nothing is done by it: whatever asks for a confirmation is not confirmed, and the rest is asked by GET.
     """
-    return {name: _answer(response) for name, response in _requests(client)}
+    return dict(answers(client))
+
+
+def answers(client: Client) -> Iterator[tuple[str, str]]:
+    """One answer after the other, each as soon as it is there."""
+    return ((name, _answer(response)) for name, response in _requests(client))
 
 
 def _answer(response: HttpResponse) -> str:

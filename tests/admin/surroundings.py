@@ -1,7 +1,8 @@
 """A small project in a process of its own: another theme, user model, admin site or database than in the tests' own.
 
-``python -m tests.admin.surroundings plain|unfold|people|alias|office DIRECTORY`` goes through the pages, and raises
-where one of them does not work.
+``python -m tests.admin.surroundings sites|office|unfold|people DIRECTORY`` goes through the pages, and raises where one
+of them does not work: of Django's own admin site and of another one beside it, or alone; of a site with another theme;
+and of one whose users are of another model, and whose functions are in another database.
 """
 
 import sys
@@ -13,11 +14,15 @@ import django
 from django.conf import settings
 from django.contrib import admin
 from django.core.management import call_command
+from django.test.utils import setup_test_environment
 from django.urls import path, reverse
 
 office = admin.AdminSite(name="office")
 
 urlpatterns: list[Any] = []
+
+#: The admin sites there are, where it is not Django's own alone.
+SITES = {"sites": ["admin", "office"], "office": ["office"]}
 
 
 class Router:
@@ -40,7 +45,7 @@ def configure(surroundings: str, directory: Path) -> None:
     processors += ["django.contrib.messages.context_processors.messages"]
     databases = {
         alias: {"ENGINE": "django.db.backends.sqlite3", "NAME": directory / f"{alias}.sqlite3"}
-        for alias in (["default", "jobs"] if surroundings == "alias" else ["default"])
+        for alias in (["default", "jobs"] if surroundings == "people" else ["default"])
     }
     settings.configure(
         SECRET_KEY="of no importance",
@@ -49,7 +54,9 @@ def configure(surroundings: str, directory: Path) -> None:
         ROOT_URLCONF=__name__,
         STATIC_URL="static/",
         DATABASES=databases,
-        DATABASE_ROUTERS=[f"{__name__}.Router"] if surroundings == "alias" else [],
+        DATABASE_ROUTERS=[f"{__name__}.Router"] if surroundings == "people" else [],
+        # The tables of Django's own apps are made straight from the models.
+        MIGRATION_MODULES=dict.fromkeys(apps),
         AUTH_USER_MODEL="people.Person" if surroundings == "people" else "auth.User",
         INSTALLED_APPS=[
             *(["unfold"] if surroundings == "unfold" else []),
@@ -77,17 +84,18 @@ def open_admin(surroundings: str) -> None:
     from django_scheduler.admin import OverviewAdmin, ScheduledFunctionAdmin
     from django_scheduler.models import Overview, ScheduledFunction
 
-    if surroundings == "office":
+    names = SITES.get(surroundings, ["admin"])
+    if "office" in names:
         office.register(ScheduledFunction, ScheduledFunctionAdmin)
         office.register(Overview, OverviewAdmin)
         urlpatterns.append(path("office/", office.urls))
-    else:
+    if "admin" in names:
         urlpatterns.append(path("admin/", admin.site.urls))
 
 
 def migrate(surroundings: str) -> None:
     call_command("migrate", verbosity=0, run_syncdb=True)
-    if surroundings == "alias":
+    if surroundings == "people":
         call_command("migrate", verbosity=0, database="jobs")
 
 
@@ -100,18 +108,16 @@ def user() -> Any:
     return model.objects.create_superuser("ada")
 
 
-def visit(surroundings: str) -> None:
+def visit(name: str, *, using: str) -> None:
+    """Go through the pages of one admin site, and leave nothing behind."""
     from django.contrib.admin.models import LogEntry
+    from django.contrib.auth import get_user_model
     from django.test import Client
-    from django.test.utils import setup_test_environment
 
     from django_scheduler import ctx
     from django_scheduler.models import Pause, ScheduledFunction
     from tests.admin.people.functions import brew
 
-    setup_test_environment()
-    name = "office" if surroundings == "office" else "admin"
-    using = "jobs" if surroundings == "alias" else "default"
     client = Client()
     client.force_login(user())
     function_id = ctx.scheduler.run_after(timedelta(hours=1), brew)
@@ -143,13 +149,17 @@ def visit(surroundings: str) -> None:
     assert response.headers["Location"] == url("overview_changelist"), response.headers
     assert Pause.objects.using(using).get().paused_by.startswith("ada")
     assert LogEntry.objects.count() == 2
+    for model in (ScheduledFunction, Pause, LogEntry, get_user_model()):
+        model._default_manager.all().delete()
 
 
 def main(surroundings: str, directory: str) -> None:
     configure(surroundings, Path(directory))
     open_admin(surroundings)
     migrate(surroundings)
-    visit(surroundings)
+    setup_test_environment()
+    for name in SITES.get(surroundings, ["admin"]):
+        visit(name, using="jobs" if surroundings == "people" else "default")
 
 
 if __name__ == "__main__":

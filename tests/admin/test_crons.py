@@ -87,11 +87,13 @@ def test_the_list_is_filtered_by_state(admin_client, cron, state):
     assert found == [{"active": "a cron"}.get(state, state)]
 
 
+@pytest.mark.once
 def test_the_page_shows_the_next_runs_in_the_crons_zone_and_in_the_viewers(admin_client, cron):
     page = admin_client.get(page_of(cron)).content.decode()
     assert len(re.findall(r"<td>[-0-9]+ 09:00:00 \+0900</td><td>[-0-9]+ 00:00:00 \+0000</td>", page)) == 5
 
 
+@pytest.mark.once
 def test_the_page_shows_runs_and_skips_with_a_link_to_the_function(admin_client, cron):
     function_id = ctx.crons.run_now(cron.name)
     hour = timedelta(hours=1)
@@ -133,6 +135,7 @@ def test_an_interval_and_arguments_of_every_type_can_be_entered(admin_client):
     assert ScheduledFunction.objects.get().decoded_args() == {"names": {"a", "b"}}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -175,6 +178,7 @@ class Noticed:
         raise AssertionError("a form has constructed it")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("button", ["_preview", "_save"])
 @pytest.mark.parametrize("change", [False, True])
 def test_arguments_are_checked_without_being_restored(admin_client, cron, change, button):
@@ -193,6 +197,7 @@ def test_arguments_are_checked_without_being_restored(admin_client, cron, change
         assert ctx.crons.get("a cron" if change else "another cron").args == args
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("change", [False, True])
 def test_the_next_five_runs_are_previewed_and_nothing_is_saved(admin_client, cron, change):
     url = page_of(cron) if change else reverse("admin:django_scheduler_cron_add")
@@ -214,6 +219,7 @@ def test_a_cron_that_was_registered_at_run_time_is_changed_but_not_its_name(admi
     assert (cron.next_time.hour, cron.next_time.minute) == (6, 30)
 
 
+@pytest.mark.once
 def test_a_cron_of_the_code_can_be_looked_at_and_paused_but_neither_changed_nor_deleted(admin_client, in_code):
     page = admin_client.get(page_of(in_code)).content.decode()
     assert 'name="line"' not in page
@@ -227,6 +233,7 @@ def test_a_cron_of_the_code_can_be_looked_at_and_paused_but_neither_changed_nor_
     assert ctx.crons.get("a cron").state is CronState.PAUSED
 
 
+@pytest.mark.once
 def test_one_that_is_no_longer_in_the_code_can_be_deleted_and_not_run(admin_client, in_code):
     Cron.objects.update(removed_time=timezone.now(), next_time=None)
     assert "Run now" not in admin_client.get(page_of(in_code)).content.decode()
@@ -280,6 +287,7 @@ def test_selected_crons_are_paused_resumed_and_run(admin_client, cron):
     assert ScheduledFunction.objects.count() == 2
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("verb", ["pause", "resume", "run_now"])
 def test_a_user_who_may_only_look_changes_nothing(cron, verb):
     client = client_with("view_cron")
@@ -295,6 +303,7 @@ def test_a_user_who_may_only_look_changes_nothing(cron, verb):
     assert not ScheduledFunction.objects.exists()
 
 
+@pytest.mark.once
 def test_permissions_to_pause_and_to_run_are_given_one_by_one(cron):
     client = client_with("view_cron", "pause_cron")
     assert act(client, cron, "pause").status_code == 302
@@ -302,6 +311,7 @@ def test_permissions_to_pause_and_to_run_are_given_one_by_one(cron):
     assert not ScheduledFunction.objects.exists()
 
 
+@pytest.mark.once
 def test_acting_takes_a_post_and_a_token(admin_client, cron):
     url = reverse("admin:django_scheduler_cron_act", args=[cron.pk, "pause"])
     assert admin_client.get(url).url == page_of(cron)  # where a new sign-in leads
@@ -315,12 +325,14 @@ def test_acting_takes_a_post_and_a_token(admin_client, cron):
     assert ctx.crons.get("a cron").state is CronState.ACTIVE
 
 
+@pytest.mark.once
 def test_nothing_on_the_pages_needs_a_script_or_style_of_the_page_itself(admin_client, cron):
     for url in (page_of(cron), reverse("admin:django_scheduler_cron_add"), reverse(LIST)):
         page = admin_client.get(url).content.decode()
         assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)|<style|\sstyle=|\son\w+=", page)
 
 
+@pytest.mark.once
 def test_a_cron_whose_schedule_cannot_be_computed_can_still_be_looked_at(admin_client, cron):
     Cron.objects.update(timezone="Europe/Atlantis")
     assert admin_client.get(page_of(cron)).status_code == 200
@@ -334,6 +346,7 @@ def with_secrets() -> Cron:
     return ctx.crons.register("with secrets", daily, tick_with_secrets, label="x", token="hunter2", more=more)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("permission", ["view_cron", "change_cron"])
 def test_secrets_among_the_arguments_are_not_shown(with_secrets, permission):
     page = client_with(permission).get(page_of(with_secrets)).content.decode()
@@ -341,6 +354,7 @@ def test_secrets_among_the_arguments_are_not_shown(with_secrets, permission):
     assert BULLETS in page
 
 
+@pytest.mark.once
 def test_arguments_that_are_sets_are_shown_as_they_are_entered(admin_client):
     cron = ctx.crons.register("with a set", crons.Interval(minutes=1), tick_for_all, names={"a"})
     page = admin_client.get(page_of(cron)).content.decode()

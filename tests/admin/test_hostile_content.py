@@ -33,12 +33,14 @@ def assert_inert(text: str) -> None:
     assert "&lt;script&gt;" in text
 
 
+@pytest.mark.once
 def test_in_the_list(admin_client):
     hostile()
     assert_inert(page(admin_client, LIST))
     assert_inert(page(admin_client, LIST, function=f"tests:{SCRIPT}{REVERSED}"))
 
 
+@pytest.mark.once
 def test_on_the_detail_page(admin_client):
     text = page(admin_client, DETAIL, hostile().pk)
     # What can be copied is the stored JSON, unchanged but for being escaped.
@@ -47,12 +49,14 @@ def test_on_the_detail_page(admin_client):
     assert str(2**70) in text
 
 
+@pytest.mark.once
 def test_on_the_overview(admin_client):
     hostile()
     record(State.PENDING, queue=f'"{SCRIPT}')
     assert_inert(page(admin_client, OVERVIEW))
 
 
+@pytest.mark.once
 def test_in_a_search(admin_client):
     text = page(admin_client, LIST, q=f'"><{SCRIPT}', state="<b>")
     assert "<script>alert" not in text
@@ -68,6 +72,7 @@ def test_large_values_make_no_large_page(admin_client):
     assert "(+996,000)" in text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "value",
     [

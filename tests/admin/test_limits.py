@@ -56,6 +56,7 @@ def words_of(text: str) -> str:
 # Why a function waits
 
 
+@pytest.mark.once
 def test_page_of_a_function_says_why_it_waits(admin_client):
     slots = [holding(0), holding(1)]
     for minutes in (50, 40, 30):
@@ -90,6 +91,7 @@ def the_first_of_them(admin_client: Client, function: ScheduledFunction) -> str:
     return said.partition(". Arguments")[0].strip() if found else ""
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("paused", ["slow", Pause.EVERYTHING])
 def test_page_names_the_first_in_the_order_of_a_limit_of_one_and_what_keeps_it(admin_client, paused):
     now = timezone.now()
@@ -129,6 +131,7 @@ def test_page_says_for_what_other_limit_the_first_in_the_order_waits(admin_clien
     assert the_first_of_them(admin_client, function) == named
 
 
+@pytest.mark.once
 def test_first_of_a_limit_that_keeps_no_order_is_not_named(admin_client):
     waiting(timedelta(minutes=5))
     assert the_first_of_them(admin_client, waiting()) == ""
@@ -143,6 +146,7 @@ def test_what_has_been_let_in_is_simply_pending(admin_client):
     assert ids_on(page(admin_client, LIST, state="limited")) == []
 
 
+@pytest.mark.once
 def test_no_page_shows_when_it_is_due_on_record(admin_client):
     function = waiting(timedelta(minutes=20), attempts=1)
 
@@ -172,6 +176,7 @@ def test_what_a_page_says_is_bounded(admin_client, monkeypatch, count_queries):
     assert "3+" in words_of(page(admin_client, LIMITS))
 
 
+@pytest.mark.once
 @override_settings(ROOT_URLCONF="tests.admin.narrowed")
 def test_who_sees_only_some_functions_is_told_nothing_of_others(admin_client):
     slot = holding(0)
@@ -185,6 +190,7 @@ def test_who_sees_only_some_functions_is_told_nothing_of_others(admin_client):
     assert admin_client.get(reverse(LIMITS)).status_code == 403
 
 
+@pytest.mark.once
 def test_secret_among_the_values_of_a_limit_is_masked(admin_client):
     function = waiting(limit='portal ["tr0ub4dor"]')
     holding(0, limit='portal ["tr0ub4dor"]')
@@ -244,6 +250,7 @@ def test_page_says_why_a_function_waits_that_an_executor_has_met(admin_client):
     assert "calls (rate limit) 1 of 1 started within the last hour" in words_of(page(admin_client, LIMITS))
 
 
+@pytest.mark.once
 def test_page_of_a_function_says_when_a_slot_is_free_already(admin_client):
     put_starts_on_record(RATE, *[2] * 9, 11)
     said = words_of(page(admin_client, DETAIL, waiting_for_rate().pk))
@@ -251,6 +258,7 @@ def test_page_of_a_function_says_when_a_slot_is_free_already(admin_client):
     assert "next slot" not in said
 
 
+@pytest.mark.once
 def test_slot_is_free_once_as_few_are_in_use_as_have_been_allowed_since(admin_client):
     put_starts_on_record(RATE, 1, 2, 3, 8)
     changing.change("default", "bank rate", 3)
@@ -266,6 +274,7 @@ def test_slot_is_free_once_as_few_are_in_use_as_have_been_allowed_since(admin_cl
     assert "so nothing of it begins" in page(admin_client, DETAIL, waiting_for_rate().pk)
 
 
+@pytest.mark.once
 def test_limit_and_rate_limit_of_one_name_are_told_apart(admin_client):
     holding(0)
     put_starts_on_record(RATE, 1, 2)
@@ -296,6 +305,7 @@ def test_limits_of_both_kinds_come_page_by_page(admin_client, monkeypatch):
     assert sorted(account for accounts in pages for account in accounts) == [0, 0, 1, 1, 2, 2]
 
 
+@pytest.mark.once
 def test_secret_among_the_values_of_a_rate_limit_is_masked(admin_client):
     function = waiting_for_rate(limit='visits rate ["tr0ub4dor"]')
     put_starts_on_record('visits rate ["tr0ub4dor"]', 1)
@@ -309,6 +319,7 @@ def test_secret_among_the_values_of_a_rate_limit_is_masked(admin_client):
     assert admin_client.get(reverse(LIMITS), {"limit": 'visits rate ["tr0ub4dor"]'}).status_code == 403
 
 
+@pytest.mark.once
 def test_rate_limit_that_the_code_no_longer_declares(admin_client):
     put_starts_on_record("former rate", 1)
     function = waiting_for_rate(limit="former rate")
@@ -318,6 +329,7 @@ def test_rate_limit_that_the_code_no_longer_declares(admin_client):
         assert "The code does not declare it any more" in text
 
 
+@pytest.mark.once
 def test_rate_limit_is_changed_and_reset_and_the_limit_of_that_name_is_left_alone(admin_client):
     post(admin_client, CHANGE, name="bank", confirmed="1", number="5", reason="It is new")
     assert "The code says 10 per 10 s." in post(admin_client, CHANGE, name="bank rate").content.decode()
@@ -338,6 +350,7 @@ def test_rate_limit_is_changed_and_reset_and_the_limit_of_that_name_is_left_alon
     assert Limit.objects.values_list("name", "number", "reason").get() == ("bank", 5, "It is new")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("number", ["-1", "10001", ""])
 def test_change_of_a_rate_limit_takes_a_number_that_can_be(admin_client, number):
     response = post(admin_client, CHANGE, name="bank rate", confirmed="1", number=number, reason="x")
@@ -345,11 +358,13 @@ def test_change_of_a_rate_limit_takes_a_number_that_can_be(admin_client, number)
     assert not Limit.objects.exists()
 
 
+@pytest.mark.once
 def test_rate_limit_that_is_set_to_0_is_a_warning(admin_client):
     post(admin_client, CHANGE, name="bank rate", confirmed="1", number="0", reason="The bank is closed")
     assert "The rate limit “bank” is set to 0 (admin: The bank is closed)" in page(admin_client, OVERVIEW)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("period", "in_words", "when"),
     [
@@ -436,6 +451,7 @@ def test_pages_of_what_waits_for_limits(admin_client, monkeypatch, forward):
 # The overview
 
 
+@pytest.mark.once
 def test_overview_counts_what_waits_for_a_limit_and_leads_to_limits(admin_client):
     for _ in range(2):
         waiting()
@@ -452,6 +468,7 @@ def test_counting_what_waits_for_a_limit_is_bounded(monkeypatch):
     assert browsing.count_waits(database_for("default"), at_most=3).limited == 3
 
 
+@pytest.mark.once
 def test_next_attempt_is_none_that_waits_for_a_limit(admin_client):
     waiting(attempts=1)
     assert "for another attempt" not in page(admin_client, OVERVIEW)
@@ -492,8 +509,10 @@ def test_body_that_may_go_on_holds_its_slot(admin_client, state, failure, is_the
         put_living_executor_on_record()
     holding(0, state=state, failure=failure)
 
-    assert f"{int(is_held)} of 2 running" in words_of(page(admin_client, LIMITS))
-    assert ("may be running still" in page(admin_client, LIMITS)) == is_held
+    text = page(admin_client, LIMITS)
+
+    assert f"{int(is_held)} of 2 running" in words_of(text)
+    assert ("may be running still" in text) == is_held
 
 
 def test_slot_of_an_earlier_attempt_is_free(admin_client):
@@ -583,6 +602,7 @@ def test_of_limits_that_nothing_waits_for_those_whose_slots_are_held_come_first(
     assert accounts_page_by_page(admin_client) == [[3, 2, 1]]
 
 
+@pytest.mark.once
 def test_more_run_than_a_limit_says_by_now(admin_client):
     for number in range(2):
         holding(number)
@@ -595,6 +615,7 @@ def test_more_run_than_a_limit_says_by_now(admin_client):
     assert "2 of 3 running" in words_of(page(admin_client, LIMITS))
 
 
+@pytest.mark.once
 def test_one_limit_alone(admin_client):
     for number in range(7):
         holding(number)
@@ -613,7 +634,7 @@ def test_address_of_limits_that_makes_no_sense(admin_client, address):
 
 
 def test_page_of_limits_takes_few_queries_however_many_limits(admin_client, count_queries):
-    for number in range(60):
+    for number in range(limits.PAGE_LINES + 1):
         waiting(limit=f"bank [{number}]")
         holding(0, limit=f"bank [{number}]")
     with count_queries() as queries:
@@ -622,7 +643,7 @@ def test_page_of_limits_takes_few_queries_however_many_limits(admin_client, coun
 
 
 def test_page_of_rate_limits_takes_few_queries_however_many_limits(admin_client, count_queries):
-    for number in range(60):
+    for number in range(limits.PAGE_LINES + 1):
         waiting_for_rate(limit=f"bank rate [{number}]")
         put_starts_on_record(f"bank rate [{number}]", 1, 2)
     with count_queries() as queries:
@@ -637,6 +658,7 @@ def post(client, url_name: str, **values: Any) -> Any:
     return client.post(reverse(url_name), values, follow=True)
 
 
+@pytest.mark.once
 def test_limit_is_changed_with_a_reason(admin_client, admin_user):
     asked = post(admin_client, CHANGE, name="bank").content.decode()
     assert "The code says 2 at once." in asked
@@ -656,12 +678,14 @@ def test_limit_is_changed_with_a_reason(admin_client, admin_user):
     )  # fmt: skip
 
 
+@pytest.mark.once
 def test_change_takes_a_reason_and_a_number_that_can_be(admin_client):
     for values in ({"number": "5"}, {"number": "-1", "reason": "x"}, {"number": "1001", "reason": "x"}):
         assert post(admin_client, CHANGE, name="bank", confirmed="1", **values).context["form"].errors
     assert not Limit.objects.exists()
 
 
+@pytest.mark.once
 def test_limit_that_is_set_to_0_is_a_warning_everywhere(admin_client):
     function = waiting()
     post(admin_client, CHANGE, name="bank", confirmed="1", number="0", reason="The bank is closed")
@@ -670,6 +694,7 @@ def test_limit_that_is_set_to_0_is_a_warning_everywhere(admin_client):
     assert "so nothing of it begins" in page(admin_client, DETAIL, function.pk)
 
 
+@pytest.mark.once
 def test_what_the_code_says_is_the_limit_again(admin_client):
     post(admin_client, CHANGE, name="bank", confirmed="1", number="5", reason="x")
 
@@ -684,6 +709,7 @@ def test_what_the_code_says_is_the_limit_again(admin_client):
     assert LogEntry.objects.filter(change_message="At once: As the code says: The bank is slow").count() == 1
 
 
+@pytest.mark.once
 def test_limit_that_the_code_no_longer_declares_can_be_reset(admin_client):
     changing.change("default", "former", 5)
 
@@ -699,6 +725,7 @@ def test_name_that_is_no_limit(admin_client, name):
     assert messages_of(response) == ["There is no such limit."]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "number", "error"),
     [("", 1, ValueError), (" rate", 1, ValueError), ("a b", 1, ValueError), ("bank [7]", 1, ValueError),
@@ -726,6 +753,7 @@ def test_code_sets_a_limit_and_a_rate_limit_of_one_name_and_takes_back_one_of_th
     assert Limit.objects.values_list("name", "number").get() == (f"{longest} rate", 10_000)
 
 
+@pytest.mark.once
 def test_code_is_told_if_nobody_declares_the_kind_of_limit_that_it_sets(caplog):
     changing.change("default", "visits", 5)
     assert "The limit 'visits' is set, but no function declares it. Did you mean 'visits rate'?" in caplog.text
@@ -784,6 +812,7 @@ def test_slot_that_is_none(admin_client, values):
 # Who may
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("url_name", "permission", "values"),
     [
@@ -802,6 +831,7 @@ def test_each_needs_a_permission_of_its_own(url_name, permission, values):
     assert client.put(reverse(url_name)).status_code == 405
 
 
+@pytest.mark.once
 def test_what_somebody_may_not_do_is_not_offered():
     holding(0)
     text = page(client_with("view_scheduledfunction"), LIMITS)
@@ -812,6 +842,7 @@ def test_what_somebody_may_not_do_is_not_offered():
     assert "Change…" in text
 
 
+@pytest.mark.once
 def test_form_of_another_site_changes_nothing(admin_user):
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)

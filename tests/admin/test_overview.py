@@ -29,6 +29,7 @@ def executor(name: str, silence: float) -> Executor:
     )  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("age", "level"), [(0, "good"), (60, "warning"), (600, "bad")])
 def test_the_headline_is_the_age_of_the_oldest_due_function(admin_client, age, level):
     record(State.PENDING, due_time=timezone.now() - timedelta(seconds=age))
@@ -38,9 +39,10 @@ def test_the_headline_is_the_age_of_the_oldest_due_function(admin_client, age, l
     assert (shown["lag_level"], shown["due"], shown["pending"]) == (level, 1, 2)
 
 
+@pytest.mark.once
 def test_nothing_has_ever_been_scheduled(admin_client):
     text = page(admin_client, OVERVIEW)
-    for piece in ("nothing waits", "No executor is running", "Nothing on record has failed", "Nothing is pending"):
+    for piece in ("nothing is due", "No executor is running", "Nothing on record has failed", "Nothing is pending"):
         assert piece in text
 
 
@@ -107,6 +109,7 @@ def test_lag_of_each_function(admin_client):
     assert round(speed.lag_p95) == 5
 
 
+@pytest.mark.once
 def test_banner_on_top_says_why_functions_are_late(admin_client):
     put_living_executor_on_record(queues=["default"])
     record(State.PENDING, queue="<b>mail</b>")
@@ -125,6 +128,7 @@ def test_banner_on_top_says_why_functions_are_late(admin_client):
     assert "1 executor" in rest
 
 
+@pytest.mark.once
 def test_no_banner_while_all_is_well(admin_client):
     put_living_executor_on_record()
     record(State.PENDING)
@@ -143,12 +147,14 @@ def test_the_slowest_functions(admin_client):
     assert (quick.name, quick.failed_percent) == ("tests:note", 100)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("part", "expected"), [(0.5, 2), (0.95, 4), (0.25, 1), (1.0, 4)])
 def test_percentiles(part, expected):
     assert percentile([4, 1, 3, 2], part) == expected
     assert percentile([7], part) == 7
 
 
+@pytest.mark.once
 def test_a_name_goes_on_in_the_next_line_only_between_its_words(admin_client):
     record(State.FAILED, name="orders:charge_<i>card", error="E: x")
     assert page(admin_client, OVERVIEW).count("<bdi>orders:<wbr>charge_<wbr>&lt;i&gt;card</bdi>") == 2
@@ -182,6 +188,7 @@ def test_executors_and_those_that_have_fallen_silent(admin_client):
     assert "0.1.0" in text
 
 
+@pytest.mark.once
 def test_what_executors_were_running_at_their_last_heartbeat(admin_client):
     functions = [record(State.PENDING) for _ in range(5)]
     running = [{"id": function.pk, "name": f"tests:busy_{number}"} for number, function in enumerate(functions)]
@@ -199,7 +206,7 @@ def test_the_clocks_are_compared(admin_client):
 
 
 def test_it_takes_at_most_seventeen_queries_however_many_functions(admin_client, count_queries):
-    for number in range(30):
+    for number in range(12):
         record(State.FAILED, error=f"Error{number}: no", name=f"tests:{number}")
         executor(str(number), number)
         record(State.PENDING, priority=number)
@@ -210,6 +217,7 @@ def test_it_takes_at_most_seventeen_queries_however_many_functions(admin_client,
     assert len(queries.statements) <= 17, queries.statements
 
 
+@pytest.mark.once
 def test_a_chart_shows_one_among_thousands(db):
     shown = chart([5000, 1], [0, 0], ["a", "b"])
     assert float(shown.bars[1].up_height) >= 1
@@ -217,5 +225,6 @@ def test_a_chart_shows_one_among_thousands(db):
     assert chart([], [], []).is_empty
 
 
+@pytest.mark.once
 def test_the_app_index_leads_to_it(admin_client):
     assert reverse(OVERVIEW) in admin_client.get("/admin/django_scheduler/").content.decode()

@@ -14,6 +14,7 @@ def post(client, **values):
     return client.post(reverse(PAUSE), values, follow=True)
 
 
+@pytest.mark.once
 def test_pausing_is_confirmed_first(admin_client):
     text = post(admin_client, queue="email").content.decode()
     assert "Pause the queue email" in text
@@ -35,6 +36,7 @@ def test_a_queue_is_paused_and_resumed(admin_client, admin_user):
     assert list(entries) == [("email", "Paused: mail is down", admin_user.pk), ("email", "Resumed", admin_user.pk)]
 
 
+@pytest.mark.once
 def test_everything_is_paused_and_that_is_seen_at_once(admin_client):
     post(admin_client, queue="", confirmed="1", reason="")
     assert "Everything is paused" in page(admin_client, OVERVIEW)
@@ -43,6 +45,7 @@ def test_everything_is_paused_and_that_is_seen_at_once(admin_client):
     assert "Everything is paused" not in page(admin_client, OVERVIEW)
 
 
+@pytest.mark.once
 def test_a_paused_queue_is_shown_even_if_nothing_waits_in_it(admin_client):
     post(admin_client, queue="email", confirmed="1")
     assert "email" in page(admin_client, OVERVIEW)
@@ -60,6 +63,7 @@ def test_a_name_that_no_queue_can_have(admin_client, queue):
     assert messages_of(post(admin_client, queue=queue, confirmed="1")) == ["There is no such queue."]
 
 
+@pytest.mark.once
 def test_it_needs_its_own_permission():
     every_other = ("cancel", "run_now", "run_again", "reschedule", "change", "delete", "add")
     client = client_with("view_scheduledfunction", *(f"{name}_scheduledfunction" for name in every_other))

@@ -49,12 +49,14 @@ def test_who_may_only_view_changes_nothing_by_any_crafted_request(functions):
     Pause.objects.create(queue="default", paused_time=functions["pending"].due_time)
     client = client_with("view_scheduledfunction")
     before = snapshot()
-    for url, data in crafted_requests():
+    requests = [*crafted_requests()]
+    for url, data in requests:
         status = client.post(url, data).status_code
         assert status in (403, 404, 405) or url.endswith("history/"), (url, data, status)
-        for method in (client.put, client.patch, client.delete):
-            method(url, data)
         client.get(url, data)
+    for url in {url for url, _ in requests}:
+        for method in (client.put, client.patch, client.delete):
+            method(url)
     assert snapshot() == before
 
 

@@ -95,6 +95,7 @@ def mask_values(name: str, value: Any) -> Any:
     return {key: "hidden" if item == "sesame" else item for key, item in value.items()} if value else value
 
 
+@pytest.mark.once
 @override_settings(DJANGO_SCHEDULER={"MASK": mask_values})
 def test_nor_by_what_a_project_masks_by_its_value(admin_client):
     record(args={"note": "sesame"})
@@ -102,14 +103,15 @@ def test_nor_by_what_a_project_masks_by_its_value(admin_client):
         assert ids_on(page(admin_client, LIST, q=query)) == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("query", ["api_key=sesame", "sesame", '"api_key": "sesame"'])
 def test_what_is_looked_at_does_not_tell_whether_a_masked_value_is_met(admin_client, monkeypatch, query):
     """Neither does how far a page has come, nor what is asked of the database."""
-    monkeypatch.setattr(listing, "LOOKED_AT", 30)
+    monkeypatch.setattr(listing, "LOOKED_AT", 6)
 
     def answer() -> tuple[object, ...]:
         ScheduledFunction.objects.all().delete()
-        for number in range(40):
+        for number in range(8):
             record(id=number + 1_000, args=SECRET if is_met else {**SECRET, "api_key": "other", "inner": []})
         context = admin_client.get(reverse(LIST), {"q": query}).context
         return context["older"], context["page"].looked_at, len(context["rows"])
@@ -127,6 +129,7 @@ def test_what_is_asked_of_the_database_does_not_name_what_is_sought(admin_client
     assert not [sql for sql in queries.statements if "sesame" in sql or "api_key" in sql]
 
 
+@pytest.mark.once
 def test_what_is_masked_is_named_by_its_key_alone(admin_client):
     function = record(args=SECRET)
     assert ids_on(page(admin_client, LIST, q="api_key")) == [function.pk]
@@ -149,21 +152,31 @@ def test_every_input_has_an_answer():
         assert found(q=query, state="success", kind="mutation") == [], query
 
 
+@pytest.mark.once
 def test_numbers_of_any_size_are_compared_at_once(admin_client):
     record(args={"amount": {"$decimal": "1e999999999"}})
     assert ids_on(page(admin_client, LIST, q="amount=9.90")) == []
 
 
-@pytest.mark.parametrize("value", ["a\0b", "9" * 5_000, "-1", "9" * 19, "1.1", "[" * 5_000])
-def test_so_has_every_address(functions, value):
-    client = client_with("view_scheduledfunction")
-    for name in ("q", "function", "parent", "after", "any"):
-        assert client.get(reverse(LIST), {name: value}).status_code == 200, name
+VALUES = ["a\0b", "9" * 5_000, "-1", "9" * 19, "1.1", "[" * 5_000]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_so_has_every_value_of_a_filter(functions, value):
     for name in TITLES:
         found(**{name: value})
         found(**{"state": "pending", name: value})
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("value", VALUES)
+def test_so_has_every_address(functions, value):
+    client = client_with("view_scheduledfunction")
+    for name in ("q", "function", "parent", "after", "any"):
+        assert client.get(reverse(LIST), {name: value}).status_code == 200, name
+
+
+@pytest.mark.once
 def test_errors_are_filtered_by_the_name_of_their_exception_alone(admin_client):
     record(State.FAILED, error="ValueError: no: more")
     for error in ("ValueError: no", "ValueError: ", ".*", "a b", "^Val"):
@@ -176,6 +189,7 @@ def test_long_arguments_are_not_searched_and_their_functions_are_found_by_name(a
     assert ids_on(page(admin_client, LIST, q="tests:note")) == [function.pk]
 
 
+@pytest.mark.once
 def test_a_search_ends_when_its_time_is_up_and_goes_on_from_there(admin_client, monkeypatch):
     monkeypatch.setattr(listing, "SEARCH_SECONDS", -1.0)
     wanted = record(args={"label": "needle"})
@@ -194,6 +208,7 @@ def test_rows_are_read_in_batches_without_gap_or_repetition(admin_client, monkey
         assert ids_on(page(admin_client, LIST, q="needle", **state)) == wanted[::-1]
 
 
+@pytest.mark.once
 def test_no_more_functions_are_said_to_have_been_looked_at_than_there_are(admin_client):
     for _ in range(60):
         record(args={"label": "needle"})
@@ -212,6 +227,7 @@ def test_all_that_match_a_search_are_acted_upon_and_no_others(admin_client):
     assert ScheduledFunction.objects.get(pk=other.pk).state == State.PENDING
 
 
+@pytest.mark.once
 def test_half_a_character_in_an_address_is_shown_written_out(admin_client):
     half = {"CONTENT_TYPE": "text/plain; charset=raw_unicode_escape"}
     response = admin_client.get(f"{reverse(LIST)}?q=\\ud800&\\ud800=1", **half)

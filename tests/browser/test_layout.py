@@ -18,7 +18,12 @@ from tests.functions import write
 from tests.status.records import put_starts_on_record, put_waiting_on_record
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.only_on("sqlite"), pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.only_on("sqlite"),
+    pytest.mark.thorough,
+    pytest.mark.timeout(120),
+]
 
 LIST = "/admin/django_scheduler/scheduledfunction/"
 CRONS = "/admin/django_scheduler/cron/"

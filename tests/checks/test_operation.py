@@ -1,7 +1,5 @@
 """Whether there is a table to schedule in, and somebody to execute: ``check --deploy --database``."""
 
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -13,6 +11,7 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor
 from tests.checks.messages import ids, the_message
 from tests.functions import write, write_with_priority
+from tests.support.forked_processes import run
 
 pytestmark = pytest.mark.django_db
 
@@ -83,8 +82,7 @@ def test_a_database_that_is_still_empty_can_be_checked_and_migrated(child_enviro
     environment = {**child_environment, "DATABASE_URL": f"sqlite:///{tmp_path / 'new.sqlite3'}"}
 
     def manage(*arguments):
-        command = [sys.executable, "-m", "django", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return run(["-m", "django", *arguments], environment)
 
     assert manage("check").returncode == 0
     before = manage("check", "--deploy", "--database", "default", "--tag", "database")

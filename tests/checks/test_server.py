@@ -1,7 +1,5 @@
 """What the database says of itself: ``check --deploy --database``."""
 
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -12,6 +10,7 @@ from django.utils import timezone
 from freezegun import freeze_time
 
 from tests.checks.messages import ids, the_message
+from tests.support.forked_processes import run
 from tests.support.pgbouncer import pgbouncer
 
 pytestmark = pytest.mark.django_db
@@ -34,10 +33,10 @@ def test_the_tests_database_can_do_what_is_needed():
 
 @pytest.mark.only_on("sqlite")
 def test_a_database_that_cannot_be_reached_is_one_error(child_environment):
-    command = [sys.executable, "-m", "django", "check", "--deploy", "--database", "default", "--tag", "database"]
+    command = ["-m", "django", "check", "--deploy", "--database", "default", "--tag", "database"]
     environment = {**child_environment, "DATABASE_URL": "sqlite:////no/such/directory/database"}
 
-    check = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    check = run(command, environment)
 
     assert check.returncode == 1
     assert "ERRORS:\n?: (django_scheduler.E018) The database 'default'" in check.stderr

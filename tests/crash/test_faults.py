@@ -15,7 +15,7 @@ from django_scheduler.errors import AlreadyFinished
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.crash import functions
 from tests.support.records import record
-from tests.support.soak import SOAK
+from tests.support.soak import IS_SOAK, SOAK, examples
 from tests.support.waiting import wait_until
 
 HOUR = 3600
@@ -23,7 +23,9 @@ HOUR = 3600
 
 @pytest.mark.timeout(120)
 def test_one_of_two_supervisors_is_killed_with_all_of_its_processes(supervise, ledger):
-    posts = ledger.schedule_posts(150, functions.post_slowly if connection.vendor != "sqlite" else functions.post)
+    posts = ledger.schedule_posts(
+        150 if IS_SOAK else 60, functions.post_slowly if connection.vendor != "sqlite" else functions.post
+    )
     victim = supervise(processes=2, concurrency=2)
     processes = victim.process_ids
     survivor = supervise(processes=1, concurrency=4, HEARTBEAT_INTERVAL=0.3)
@@ -39,7 +41,7 @@ def test_one_of_two_supervisors_is_killed_with_all_of_its_processes(supervise, l
 
 @pytest.mark.timeout(120)
 def test_processes_that_are_killed_again_and_again_under_load(supervise, ledger):
-    posts = ledger.schedule_posts(300 * SOAK)
+    posts = ledger.schedule_posts(examples(120, 300))
     supervised = supervise(processes=2, concurrency=3)
     for number in range(4 * SOAK):
         supervised.kill_one(signal.SIGKILL, signal.SIGTERM)

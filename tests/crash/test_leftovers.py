@@ -16,7 +16,7 @@ from tests.support.supervised import Supervised
 from tests.support.waiting import wait_until
 
 #: How many innocent functions there are for each that leaves something behind.
-INNOCENT = 5
+INNOCENT = 5 if IS_SOAK else 2
 
 #: For how long the innocent wait at most, in seconds.
 BOUND = 60.0

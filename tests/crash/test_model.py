@@ -321,7 +321,7 @@ def run_model(model: type[Schedule], execute_due: Callable[[], None], settings: 
     run_state_machine_as_test(
         model,
         settings=hypothesis_settings(
-            max_examples=examples(8, 30), stateful_step_count=25, suppress_health_check=list(HealthCheck)
+            max_examples=examples(4, 30), stateful_step_count=25, suppress_health_check=list(HealthCheck)
         ),
     )
 

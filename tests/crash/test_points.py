@@ -14,6 +14,15 @@ from tests.support.waiting import wait_until
 WORKERS = 8
 
 
+#: The points that the quick suite tries.
+QUICK = {"in the body", "before COMMIT", "after COMMIT", "in the body of an action", "after the body of an action"}
+assert {*IN_MUTATION, *IN_ACTION} >= QUICK
+
+
+def with_marks(points):
+    return [pytest.param(each, marks=() if each in QUICK else pytest.mark.thorough) for each in points]
+
+
 @pytest.fixture
 def strike(supervise, child_environment, tmp_path):
     """Start executors of which one meets a fault."""
@@ -38,7 +47,7 @@ def run_into(strike, ledger, tmp_path, point, how):
     return rows.filter(name="tests:tell").exclude(state=State.SUCCESS)
 
 
-@pytest.mark.parametrize("point", IN_MUTATION)
+@pytest.mark.parametrize("point", with_marks(IN_MUTATION))
 def test_executor_that_is_killed_in_a_mutation(strike, ledger, tmp_path, point):
     failed = run_into(strike, ledger, tmp_path, point, "SIGKILL")
     # Actions that another thread was executing.
@@ -46,7 +55,7 @@ def test_executor_that_is_killed_in_a_mutation(strike, ledger, tmp_path, point):
     assert len(failed) <= 1
 
 
-@pytest.mark.parametrize("point", IN_ACTION)
+@pytest.mark.parametrize("point", with_marks(IN_ACTION))
 def test_executor_that_is_killed_in_an_action(strike, ledger, tmp_path, point):
     failed = run_into(strike, ledger, tmp_path, point, "SIGKILL")
     assert not failed.exclude(failure=Failure.LOST).exists()
@@ -55,13 +64,13 @@ def test_executor_that_is_killed_in_an_action(strike, ledger, tmp_path, point):
 
 
 @pytest.mark.only_on("postgresql", "mysql")
-@pytest.mark.parametrize("point", IN_MUTATION)
+@pytest.mark.parametrize("point", with_marks(IN_MUTATION))
 def test_session_that_ends_in_a_mutation(strike, ledger, tmp_path, point):
     assert not run_into(strike, ledger, tmp_path, point, "the end of its session")
 
 
 @pytest.mark.only_on("postgresql", "mysql")
-@pytest.mark.parametrize("point", IN_ACTION)
+@pytest.mark.parametrize("point", with_marks(IN_ACTION))
 def test_session_that_ends_in_an_action(strike, ledger, tmp_path, point):
     failed = run_into(strike, ledger, tmp_path, point, "the end of its session")
     # Its own statements are its own business: the first one after the end of the session fails.

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import available_timezones
 
+import pytest
 from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from tests.crons.functions import tick
 HOUR = timedelta(hours=1)
 
 
+@pytest.mark.once
 def test_slots_of_all_active_crons_are_counted_hour_by_hour(clock):
     ctx.crons.register("every 20 minutes", crons.Interval(minutes=20), tick)
     for name in ("one", "another"):
@@ -34,12 +36,14 @@ def test_the_last_part_may_be_shorter_and_its_end_does_not_belong_to_it(clock):
     assert upcoming(NOON, NOON + 2 * HOUR, width=1.5 * HOUR) == [3, 0]
 
 
+@pytest.mark.once
 def test_a_cron_that_comes_up_every_second_is_counted_without_a_look_at_each_slot(clock):
     for number in range(100):
         ctx.crons.register(f"cron {number}", crons.Interval(seconds=1), tick)
     assert upcoming(NOON, NOON + 24 * HOUR, width=HOUR) == [360_000] * 24
 
 
+@pytest.mark.once
 def test_a_cron_that_comes_up_every_minute_in_each_zone_is_counted_without_a_look_at_each_slot(clock, monkeypatch):
     zones = sorted(zone for zone in available_timezones() if zone.startswith("America/"))[:60]
     for zone in zones:

@@ -54,6 +54,7 @@ def test_a_due_cron_schedules_its_function_for_its_slot(clock, fire_due, execute
     assert Entry.objects.filter(function_id=function.pk).count() == 1
 
 
+@pytest.mark.once
 def test_it_runs_again_and_again_on_its_grid_however_late_it_is_taken_up(clock, fire_due, execute_due):
     register()
     for minutes in (0, 10, 27, 31, 44):
@@ -105,6 +106,7 @@ def test_slots_that_came_up_during_a_run_are_skipped_also_if_nobody_looked_meanw
     assert slots("success", "scheduled") == [0, 4]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("catch_up", ["one", "none", "all"])
 def test_what_was_missed_while_everything_was_down_is_caught_up_with_as_asked(clock, fire_due, execute_due, catch_up):
     register(catch_up=catch_up)
@@ -123,6 +125,7 @@ def test_what_was_missed_while_everything_was_down_is_caught_up_with_as_asked(cl
     assert slots("missed") == missed
 
 
+@pytest.mark.once
 def test_with_nothing_caught_up_a_slot_that_is_a_moment_late_still_runs(clock, fire_due):
     register(catch_up="none")
     clock.tick(timedelta(seconds=50))
@@ -219,6 +222,7 @@ def test_a_next_time_that_somebody_has_set_back_by_hand_is_mended(clock, fire_du
     assert cron.next_time == NOON + TEN_MINUTES
 
 
+@pytest.mark.once
 def test_a_failing_cron_goes_on(clock, fire_due, execute_due):
     register(tick_and_fail)
     for minutes in (0, 10, 20):
@@ -230,6 +234,7 @@ def test_a_failing_cron_goes_on(clock, fire_due, execute_due):
     assert slots() == [0, 1, 2]
 
 
+@pytest.mark.once
 def test_it_pauses_itself_after_so_many_failures_in_a_row_and_says_why(clock, fire_due, execute_due):
     register(tick_and_fail, pause_after_failures=2)
     for minutes in (0, 10, 20, 30):
@@ -248,6 +253,7 @@ def test_it_pauses_itself_after_so_many_failures_in_a_row_and_says_why(clock, fi
     assert (slots(), cron.failures) == ([0, 1, 4], 0)
 
 
+@pytest.mark.once
 def test_a_success_ends_a_row_of_failures(clock, fire_due, execute_due):
     register(tick_and_fail, pause_after_failures=2)
     for number, function in enumerate(["tick_and_fail", "tick", "tick_and_fail", "tick", "tick"]):
@@ -289,6 +295,7 @@ def test_a_cron_that_cannot_be_scheduled_says_so_and_goes_on_and_holds_up_no_oth
     assert functions_of(cron).count() == 1
 
 
+@pytest.mark.once
 def test_what_was_missed_is_logged_once_although_the_run_that_follows_is_refused(clock, fire_due, caplog):
     cron = register()
     Cron.objects.filter(pk=cron.pk).update(function="tests:gone")
@@ -298,6 +305,7 @@ def test_what_was_missed_is_logged_once_although_the_run_that_follows_is_refused
     assert (slots("missed"), slots("refused")) == ([0, 1], [2])
 
 
+@pytest.mark.once
 def test_a_cron_whose_time_zone_is_gone_is_paused_with_the_reason(clock, fire_due):
     register(name="another cron")
     ctx.crons.register("a cron", crons.Hourly(minute=0), tick)

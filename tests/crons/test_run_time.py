@@ -87,6 +87,7 @@ def test_a_name_that_is_not_printable_ascii_is_refused(clock, name):
     assert not Cron.objects.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -114,6 +115,7 @@ def test_a_function_is_named_in_every_way(clock):
     assert {cron.function for cron in ctx.crons.list()} == {"tests:tick"}
 
 
+@pytest.mark.once
 def test_it_is_updated_part_by_part(clock, fire_due):
     ctx.crons.register("a cron", TEN_MINUTES, tick, label="a")
     fire_due()
@@ -196,6 +198,7 @@ def test_it_is_deleted_with_its_history(clock, fire_due, execute_due):
         ctx.crons.get("a cron")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("method", ["get", "update", "pause", "resume", "run_now", "delete"])
 def test_a_cron_that_is_not_there_is_named(clock, method):
     with pytest.raises(UnknownCron, match="'no such'") as caught:
@@ -242,6 +245,7 @@ def test_what_the_code_defines_is_paused_but_neither_changed_nor_deleted(clock, 
     assert not Cron.objects.exists()
 
 
+@pytest.mark.once
 def test_every_method_has_an_async_twin(clock, execute_due):
     async def use() -> list[object]:
         await ctx.crons.aregister("a cron", TEN_MINUTES, tick, label="a")
@@ -321,6 +325,7 @@ def test_looking_at_crons_that_are_on_record_writes_nothing(clock, code, django_
         ctx.crons.list()
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "attempt",

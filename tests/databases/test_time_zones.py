@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from threading import Event
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,11 +18,13 @@ from django_scheduler import crons, ctx
 from django_scheduler.admin import statistics
 from django_scheduler.crons import CronRun
 from django_scheduler.databases import database_for
+from django_scheduler.executor.crons import CronPoller
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.record import RetentionRule
 from tests.crons.functions import tick
 from tests.functions import write
 from tests.models import Entry
+from tests.support.in_process import execute_with_one_worker
 from tests.support.records import record
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,12 +59,23 @@ def travel(python_clock) -> Iterator[Callable[[datetime], Any]]:
         yield frozen.move_to
 
 
+@pytest.fixture
+def fire_and_execute_due(transactional_db) -> Callable[[], None]:
+    """Fire the crons that are due and execute what is due, and do nothing else that an executor does."""
+
+    def execute() -> None:
+        CronPoller(database_for("default"), keeps_firing=False, stopping=Event()).run()
+        execute_with_one_worker()
+
+    return execute
+
+
 def started() -> list[str]:
     return list(Entry.objects.order_by("pk").values_list("label", flat=True))
 
 
 @pytest.mark.parametrize("night", [AUTUMN, SPRING], ids=["autumn", "spring"])
-def test_functions_start_when_they_are_due_and_no_minute_earlier(night, travel, execute_due):
+def test_functions_start_when_they_are_due_and_no_minute_earlier(night, travel, fire_and_execute_due):
     travel(night)
     for minutes in range(0, 180, 20):
         ctx.scheduler.run_at(night + timedelta(minutes=minutes), write, label=f"at {minutes}")
@@ -69,44 +83,44 @@ def test_functions_start_when_they_are_due_and_no_minute_earlier(night, travel, 
     ctx.scheduler.run_after(timedelta(days=1), write, label="tomorrow")
     for minutes in range(10, 180, 20):
         travel(night + timedelta(minutes=minutes))
-        execute_due()
+        fire_and_execute_due()
         due = [f"{how} {earlier}" for earlier in range(0, minutes, 20) for how in ("at", "after")]
         assert started() == due
     travel(night + timedelta(days=1, seconds=-1))
-    execute_due()
+    fire_and_execute_due()
     assert "tomorrow" not in started()
     travel(night + timedelta(days=1))
-    execute_due()
+    fire_and_execute_due()
     assert started()[-1] == "tomorrow"
 
 
-def test_a_local_time_that_comes_twice_is_taken_as_it_was_meant(travel, execute_due):
+def test_a_local_time_that_comes_twice_is_taken_as_it_was_meant(travel, fire_and_execute_due):
     travel(AUTUMN)
     for fold in (1, 0):
         ctx.scheduler.run_at(datetime(2026, 10, 25, 2, 30, fold=fold, tzinfo=BERLIN), write, label=f"fold {fold}")
     travel(AUTUMN + timedelta(minutes=45))
-    execute_due()
+    fire_and_execute_due()
     assert started() == ["fold 0"]
     travel(AUTUMN + timedelta(minutes=100))
-    execute_due()
+    fire_and_execute_due()
     assert started() == ["fold 0", "fold 1"]
 
 
-def test_of_two_queues_the_one_that_has_waited_for_longer_is_served_first(travel, execute_due):
+def test_of_two_queues_the_one_that_has_waited_for_longer_is_served_first(travel, fire_and_execute_due):
     """02:50 in summer time is twenty minutes before 02:10 in winter time."""
     travel(AUTUMN)
     for minutes, queue in ((70, "winter"), (50, "summer")):
         function_id = ctx.scheduler.run_after(timedelta(minutes=minutes), write, label=queue)
         ScheduledFunction.objects.filter(pk=function_id).update(queue=queue)
     travel(AUTUMN + timedelta(hours=3))
-    execute_due()
+    fire_and_execute_due()
     assert started() == ["summer", "winter"]
 
 
-def test_nothing_takes_less_than_no_time_or_an_hour_too_long(travel, execute_due):
+def test_nothing_takes_less_than_no_time_or_an_hour_too_long(travel, fire_and_execute_due):
     travel(AUTUMN + timedelta(hours=1, microseconds=-1))
     ids = ctx.scheduler.run_after_many(0, write, [{"label": str(number)} for number in range(8)])
-    execute_due()
+    fire_and_execute_due()
     for row in ScheduledFunction.objects.filter(pk__in=ids):
         assert row.started_time is not None
         assert row.completed_time is not None
@@ -120,12 +134,12 @@ def test_nothing_takes_less_than_no_time_or_an_hour_too_long(travel, execute_due
     [crons.Interval(minutes=20), crons.CronLine("*/20 * * * *", timezone="Europe/Berlin")],
     ids=["interval", "line"],
 )
-def test_a_cron_keeps_running_every_twenty_minutes_all_night(night, schedule, travel, execute_due):
+def test_a_cron_keeps_running_every_twenty_minutes_all_night(night, schedule, travel, fire_and_execute_due):
     travel(night)
     ctx.crons.register("all night", schedule, tick)
     for minutes in range(10, 190, 20):
         travel(night + timedelta(minutes=minutes))
-        execute_due()
+        fire_and_execute_due()
     runs = CronRun.objects.filter(cron__name="all night").order_by("pk")
     slots = [slot for slot in runs.values_list("slot", flat=True) if slot]
     assert len(slots) in (8, 9)  # an interval begins at once
@@ -180,11 +194,11 @@ def test_the_present_and_the_past_are_those_of_the_database():
         assert RetentionRule(timedelta(days=days)).rows(database).exists()
 
 
-def test_the_overview_counts_each_function_in_its_minute(travel, execute_due):
+def test_the_overview_counts_each_function_in_its_minute(travel, fire_and_execute_due):
     travel(AUTUMN + timedelta(hours=1, minutes=1))
     ctx.scheduler.run_after(0, write, label="now")
     ctx.scheduler.run_after(timedelta(minutes=299), write, label="later")
-    execute_due()
+    fire_and_execute_due()
     minutes = statistics.course(ScheduledFunction.objects.all(), statistics.PERIODS["hour"]).throughput
     assert "1 succeeded" in minutes.bars[-1].title
     hours = statistics.upcoming(ScheduledFunction.objects.all())

@@ -220,6 +220,7 @@ def running(service: str, environment: dict[str, str], replaced: dict[str, str])
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.thorough
 @pytest.mark.only_on("postgresql")
 def test_an_order_is_confirmed_by_what_compose_would_start(child_environment, tmp_path):
     Product.objects.all().delete()

@@ -70,6 +70,7 @@ def courier() -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.thorough
 def test_every_promise_is_held_also_after_a_demo_that_was_interrupted(environment):
     order = Order.objects.create(email="ann@customers.example", items=["Cups"])
     left = [ctx.scheduler.run_after(0, function, order_id=order.pk) for function in (reserve_stock, send_confirmation)]
@@ -84,6 +85,7 @@ def test_every_promise_is_held_also_after_a_demo_that_was_interrupted(environmen
     assert [states[function_id].state for function_id in left] == [State.CANCELED, State.SUCCESS]
 
 
+@pytest.mark.thorough
 def test_a_broken_promise_is_told(environment_of_its_own):
     with courier() as address:
         demo = run({**environment_of_its_own, "COURIER": address, "SHOP_DAY_SECONDS": "0.1"})
@@ -92,6 +94,7 @@ def test_a_broken_promise_is_told(environment_of_its_own):
     assert " of 9 broken." in demo.stdout
 
 
+@pytest.mark.thorough
 def test_stopping_the_demo_stops_its_processes(environment):
     with subprocess.Popen(COMMAND, env=environment, stdout=subprocess.PIPE, encoding="utf-8") as demo:
         assert demo.stdout is not None
@@ -111,8 +114,9 @@ def test_a_database_that_cannot_be_used_is_one_line(environment_of_its_own):
     )
 
 
-def test_a_port_that_is_taken_is_told(environment_of_its_own):
+@pytest.mark.thorough
+def test_a_port_that_is_taken_is_told(environment):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        demo = run(environment_of_its_own, "--port", str(taken.getsockname()[1]))
+        demo = run(environment, "--port", str(taken.getsockname()[1]))
     assert demo.returncode == 1
     assert "That port is already in use" in demo.stderr

@@ -101,6 +101,7 @@ def test_the_sdist_has_them_too_and_can_be_tested(distributions):
     assert not {name for name in names if name.startswith((".venv", ".git/", ".django-source", "site/"))}
 
 
+@pytest.mark.thorough
 def test_the_wheel_is_what_is_imported(environment):
     python = environment.binaries / "python"
     ask = [python, "-I", "-c", "import django_scheduler; print(django_scheduler.__file__)"]

@@ -1,16 +1,16 @@
 """Imports go one way: between packages, within them, and only to what a package names for others."""
 
 import ast
+import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
 import django_scheduler
 from tests.docs.blocks import ROOT
+from tests.support import forked_processes
 
 PACKAGE = ROOT / "django_scheduler"
 PAGE = (ROOT / "docs/architecture.md").read_text()
@@ -34,7 +34,8 @@ def part_of(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
-def imports(module: str) -> Iterator[tuple[str, str, bool]]:
+@cache
+def imports(module: str) -> list[tuple[str, str, bool]]:
     """Find what a module imports from the package, wherever in it: module, name, and whether only for annotations."""
     tree = ast.parse(MODULES[module].read_text())
     for_annotations = {
@@ -43,11 +44,13 @@ def imports(module: str) -> Iterator[tuple[str, str, bool]]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for each in ast.walk(node)
     }
+    found: list[tuple[str, str, bool]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "django_scheduler":
             assert node.module
             assert not node.level
-            yield from ((node.module, alias.name, id(node) in for_annotations) for alias in node.names)
+            found += [(node.module, alias.name, id(node) in for_annotations) for alias in node.names]
+    return found
 
 
 def imported_part(module: str, name: str) -> str:
@@ -108,6 +111,7 @@ def test_other_packages_import_what_a_package_names():
     assert not beside
 
 
+@cache
 def names_for_others(part: str) -> set[str]:
     """Return what a package lists in ``__all__``, or what a module of the top floor defines."""
     path = PACKAGE / part / "__init__.py"
@@ -143,4 +147,6 @@ from django_scheduler import ctx
 ctx.scheduler
 print([name for name in sys.modules if name.startswith("django_scheduler.executor")])
 """
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
+    environment = {**os.environ, **forked_processes.ENVIRONMENT, "DJANGO_SETTINGS_MODULE": ""}
+    done = forked_processes.run(["-c", script], environment)
+    assert done.stdout == "[]\n", done.stderr

@@ -4,12 +4,12 @@ import gzip
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.support import forked_processes
 for library in ("pythonjsonlogger", "sentry_sdk", "prometheus_client"):
     pytest.importorskip(library)
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.once]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.once, pytest.mark.thorough]
 
 PAGE = ROOT / "docs/recipes.md"
 
@@ -187,22 +187,40 @@ def write_project(directory: Path) -> None:
         (directory / name).write_text("\n".join(texts))
 
 
-@contextmanager
-def process(*arguments: str, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "django", *arguments], env=environment, stdout=output, stderr=output, process_group=0
-        ) as started,
-    ):
-        try:
-            yield started
-        finally:
-            started.terminate()
+class Processes:
+    """Starts processes of the project, which is imported once for all of them."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = {**os.environ, **environment}
+        self._server = forked_processes.ForkServer(environment=environment)
+
+    def close(self) -> None:
+        self._server.close()
+
+    def run(self, code: str) -> str:
+        """What a program writes."""
+        ended = forked_processes.run(["-c", code], self._environment, by=self._server)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    @contextmanager
+    def running(self, *arguments: str, log: Path) -> Iterator[forked_processes.ForkedProcess]:
+        """Run a command of ``manage.py``."""
+        command = ["-m", "django", *arguments]
+        with (
+            log.open("wb") as output,
+            forked_processes.start(
+                command, self._environment, stdout=output, stderr=output, process_group=0, by=self._server
+            ) as started,
+        ):
             try:
-                started.wait(40)
+                yield started
             finally:
-                started.kill()
+                started.send_signal(signal.SIGTERM)
+                try:
+                    started.wait(40)
+                finally:
+                    started.kill()
 
 
 @pytest.fixture(scope="module")
@@ -216,44 +234,29 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     alive = directory / "alive"
     with ExitStack() as stack:
         environment = {
-            **os.environ,
             **forked_processes.ENVIRONMENT,
             "PYTHONPATH": os.pathsep.join([str(directory), str(ROOT)]),
             "DJANGO_SETTINGS_MODULE": "shop.settings",
             "DATABASE_URL": f"sqlite:///{directory / 'shop.sqlite3'}",
             "SENTRY_DSN": stack.enter_context(sentry(seen.sent)),
             "MONITOR_TOKEN": "token",
+            "PROMETHEUS_MULTIPROC_DIR": str(directory / "metrics"),
         }
-
-        def python(code: str, **more: str) -> str:
-            ended = subprocess.run(
-                [sys.executable, "-c", code],
-                env={**environment, **more},
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            assert ended.returncode == 0, ended.stderr
-            return ended.stdout
-
-        python(MIGRATE_AND_SCHEDULE)
-        counting = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(directory / "metrics")}
+        processes = stack.enter_context(closing(Processes(environment)))
+        processes.run(MIGRATE_AND_SCHEDULE)
         log = directory / "log"
         with (
-            process("scheduler_metrics", f"--port={port}", environment=counting, log=directory / "metrics.log"),
-            process(
-                "runscheduler", "--processes=2", "--alive-file", str(alive), environment=counting, log=log
-            ) as executors,
+            processes.running("scheduler_metrics", f"--port={port}", log=directory / "metrics.log"),
+            processes.running("runscheduler", "--processes=2", "--alive-file", str(alive), log=log) as executors,
         ):
-            python(WAIT_FOR_THE_END)
+            processes.run(WAIT_FOR_THE_END)
             with urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
                 seen.scraped = answer.read().decode()
-            seen.at_work = json.loads(python(ASK, PROMETHEUS_MULTIPROC_DIR=str(directory / "metrics")))
+            seen.at_work = json.loads(processes.run(ASK))
             seen.probe = subprocess.run(["sh", "-c", probe_of_kubernetes(alive)], check=False).returncode
-            executors.terminate()
+            executors.send_signal(signal.SIGTERM)
             assert executors.wait(40) == 0, log.read_text()
-        seen.afterwards = json.loads(python(ASK))
+        seen.afterwards = json.loads(processes.run(ASK))
         seen.lines = log.read_text().splitlines()
     return seen
 

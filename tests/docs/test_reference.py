@@ -157,6 +157,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.thorough
 def test_the_site_can_be_built(site):
     assert (site / "index.html").exists()
 
@@ -205,12 +206,14 @@ NOT_IN_THE_REFERENCE = {
 }
 
 
+@pytest.mark.thorough
 def test_the_built_reference_has_everything_that_is_public_where_it_is_imported_from(site):
     headings = headings_of(site / "api.html")
     missing = [name for name in public_names() if name not in headings]
     assert [name for name in missing if name.removeprefix("django_scheduler.") not in NOT_IN_THE_REFERENCE] == []
 
 
+@pytest.mark.thorough
 def test_the_built_reference_has_nothing_that_cannot_be_imported_from_there(site):
     for name in headings_of(site / "api.html"):
         module, *attributes = "django_scheduler", *name.split(".")[1:]
@@ -224,6 +227,7 @@ def test_the_built_reference_has_nothing_that_cannot_be_imported_from_there(site
                 found = getattr(found, attribute)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("schedule", ["Interval", "CronLine", "Hourly", "Daily", "Weekly", "Monthly"])
 def test_the_built_reference_shows_what_each_schedule_takes(schedule, site):
     heading = headings_of(site / "api.html")[f"django_scheduler.crons.{schedule}"]
@@ -238,10 +242,11 @@ def messages_of(file: Path) -> Iterator[str]:
     """Find what a module logs: in the call, or as a variable ``message``."""
     for node in ast.walk(ast.parse(file.read_text())):
         found: list[ast.expr] = []
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in LOGGING_FUNCTIONS:
-            found = node.args[:2]
-        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "message":
-            found = [node.value]
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in LOGGING_FUNCTIONS:
+                found = node.args[:2]
+            case ast.Assign(targets=[ast.Name(id="message"), *_]):
+                found = [node.value]
         for each in found:
             if isinstance(each, ast.Constant) and isinstance(each.value, str):
                 yield each.value

@@ -15,7 +15,7 @@ from tests.docs.blocks import ROOT, blocks
 from tests.docs.conftest import Environment
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.thorough]
 
 #: What the tutorial says to do in a shell, but which the fixture has done: from the wheel, and without a registry.
 INSTALL = "python -m pip install path/to/the/checkout"

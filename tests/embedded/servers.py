@@ -22,6 +22,9 @@ GUNICORN = ("gunicorn", "tests.embedded.wsgi:application", "--bind=127.0.0.1:0",
 UVICORN = ("uvicorn", "tests.embedded.asgi:application", "--port=0")
 RUNSERVER = ("django", "runserver", "0")
 
+#: What a server logs once it listens.
+ADDRESS = r"http://127\.0\.0\.1:(?!0/)\d+"
+
 
 class Server:
     """One server; what it and its processes log goes into a file."""
@@ -59,7 +62,8 @@ class Server:
 
     def ask(self) -> int:
         """Have it answer a request; the status."""
-        (address,) = set(re.findall(r"http://127\.0\.0\.1:(?!0/)\d+", self.log))
+        self.wait_until_logged(ADDRESS)
+        (address,) = set(re.findall(ADDRESS, self.log))
         try:
             with urlopen(f"{address}/nothing", timeout=20) as answer:
                 return int(answer.status)
@@ -98,10 +102,10 @@ class Servers:
         self._directory = directory
         self._servers: list[Server] = []
 
-    def start(self, *command: str, is_forked: bool = False, **settings: Any) -> Server:
+    def start(self, *command: str, is_forked: bool = True, **settings: Any) -> Server:
         """Start a server; ``settings`` are those of the scheduler.
 
-        ``is_forked``: from a process that has all imported but the server, so that workers are there at once.
+        ``is_forked=False``: as users start it; else it is forked from a process that has all imported but the server.
         """
         environment = {**self.environment, "TEST_DJANGO_SCHEDULER": json.dumps(settings)}
         server = Server(command, environment, self._directory / f"server-{len(self._servers)}.log", is_forked=is_forked)

@@ -17,13 +17,17 @@ from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize(
-    ("options", "delay"),
-    [((), 0.1), (("--preload",), 1), (("--preload",), 0)],
-    ids=["plain", "preload", "preload, and the master has begun to execute"],
+    ("options", "delay", "is_forked"),
+    [
+        pytest.param((), 0.1, True, id="plain", marks=pytest.mark.once),
+        pytest.param((), 0.1, False, id="as users start it", marks=[pytest.mark.once, pytest.mark.thorough]),
+        pytest.param(("--preload",), 1, True, id="preload", marks=[pytest.mark.once, pytest.mark.thorough]),
+        pytest.param(("--preload",), 0, True, id="preload, and the master has begun to execute"),
+    ],
 )
-def test_workers_of_gunicorn_execute_also_those_that_are_forked_later(servers, options, delay):
+def test_workers_of_gunicorn_execute_also_those_that_are_forked_later(servers, options, delay, is_forked):
     servers.environment["TEST_CONSTANTS"] = json.dumps({"django_scheduler.embedded.serving.DELAY": delay})
-    server = servers.start(*GUNICORN, "--workers=2", *options, is_forked=bool(options))
+    server = servers.start(*GUNICORN, "--workers=2", *options, is_forked=is_forked)
     workers = server.wait_until_executing(2)
     assert server.process_id not in workers
 
@@ -38,8 +42,9 @@ def test_workers_of_gunicorn_execute_also_those_that_are_forked_later(servers, o
     assert not executing()
 
 
+@pytest.mark.once
 def test_restarted_workers_of_gunicorn_let_running_functions_end(servers, gate):
-    server = servers.start(*GUNICORN, is_forked=True)
+    server = servers.start(*GUNICORN)
     before = server.wait_until_executing()
     action_id = ctx.scheduler.run_after(0, functions.note_and_wait, label="action", gate=gate.path)
     gate.wait_for_arrivals()
@@ -56,8 +61,9 @@ def test_restarted_workers_of_gunicorn_let_running_functions_end(servers, gate):
     assert Entry.objects.count() == 1
 
 
+@pytest.mark.once
 def test_async_action_that_outlives_its_worker_can_still_use_threads(servers, gate):
-    server = servers.start(*GUNICORN, is_forked=True)
+    server = servers.start(*GUNICORN)
     server.wait_until_executing()
     action_id = ctx.scheduler.run_after(0, functions.note_in_threads_once_open, label="action", gate=gate.path)
     gate.wait_for_arrivals()
@@ -72,7 +78,7 @@ def test_async_action_that_outlives_its_worker_can_still_use_threads(servers, ga
 
 def test_function_that_outlives_the_grace_of_a_worker_is_cut_off(servers, gate):
     servers.environment["TEST_CONSTANTS"] = '{"django_scheduler.embedded.application.GRACE": 0.3}'
-    server = servers.start(*GUNICORN, is_forked=True)
+    server = servers.start(*GUNICORN)
     server.wait_until_executing()
     action_id = ctx.scheduler.run_after(0, functions.note_and_wait, label="action", gate=gate.path)
     gate.wait_for_arrivals()
@@ -84,7 +90,7 @@ def test_function_that_outlives_the_grace_of_a_worker_is_cut_off(servers, gate):
     assert gate.departures == 0
     assert record(mutation_id).state == State.PENDING
     # On SQLite the mutation was in the way of recording it; then the next executor does.
-    server = servers.start(*GUNICORN, is_forked=True)
+    server = servers.start(*GUNICORN)
     server.wait_until_executing()
     gate.open()
     wait_until(lambda: record(mutation_id).state == State.SUCCESS, "the mutation ran again")
@@ -97,7 +103,7 @@ def test_function_that_outlives_the_grace_of_a_worker_is_cut_off(servers, gate):
 @pytest.mark.timeout(120)
 def test_nothing_is_lost_or_doubled_while_workers_are_recycled(servers):
     servers.environment["TEST_CONSTANTS"] = json.dumps({"django_scheduler.embedded.serving.DELAY": 0.1})
-    server = servers.start(*GUNICORN, "--workers=2", "--max-requests=3", "--max-requests-jitter=3", is_forked=True)
+    server = servers.start(*GUNICORN, "--workers=2", "--max-requests=3", "--max-requests-jitter=3")
     seen = set(server.wait_until_executing(2))
 
     for number in range(40):

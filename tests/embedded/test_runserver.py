@@ -17,6 +17,8 @@ from tests.support.executor_processes import running_processes
 from tests.support.records import record
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.once
+
 EMBEDDED = {"EMBEDDED": True}
 
 
@@ -32,6 +34,7 @@ def test_development_server_executes_what_is_due_and_says_so(servers):
     assert not executing()
 
 
+@pytest.mark.thorough
 def test_development_server_that_restarts_lets_running_functions_end_and_goes_on(servers, gate, tmp_path):
     app = tmp_path / "watched"
     app.mkdir()
@@ -98,7 +101,7 @@ def test_ctrl_c_ends_a_development_server_that_reloads_at_once(servers):
     assert not executing()
 
 
-@pytest.mark.only_on("sqlite")
+@pytest.mark.thorough
 def test_development_server_comes_up_before_the_database_and_executes_once_that_is_migrated(servers, tmp_path):
     servers.environment["DATABASE_URL"] = f"sqlite:///{tmp_path / 'new.sqlite3'}"
     server = servers.start(*RUNSERVER, "--noreload", **EMBEDDED)

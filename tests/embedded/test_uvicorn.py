@@ -10,10 +10,12 @@ from tests.embedded.servers import UVICORN, executing
 from tests.processes import functions
 from tests.support.records import record
 
+pytestmark = [pytest.mark.once, pytest.mark.thorough]
+
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_processes_of_uvicorn_execute_and_let_running_functions_end(servers, gate, workers):
-    server = servers.start(*UVICORN, f"--workers={workers}")
+    server = servers.start(*UVICORN, f"--workers={workers}", is_forked=workers > 1)  # one as users start it
     server.wait_until_executing(workers)
     assert server.ask() in (301, 404)
     action_id = ctx.scheduler.run_after(0, functions.note_and_wait, label="action", gate=gate.path)

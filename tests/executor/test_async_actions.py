@@ -55,6 +55,7 @@ async def meet(ctx: Context, *, number: int) -> bool:
     return True
 
 
+@pytest.mark.once
 def test_async_actions_of_a_process_run_at_the_same_time_on_one_loop(transactional_db):
     ids = ctx.scheduler.run_after_many(0, meet, [{"number": 4}] * 4)
 
@@ -139,6 +140,7 @@ async def end_badly(ctx: Context, *, how: str) -> None:
     await end
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("how", ENDS)
 def test_async_action_that_ends_badly_fails_and_the_loop_goes_on(execute_due, how):
     function_id = ctx.scheduler.run_after(0, end_badly, how=how)
@@ -257,6 +259,7 @@ async def leave_something(ctx: Context, *, what: str) -> None:
     await BODIES[what]()
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("_nothing_has_happened")
 @pytest.mark.parametrize("what", LEFTOVERS)
 def test_what_an_async_body_has_begun_ends_with_it(execute_due, what):
@@ -267,6 +270,7 @@ def test_what_an_async_body_has_begun_ends_with_it(execute_due, what):
     assert events == [LEFTOVERS[what]]
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("_nothing_has_happened")
 def test_tasks_that_are_canceled_are_logged_with_their_function(execute_due, caplog):
     function_id = ctx.scheduler.run_after(0, leave_something, what="leave_a_task")
@@ -286,6 +290,7 @@ async def await_all(ctx: Context) -> int:
     return len([each async for each in Entry.objects.all()])
 
 
+@pytest.mark.once
 def test_nothing_is_said_of_tasks_that_were_awaited(execute_due, caplog):
     function_id = ctx.scheduler.run_after(0, await_all)
 
@@ -307,6 +312,7 @@ async def wait_for_the_other_one(ctx: Context) -> str:
     return "went on"
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("_nothing_has_happened")
 def test_tasks_of_other_actions_go_on(transactional_db):
     waiting_id = ctx.scheduler.run_after(0, wait_for_the_other_one)
@@ -339,6 +345,7 @@ async def use_a_shared_task(ctx: Context) -> None:
     await kept[-1]
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("_nothing_has_happened")
 def test_task_with_a_context_of_its_own_is_shared_by_actions(execute_due):
     ctx.scheduler.run_after(0, share_a_task)
@@ -378,6 +385,7 @@ async def leave_a_busy_thread() -> None:
 BODIES |= {each.__name__: each for each in (leave_a_task_that_refuses, leave_a_busy_thread)}
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("_nothing_has_happened")
 @pytest.mark.parametrize("what", ["leave_a_task_that_refuses", "leave_a_busy_thread"])
 def test_action_ends_without_what_refuses_to_end(execute_due, monkeypatch, caplog, what):
@@ -412,6 +420,7 @@ async def look_at_the_loop(ctx: Context) -> list[Any]:
     return [loop.get_debug(), loop.get_exception_handler(), name.split("_")[0]]
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("_nothing_has_happened")
 def test_what_a_body_sets_on_the_loop_ends_with_it(execute_due):
     ctx.scheduler.run_after(0, leave_something, what="set_everything_on_the_loop")

@@ -32,6 +32,7 @@ def next_one(execute_due):
     assert record(next_id).state == State.SUCCESS
 
 
+@pytest.mark.once
 def test_function_that_is_gone_fails_with_its_name_and_the_rest_goes_on(execute_due, caplog):
     function_id = ctx.scheduler.run_after(0, write, label="gone")
     change(function_id, name="shop:removed_last_year")
@@ -68,6 +69,7 @@ def test_action_that_has_become_a_mutation_runs_as_a_mutation(execute_due):
     assert not Entry.objects.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("args", "error"),
     [
@@ -106,6 +108,7 @@ def take_one(ctx: Context, *, first: int) -> int:
     return first
 
 
+@pytest.mark.once
 def test_action_whose_arguments_no_longer_fit_fails(execute_due, next_one):
     function_id = ctx.scheduler.run_after(0, take_one, first=1)
     change(function_id, args={"second": 1})

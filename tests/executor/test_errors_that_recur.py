@@ -52,7 +52,7 @@ def execute_in_closed_cursor() -> None:
 
 
 def send_too_many_parameters() -> None:
-    numbers = [1] * 300_000
+    numbers = [1] * (300_000 if connection.vendor == "sqlite" else 70_000)
     sql = f"SELECT 1 WHERE 1 IN ({', '.join(['%s'] * len(numbers))})"
     if connection.vendor == "sqlite":
         connection.cursor().execute(sql, numbers)

@@ -140,6 +140,7 @@ LEAVE = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("leave", LEAVE)
 def test_what_a_function_leaves_in_python_reaches_no_other_one(execute_due, backlog, groups, leave):
     """In its context, and in the thread."""
@@ -291,6 +292,7 @@ def start_a_thread(ctx: Context) -> list[Any]:
     return told
 
 
+@pytest.mark.once
 def test_context_that_a_function_was_given_knows_it_in_another_thread_too(execute_due):
     function_id = ctx.scheduler.run_after(0, start_a_thread)
 

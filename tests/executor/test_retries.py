@@ -132,8 +132,9 @@ def test_mutation_leaves_nothing_of_the_attempts_that_failed(execute_due):
     assert ScheduledFunction.objects.filter(name="tests:note").count() == 1
 
 
+@pytest.mark.once
 @EACH
-def test_last_attempt_is_final(execute_due, told, function):
+def test_last_attempt_is_final(execute_due, told, caplog, function):
     errors[:] = [Refused("one"), Refused("two"), Refused("three")]
     function_id = ctx.scheduler.run_after(0, function)
 
@@ -144,6 +145,7 @@ def test_last_attempt_is_final(execute_due, told, function):
     assert (row.attempts, row.failures, len(history(row)), len(seen)) == (3, 2, 2, 3)
     assert "Refused: three" in row.traceback
     assert [each["state"] for each in told] == ["pending", "pending", "failed"]
+    assert f"{function.name} {function_id}: failed (error, attempt 3 of 3), took" in caplog.text
 
 
 @action(retry=Retry(3, on=(Refused,), backoff=AT_ONCE))
@@ -156,17 +158,20 @@ def try_to_change_on_refusals(ctx: Context) -> str:
     return see(ctx)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("function", [try_on_refusals, try_to_change_on_refusals])
-def test_error_that_is_not_named_is_final(execute_due, function):
-    errors[:] = [Refused("first"), ValueError("another one")]
+def test_error_that_is_not_named_is_final(execute_due, caplog, function):
+    errors[:] = [Refused("first"), Refused("second"), ValueError("another one")]
     function_id = ctx.scheduler.run_after(0, function)
 
     execute_due()
 
     row = record(function_id)
-    assert (row.state, row.error, row.attempts) == (State.FAILED, "ValueError: another one", 2)
+    assert (row.state, row.error, row.attempts) == (State.FAILED, "ValueError: another one", 3)
+    assert f"{function.name} {function_id}: failed (error), took" in caplog.text
 
 
+@pytest.mark.once
 @EACH
 def test_what_is_no_exception_is_final(execute_due, function):
     errors[:] = [SystemExit(1)]
@@ -235,6 +240,7 @@ def test_body_is_tried_again_when_it_asks(execute_due, told, caplog, function):
     assert "attempt 1 has asked to be repeated in 3600.000 s: TransientError: not ready" in caplog.text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("function", [act_once_or_when_asked, change_once_or_when_asked])
 def test_body_may_ask_as_often_as_it_likes(execute_due, settings, function):
     settings.DJANGO_SCHEDULER = {"MAX_SAME_ERRORS": 3}
@@ -247,6 +253,7 @@ def test_body_may_ask_as_often_as_it_likes(execute_due, settings, function):
     assert (row.state, row.attempts, row.failures, len(history(row))) == (State.SUCCESS, 26, 0, 20)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("function", [try_to_act, try_to_change])
 def test_what_was_asked_for_counts_as_no_failure_and_lengthens_no_wait(execute_due, told, function):
     errors[:] = [*(TransientError("not ready", after=0) for _ in range(5)), Refused("one"), Refused("two")]
@@ -259,6 +266,7 @@ def test_what_was_asked_for_counts_as_no_failure_and_lengthens_no_wait(execute_d
     assert [each["attempt"] for each in told] == [6, 7, 8]
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("even_backoff")
 def test_transient_error_after_many_snoozes_waits_as_after_the_first_one(execute_due, settings):
     settings.DJANGO_SCHEDULER = {"BACKOFF_INITIAL": timedelta(minutes=2), "BACKOFF_MAXIMUM": timedelta(hours=2)}
@@ -290,6 +298,7 @@ class FarTooLate(TransientError):
     after = timedelta(days=9_999_999)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("function", [act_once_or_when_asked, change_once_or_when_asked])
 def test_body_cannot_ask_for_a_time_that_no_call_could_ask_for(execute_due, function):
     errors[:] = [FarTooLate("not in this life")]

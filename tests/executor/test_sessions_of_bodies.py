@@ -261,6 +261,8 @@ def test_garbage_of_a_body_is_collected_at_the_worst_moment(transactional_db, mo
         Entry.objects.create(label="old")
     interludes["leave"] = leave_garbage
     gc.disable()
+    gc.collect()
+    gc.freeze()  # what the body leaves is looked at again and again, and all the rest no more
     try:
         function_id = ctx.scheduler.run_after(0, place, what="leave")
         execute_with_one_worker()

@@ -78,7 +78,6 @@ for schedule in [
 
 
 def test_a_function_that_only_views_import_is_refused_when_it_is_scheduled(start_django, tmp_path):
-    start_django("")
     (tmp_path / "bakery" / "views.py").write_text(LATE)
 
     process = start_django("", SCHEDULE_LATE)
@@ -95,7 +94,6 @@ def test_a_function_that_only_views_import_is_refused_when_it_is_scheduled(start
 def test_a_function_that_the_module_imports_is_found_and_so_is_one_that_the_start_of_another_app_imports(
     start_django, tmp_path
 ):
-    start_django("")
     (tmp_path / "bakery" / "views.py").write_text(LATE)
     (tmp_path / "bakery" / "apps.py").write_text(
         "from django.apps import AppConfig\n"

@@ -12,6 +12,8 @@ from tests.http.conftest import Api
 from tests.http.functions import asked
 from tests.models import Entry
 
+pytestmark = pytest.mark.once
+
 WRITE = {"path": "tests:http_write", "args": {"label": "x"}}
 
 

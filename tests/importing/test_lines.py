@@ -3,18 +3,20 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_scheduler import crons
 from django_scheduler.errors import InvalidSchedule
 from django_scheduler.importing.celery_schedules import line_of
 from django_scheduler.importing.entries import Refusal
+from tests.support.soak import examples
 
 ALL = {"minutes": {*range(60)}, "hours": {*range(24)}, "days": {*range(1, 32)}, "months": {*range(1, 13)}}
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
 
 
+@settings(max_examples=examples(40, 100))
 @given(
     days=st.one_of(
         st.sets(st.integers(1, 31), min_size=1, max_size=4),

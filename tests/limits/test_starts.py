@@ -65,35 +65,42 @@ def test_so_many_start_within_any_period_and_to_wait_is_no_attempt(
     assert ledger.most_within(period.total_seconds())[limit] <= most
 
 
-@pytest.mark.parametrize("function", HOURLY, ids=lambda each: each.kind)
-def test_what_waits_holds_no_thread_and_keeps_no_other_key_from_beginning(transactional_db, four_processes, function):
-    ids = ctx.scheduler.run_after_many(0, function, [{"account": 1}] * 20)
+def test_what_waits_holds_no_thread_and_keeps_no_other_key_from_beginning(transactional_db, four_processes):
+    alike = [
+        ctx.scheduler.run_after_many(0, function, [{"account": account}] * 20)
+        for account, function in enumerate(HOURLY)
+    ]
     processes = four_processes()
-    wait_until(lambda: len(waiting(ids)) == 19, "all but one wait")
+    wait_until(lambda: [len(waiting(ids)) for ids in alike] == [19] * len(HOURLY), "all but one of each wait")
 
-    others = [ctx.scheduler.run_after(0, write, label="free"), ctx.scheduler.run_after(0, function, account=2)]
+    others = [ctx.scheduler.run_after(0, write, label="free")]
+    others += [ctx.scheduler.run_after(0, function, account=100 + each) for each, function in enumerate(HOURLY)]
     wait_until_ended(others)
 
-    assert len(waiting(ids)) == 19
-    assert set(ScheduledFunction.objects.filter(pk__in=waiting(ids)).values_list("state", "attempts")) == {
-        (State.PENDING, 0)
-    }
+    for ids in alike:
+        assert len(waiting(ids)) == 19
+        assert set(ScheduledFunction.objects.filter(pk__in=waiting(ids)).values_list("state", "attempts")) == {
+            (State.PENDING, 0)
+        }
     assert processes.stop() == 0
 
 
-@pytest.mark.parametrize("function", HOURLY, ids=lambda each: each.kind)
-def test_one_that_is_canceled_while_it_waits_leaves_its_place_to_the_next_one(
-    transactional_db, four_processes, function
-):
+def test_one_that_is_canceled_while_it_waits_leaves_its_place_to_the_next_one(transactional_db, four_processes):
     stopped = Limit.objects.create(name="hourly rate", number=0, changed_time=timezone.now())
-    ids = [ctx.scheduler.run_after(0, function, account=1) for _ in range(3)]
+    alike = [
+        [ctx.scheduler.run_after(0, function, account=account) for _ in range(3)]
+        for account, function in enumerate(HOURLY)
+    ]
     processes = four_processes()
-    wait_until(lambda: waiting(ids) == ids, "all of them wait")
+    wait_until(lambda: all(waiting(ids) == ids for ids in alike), "all of them wait")
 
-    ctx.scheduler.cancel(ids[0])
+    for first, _, _ in alike:
+        ctx.scheduler.cancel(first)
     stopped.delete()
 
-    wait_until_ended(ids[:2])
-    assert [record(each).state for each in ids] == [State.CANCELED, State.SUCCESS, State.PENDING]
-    assert list(Entry.objects.values_list("function_id", flat=True)) == [ids[1]]
+    for ids in alike:
+        wait_until_ended(ids[:2])
+        assert [record(each).state for each in ids] == [State.CANCELED, State.SUCCESS, State.PENDING]
+    assert set(Entry.objects.values_list("function_id", flat=True)) == {second for _, second, _ in alike}
+    assert Entry.objects.count() == len(HOURLY)
     assert processes.stop() == 0

@@ -2,8 +2,6 @@
 
 import os
 import pty
-import subprocess
-import sys
 from datetime import timedelta
 from io import StringIO
 
@@ -17,6 +15,7 @@ from django_scheduler import ctx, mutation
 from django_scheduler.management.arguments import duration, written
 from django_scheduler.models import Batch, ScheduledFunction, State
 from django_scheduler.record.deletion import ROWS_PER_TRANSACTION
+from tests.support.forked_processes import run
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
@@ -150,8 +149,8 @@ def test_duration_is_written_as_it_is_read(value):
 def test_progress_is_shown_on_a_terminal(child_environment):
     finish(ago=timedelta(days=8), count=1500)
     terminal, its_end = pty.openpty()
-    command = [sys.executable, "-m", "django", "prunescheduled"]
-    subprocess.run(command, env=child_environment, stderr=its_end, stdout=subprocess.DEVNULL, check=True)
+    process = run(["-m", "django", "prunescheduled"], child_environment, stderr=its_end)
+    assert process.returncode == 0
     os.close(its_end)
     with os.fdopen(terminal, "rb", buffering=0) as reader:
         output = reader.read(4096).decode()

@@ -1,8 +1,6 @@
 """``manage.py scheduler_status`` shows it to people and scripts, and its exit code is a health check."""
 
 import json
-import subprocess
-import sys
 from datetime import timedelta
 from io import StringIO
 
@@ -22,6 +20,7 @@ from tests.status.records import (
     put_starts_on_record,
     put_waiting_on_record,
 )
+from tests.support.forked_processes import run
 from tests.support.in_process import executing
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
@@ -205,14 +204,7 @@ def test_open_batches_are_counted_and_have_a_line_if_there_are_any():
 
 
 def test_a_health_check_of_a_shell_is_given_exit_code_1_and_the_reason(child_environment):
-    process = subprocess.run(
-        [sys.executable, "-m", "django", "scheduler_status"],
-        env=child_environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+    process = run(["-m", "django", "scheduler_status"], child_environment)
 
     assert process.returncode == 1
     assert process.stderr.splitlines()[-1].startswith("CommandError: No executor is alive, so nothing is executed.")

@@ -2,8 +2,6 @@
 
 import ast
 import os
-import subprocess
-import sys
 from io import StringIO
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from django_scheduler import internal_mutation
 from django_scheduler.functions import registry
 from django_scheduler.stubs import FILE_NAME, stub_of
 from tests.docs.blocks import ROOT
+from tests.support import forked_processes
 
 PROJECT = ROOT / "tests/typing/project"
 
@@ -106,9 +105,11 @@ def test_installed_stub_is_the_one_without_functions():
 
 
 def test_stub_of_the_project_that_type_checkers_read_is_up_to_date():
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "manage.py", "scheduler_stubs", "--check"]
-    done = subprocess.run(command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True)
+    path = os.pathsep.join([str(PROJECT), str(ROOT)])
+    environment = {**os.environ, **forked_processes.ENVIRONMENT, "PYTHONPATH": path}
+    environment["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+    command = ["-m", "django", "scheduler_stubs", "--check"]
+    done = forked_processes.run(command, environment)
     assert not done.returncode, f"{done.stderr}: run `make stubs`"
 
 

@@ -17,6 +17,7 @@ from tests.docs.blocks import ROOT
 
 pytestmark = [
     pytest.mark.only_on("postgresql"),
+    pytest.mark.thorough,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(importlib.util.find_spec("django_tenants") is None, reason="django-tenants is not installed"),
 ]

@@ -1,12 +1,11 @@
 """The example of request ids in ``docs/middleware.md``, as a project would have it."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.docs.blocks import ROOT, blocks
+from tests.support import forked_processes
 
 pytestmark = pytest.mark.once
 
@@ -64,14 +63,8 @@ def test_what_a_body_logs_has_the_id_of_the_request(transactional_db, child_envi
         (tmp_path / example.title).write_text(example.text)
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
 
-    process = subprocess.run(
-        [sys.executable, "-c", SERVE_ONE_REQUEST],
-        env={**child_environment, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "shop.settings"},
-        capture_output=True,
-        text=True,
-        timeout=80,
-        check=False,
-    )
+    environment = {**child_environment, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "shop.settings"}
+    process = forked_processes.run(["-c", SERVE_ONE_REQUEST], environment)
 
     assert process.returncode == 0, process.stderr
     assert "[req-7] shop hello" in process.stderr.splitlines()

@@ -98,12 +98,17 @@ class Expected:
         assert sorted(labels.values_list("label", flat=True)) == sorted(once)
 
 
-def test_an_executor_that_runs_while_the_tables_are_migrated_goes_on(migrate_to_next_version):
+def test_an_executor_that_runs_while_the_tables_are_migrated_goes_on_and_so_do_commands(migrate_to_next_version):
     with executing():
         migrate_to_next_version()
         expected = Expected()
+        call_command("checkscheduled", verbosity=0)
+        call_command("synccrons", verbosity=0)
+        call_command("scheduler_status", verbosity=0)
         wait_until(expected.has_ended, "everything that was scheduled has ended")
     expected.check()
+    call_command("prunescheduled", "--older-than=0s", verbosity=0)
+    assert not ScheduledFunction.objects.filter(pk__in=expected.states).exists()
 
 
 def test_what_was_scheduled_before_the_migration_is_executed_after_it(migrate_to_next_version):
@@ -112,15 +117,3 @@ def test_what_was_scheduled_before_the_migration_is_executed_after_it(migrate_to
     with executing(until=Until.NOTHING_DUE) as executor:
         assert executor.wait(timeout=20)
     expected.check()
-
-
-def test_commands_of_the_version_before_work_after_the_migration(migrate_to_next_version):
-    migrate_to_next_version()
-    expected = Expected()
-    call_command("checkscheduled", verbosity=0)
-    call_command("synccrons", verbosity=0)
-    with executing(until=Until.NOTHING_DUE) as executor:
-        call_command("scheduler_status", verbosity=0)
-        assert executor.wait(timeout=20)
-    call_command("prunescheduled", "--older-than=0s", verbosity=0)
-    assert not ScheduledFunction.objects.filter(pk__in=expected.states).exists()

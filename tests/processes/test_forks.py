@@ -11,8 +11,13 @@ from tests.support.waiting import wait_until
 
 
 @pytest.mark.only_on("postgresql", "mysql")
-@pytest.mark.parametrize("how", functions.WAYS_TO_START)
-@pytest.mark.parametrize("function", [functions.start_a_process, functions.start_a_process_from_a_coroutine])
+@pytest.mark.parametrize(
+    ("function", "how"),
+    [
+        *((functions.start_a_process, how) for how in functions.WAYS_TO_START),
+        (functions.start_a_process_from_a_coroutine, "os.system"),
+    ],
+)
 def test_process_that_an_action_has_started_keeps_no_mutation_locked(executors, new_gate, function, how):
     gate, gate_of_process = new_gate(), new_gate()
     executor = executors.start()
@@ -36,17 +41,17 @@ def test_process_that_an_action_has_started_keeps_no_mutation_locked(executors, 
 
 
 @pytest.mark.parametrize(("how", "code"), [("returns", 0), ("exits", 7), ("raises", 1)])
-@pytest.mark.parametrize("function", [functions.write_and_fork, functions.note_and_fork, functions.fork_in_a_coroutine])
-def test_process_that_comes_back_from_the_body_ends_there_and_only_its_parent_goes_on(executors, function, how, code):
-    executor = executors.start()
-    function_id = ctx.scheduler.run_after(0, function, how=how)
-    wait_until(lambda: record(function_id).completed_time, "it ended")
+def test_process_that_comes_back_from_the_body_ends_there_and_only_its_parent_goes_on(executors, how, code):
+    executor = executors.start(concurrency=1)
+    forking = [functions.write_and_fork, functions.note_and_fork, functions.fork_in_a_coroutine]
+    ids = [ctx.scheduler.run_after(0, function, how=how) for function in forking]
+    wait_until(lambda: all(record(each).completed_time for each in ids), "they ended")
 
-    row = record(function_id)
-    assert (row.state, row.decoded_result(), row.attempts) == (State.SUCCESS, code, 1), row.error
-    assert Entry.objects.count() == 1
     assert executor.stop() == 0
-    assert executor.log.count(f"{row.name} {function_id}: ") == 1
+    for row in map(record, ids):
+        assert (row.state, row.decoded_result(), row.attempts) == (State.SUCCESS, code, 1), row.error
+        assert executor.log.count(f"{row.name} {row.pk}: ") == 1
+    assert Entry.objects.count() == len(forking)
 
 
 @pytest.mark.only_on("postgresql", "mysql")

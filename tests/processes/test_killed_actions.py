@@ -65,7 +65,7 @@ def run_something_else():
     [
         pytest.param(schedule_before_body, 0, id="before its body"),
         pytest.param(schedule_in_body, 1, id="in its body"),
-        pytest.param(schedule_with_retry, 1, id="in its body, which is repeated after errors"),
+        pytest.param(schedule_with_retry, 1, marks=pytest.mark.once, id="in its body, which is repeated after errors"),
         pytest.param(schedule_after_body, 1, id="after its body"),
     ],
 )
@@ -110,7 +110,7 @@ def test_action_whose_executor_is_not_on_record_is_lost_after_the_same_time(exec
     assert successor.stop() == 0
 
 
-@pytest.mark.parametrize("is_on_record", [True, False])
+@pytest.mark.parametrize("is_on_record", [True, pytest.param(False, marks=pytest.mark.once)])
 def test_executor_that_ends_by_itself_stays_until_it_knows_that_an_action_is_lost(executors, gate, is_on_record):
     killed, function_id = execute_and_kill(executors, gate)
     long_ago = F("heartbeat_time") - timedelta(seconds=1)
@@ -122,6 +122,7 @@ def test_executor_that_ends_by_itself_stays_until_it_knows_that_an_action_is_los
     assert is_lost(function_id)
 
 
+@pytest.mark.once
 def test_executor_that_ends_by_itself_does_not_wait_for_actions_of_living_executors(executors, gate):
     living = executors.start(HEARTBEAT_INTERVAL=0.2)
     function_id = schedule_in_body(gate)
@@ -148,6 +149,7 @@ def test_action_that_was_canceled_stays_canceled_when_its_executor_is_killed(exe
     assert successor.stop() == 0
 
 
+@pytest.mark.once
 def test_living_executor_notices_another_ones_death_at_its_next_heartbeat(executors, gate):
     witness = executors.start("--queue=nothing", HEARTBEAT_INTERVAL=0.2)
     _, function_id = execute_and_kill(executors, gate)

@@ -8,16 +8,16 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
-from tests.support.soak import SOAK, examples
+from tests.support.soak import IS_SOAK, SOAK, examples
 from tests.support.waiting import wait_until
 
-MANY = 1_000 if connection.vendor == "sqlite" else examples(2_000, 10_000)
+MANY = 1_000 if connection.vendor == "sqlite" else examples(1_000, 10_000)
 
 #: How many members the batch has at first.
 MEMBERS = examples(200, 1_000)
 
 #: How many executors are killed under load.
-KILLED = 3
+KILLED = 3 if IS_SOAK else 2
 
 
 def written_twice():
@@ -45,8 +45,9 @@ def test_two_executors_run_each_of_very_many_mutations_exactly_once(executors, g
 
 @pytest.mark.timeout(120)
 def test_executors_that_are_killed_under_load_lose_nothing_double_nothing_and_leave_nothing_stuck(executors):
-    mutations = ctx.scheduler.run_after_many(0, functions.work, [{"label": str(number)} for number in range(400)])
-    actions = ctx.scheduler.run_after_many(0, functions.toil, [{"label": str(number)} for number in range(200)])
+    number = 400 if IS_SOAK else 200
+    mutations = ctx.scheduler.run_after_many(0, functions.work, [{"label": str(each)} for each in range(number)])
+    actions = ctx.scheduler.run_after_many(0, functions.toil, [{"label": str(each)} for each in range(number // 2)])
 
     for _ in range(KILLED):
         kill_under_load(executors, count=1, concurrency=8, after=50)

@@ -21,6 +21,7 @@ def labels():
     return sorted(Entry.objects.values_list("label", flat=True))
 
 
+@pytest.mark.once
 def test_once_runs_what_is_due_and_what_that_schedules_and_exits(executors):
     ctx.scheduler.run_after(0, "tests:write_then_schedule", label="due")
     later_id = ctx.scheduler.run_after(timedelta(hours=1), "tests:write", label="later")
@@ -32,6 +33,7 @@ def test_once_runs_what_is_due_and_what_that_schedules_and_exits(executors):
     assert ScheduledFunction.objects.get(pk=later_id).state == State.PENDING
 
 
+@pytest.mark.once
 def test_drain_also_runs_what_is_due_some_seconds_later(executors):
     ctx.scheduler.run_after(0, "tests:write", label="due")
     ctx.scheduler.run_after(2_000, "tests:write_then_schedule", label="later", delay=timedelta(seconds=1))
@@ -55,6 +57,7 @@ def launch_for_a_time(executors, gate, *arguments):
     pytest.fail("The function has not begun within 18 seconds.")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("processes", [0, 2])
 def test_for_a_time_it_begins_functions_and_then_ends_what_it_has_begun(executors, gate, processes):
     first = ctx.scheduler.run_after(0, "tests:schedule_at_gates", gates=[gate.path])
@@ -70,6 +73,7 @@ def test_for_a_time_it_begins_functions_and_then_ends_what_it_has_begun(executor
     assert not Executor.objects.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("options", [["--drain"], ["--drain", "--processes=1"]], ids=str)
 def test_for_a_time_at_most_it_drains(executors, options):
     function_id = ctx.scheduler.run_after(0, "tests:write", label="now")
@@ -77,6 +81,7 @@ def test_for_a_time_at_most_it_drains(executors, options):
     assert record(function_id).state == State.SUCCESS
 
 
+@pytest.mark.once
 def test_what_has_not_ended_within_the_grace_after_its_time_is_cut_off(executors, gate):
     function_id = ctx.scheduler.run_after(0, "tests:schedule_at_gates", gates=[gate.path])
     executor = launch_for_a_time(executors, gate, "--grace=0.1")
@@ -84,12 +89,14 @@ def test_what_has_not_ended_within_the_grace_after_its_time_is_cut_off(executors
     assert record(function_id).failure == Failure.LOST
 
 
+@pytest.mark.once
 def test_a_signal_ends_it_before_its_time(executors):
     executor = executors.launch("--for=1h")
     executor.wait_until_started()
     assert executor.stop() == 0
 
 
+@pytest.mark.once
 def test_drain_shows_its_progress_on_a_terminal(executors, gate, child_environment):
     ctx.scheduler.run_after(0, "tests:note_and_wait", label="first", gate=gate.path)
     ctx.scheduler.run_after(0, "tests:write", label="second")
@@ -117,6 +124,7 @@ def read_all(terminal):
         os.close(terminal)
 
 
+@pytest.mark.once
 def test_queue_may_be_repeated_and_what_is_in_other_queues_stays(executors):
     for queue in ("email", "reports", "other"):
         ctx.scheduler.run_after(0, "tests:write", label=queue)
@@ -129,6 +137,7 @@ def test_queue_may_be_repeated_and_what_is_in_other_queues_stays(executors):
     assert "queues email, reports, concurrency 2" in executor.log
 
 
+@pytest.mark.once
 def test_functions_run_at_the_same_time_as_many_as_concurrency_says(executors, gate):
     for number in range(4):
         ctx.scheduler.run_after(0, "tests:note_and_wait", label=str(number), gate=gate.path)
@@ -178,6 +187,7 @@ def refused(environment):
     return ended.stderr
 
 
+@pytest.mark.once
 def test_database_that_is_not_migrated_is_refused_with_a_hint(child_environment, tmp_path):
     stderr = refused({**child_environment, "DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}"})
     assert "CommandError: The executor cannot start: no such table" in stderr

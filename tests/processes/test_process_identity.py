@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from django_scheduler.executor.heartbeat import is_alive, process_space, process_start
-from tests.support.forked_processes import ENVIRONMENT
+from tests.support.forked_processes import ENVIRONMENT, run
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.once
@@ -57,16 +57,11 @@ def test_process_of_another_user_is_alive():
         f"os.geteuid() or os.setuid({NOBODY});"
         "assert is_alive(1, process_start(1))"
     )
-    subprocess.run([sys.executable, "-c", source], env={**os.environ, **ENVIRONMENT}, check=True)
+    done = run(["-c", source], {**os.environ, **ENVIRONMENT})
+    assert done.returncode == 0, done.stderr
 
 
 def test_processes_of_one_host_share_a_process_space(child_environment):
     source = "import django; django.setup(); from django_scheduler.executor.heartbeat import process_space"
-    output = subprocess.run(
-        [sys.executable, "-c", f"{source}; print(process_space())"],
-        env=child_environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    output = run(["-c", f"{source}; print(process_space())"], child_environment)
     assert output.stdout.strip() == process_space()

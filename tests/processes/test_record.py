@@ -3,10 +3,13 @@
 import platform
 
 import django
+import pytest
 
 from django_scheduler import __version__, ctx
 from tests.processes import functions
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.once
 
 
 def test_executor_is_on_record_with_its_versions_and_what_it_executes(executors, gate):

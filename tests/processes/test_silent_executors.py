@@ -65,7 +65,7 @@ def test_executor_that_was_taken_for_gone_registers_again_and_its_late_end_is_dr
     assert silent.stop() == 0
 
 
-@pytest.mark.parametrize("hours", [-1, 1])
+@pytest.mark.parametrize("hours", [pytest.param(-1, marks=pytest.mark.once), 1])
 def test_living_executor_is_not_taken_for_gone_when_the_databases_clock_is_set(executors, gate, hours):
     living, function_id = start_action(executors, gate, HEARTBEAT_INTERVAL=1)
     Executor.objects.filter(pk=living.name).update(process_space="another host")

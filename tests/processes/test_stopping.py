@@ -42,14 +42,16 @@ def wait_until_idle(executor):
     wait_until(lambda: executor.row.heartbeat_time > executed and not executor.row.running, "it was idle")
 
 
-@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
-def test_idle_executor_exits_and_leaves_no_row(executors, stop_signal):
-    executor = executors.start(is_forked=False, **LONG)
+@pytest.mark.once
+@pytest.mark.parametrize(("stop_signal", "is_forked"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
+def test_idle_executor_exits_and_leaves_no_row(executors, stop_signal, is_forked):
+    executor = executors.start(is_forked=is_forked, **LONG)
     assert end_by(executor, stop_signal) == 0
     assert not Executor.objects.exists()
     assert f"Executor {executor.name} has stopped" in executor.log
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("stop_signal", "function"),
     [(signal.SIGTERM, functions.write_and_wait), (signal.SIGINT, functions.note_and_wait)],
@@ -91,6 +93,7 @@ def test_claim_that_is_on_its_way_when_the_executor_is_stopped_begins_nothing(tr
     assert not Entry.objects.exists()
 
 
+@pytest.mark.once
 def test_heart_goes_on_beating_while_running_functions_end(executors, gate):
     executor, _ = start(executors, gate, functions.note_and_wait, HEARTBEAT_INTERVAL=0.2)
     executor.send(signal.SIGTERM)
@@ -125,6 +128,7 @@ def test_function_that_exceeds_the_grace_period_is_cut_off(executors, gate, func
     assert_cut_off(executor, function_id, executors, gate)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("function", [functions.write_and_wait, functions.note_and_wait])
 def test_second_signal_cuts_off_at_once(executors, gate, function):
     executor, function_id = start(executors, gate, function, "--grace=600")
@@ -151,6 +155,7 @@ def test_action_beside_a_mutation_is_cut_off_too(executors, gate):
     assert Entry.objects.count() == 2
 
 
+@pytest.mark.once
 def test_five_signals_in_a_row_end_an_idle_executor_as_one_does(executors):
     executor = executors.start(HEARTBEAT_INTERVAL=0.1)
     wait_until_idle(executor)
@@ -158,6 +163,7 @@ def test_five_signals_in_a_row_end_an_idle_executor_as_one_does(executors):
     assert not Executor.objects.exists()
 
 
+@pytest.mark.once
 def test_five_signals_in_a_row_end_a_busy_executor(executors, gate):
     executor, function_id = start(executors, gate, functions.note_and_wait, "--grace=600")
     assert end_by(executor, *[signal.SIGTERM, signal.SIGINT] * 2, signal.SIGTERM) == 1
@@ -179,6 +185,7 @@ def test_two_signals_while_it_is_put_on_record_leave_no_row(executors, session):
     assert not Executor.objects.exists()
 
 
+@pytest.mark.once
 def test_signal_right_at_the_start_is_heeded(executors):
     executor = executors.launch()
     wait_until(Executor.objects.exists, "it was on record")

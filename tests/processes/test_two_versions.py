@@ -1,6 +1,5 @@
 """Two versions of one app run side by side while it is deployed: nothing fails because of who finds it first."""
 
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from django_scheduler.models import ScheduledFunction, State
 from tests.models import Entry
+from tests.support import forked_processes
 from tests.support.executor_processes import ExecutorProcess, ExecutorProcesses, nothing_left_behind
 from tests.support.waiting import wait_until
 
@@ -58,7 +58,7 @@ def decorate(ctx, *, label):
 """
 
 #: How many functions of each sort are scheduled.
-EACH = 20
+EACH = 10
 
 SCHEDULE_AS_OLD_CODE = f"""
 import django
@@ -100,12 +100,11 @@ class Version:
 
     def run(self, program: str) -> None:
         """Run a program as a web server of this version would."""
-        subprocess.run([sys.executable, "-c", program], env=self._environment, check=True, timeout=60)
+        done = forked_processes.run(["-c", program], self._environment)
+        assert done.returncode == 0, done.stderr
 
     def start_executor(self) -> ExecutorProcess:
-        executor = self.executors.launch(is_forked=False)
-        executor.wait_until_started()
-        return executor
+        return self.executors.start()
 
 
 @pytest.fixture

@@ -92,11 +92,12 @@ def test_what_is_set_to_null_stays(referring):
 
 
 @pytest.mark.parametrize("on_delete", [PROTECT, RESTRICT, DO_NOTHING])
-def test_what_is_protected_is_kept_and_everything_else_goes(on_delete, referring, caplog):
+def test_what_is_protected_is_kept_and_everything_else_goes(on_delete, referring, caplog, monkeypatch):
     """With DO_NOTHING it is the constraint of the database that keeps it."""
+    monkeypatch.setattr("django_scheduler.record.deletion.ROWS_PER_TRANSACTION", 100)
     invoice = referring(on_delete)
-    ids = finished(2_500)
-    kept = {ids[0], ids[1], ids[999], ids[1000], ids[1777], ids[-1]}
+    ids = finished(250)
+    kept = {ids[0], ids[1], ids[99], ids[100], ids[177], ids[-1]}
     for function_id in kept:
         invoice.objects.create(to_id=function_id)
     delete()

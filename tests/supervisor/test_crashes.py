@@ -15,9 +15,13 @@ def wait_for(function_id, state):
     wait_until(lambda: record(function_id).state == state, f"it was {state}", timeout=40)
 
 
-@pytest.mark.parametrize("how", functions.WAYS)
-def test_mutation_that_kills_its_process_three_times_fails_and_others_go_on(executors, how):
+@pytest.mark.parametrize(
+    ("how", "times"),
+    [("kill", 3), *(pytest.param(how, 1, marks=pytest.mark.once) for how in functions.WAYS if how != "kill")],
+)
+def test_mutation_that_has_killed_three_processes_fails_and_others_go_on(executors, how, times):
     crashing_id = ctx.scheduler.run_after(0, functions.crash, how=how)
+    ScheduledFunction.objects.update(crashes=3 - times)  # the earlier ones: each would cost a process more
     other_id = ctx.scheduler.run_after(0, "tests:write", label="other")
 
     command = executors.launch("--processes=1")  # the default
@@ -25,7 +29,7 @@ def test_mutation_that_kills_its_process_three_times_fails_and_others_go_on(exec
     wait_for(other_id, State.SUCCESS)
 
     row = record(crashing_id)
-    assert (row.kind, row.failure, row.crashes, row.attempts) == ("mutation", Failure.CRASHED, 3, 3)
+    assert (row.kind, row.failure, row.crashes, row.attempts) == ("mutation", Failure.CRASHED, 3, times)
     assert row.completed_time is not None
     assert f"({functions.WAYS[how][1]})" in row.error
     assert "the 3rd time" in row.error
@@ -36,7 +40,10 @@ def test_mutation_that_kills_its_process_three_times_fails_and_others_go_on(exec
 
 @pytest.mark.parametrize(
     ("function", "how"),
-    [(functions.crash_in_an_action, "exit as if nothing were wrong"), (functions.crash_in_a_coroutine, "segfault")],
+    [
+        (functions.crash_in_an_action, "exit as if nothing were wrong"),
+        pytest.param(functions.crash_in_a_coroutine, "segfault", marks=pytest.mark.once),
+    ],
 )
 def test_action_that_kills_its_process_is_lost_and_not_run_again(supervise, function, how):
     function_id = ctx.scheduler.run_after(0, function, how=how)
@@ -62,6 +69,7 @@ def test_idempotent_action_that_kills_its_process_is_run_again_as_often_as_it_de
     assert supervised.stop() == 0
 
 
+@pytest.mark.once
 def test_mutation_that_kills_its_process_twice_and_then_does_not_succeeds(supervise, gate):
     function_id = ctx.scheduler.run_after(0, functions.crash_twice, gate=gate.path)
     supervised = supervise()
@@ -74,11 +82,11 @@ def test_mutation_that_kills_its_process_twice_and_then_does_not_succeeds(superv
     assert supervised.stop() == 0
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.once
 def test_crashes_are_counted_beyond_the_life_of_a_supervisor(supervise):
     function_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
     ScheduledFunction.objects.update(crashes=2)
-    supervised = supervise(is_forked=False)
+    supervised = supervise()
     wait_for(function_id, State.FAILED)
     assert (record(function_id).crashes, record(function_id).attempts) == (3, 1)
     supervised.wait_until_executing(2)

@@ -26,7 +26,7 @@ def leave_behind(what, gate):
 
 
 @pytest.mark.parametrize("what", [*functions.LEFTOVERS, "thread of asyncio"])
-@pytest.mark.parametrize("processes", [0, 1])
+@pytest.mark.parametrize("processes", [0, pytest.param(1, marks=pytest.mark.thorough)])
 def test_process_ends_within_the_grace_and_says_what_it_waits_for(executors, gate, what, processes):
     command = executors.launch(f"--processes={processes}", "--grace=2.5")
     leave_behind(what, gate)
@@ -71,6 +71,7 @@ def test_process_that_is_asked_to_stop_by_itself_ends_too_and_is_replaced(superv
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.thorough
 def test_supervisor_notices_the_death_of_a_process_whose_files_a_program_has_inherited(executors, new_gate):
     gate = new_gate()
     command = executors.launch("--processes=1", is_forked=False)
@@ -92,6 +93,7 @@ os.execv(sys.executable, [sys.executable, "-m", "django", "runscheduler", "--pro
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(180)
 def test_supervisor_that_is_given_orphans_leaves_no_zombies_and_knows_how_its_own_processes_end(
     executors, child_environment, tmp_path

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -11,6 +9,7 @@ from django_scheduler import ctx
 from django_scheduler.models import Executor, Failure, ScheduledFunction, State
 from tests.models import Entry
 from tests.processes import functions
+from tests.support.forked_processes import run
 from tests.support.records import record
 from tests.support.waiting import wait_until
 
@@ -29,8 +28,9 @@ def assert_it_works():
 
 
 @pytest.mark.timeout(180)
-def test_as_many_processes_execute_as_asked_for(supervise, gate):
-    supervised = supervise(processes=2, concurrency=1, is_forked=False)
+@pytest.mark.parametrize("is_forked", [True, pytest.param(False, marks=pytest.mark.thorough)])
+def test_as_many_processes_execute_as_asked_for(supervise, gate, is_forked):
+    supervised = supervise(processes=2, concurrency=1, is_forked=is_forked)
     for number in range(2):
         ctx.scheduler.run_after(0, functions.note_and_wait, label=str(number), gate=gate.path)
     wait_until(lambda: gate.arrivals == 2, "both processes executed")
@@ -41,9 +41,8 @@ def test_as_many_processes_execute_as_asked_for(supervise, gate):
     assert not Executor.objects.exists()
 
 
-@pytest.mark.timeout(180)
 def test_process_that_is_killed_is_replaced_and_its_action_is_lost_without_a_heartbeat(supervise, gate):
-    supervised = supervise(processes=2, concurrency=1, is_forked=False, HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
+    supervised = supervise(processes=2, concurrency=1, HEARTBEAT_INTERVAL=3600, HEARTBEAT_TIMEOUT=7200)
     function_id = start_at_gate(gate)
     victim = gate.process_ids[0]
 
@@ -159,4 +158,5 @@ def test_process_that_dies_while_it_drains_is_replaced(executors):
 
 def test_what_a_spawned_process_imports_needs_no_django_that_is_set_up():
     source = "import django_scheduler.supervisor.child; from django.apps import apps; assert not apps.ready"
-    subprocess.run([sys.executable, "-c", source], check=True)
+    done = run(["-c", source], {**os.environ, "DJANGO_SETTINGS_MODULE": ""})
+    assert done.returncode == 0, done.stderr

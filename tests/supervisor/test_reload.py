@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -11,6 +9,7 @@ from django.db.models import F
 
 from django_scheduler import ctx
 from django_scheduler.models import Executor, ScheduledFunction, State
+from tests.support import forked_processes
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.once
@@ -35,6 +34,7 @@ def app(tmp_path):
     return directory
 
 
+@pytest.mark.thorough
 def test_new_code_is_executed(executors, app, child_environment):
     module = app / "functions.py"
     module.write_text(APP.format(told="old"))
@@ -43,8 +43,11 @@ def test_new_code_is_executed(executors, app, child_environment):
         "PYTHONPATH": os.pathsep.join([child_environment["PYTHONPATH"], str(app.parent)]),
         "DJANGO_SETTINGS_MODULE": "reloaded_settings",
     }
-    command = [sys.executable, "-m", "django", "runscheduler", "--reload"]
-    with (app.parent / "log").open("wb") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
+    command = ["-m", "django", "runscheduler", "--reload"]
+    with (
+        (app.parent / "log").open("wb") as log,
+        forked_processes.start(command, environment, stderr=log) as process,
+    ):
         try:
             wait_until(Executor.objects.exists, "it executed")
             old = told()

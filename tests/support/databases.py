@@ -1,8 +1,14 @@
 """Run the suite on each database, all at once: ``python -m tests [NAME ...] [-- PYTEST ARGUMENTS]``.
 
 SQLite and PostgreSQL are always there: unless ``TEST_POSTGRES_URL`` names a server, one is started for this
-run and stopped after it. MariaDB (or MySQL) is used where a server answers, at ``TEST_MYSQL_URL`` or on this
-host; where none does, one line says so and why.
+run and stopped after it. A server of MariaDB (or MySQL) belongs to somebody, so it is used only if it is named:
+``TEST_MYSQL_URL`` says where it is, or ``DATABASES=mariadb`` that the one on this host is meant. If it is not used, one
+line says why.
+
+There are two levels. The quick suite leaves out what is marked ``thorough``: tests that cost several seconds of a
+processor, and look at whole programs, or at more of what cheaper tests look at. And it has on the other databases only
+what is about what happens there (``ON_EVERY_DATABASE`` in ``tests/conftest.py``). With ``THOROUGH=1`` all of it runs,
+as in CI; what is named by its path runs always.
 
 What runs where: the first of the databases runs every test. The others run those that depend on the database, which
 ``tests/conftest.py`` finds out (``depends_on_database``): a test asks for the test database through a fixture or the
@@ -95,6 +101,11 @@ def mariadb() -> Iterator[str]:
         yield MARIADB_SOCKET
 
 
+NOT_NAMED = (
+    "a server is used only where it is named: TEST_MYSQL_URL=mysql://user@host:port/name, or DATABASES=mariadb for the"
+    " one on this host"
+)
+
 DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "sqlite": sqlite,
     "postgresql": postgresql,
@@ -102,8 +113,11 @@ DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
 }
 MAY_BE_SKIPPED = {"mariadb"}
 
-#: For the first database, which has more tests, and for each other one.
-WORKERS_OF_FIRST, WORKERS = 4, 3
+#: How many processes run the tests of each database. With more of them it took longer on two processors: each imports
+#: and collects all tests, which costs as much as three hundred of them, and what waits for others looks more often.
+WORKERS = 3
+
+IS_THOROUGH = bool(os.environ.get("THOROUGH"))
 
 #: How many tests of a suite, at most, run once more after they have failed.
 FEW = 5
@@ -189,16 +203,21 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def default_arguments(pytest_arguments: list[str], workers: int) -> list[str]:
+def default_arguments(pytest_arguments: list[str]) -> list[str]:
     """What the suite is run with, unless the arguments say otherwise."""
     arguments = ["--durations=10"] if "CI" in os.environ else []
     if not any(Path(argument.split("::")[0]).exists() for argument in pytest_arguments):
-        arguments += [f"--numprocesses={workers}", "--dist=worksteal"]
+        arguments += [f"--numprocesses={WORKERS}", "--dist=worksteal"]
+        if not IS_THOROUGH:
+            arguments.append("--quick")
     return arguments
 
 
-def run(names: list[str], pytest_arguments: list[str]) -> bool:
-    verdicts: dict[str, str] = {}
+def run(names: list[str], pytest_arguments: list[str], verdicts: dict[str, str]) -> bool:
+    """Run the suite on these databases, print how it went, and return whether all is well.
+
+    ``verdicts``: of the databases that are left out; those of the others are added.
+    """
     suites: dict[str, Suite] = {}
     with ExitStack() as servers:
         for name in names:
@@ -212,8 +231,8 @@ def run(names: list[str], pytest_arguments: list[str]) -> bool:
                 say(f"{name}: {verdicts[name]}")
             else:
                 more = ["--only-with-database"] if suites else []
-                defaults = default_arguments(pytest_arguments, WORKERS if suites else WORKERS_OF_FIRST)
-                suites[name] = Suite(name, url, [*defaults, *more, *pytest_arguments], is_alone=len(names) == 1)
+                arguments = [*default_arguments(pytest_arguments), *more, *pytest_arguments]
+                suites[name] = Suite(name, url, arguments, is_alone=len(names) == 1)
         with ThreadPoolExecutor() as threads:
             try:
                 list(threads.map(Suite.run, suites.values()))
@@ -229,14 +248,21 @@ def run(names: list[str], pytest_arguments: list[str]) -> bool:
     for suite in suites.values():
         for failure in suite.failures:  # again: the output of the others may have come after them
             say(failure)
-    for name in names:
-        say(f"{name}: {verdicts[name]}")
+    for name, verdict in verdicts.items():
+        say(f"{name}: {verdict}")
     return not any(verdict.startswith("FAILED") for verdict in verdicts.values())
 
 
 def main(arguments: list[str]) -> bool:
     separator = arguments.index("--") if "--" in arguments else len(arguments)
-    names, pytest_arguments = arguments[:separator] or list(DATABASES), arguments[separator + 1 :]
+    names, pytest_arguments = arguments[:separator], arguments[separator + 1 :]
+    verdicts: dict[str, str] = {}
+    if not names:
+        names = list(DATABASES)
+        if not os.environ.get("TEST_MYSQL_URL"):
+            names.remove("mariadb")
+            verdicts["mariadb"] = f"SKIPPED: {NOT_NAMED}"
+            say(f"mariadb: {verdicts['mariadb']}")
     if unknown := set(names) - set(DATABASES):
         raise SystemExit(f"Unknown: {', '.join(sorted(unknown))}. Databases: {', '.join(DATABASES)}.")
     signal.signal(signal.SIGTERM, terminate)  # so that a started server is stopped then too
@@ -244,7 +270,7 @@ def main(arguments: list[str]) -> bool:
     settings.configure()
     django.setup()
     mysql_driver.find()
-    return run(names, pytest_arguments)
+    return run(names, pytest_arguments, verdicts)
 
 
 def run_from_command_line() -> NoReturn:

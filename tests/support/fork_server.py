@@ -4,6 +4,9 @@ What it forks becomes a process of its own, as if ``python -m MODULE ...`` or ``
 with the environment, the working directory, the open files and the process group that the request names. It only
 saves the imports. The server itself has one thread and no database connection, so nothing is shared but code.
 
+A server that was started without ``DJANGO_SETTINGS_MODULE`` has imported of Django what needs no settings, and nothing
+of ours: what it forks has any settings, and imports the apps by itself.
+
 A request comes through a connection to the server's socket (``forked_processes.py`` sends it). The answer is the
 process's id, and when it has ended, its exit code. The server ends when its standard input is closed.
 """
@@ -23,6 +26,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Self
@@ -32,6 +36,17 @@ NUMBER = struct.Struct("!i")
 
 #: The name of the process that cleans up after multiprocessing, which its command line does not tell when it is forked.
 RESOURCE_TRACKER = "tracker"
+
+#: Names the settings in the environment.
+SETTINGS = "DJANGO_SETTINGS_MODULE"
+
+#: What any project imports of Django when it starts, as far as it can be imported without settings.
+WITHOUT_SETTINGS = (
+    *("asyncio", "concurrent.futures", "logging.config", "multiprocessing", "sqlite3"),
+    *("django.contrib.admin", "django.core.mail", "django.core.management", "django.core.serializers.json"),
+    *("django.core.wsgi", "django.db.backends.sqlite3.base", "django.http", "django.template.loader", "django.test"),
+    *("django.urls", "django.views.debug"),
+)
 
 #: More open files are not handed over.
 MOST_FILES = 64
@@ -186,12 +201,17 @@ def _take_files(received: list[int], wanted: list[int]) -> None:
 
 def _start_anew_unless_like(before: dict[str, str], request: Request) -> None:
     """Start an interpreter after all, where what is imported here is not what the process would have imported."""
+    has_settings = SETTINGS in before
     decisive = {name for name in {*before, *request.environment} if name.startswith(("PYTHON", "DJANGO_"))}
+    if not has_settings:
+        decisive -= {SETTINGS, "PYTHONPATH"}
     is_alike = all(before.get(name) == request.environment.get(name) for name in decisive)
-    if is_alike:
+    if is_alike and has_settings:
         from tests.support.fresh_settings import load_settings_again
 
         is_alike = load_settings_again()
+    elif is_alike:
+        sys.path[:0] = filter(None, request.environment.get("PYTHONPATH", "").split(os.pathsep))
     if not is_alike:
         for number in request.files:
             os.set_inheritable(number, True)
@@ -252,9 +272,21 @@ def import_everything() -> None:
     assert threading.active_count() == 1
 
 
+def import_what_needs_no_settings() -> None:
+    for name in WITHOUT_SETTINGS:
+        import_module(name)
+    from django.conf import settings
+
+    assert not settings.configured
+    assert not [name for name in sys.modules if name.startswith("django_scheduler")]
+
+
 def main(path: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # with Ctrl-C it ends when the tests do
-    import_everything()
+    if SETTINGS in os.environ:
+        import_everything()
+    else:
+        import_what_needs_no_settings()
     gc.collect()
     gc.freeze()
     server = Server(path)

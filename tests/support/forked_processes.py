@@ -93,8 +93,10 @@ class ForkedProcess:
 class ForkServer:
     """The server that this process has started, or that has forked it."""
 
-    def __init__(self, path: str = "") -> None:
+    def __init__(self, path: str = "", environment: dict[str, str] | None = None) -> None:
+        """``environment``: of a server that this process starts: that decides what is imported there."""
         self._path = path
+        self._environment = ENVIRONMENT if environment is None else environment
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -121,28 +123,39 @@ class ForkServer:
     def _start(self) -> None:
         self._directory = TemporaryDirectory(prefix="fork_server_")
         path = str(Path(self._directory.name) / "socket")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TEST_", "DJANGO_"))}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.fork_server", path],
             cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if not name.startswith("TEST_")} | ENVIRONMENT,
+            env=inherited | self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,
         )
+        running_servers.append(self)
         assert self._process.stdout
-        assert self._process.stdout.readline() == b"ready\n", "The fork server has not started."
+        if self._process.stdout.readline() != b"ready\n":
+            self.close()
+            raise RuntimeError("The fork server has not started.")
         self._path = path
 
     def close(self) -> None:
         """End the server, if this process has started it."""
         if self._process:
             self._process.communicate()
+            running_servers.remove(self)
             self._directory.cleanup()
             self._process = None
             self._path = ""
 
 
+#: Those that this process has started.
+running_servers: list[ForkServer] = []
+
 server = ForkServer()
+
+#: Forks processes that have other settings, other apps, or none.
+without_settings = ForkServer(environment={name: ENVIRONMENT[name] for name in ("PYTHONPATH", "PYTHONUNBUFFERED")})
 
 
 def start(
@@ -153,15 +166,30 @@ def start(
     stdout: File | None = None,
     stderr: File | None = None,
     process_group: int | None = None,
+    by: ForkServer | None = None,
 ) -> ForkedProcess:
-    """Start ``python ARGUMENTS``; ``process_group=0``: in a group of its own."""
+    """Start ``python ARGUMENTS``; ``process_group=0``: in a group of its own.
+
+    ``by``: the server that forks it, if it is neither of the two above.
+    """
     group = os.getpgrp() if process_group is None else process_group
     with open(os.devnull, "r+b") as nothing:  # noqa: PTH123
         numbers = {
             number: nothing.fileno() if file == subprocess.DEVNULL else number_of(file, number)
             for number, file in enumerate([stdin, stdout, stderr])
         }
-        return server.fork(arguments, environment, files=numbers, group=group)
+        return (by or server_for(environment)).fork(arguments, environment, files=numbers, group=group)
+
+
+def server_for(environment: dict[str, str]) -> ForkServer:
+    """Return the usual server, unless the process has other settings, or its apps start something when Django does.
+
+    Then what the usual server has imported is not what the process would import.
+    """
+    is_usual = all(environment.get(name) == ENVIRONMENT[name] for name in ("DJANGO_SETTINGS_MODULE", "PYTHONPATH"))
+    if is_usual and not environment.get("TEST_APPS") and "EMBEDDED" not in environment.get("TEST_DJANGO_SCHEDULER", ""):
+        return server
+    return without_settings
 
 
 def start_with_log(
@@ -191,11 +219,16 @@ def number_of(file: File | None, default: int) -> int:
 
 
 def run(
-    arguments: Sequence[str], environment: dict[str, str], *, timeout: float = 60.0, stderr: File | None = None
+    arguments: Sequence[str],
+    environment: dict[str, str],
+    *,
+    timeout: float = 60.0,
+    stderr: File | None = None,
+    by: ForkServer | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``python ARGUMENTS``, and return how it has ended and what it has written."""
     with TemporaryFile() as output, TemporaryFile() as errors:
-        process = start(arguments, environment, stdout=output, stderr=errors if stderr is None else stderr)
+        process = start(arguments, environment, stdout=output, stderr=errors if stderr is None else stderr, by=by)
         try:
             process.wait(timeout)
         finally:

@@ -18,7 +18,7 @@ def load_settings_again() -> bool:
     What the apps do when Django starts and depends on the environment (``tests/apps.py``) is done again.
     """
     before = {name: getattr(settings, name) for name in dir(settings) if name.isupper()}
-    for name in ("testproject.settings", settings.SETTINGS_MODULE):
+    for name in dict.fromkeys(["testproject.settings", "tests.settings", settings.SETTINGS_MODULE]):
         reload(sys.modules[name])
     settings._wrapped = Settings(settings.SETTINGS_MODULE)
     if before["INSTALLED_APPS"] != settings.INSTALLED_APPS:

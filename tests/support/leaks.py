@@ -1,5 +1,6 @@
 """What a test may not leave behind."""
 
+import os
 import sqlite3
 import threading
 import time
@@ -61,17 +62,24 @@ def _processes() -> set[str]:
     Without the database servers that a fixture has started for several tests, and that a test may restart.
     """
     children = _children("self")
-    server = str(forked_processes.server.process_id)
-    if server in children:
-        children = children - {server} | _children(server)
+    for server in forked_processes.running_servers:
+        process_id = str(server.process_id)
+        if process_id in children:
+            children = children - {process_id} | _children(process_id)
     return {child for child in children if _program(child) not in SERVERS}
 
 
 def _children(process_id: str) -> set[str]:
     children: set[str] = set()
-    for task in Path(f"/proc/{process_id}/task").glob("*/children"):
+    tasks = f"/proc/{process_id}/task"
+    try:
+        threads = [each.name for each in os.scandir(tasks)]
+    except OSError:  # there is no such process any more, or this kernel does not tell
+        return children
+    for thread in threads:
         try:
-            children.update(task.read_text().split())
+            with open(f"{tasks}/{thread}/children") as file:  # noqa: PTH123 - before and after each test, so quickly
+                children.update(file.read().split())
         except OSError:  # that thread has just ended
             continue
     return children

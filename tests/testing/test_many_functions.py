@@ -27,17 +27,21 @@ PER_ACTION = 4 + IS_SQLITE
 PER_SCHEDULED_FUNCTION = 2 + IS_POSTGRESQL
 
 
+#: How many runs are compared.
+NUMBERS = (4, 8, 16)
+
+
 def statements_per_run(schedule: Callable[[int], object], execute: Callable[[], Sequence[object]]) -> float:
     """Return how many statements each run takes; twice as many runs must take twice as many statements."""
     taken = []
-    for number in (10, 20, 40):
+    for number in NUMBERS:
         schedule(number)
         with CaptureQueriesContext(connection) as captured:
             assert len(execute()) == number
         taken.append(len(captured))
-    ten, twenty, forty = taken
-    assert forty - twenty == 2 * (twenty - ten)
-    return (twenty - ten) / 10
+    few, more, most = taken
+    assert most - more == 2 * (more - few)
+    return (more - few) / NUMBERS[0]
 
 
 def of(function) -> Callable[[int], object]:
@@ -71,7 +75,7 @@ def test_each_run_of_a_cron_takes_the_same_statements(scheduler):
     crons.register("tick", crons.Interval(minutes=1), write, label="x")
     scheduler.advance()
 
-    minutes = iter((10, 20, 40))
+    minutes = iter(NUMBERS)
     per_run = statements_per_run(lambda number: None, lambda: scheduler.advance(minutes=next(minutes)))
 
     # Seven fire it and settle its last run, and three look for the next slot, for what was scheduled, and for the time.

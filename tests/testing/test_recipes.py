@@ -2,9 +2,9 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.support import forked_processes
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -21,22 +21,16 @@ sys.modules["notes.polling"] = import_module("tests.testing.functions")
 """
 
 
-def test_the_recipes_of_the_documentation_work(tmp_path):
+def test_the_recipes_of_the_documentation_work(tmp_path, monkeypatch):
     recipes = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/testing.md").read_text(), re.DOTALL | re.MULTILINE)
     for number, recipe in enumerate(recipes):
         (tmp_path / f"test_recipe_{number}.py").write_text(recipe)
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "pytest.ini").write_text("[pytest]\nDJANGO_SETTINGS_MODULE = tests.settings\n")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DATABASE_URL": "sqlite://:memory:"}
+    environment = {**os.environ, **forked_processes.ENVIRONMENT, "DATABASE_URL": "sqlite://:memory:"}
+    monkeypatch.chdir(tmp_path)
 
-    pytest_run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    pytest_run = forked_processes.run(["-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)], environment)
 
     assert pytest_run.returncode == 0, pytest_run.stdout + pytest_run.stderr
     assert len(recipes) >= 6
@@ -45,17 +39,14 @@ def test_the_recipes_of_the_documentation_work(tmp_path):
     assert int(passed[1]) >= len(recipes)
 
 
-def test_the_plugin_does_no_harm_where_django_is_not_set_up(tmp_path):
+def test_the_plugin_does_no_harm_where_django_is_not_set_up(tmp_path, monkeypatch):
     (tmp_path / "test_other.py").write_text("def test_other():\n    pass\n")
-    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    environment = {**os.environ, **forked_processes.ENVIRONMENT}
+    del environment["DJANGO_SETTINGS_MODULE"]
+    monkeypatch.chdir(tmp_path)
 
-    pytest_run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:django", str(tmp_path)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    pytest_run = forked_processes.run(
+        ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:django", str(tmp_path)], environment
     )
 
     assert pytest_run.returncode == 0, pytest_run.stdout + pytest_run.stderr

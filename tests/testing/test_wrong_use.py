@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.test import TestCase
 from django.utils.connection import ConnectionDoesNotExist
 
 from django_scheduler import ctx
-from django_scheduler.errors import FunctionNotFound, InvalidSchedule
-from django_scheduler.testing import ManualScheduler
+from django_scheduler.errors import FunctionNotFound, InvalidSchedule, SchedulerError
+from django_scheduler.testing import ManualScheduler, SchedulerTestMixin
 from tests.functions import write
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -52,6 +53,20 @@ def test_wrong_use_of_the_helpers_says_what_they_take(attempt, error, says, sche
 def test_a_clock_that_goes_on_cannot_be_moved_and_the_answer_is_how_to_stop_it():
     with pytest.raises(RuntimeError, match="in a with block, SchedulerTestMixin, or the fixture scheduler"):
         ManualScheduler().advance(days=1)
+
+
+def test_a_set_up_that_does_not_call_that_of_the_mixin_is_told_to():
+    class Forgetful(SchedulerTestMixin, TestCase):
+        def setUp(self) -> None:
+            self.scheduler.run_all()
+
+    class Reversed(TestCase, SchedulerTestMixin): ...
+
+    Reversed().setUp()
+    with pytest.raises(SchedulerError, match="name SchedulerTestMixin before TestCase"):
+        _ = Reversed().scheduler
+    with pytest.raises(SchedulerError, match=r"Forgetful has no self\.scheduler.* own setUp with super\(\)\.setUp\(\)"):
+        Forgetful().setUp()
 
 
 def test_nothing_may_run_with_max_runs_0(scheduler):

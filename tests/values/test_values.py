@@ -354,7 +354,7 @@ storable = st.recursive(
         st.lists(inner),
         st.tuples(inner),
         st.sets(hashables, max_size=5),
-        st.dictionaries(st.text(), inner),
+        st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
         st.dictionaries(hashables, inner, max_size=5),
         st.builds(Money, inner, currency=inner),
     ),
@@ -377,8 +377,7 @@ def test_anything_made_of_them_comes_back_too(value):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("value", VALUES, ids=written)
-def test_comes_back_out_of_a_json_column(value):
+def test_each_comes_back_out_of_a_json_column():
     now = django_timezone.now()
     scheduled = ScheduledFunction.objects.create(
         name="orders:ship",
@@ -392,14 +391,15 @@ def test_comes_back_out_of_a_json_column(value):
         creation_time=now,
         attempts=0,
     )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {ScheduledFunction._meta.db_table} SET args = %s, result = %s WHERE id = %s",
-            [dump_arguments("orders:ship", {"value": value, "order_id": 7}), dump_result(value), scheduled.pk],
-        )
-    found = ScheduledFunction.objects.get(args__order_id=7)
-    assert_same(value, load_arguments("orders:ship", found.args)["value"])
-    assert_same(value, load_result(found.result))
+    for value in VALUES:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {ScheduledFunction._meta.db_table} SET args = %s, result = %s WHERE id = %s",
+                [dump_arguments("orders:ship", {"value": value, "order_id": 7}), dump_result(value), scheduled.pk],
+            )
+        found = ScheduledFunction.objects.get(args__order_id=7)
+        assert_same(value, load_arguments("orders:ship", found.args)["value"])
+        assert_same(value, load_result(found.result))
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,14 @@ def replacing(**options):
     return ctx.scheduler.options(key="k", existing="replace", **options)
 
 
-@pytest.mark.parametrize("clock", [freeze_time(START), time_machine.travel(START, tick=False), nullcontext()])
-@pytest.mark.parametrize("by", ["run_after", "run_at"])
+@pytest.mark.parametrize(
+    ("clock", "by"),
+    [
+        (freeze_time(START), "run_after"),
+        (time_machine.travel(START, tick=False), "run_at"),
+        (nullcontext(), "run_after"),
+    ],
+)
 def test_called_every_second_with_a_limit_it_runs_at_20_40_and_55_seconds(scheduler, clock, by):
     runs = []
 
@@ -46,6 +52,7 @@ def test_called_every_second_with_a_limit_it_runs_at_20_40_and_55_seconds(schedu
     assert runs == [(20, 19), (40, 39), (55, 50)]
 
 
+@pytest.mark.once
 def test_without_a_limit_it_runs_once_after_the_last_call(scheduler):
     runs = []
 
@@ -61,6 +68,7 @@ def test_without_a_limit_it_runs_once_after_the_last_call(scheduler):
     assert runs == [50]
 
 
+@pytest.mark.once
 def test_one_that_keeps_runs_at_the_time_of_the_first_call(scheduler):
     """Throttling: one run in five seconds, whatever comes."""
     runs = []

@@ -15,11 +15,11 @@ from django_scheduler.databases import database_for
 from django_scheduler.models import ScheduledFunction, State
 from tests.models import Entry
 from tests.scheduling.keys.functions import write_or_raise
-from tests.support.soak import SOAK
+from tests.support.soak import SOAK, examples
 from tests.support.waiting import wait_until
 
 CALLERS, KEYS_OF_EACH = 3, 2
-KILLS = 3
+KILLS = examples(2, 3)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def test_after_each_call_its_function_begins_and_nobody_is_lost(executors):
     with ThreadPoolExecutor(CALLERS) as threads:
         futures = [threads.submit(call_until, stopping, caller) for caller in range(CALLERS)]
         try:
-            for number in range(KILLS * SOAK):
+            for number in range(KILLS):
                 wait_for_entries(Entry.objects.count() + 5)
                 running[number % 2].kill()
                 running[number % 2] = executors.start(concurrency=2)
