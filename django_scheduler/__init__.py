@@ -6,11 +6,15 @@ its own folder ``docs``, beginning with ``docs/index.md``.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
+#: False, which type checkers do not know. Of modules that import each other in a circle, mypy looks first at those that
+#: import the fewest, and imports under ``TYPE_CHECKING`` count the least. A project whose stub imports its types makes
+#: such a circle: these count, so that what its modules import from here is known before they are looked at.
+_NEVER = bool()  # noqa: UP018 (a type checker knows what a literal is)
+
+if _NEVER:
     from django_scheduler.context import Context, ctx
     from django_scheduler.functions import (
         Action,
@@ -29,15 +33,6 @@ if TYPE_CHECKING:
     from django_scheduler.record import BatchOutcome, Outcome
     from django_scheduler.scheduling import InterventionResult
     from django_scheduler.transactions import Backoff
-
-    def _is_looked_at_first() -> None:
-        """Have mypy look at this package before it looks at modules of a project, whose types the stub may import.
-
-        All of these import each other in a circle then. Of such a one, mypy takes first what imports less, and imports
-        of a function count more than those under ``TYPE_CHECKING``, as those above and those of the stub.
-        """
-        import django_scheduler.functions  # noqa: F401
-
 
 __all__ = [
     "Action",

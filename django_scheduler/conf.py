@@ -8,8 +8,9 @@ unnoticed.
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import partial
 from types import NoneType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -111,53 +112,74 @@ NAMES = tuple(field.name for field in fields(Settings))
 _TYPES = {field.name: (field.type, *get_args(field.type)) for field in fields(Settings)}
 
 
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)
+
+
+def _is_max_lag(value: Any) -> bool:
+    limits = value.items() if isinstance(value, dict) else [("", value)]
+    return all(isinstance(queue, str) and (each is None or _is_duration(each)) for queue, each in limits)
+
+
+def _are_fair_keys(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(queue, str) and queue and isinstance(key, str) and key.isidentifier() for queue, key in value.items()
+    )
+
+
+def _is_dotted_path(value: Any) -> bool:
+    return isinstance(value, str) and "." in value
+
+
+def _is_list_of(is_valid: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(map(is_valid, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+class _Form(NamedTuple):
+    """Says what the value of a setting must be, and tells whether it is."""
+
+    text: str
+    is_valid: Callable[[Any], bool]
+
+
+_FLAG = _Form("True or False", lambda value: isinstance(value, bool))
+_DURATION = _Form("a positive datetime.timedelta", _is_duration)
+_NUMBER = _Form(
+    "a positive whole number", lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0
+)
+
+#: The forms of those settings whose types do not say all of it.
+_FORMS = {
+    "CLOCK": _Form('"database" or "python"', lambda value: value in get_args(Clock)),
+    "UNKNOWN_FUNCTION_GRACE": _Form(
+        f"a datetime.timedelta from zero to {LONGEST_GRACE.days:,} days",
+        lambda value: isinstance(value, timedelta) and timedelta(0) <= value <= LONGEST_GRACE,
+    ),
+    "MAX_LAG": _Form("a positive datetime.timedelta, None, or a dict of these by the names of queues", _is_max_lag),
+    "FAIR_KEYS": _Form("a dict of the names of parameters by the names of queues", _are_fair_keys),
+    "MASK": _Form("a callable or its import path", lambda value: isinstance(value, str) or callable(value)),
+    "VALUE_MODULES": _Form("a list of the names of modules", partial(_is_list_of, _is_text)),
+    "MIDDLEWARE": _Form("a list of the dotted paths of classes", partial(_is_list_of, _is_dotted_path)),
+    "HTTP_PERMISSION": _Form("the dotted path of a function", _is_dotted_path),
+    "REQUEST_ID_HEADER": _Form("the name of a header", _is_text),
+    "EXECUTOR": _Form(
+        f'"{FLEET_PREFIX}" and an alias of TASKS',
+        lambda value: isinstance(value, str) and value.startswith(FLEET_PREFIX) and value != FLEET_PREFIX,
+    ),
+}
+
+
 def invalid_value(name: str, value: Any) -> str | None:
     """Return what is wrong with ``value`` as the setting ``name``, or ``None``."""
     types = _TYPES[name]
     if value is None and NoneType in types:
         return None
-    if name == "CLOCK":
-        valid, form = value in get_args(Clock), '"database" or "python"'
-    elif name == "MAX_LAG":
-        limits = value.items() if isinstance(value, dict) else [("", value)]
-        valid = all(isinstance(queue, str) and (each is None or _is_duration(each)) for queue, each in limits)
-        form = "a positive datetime.timedelta, None, or a dict of these by the names of queues"
-    elif name == "FAIR_KEYS":
-        valid = isinstance(value, dict) and all(
-            isinstance(queue, str) and queue and isinstance(key, str) and key.isidentifier()
-            for queue, key in value.items()
-        )
-        form = "a dict of the names of parameters by the names of queues"
-    elif name == "MASK":
-        valid, form = isinstance(value, str) or callable(value), "a callable or its import path"
-    elif name == "VALUE_MODULES":
-        valid = isinstance(value, tuple | list) and all(isinstance(each, str) and each for each in value)
-        form = "a list of the names of modules"
-    elif name == "MIDDLEWARE":
-        valid = isinstance(value, tuple | list) and all(isinstance(each, str) and "." in each for each in value)
-        form = "a list of the dotted paths of classes"
-    elif name == "HTTP_PERMISSION":
-        valid, form = isinstance(value, str) and "." in value, "the dotted path of a function"
-    elif name == "REQUEST_ID_HEADER":
-        valid, form = isinstance(value, str) and bool(value), "the name of a header"
-    elif name == "EXECUTOR":
-        valid = isinstance(value, str) and value.startswith(FLEET_PREFIX) and value != FLEET_PREFIX
-        form = f'"{FLEET_PREFIX}" and an alias of TASKS'
-    elif bool in types:
-        valid, form = isinstance(value, bool), "True or False"
-    elif name == "UNKNOWN_FUNCTION_GRACE":
-        valid = isinstance(value, timedelta) and timedelta(0) <= value <= LONGEST_GRACE
-        form = f"a datetime.timedelta from zero to {LONGEST_GRACE.days:,} days"
-    elif timedelta in types:
-        valid, form = _is_duration(value), "a positive datetime.timedelta"
-    else:
-        valid = isinstance(value, int) and not isinstance(value, bool) and value > 0
-        form = "a positive whole number"
-    return None if valid else f"must be {form}"
-
-
-def _is_duration(value: Any) -> bool:
-    return isinstance(value, timedelta) and value > timedelta(0)
+    form = _FORMS.get(name) or (_FLAG if bool in types else _DURATION if timedelta in types else _NUMBER)
+    return None if form.is_valid(value) else f"must be {form.text}"
 
 
 _settings: Settings | None = None

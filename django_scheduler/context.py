@@ -106,7 +106,7 @@ class Context:
         ``f"{ctx.idempotency_key}-refund"``.
         """
         current = self.running
-        return current.limits.idempotency_key if current and current.limits else None
+        return current.execution.idempotency_key if current and current.execution else None
 
     @property
     def deadline(self) -> datetime | None:
@@ -116,7 +116,7 @@ class Context:
         function is executing.
         """
         current = self.running
-        return current.limits.deadline if current and current.limits else None
+        return current.execution.deadline if current and current.execution else None
 
     @property
     @_names_async_twin
@@ -136,7 +136,7 @@ class Context:
                     ...
         """
         current = self.running
-        return current is not None and current.limits is not None and current.limits.should_end_early()
+        return current is not None and current.execution is not None and current.execution.should_end_early()
 
     async def acanceled(self) -> bool:
         """Return whether the function should end early, from async code, as ``canceled`` does."""

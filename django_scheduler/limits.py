@@ -13,7 +13,7 @@ from django_scheduler.models import LONGEST_LIMIT_NAME, LONGEST_REASON, LONGEST_
 from django_scheduler.record import let_in
 from django_scheduler.suggestions import which_there_are
 from django_scheduler.telemetry import warn
-from django_scheduler.values import is_plain_text
+from django_scheduler.values import require_plain_text
 
 
 def change(using: str, name: str, number: int, *, reason: str = "", changed_by: str = "") -> None:
@@ -77,11 +77,7 @@ def release(using: str, slot_id: int, function_id: int, attempt: int, *, reason:
 
 def _check(using: str, **texts: str) -> None:
     require_alias(using)
-    for option, text in texts.items():
-        if not isinstance(text, str):
-            raise TypeError(f"{option} must be a str, not {type(text).__name__}.")
-        if not is_plain_text(text):
-            raise ValueError(f"{option}={text!a} has NUL or half of a surrogate pair, which no database takes.")
+    require_plain_text(**texts)
     name = texts["name"]
     bare = name_of_limit(name)
     if not 0 < len(bare) <= LONGEST_LIMIT_NAME or any(map(str.isspace, bare)) or name != without_values(name):

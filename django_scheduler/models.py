@@ -68,6 +68,11 @@ class State(models.TextChoices):
 
 UNFINISHED = (State.PENDING, State.IN_PROGRESS)
 
+#: The condition of rows that are unfinished. With IN instead of OR, PostgreSQL would use neither of the two partial
+#: indexes, and read all that has finished: measured with 200,000 such rows, 25 ms instead of 0.03. The other databases
+#: read the whole table with both.
+IS_UNFINISHED = models.Q(state=State.PENDING) | models.Q(state=State.IN_PROGRESS)
+
 
 class Failure(models.TextChoices):
     """Says why a function is ``failed``; ``EXPIRED``: why it is ``canceled``."""
@@ -148,9 +153,6 @@ class ScheduledFunction(models.Model):
         "self", verbose_name=_("runs again"), null=True, db_index=False, related_name="reruns", **UNCHECKED
     )
     executor = NameField(_("executor"), max_length=255, blank=True)
-    # Not used any more: what traces is in ``context``. Executors of an earlier version, which run beside new ones while
-    # a site is deployed, read it with each claim.
-    trace_context = models.TextField(null=True, editable=False)  # noqa: DJ001
     # Whether a fleet was sent it, and may begin it before its due time, which is when the fleet is sent it again.
     handed_over = models.BooleanField(default=False, db_default=False, editable=False)
     # Since when executors have met it whose code does not know the function, or refuses its arguments; and which ones,

@@ -15,7 +15,7 @@ from django_scheduler.record import wakeup
 from django_scheduler.status import queues_on_record
 from django_scheduler.suggestions import which_there_are
 from django_scheduler.telemetry import warn
-from django_scheduler.values import is_plain_text
+from django_scheduler.values import require_plain_text
 
 
 def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused_by: str = "") -> bool:
@@ -23,8 +23,8 @@ def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused
 
     A queue that nothing names and that nothing on record is in is paused too, and logged: perhaps it is mistyped.
 
-    Raises ``TypeError`` or ``ValueError`` if no queue can have that name or no text is like that, and ``ValueError`` if
-    there is no such database.
+    Raises ``TypeError`` or ``ValueError`` if no queue can have that name or no text is like that, and
+    ``ConnectionDoesNotExist``, as Django does, if there is no such database.
     """
     _check(using, "pause", queue=queue, reason=reason, paused_by=paused_by)
     if len(queue) > LONGEST_QUEUE_NAME:
@@ -46,8 +46,7 @@ def pause(using: str, queue: str = Pause.EVERYTHING, *, reason: str = "", paused
 def resume(using: str, queue: str = Pause.EVERYTHING) -> bool:
     """End the pause of a queue, or that of all with ``Pause.EVERYTHING``; return ``False`` if there was none.
 
-    Raises ``TypeError`` or ``ValueError`` if no queue can have that name, and ``ValueError`` if there is no such
-    database.
+    Raises what ``pause`` does.
     """
     _check(using, "resume", queue=queue)
     with transaction.atomic(using=using):
@@ -73,9 +72,6 @@ def _check(using: str, called: str, **texts: object) -> None:
     try:
         require_alias(using)
     except ConnectionDoesNotExist as error:
-        raise ValueError(f"{error} The queue comes second: pausing.{called}('default', {using!r}).") from None
-    for name, text in texts.items():
-        if not isinstance(text, str):
-            raise TypeError(f"{name} must be a str, not {type(text).__name__}: pausing.{called}({using!r}, 'email').")
-        if not is_plain_text(text):
-            raise ValueError(f"{name}={text!a} has NUL or half of a surrogate pair, which no database takes.")
+        hint = f"The queue comes second: pausing.{called}('default', {using!r})."
+        raise ConnectionDoesNotExist(f"{error} {hint}") from None
+    require_plain_text(**texts)

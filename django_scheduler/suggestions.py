@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os.path
 from collections.abc import Callable, Collection, Iterable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -13,9 +14,17 @@ R = TypeVar("R")
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
-    """Return the one of the known names that is most like the one that was given; ``None`` if none is like it."""
-    near = difflib.get_close_matches(str(name), list(known), n=1)
-    return near[0] if near else None
+    """Return the one of the known names that is most like the one that was given; ``None`` if none is like it.
+
+    That both are of the same app or module makes them no more alike.
+    """
+    given = str(name)
+    for near in difflib.get_close_matches(given, list(known)):
+        beginning = os.path.commonprefix([given, near])  # noqa: RUF071 (names, not paths)
+        own = max(beginning.rfind(":"), beginning.rfind(".")) + 1
+        if difflib.get_close_matches(given[own:], [near[own:]]):
+            return near
+    return None
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -69,7 +69,7 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 @pytest.fixture
 def child_environment(transactional_db) -> dict[str, str]:
-    """The environment in which a process that a test starts finds the tests' settings and the test database.
+    """Return the environment in which a process that a test starts finds the tests' settings and the test database.
 
     ``forked_processes.start(["-m", "django", "runscheduler"], child_environment)``. Settings of the
     scheduler go to such a process as JSON in ``TEST_DJANGO_SCHEDULER``.
@@ -100,20 +100,20 @@ def _nothing_is_left_behind(request, django_db_blocker):
 
 @pytest.fixture(autouse=True)
 def _functions_of_a_test_end_with_it(monkeypatch):
-    """A function that is decorated within a test is registered as long as the test runs."""
+    """Forget functions that are decorated within a test when it has ended."""
     for name in ("_functions", "_renamed", "_limits_of_source", "_rates_of_source"):
         monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
 
 
 @pytest.fixture(autouse=True)
 def _log_is_waited_for(monkeypatch):
-    """Whoever ends executors in this process waits for their log, which a busy machine may keep for a second."""
+    """Have who ends executors in this process wait for their log, which a busy machine may keep for a second."""
     monkeypatch.setattr("django_scheduler.executor.threads.LOG_TIMEOUT", 20.0)
 
 
 @pytest.fixture
 def execute_due(transactional_db) -> Callable[[], None]:
-    """Execute everything that is due, and what becomes due by it, one after the other, in this process."""
+    """Return what executes in this process all that is due, and what becomes due by it, one after the other."""
 
     def execute() -> None:
         executor = Executor(concurrency=1, until=Until.NOTHING_DUE)
@@ -127,10 +127,10 @@ def execute_due(transactional_db) -> Callable[[], None]:
 
 @pytest.fixture
 def rings() -> Iterator[list[None]]:
-    """An entry for each time that executors of this process were woken."""
+    """Yield a list with an entry for each time that executors of this process were woken."""
     rings: list[None] = []
 
-    def ring(announcement: object) -> None:
+    def ring(due_function: object) -> None:
         rings.append(None)
 
     wakeup.subscribe("default", ring)
@@ -140,7 +140,7 @@ def rings() -> Iterator[list[None]]:
 
 @pytest.fixture
 def new_session(transactional_db) -> Iterator[Callable[[], Session]]:
-    """Opens sessions beside the test's own."""
+    """Yield what opens sessions beside the test's own."""
     with ExitStack() as sessions:
 
         def new() -> Session:
@@ -153,7 +153,7 @@ def new_session(transactional_db) -> Iterator[Callable[[], Session]]:
 
 @pytest.fixture
 def session(new_session: Callable[[], Session]) -> Session:
-    """A session beside the test's own."""
+    """Return a session beside the test's own."""
     return new_session()
 
 
@@ -164,31 +164,31 @@ def another_session(new_session: Callable[[], Session]) -> Session:
 
 @pytest.fixture
 def retry_at_once(monkeypatch) -> None:
-    """A mutation that is called directly and met a conflict is repeated without a wait that matters."""
+    """Have a mutation that is called directly and met a conflict repeated without a wait that matters."""
     monkeypatch.setattr("django_scheduler.scheduling.calls.FIRST_WAIT", 0.01)
 
 
 @pytest.fixture
 def even_backoff(monkeypatch) -> None:
-    """The wait before each attempt is half of the longest one, where it is by chance anything from nothing to that."""
+    """Have the wait before each attempt be half of the longest one, instead of anything up to that by chance."""
     monkeypatch.setattr("random.random", lambda: 0.5)
 
 
 @pytest.fixture
 def python_clock(settings) -> None:
-    """Functions are due by Python's clock."""
+    """Have functions due by Python's clock."""
     settings.DJANGO_SCHEDULER = {"CLOCK": "python"}
 
 
 @pytest.fixture
 def no_grace(settings) -> None:
-    """What the code of this process does not know is left to no other."""
+    """Leave nothing that the code of this process does not know to another one."""
     settings.DJANGO_SCHEDULER = {"UNKNOWN_FUNCTION_GRACE": timedelta(0)}
 
 
 @pytest.fixture
 def new_gate(tmp_path) -> Iterator[Callable[[], Gate]]:
-    """Builds gates, where functions wait for the test, in whatever process they are. They open when it has ended."""
+    """Yield what builds gates, where functions of any process wait for the test. They open when it has ended."""
     gates: list[Gate] = []
 
     def build() -> Gate:
@@ -202,13 +202,13 @@ def new_gate(tmp_path) -> Iterator[Callable[[], Gate]]:
 
 @pytest.fixture
 def gate(new_gate: Callable[[], Gate]) -> Gate:
-    """A gate, where functions wait for the test."""
+    """Return a gate, where functions wait for the test."""
     return new_gate()
 
 
 @pytest.fixture
 def executors(transactional_db, child_environment, tmp_path) -> Iterator[ExecutorProcesses]:
-    """Starts executor processes. None of them may be left at the end of the test."""
+    """Yield what starts executor processes, of which none may be left at the end of the test."""
     processes = ExecutorProcesses(child_environment, tmp_path)
     with nothing_left_behind(processes):
         yield processes
@@ -216,7 +216,7 @@ def executors(transactional_db, child_environment, tmp_path) -> Iterator[Executo
 
 @pytest.fixture
 def supervise(executors) -> Callable[..., Supervised]:
-    """Starts ``runscheduler`` with its supervisor, and waits until as many processes execute as it was asked for."""
+    """Return what starts ``runscheduler`` with its supervisor, and waits until so many processes execute."""
 
     def start(*arguments: str, processes: int = 1, **settings: Any) -> Supervised:
         supervised = Supervised(executors.launch(f"--processes={processes}", *arguments, **settings))
@@ -228,7 +228,7 @@ def supervise(executors) -> Callable[..., Supervised]:
 
 @pytest.fixture
 def start_django(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Start Django with an app whose module ``functions`` has this source."""
+    """Return what starts Django with an app whose module ``functions`` has this source."""
     app = tmp_path / "bakery"
     (app / "recipes").mkdir(parents=True)
     (app / "__init__.py").touch()
@@ -285,7 +285,7 @@ def is_only_for_first(item: pytest.Item) -> bool:
 
 
 def depends_on_database(item: pytest.Item) -> bool:
-    """Whether the result may be another one on another database.
+    """Return whether the result may be another one on another database.
 
     It may if the test asks for the test database, or says which databases it is for, unless it says that it gives the
     same result ``once``, as what is about pages, words, arguments and processes does.

@@ -1,10 +1,10 @@
 """People do something to functions: first a page says what it will do, and once that is confirmed, it is done.
 
 It is done to functions that were ticked, or to all that match the filter of the list. All that match are taken in
-batches, in the order of their ids, and no further than the newest one that there was when the action was asked for.
+portions, in the order of their ids, and no further than the newest one that there was when the action was asked for.
 So it comes to an end, also where it adds functions that match.
 
-A large selection goes on from request to request: each does a batch, says how far it has come, and asks for the next.
+A large selection goes on from request to request: each does a portion, says how far it has come, and asks for the next.
 The page does so by itself where there is JavaScript, and with a button where there is none.
 """
 
@@ -38,7 +38,7 @@ from django_scheduler.scheduling import InterventionResult
 from django_scheduler.times import parse_time
 
 #: How many functions are changed with one request.
-BATCH = 500
+PORTION = 500
 
 #: How many functions are looked through with one statement, and for how long with one request, in seconds.
 SPAN, SECONDS = 20_000, 1.0
@@ -124,7 +124,7 @@ class ActionView:
         )
 
     def _do(self, selection: "Selection", when: datetime | None) -> HttpResponse:
-        ids, left = selection.next_batch(self._database, self._rows)
+        ids, left = selection.next_portion(self._database, self._rows)
         outcomes: dict[int, InterventionResult] = {}
         if ids:
             # What somebody may not see is not there.
@@ -207,7 +207,7 @@ class Selection:
         return not self.ids if self.filters is None else self.first >= self.last
 
     def bounded(self, rows: QuerySet[ScheduledFunction]) -> "Selection":
-        """Return the same with the bounds that hold from now on, if it has none yet."""
+        """Return the selection with the bounds that hold from now on, if it has none yet."""
         if self.filters is None or self.last:
             return self
         oldest = rows.order_by("pk").values_list("pk", flat=True).first()
@@ -222,21 +222,21 @@ class Selection:
             return None
         return rows.filter(self.filters.indexed(database), self.filters.others(database), pk__lte=self.last)
 
-    def next_batch(self, database: Database, rows: QuerySet[ScheduledFunction]) -> tuple[list[int], "Selection"]:
+    def next_portion(self, database: Database, rows: QuerySet[ScheduledFunction]) -> tuple[list[int], "Selection"]:
         """Return the ids of the next functions, and what is left of the selection."""
         if self.filters is None:
-            return list(self.ids[:BATCH]), Selection(self.ids[BATCH:])
+            return list(self.ids[:PORTION]), Selection(self.ids[PORTION:])
         found: list[int] = []
         first, began = self.first, time.monotonic()
-        while len(found) < BATCH and first < self.last and time.monotonic() < began + SECONDS:
+        while len(found) < PORTION and first < self.last and time.monotonic() < began + SECONDS:
             # Not so many ids: those of SQLite are times, and wherever rows were deleted there are gaps.
             number = COMPARED if self.filters.search else SPAN
             following = rows.filter(pk__gt=first, pk__lte=self.last).order_by("pk").values_list("pk", flat=True)
             until = next(iter(following[number - 1 : number]), self.last)
             span = rows.filter(self.filters.indexed(database), pk__gt=first, pk__lte=until).order_by("pk")
-            ids = _matching(span, self.filters, database, BATCH - len(found))
+            ids = _matching(span, self.filters, database, PORTION - len(found))
             found += ids
-            first = ids[-1] if len(found) == BATCH else until
+            first = ids[-1] if len(found) == PORTION else until
         return found, replace(self, first=first)
 
 

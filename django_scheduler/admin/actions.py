@@ -104,8 +104,8 @@ ACTIONS = {
             "run_again",
             _("Run again"),
             _(
-                "What has finished is scheduled once more, as a new function with the same arguments. What it has done"
-                " already, it may do a second time."
+                "What has finished is scheduled once more, as a new function with the same arguments and callbacks."
+                " What it has done already, it may do a second time."
             ),
             ngettext_lazy("%(count)d scheduled again", "%(count)d scheduled again", "count"),
             (State.SUCCESS, State.FAILED, State.CANCELED),
@@ -117,8 +117,8 @@ ACTIONS = {
             _("Cancel"),
             _(
                 "What is pending never runs. A mutation that is executing is rolled back on PostgreSQL; on other"
-                " databases it ends first, and is then not canceled. An action in progress goes on, but what it"
-                " schedules from then on is canceled. This cannot be undone."
+                " databases it ends first, and is then not canceled. An action in progress goes on, but what it returns"
+                " is dropped, and what it schedules from then on is canceled. This cannot be undone."
             ),
             ngettext_lazy("%(count)d canceled", "%(count)d canceled", "count"),
             UNFINISHED,

@@ -1,7 +1,7 @@
 """The page of one function shows its course in time, what it was given, what came of it, and who it is related to."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -13,12 +13,15 @@ from django.utils.translation import gettext as _
 
 from django_scheduler.admin.followers import followed, followers
 from django_scheduler.admin.listing import LARGE, Row, for_list, length_of, unless_longer
+from django_scheduler.admin.outlook import Effect, effect_of
 from django_scheduler.admin.readable import readable
 from django_scheduler.admin.search import shown_error, shown_key
+from django_scheduler.admin.times import age
 from django_scheduler.databases import limit_browsing
 from django_scheduler.masking import masked, masked_text
 from django_scheduler.models import Batch, ScheduledFunction, State
 from django_scheduler.record import BatchOutcome, Outcome
+from django_scheduler.status import ExecutorStatus
 from django_scheduler.values import JSONValue
 
 A_SECOND, NO_TIME = timedelta(seconds=1), timedelta(0)
@@ -128,6 +131,26 @@ def timeline(function: ScheduledFunction, now: datetime) -> Iterator[Moment]:
         yield Moment(str(State(function.state).label).capitalize(), completed)
     elif started:
         yield Moment(_("End"), None, "ahead")
+
+
+def unknown_outcome(function: ScheduledFunction, executors: Iterable[ExecutorStatus]) -> str:
+    """Say what the record does not say of an action that has begun, or is running as far as it says; else nothing.
+
+    ``executors``: those on record.
+    """
+    if function.state == State.IN_PROGRESS:
+        for executor in executors:
+            if executor.name == function.executor and not executor.is_alive:
+                return _(
+                    "Its executor was last heard of %(age)s ago. If its process has ended, the next executor records"
+                    " that the outcome is unknown, or begins it again if it is declared idempotent."
+                ) % {"age": age(executor.silence)}
+    elif effect_of(function) is Effect.GOES_ON:
+        return _(
+            "Its body had begun, and may have gone on: whether it has had its effect, and what it returned, is not on"
+            " record."
+        )
+    return ""
 
 
 def earlier_attempts(function: ScheduledFunction) -> Iterator[EarlierAttempt]:

@@ -112,7 +112,7 @@ class Filters:
 
     @property
     def without_field(self) -> dict[str, str]:
-        """Return those for which the list has no field."""
+        """Return the filters for which the list has no field."""
         return {name: value for name, value in self.values.items() if name in WITHOUT_FIELD}
 
     @property
@@ -148,7 +148,7 @@ class Filters:
         return not {*self.values} - {"state", "queue"}
 
     def address(self, **changes: str) -> str:
-        """Return the same, changed, as a query string; an empty value removes a filter."""
+        """Return the filters with these changes as a query string; an empty value removes a filter."""
         values = {**self.values, **changes}
         return urlencode({name: values[name] for name in (*TITLES, "after", "before") if values.get(name)})
 

@@ -1,7 +1,7 @@
 """Limits: the page of a function says why it waits, and a page of their own shows what waits and what has the slots.
 
-There are two kinds, with slots that bodies hold, or starts have for a while. Both are known by their keys. All of one
-name on record, ``bank``, or ``bank rate`` of a rate limit, have the same number.
+There are two kinds, with slots that bodies hold, or starts have for a while. All of one name on record, ``bank``, or
+``bank rate`` of a rate limit, have the same number.
 
 A limit's text on record has the values that it is for, which are arguments of functions. So it is masked as these are:
 under the names of the parameters, which only the code knows.
@@ -112,7 +112,7 @@ class NamedLimit:
 
     @property
     def window(self) -> limit_browsing.Window | None:
-        """Return how many may begin, and for how long each has its slot, likewise."""
+        """Return how many bodies may begin, and for how long each has its slot, if the code declares that."""
         if not isinstance(self.declared, RateLimit):
             return None
         return limit_browsing.Window(self.size or 0, self.declared.window)
@@ -181,7 +181,7 @@ class Position:
 
     @property
     def address(self) -> str:
-        """Return it as a query string."""
+        """Return the position as a query string."""
         return urlencode({"after": self.after, **({"others": "1"} if self.is_in_others else {})})
 
 
@@ -214,20 +214,20 @@ class WhyItWaits:
         return self.before > COUNTED_TO
 
 
-def shown_limit(key: str) -> ShownLimit:
-    """Return the limit of this key as it may be read, such as ``bank, account_id 7`` for ``bank [7]``."""
-    named = NamedLimit(without_values(key), None, None)
-    name, values = named.text, key.removeprefix(named.name).lstrip()
+def shown_limit(limit: str) -> ShownLimit:
+    """Return the limit as it may be read, such as ``bank, account_id 7`` for ``bank [7]``."""
+    named = NamedLimit(without_values(limit), None, None)
+    name, values = named.text, limit.removeprefix(named.name).lstrip()
     if not values:
-        return ShownLimit(name, key)
+        return ShownLimit(name, limit)
     read = _values(values)
     if read is None:  # they are so long that only their hash is on record
-        return ShownLimit(f"{name}, {values[:9]}…", key)
+        return ShownLimit(f"{name}, {values[:9]}…", limit)
     declaring = [
-        (function.name, limit.parameters)
+        (function.name, declared.parameters)
         for function in registry
-        for limit_name, limit in _declared_by(function)
-        if limit_name == named.name
+        for declared_name, declared in _declared_by(function)
+        if declared_name == named.name
     ]
     if not declaring or any(len(parameters) != len(read) for _name, parameters in declaring):
         return ShownLimit(f"{name}, {BULLETS}", "")  # what they are the values of is not known
@@ -237,7 +237,7 @@ def shown_limit(key: str) -> ShownLimit:
         shown = masked(function_name, args)
         if shown != args:
             return ShownLimit(f"{name}, {_in_words(shown)}", "")
-    return ShownLimit(f"{name}, {_in_words(args)}", key)
+    return ShownLimit(f"{name}, {_in_words(args)}", limit)
 
 
 def named_limits(database: Database) -> Iterator[NamedLimit]:
@@ -249,14 +249,14 @@ def named_limits(database: Database) -> Iterator[NamedLimit]:
 def limit_page(database: Database, position: Position) -> LimitPage:
     """Return limits from there on: first those that functions wait for, and then others that have slots."""
     if position.is_in_others:
-        keys, following = _others(database, position.after, PAGE_LINES)
+        limits, following = _others(database, position.after, PAGE_LINES)
     else:
-        keys = database.limits_waited_for(after=position.after, most=PAGE_LINES + 1)
-        if len(keys) > PAGE_LINES:
-            return LimitPage(_lines(database, keys[:PAGE_LINES], holders=HOLDERS), Position(keys[PAGE_LINES - 1]))
-        others, following = _others(database, "", PAGE_LINES - len(keys))
-        keys += others
-    lines = _lines(database, keys, holders=HOLDERS)
+        limits = database.limits_waited_for(after=position.after, most=PAGE_LINES + 1)
+        if len(limits) > PAGE_LINES:
+            return LimitPage(_lines(database, limits[:PAGE_LINES], holders=HOLDERS), Position(limits[PAGE_LINES - 1]))
+        others, following = _others(database, "", PAGE_LINES - len(limits))
+        limits += others
+    lines = _lines(database, limits, holders=HOLDERS)
     return LimitPage(sorted(lines, key=lambda line: (not line.waiting, not line.in_use)), following)
 
 
@@ -280,10 +280,10 @@ def why_it_waits(
     """Return for what a function waits; ``None`` if it does not wait for a limit."""
     if not limit_browsing.waits(function):
         return None
-    key = function.waits_for or ""
+    limit = function.waits_for or ""
     if not is_everything(rows):
-        return WhyItWaits(shown_limit(key), None, 0, None)
-    (line,) = _lines(database, [key], holders=HOLDERS)
+        return WhyItWaits(shown_limit(limit), None, 0, None)
+    (line,) = _lines(database, [limit], holders=HOLDERS)
     before = limit_browsing.count_before(database, function, count_to=COUNTED_TO + 1)
     declared = line.named.declared
     keeps_order = isinstance(declared, Concurrency) and declared.limit == 1
@@ -301,31 +301,31 @@ def _first_before(database: Database, function: ScheduledFunction) -> FirstBefor
     return FirstBefore(first, is_paused, is_served, shown_limit(waits_for) if waits_for else None)
 
 
-def _lines(database: Database, keys: Sequence[str], *, holders: int) -> list[LimitLine]:
-    names = {without_values(key) for key in keys}
+def _lines(database: Database, limits: Sequence[str], *, holders: int) -> list[LimitLine]:
+    names = {without_values(limit) for limit in limits}
     named = {each.name: each for each in _named(names, Limit.objects.using(database.using).in_bulk(names))}
-    held_by_bodies = [key for key in keys if not is_rate(key)]
+    held_by_bodies = [limit for limit in limits if not is_rate(limit)]
     held = limit_browsing.held_slots(database, held_by_bodies, of_each=holders)
     locked = limit_browsing.count_locked(database, held_by_bodies)
-    windows = {key: window for key in keys if (window := named[without_values(key)].window) is not None}
+    windows = {limit: window for limit in limits if (window := named[without_values(limit)].window) is not None}
     starts = limit_browsing.count_starts(database, windows)
-    waiting = limit_browsing.count_waiting(database, keys, count_to=COUNTED_TO + 1)
+    waiting = limit_browsing.count_waiting(database, limits, count_to=COUNTED_TO + 1)
     present = timezone.now()
     none = limit_browsing.WaitingCount(0, 0.0)
     of_mutations = {each.limit_name for each in registry if each.concurrency and each.kind == Kind.MUTATION}
     return [
         LimitLine(
-            limit=shown_limit(key),
-            named=named[without_values(key)],
-            held=held.numbers[key],
-            holders=[slot for slot in held.first if slot.limit == key],
-            locked=None if locked is None else locked[key],
-            hides_mutations=locked is None and without_values(key) in of_mutations,
-            starts=starts.get(key, limit_browsing.Starts(0, None)),
-            waiting=waiting.get(key, none).number,
-            since=present - timedelta(seconds=waiting[key].oldest) if key in waiting else None,
+            limit=shown_limit(limit),
+            named=named[without_values(limit)],
+            held=held.numbers[limit],
+            holders=[slot for slot in held.first if slot.limit == limit],
+            locked=None if locked is None else locked[limit],
+            hides_mutations=locked is None and without_values(limit) in of_mutations,
+            starts=starts.get(limit, limit_browsing.Starts(0, None)),
+            waiting=waiting.get(limit, none).number,
+            since=present - timedelta(seconds=waiting[limit].oldest) if limit in waiting else None,
         )
-        for key in keys
+        for limit in limits
     ]
 
 

@@ -122,8 +122,8 @@ class Listing:
         ids: list[int] = []
         number, deadline, last = 0, monotonic() + SEARCH_SECONDS, None
         for until in count(COMPARED, COMPARED):
-            batch = rows.filter(order.beyond(last)) if last else rows
-            for pk, place, *readable in for_comparison(batch, order.field)[:COMPARED].iterator(chunk_size=500):
+            portion = rows.filter(order.beyond(last)) if last else rows
+            for pk, place, *readable in for_comparison(portion, order.field)[:COMPARED].iterator(chunk_size=500):
                 number += 1
                 if search.finds(*readable):
                     ids.append(pk)

@@ -22,7 +22,7 @@ from django_scheduler.admin.limit_views import LimitViews
 from django_scheduler.admin.requests import answer_to_no_post, require_whole_characters
 from django_scheduler.admin.time_limit import ask
 from django_scheduler.admin.visibility import is_everything, visible_functions
-from django_scheduler.models import LONGEST_QUEUE_NAME, Overview, Pause, ScheduledFunction
+from django_scheduler.models import LONGEST_QUEUE_NAME, LONGEST_REASON, Overview, Pause, ScheduledFunction
 
 
 class ReasonForm(forms.Form):
@@ -30,7 +30,7 @@ class ReasonForm(forms.Form):
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
-        max_length=500,
+        max_length=LONGEST_REASON,
         required=False,
         widget=forms.TextInput(attrs={"size": 60, "autofocus": True}),
         help_text=gettext_lazy("For the colleagues who wonder why nothing happens."),

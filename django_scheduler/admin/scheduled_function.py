@@ -11,6 +11,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from django_scheduler import status
 from django_scheduler.admin import batches, detail, limits, listing
 from django_scheduler.admin.action_view import ActionView
 from django_scheduler.admin.actions import ACTIONS, may_act
@@ -99,6 +100,8 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             found = ask(lambda: [detail.load(rows, pk)])
             function = found.value[0] if found.value else None
             relatives = ask(lambda: detail.relatives(rows, function) if function else {})
+            is_running = function is not None and function.state == State.IN_PROGRESS
+            executors = ask(lambda: status.executors(self.database.using) if is_running else ())
             why = ask(lambda: [limits.why_it_waits(self.database, rows, function) if function else None])
         if found.is_late and "live" in request.GET:
             return NOTHING_NEW()
@@ -116,6 +119,7 @@ class ScheduledFunctionAdmin(SchedulerAdmin):
             "why": why.value[0] if why.value else None,
             "counted_to": limits.COUNTED_TO,
             "timeline": list(detail.timeline(function, timezone.now())),
+            "unknown_outcome": detail.unknown_outcome(function, executors.value or ()),
             "earlier_attempts": list(detail.earlier_attempts(function)),
             "arguments": detail.shown(function, "args"),
             "result": detail.shown(function, "result"),

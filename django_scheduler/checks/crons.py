@@ -39,7 +39,10 @@ def _of(problem: SchedulerError) -> tuple[str, str]:
         case FunctionNotFound():
             return "django_scheduler.E102", "Pass the decorated function itself, or correct its name."
         case InvalidArguments():
-            hint = "Pass the function's arguments after the function, by the names of its parameters. Leave out ctx."
+            hint = (
+                "Each argument is passed after the function by the name of its parameter, and is one that can be"
+                " stored. Leave out ctx."
+            )
             return "django_scheduler.E103", hint
         case _:
             hint = "Correct the name, or pass a schedule: crons.Interval, CronLine, Hourly, Daily, Weekly or Monthly."

@@ -192,7 +192,7 @@ def check_clock_difference(alias: str) -> Iterator[CheckMessage]:
             f"The clock of the database {alias!r} is {abs(difference):.1f} seconds"
             f" {'ahead of' if difference > 0 else 'behind'} that of this host: what is scheduled with run_at for a time"
             " that this host has computed runs by so much too early or too late.",
-            hint="Synchronise the clocks of all hosts (NTP).",
+            hint="Synchronize the clocks of all hosts (NTP).",
             id="django_scheduler.W015",
         )
 

@@ -14,7 +14,15 @@ from django.db.models import Model
 from django.utils.functional import Promise
 
 from django_scheduler.conf import get_settings
-from django_scheduler.functions import UNIONS, AnyFunction, DeclaredLimit, RateLimit, name_of_limit, registry
+from django_scheduler.functions import (
+    UNIONS,
+    AnyFunction,
+    DeclaredLimit,
+    RateLimit,
+    annotation_of,
+    name_of_limit,
+    registry,
+)
 from django_scheduler.suggestions import did_you_mean
 from django_scheduler.values import PLAIN_TYPES
 
@@ -145,13 +153,11 @@ def _why_it_cannot_be_called(function: AnyFunction) -> str | None:
 
 
 def _annotations(function: AnyFunction) -> Iterator[tuple[str, Any]]:
-    try:
-        hints = typing.get_type_hints(inspect.unwrap(function.body))
-    except Exception:  # a name that exists only for type checkers, or anything else that an annotation may do
-        return
-    for name in function.signature.parameters:
-        if name in hints:
-            yield name, hints[name]
+    for name, parameter in function.signature.parameters.items():
+        try:
+            yield name, annotation_of(function, parameter)
+        except Exception:  # a name that exists only for type checkers, or anything else that an annotation may do
+            continue
 
 
 def _may_be_stored(annotation: Any) -> bool:

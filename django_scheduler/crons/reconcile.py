@@ -52,6 +52,7 @@ from django_scheduler.crons.definitions import Definition
 from django_scheduler.crons.models import Cron, CronRelease, Origin, lock
 from django_scheduler.databases import Database
 from django_scheduler.record import wakeup
+from django_scheduler.values import in_one_order
 
 #: For how long no executor of the release in force has been alive before another release takes over.
 SETTLING = timedelta(minutes=5)
@@ -131,13 +132,13 @@ def is_in_force(database: Database) -> bool:
 
 def fingerprint() -> str:
     """Return what the release of this process is known by: a hash of its definitions."""
-    definitions = {definition.name: _in_order(definition.columns()) for definition in _valid_definitions()}
+    definitions = {definition.name: in_one_order(definition.columns()) for definition in _valid_definitions()}
     return hashlib.sha256(json.dumps(definitions, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def differing(columns: Mapping[str, Any], existing: Mapping[str, Any]) -> set[str]:
     """Return which of the columns of a cron are others than those of an existing one, and mean something else."""
-    return {name for name, value in columns.items() if _in_order(existing[name]) != _in_order(value)}
+    return {name for name, value in columns.items() if in_one_order(existing[name]) != in_one_order(value)}
 
 
 def _make_known(database: Database) -> str:
@@ -233,16 +234,3 @@ def _valid_definitions() -> list[Definition]:
     """Return the definitions of this process that have no problem, and a name that no other one has."""
     names = Counter(str(definition.name).casefold() for definition in definitions.defined_crons)
     return [each for each in definitions.defined_crons if not each.problems() and names[each.name.casefold()] == 1]
-
-
-def _in_order(value: Any) -> Any:
-    """Return the same JSON with everything in one order: two processes may write the same set in different orders."""
-    if isinstance(value, list):
-        return [_in_order(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    ordered = {key: _in_order(item) for key, item in sorted(value.items())}
-    for key in ("$set", "$frozenset"):
-        if isinstance(ordered.get(key), list):
-            ordered[key] = sorted(ordered[key], key=lambda item: json.dumps(item, sort_keys=True))
-    return ordered

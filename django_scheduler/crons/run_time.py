@@ -24,7 +24,7 @@ from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.record import wakeup
 from django_scheduler.scheduling import Running, explains_refusals
 from django_scheduler.suggestions import did_you_mean
-from django_scheduler.values import is_plain_text, short_repr
+from django_scheduler.values import require_plain_text, short_repr
 
 _explains_refusals = explains_refusals("ctx.crons")
 
@@ -84,7 +84,7 @@ class Crons:
                 cron.save(using=self._alias, force_insert=True)
         except IntegrityError as error:  # somebody has just taken it: nothing else of a cron is unique
             raise _taken(name) from error
-        self._announce()
+        self._wake_executors()
         return cron
 
     @_explains_refusals
@@ -116,7 +116,7 @@ class Crons:
                 cron.function, cron.args = target.name, stored_args(target, (), arguments)
             if schedule is not None:
                 cron.set_columns(columns_of(checked_schedule(schedule).for_cron(name)), self._database.current_time())
-        self._announce()
+        self._wake_executors()
         return cron
 
     @_explains_refusals
@@ -125,10 +125,7 @@ class Crons:
 
         Raises ``UnknownCron``, and ``TypeError`` or ``ValueError`` for a reason that no database takes.
         """
-        if not isinstance(reason, str):
-            raise TypeError(f"The cron {name!r} was not paused: the reason is a str, not {type(reason).__name__}.")
-        if not is_plain_text(reason):
-            raise ValueError(f"The reason {reason!a} has NUL or half of a surrogate pair, which no database takes.")
+        require_plain_text(reason=reason)
         with self._changing(name) as cron:
             history.pause(cron, reason, self._database.current_time())
 
@@ -146,7 +143,7 @@ class Crons:
             cron.failures = 0
             if cron.removed_time is None:
                 cron.next_time = cron.next_slot(self._database.current_time())
-        self._announce()
+        self._wake_executors()
 
     @_explains_refusals
     def run_now(self, name: str, /) -> ScheduledFunctionId:
@@ -274,7 +271,7 @@ class Crons:
         if self._caller is not None:
             self._caller.require_transaction(self._alias, f"change the cron {name!r}")
 
-    def _announce(self) -> None:
+    def _wake_executors(self) -> None:
         """Wake executors once the transaction commits; at once outside of one."""
         wakeup.send_after_commit(self._alias)
 

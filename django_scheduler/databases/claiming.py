@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.rows import TABLE, Claimable, Lane, Left, Wanted
+from django_scheduler.databases.rows import TABLE, Claimable, DriverTime, Lane, Left, Wanted
 from django_scheduler.databases.sql import Sql, SqlDatabase
 from django_scheduler.models import Pause, State
 
@@ -46,7 +46,9 @@ class Claiming(SqlDatabase):
 
     # Looking
 
-    def lanes(self, *, besides: Collection[int] = (), left: Left | None = None, since: Any = None) -> list[Lane]:
+    def lanes(
+        self, *, besides: Collection[int] = (), left: Left | None = None, since: DriverTime | None = None
+    ) -> list[Lane]:
         """Return every queue, priority and tenant that has pending functions.
 
         ``besides``: ids to pass over. ``left``: what to pass over as well. ``since``: only what is due then or later.

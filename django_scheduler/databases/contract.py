@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals
-from django_scheduler.databases.rows import Announcement, Claimable, Lane, Wanted, in_order
+from django_scheduler.databases.rows import Claimable, DueFunction, Lane, Wanted, in_order
 from django_scheduler.databases.silence import Descriptor
 from django_scheduler.errors import TransientError
 
@@ -130,7 +130,7 @@ class Contract(ABC):
         """Lock the first functions of a lane that are due and wanted and that nobody else has locked, so many at most.
 
         The locks last as long as the transaction, in which this must be called. Of a lane that is known only because a
-        function was announced, only that one is claimed. Nothing is claimed in a queue that is paused.
+        wake-up has named a function, only that one is claimed. Nothing is claimed in a queue that is paused.
         """
 
     def claim_in_several(self, lanes: Sequence[Lane], wanted: Wanted, *, most: int, of_each: int) -> list[Claimable]:
@@ -154,7 +154,7 @@ class Contract(ABC):
     def lock_rows(self, ids: Collection[int]) -> None:
         """Lock rows, and interrupt the mutations that hold them, where the vendor can. Elsewhere do nothing."""
 
-    def send_wakeup(self, announcement: Announcement | None = None) -> None:
+    def send_wakeup(self, due_function: DueFunction | None = None) -> None:
         """Tell the executors of other processes to look, or what to claim, where the vendor can.
 
         Elsewhere do nothing.
@@ -197,7 +197,7 @@ class Contract(ABC):
         """Return whether the server is executing what another thread's session has asked for, and waits for nobody."""
         return False
 
-    def listen(self, wake: Callable[[Announcement | None], None], stopping: Event) -> None:
+    def listen(self, wake: Callable[[DueFunction | None], None], stopping: Event) -> None:
         """Call ``wake`` for each wake-up of another process until ``stopping``. Where there are none, return."""
 
     # Browsing

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -199,6 +199,9 @@ def end_driver(driver: Any) -> None:
 
 def put_back(connection: BaseDatabaseWrapper, using: str) -> bool:
     """Make it this thread's connection to that database again, and return whether another one had taken its place."""
+    wrapper: Any = connection
+    wrapper.alias = using
+    _restore_class(connection)
     stranger = connections[using]
     if stranger is connection:
         return False
@@ -243,6 +246,17 @@ def discard(connection: BaseDatabaseWrapper) -> None:
     if isinstance(connection, _Guarded):
         connection.scheduler_guard.end_session()
         restore_attributes(connection)  # a site's own class may note here what it has set in the session
+
+
+@contextmanager
+def closed_again(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Close a connection at the end of the block that was not open at its beginning."""
+    was_open = driver_of(connection) is not None
+    try:
+        yield
+    finally:
+        if not was_open:
+            connection.close()
 
 
 def forget_driver(connection: BaseDatabaseWrapper) -> None:
@@ -360,8 +374,9 @@ def _guarded(connection_class: type[BaseDatabaseWrapper]) -> type[BaseDatabaseWr
 
 
 def _original(guarded: type[BaseDatabaseWrapper]) -> type[BaseDatabaseWrapper]:
-    original: type[BaseDatabaseWrapper] = guarded.__bases__[1]
-    return original
+    # A body may have made another class of it.
+    made_here = next(each for each in guarded.__mro__ if each.__bases__[:1] in ((_Guarded,), (_GuardedAndBeginning,)))
+    return cast("type[BaseDatabaseWrapper]", made_here.__bases__[1])
 
 
 def guard_session(connection: BaseDatabaseWrapper, wrappers: Sequence[StatementWrapper] | None = None) -> SessionGuard:
@@ -374,8 +389,16 @@ def guard_session(connection: BaseDatabaseWrapper, wrappers: Sequence[StatementW
         wrapper: Any = connection
         _ = wrapper.wrap_database_errors  # Django keeps it from the first use on: an attribute like all others then
         guard = wrapper.scheduler_guard = SessionGuard(connection.vendor, wrappers, _attributes(connection))
-        wrapper.__class__ = _guarded(wrapper.__class__)
+        guard.guarded_class = wrapper.__class__ = _guarded(wrapper.__class__)
     return guard
+
+
+def _restore_class(connection: BaseDatabaseWrapper) -> None:
+    """Make a guarded connection what it was, if a body has made it one of another class."""
+    guard: SessionGuard | None = vars(connection).get("scheduler_guard")
+    if guard is not None and type(connection) is not guard.guarded_class:
+        wrapper: Any = connection
+        wrapper.__class__ = guard.guarded_class
 
 
 @contextmanager
@@ -422,6 +445,7 @@ def _attributes(connection: BaseDatabaseWrapper) -> dict[str, Any]:
 def restore_attributes(connection: BaseDatabaseWrapper) -> None:
     """Reset what a body has made of the connection itself, a guarded one: its tenant, say, or its settings."""
     guard, attributes = guard_session(connection), vars(connection)
+    _restore_class(connection)
     if attributes.keys() != guard.known_names:  # asked after each body: what follows takes three times as long
         for name in attributes.keys() - guard.attributes.keys() - guard.kept_attributes:
             # What a vendor keeps may cost a statement; what all have, such as the time zone, is that of the settings.

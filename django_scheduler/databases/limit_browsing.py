@@ -254,7 +254,7 @@ def _among(look_at: int) -> str:
 
 
 def _without_values(database: Database, column: str) -> Sql:
-    """Return the SQL of a limit's name on record, its key without values: ``bank``, or ``bank rate``."""
+    """Return the SQL of a limit's name on record, its text without values: ``bank``, or ``bank rate``."""
     blank = database.position_of_blank.format(column)
     length = f"{blank} - 1 + CASE WHEN SUBSTR({column}, {blank}, {len(RATE):d}) = %s THEN {len(RATE):d} ELSE 0 END"
     return Sql(f"CASE WHEN {blank} > 0 THEN SUBSTR({column}, 1, {length}) ELSE {column} END", RATE)

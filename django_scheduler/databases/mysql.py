@@ -139,8 +139,8 @@ class MySQL(Database):
             self.take_slots({found[0].id: (function_id, attempt)}, executor)
         return found
 
-    def take_starts(self, wanted: Sequence[WantedSlots]) -> list[TakenSlot]:
-        free, now = self._free_starts(wanted), self._now()
+    def take_rate_slots(self, wanted: Sequence[WantedSlots]) -> list[TakenSlot]:
+        free, now = self._free_rate_slots(wanted), self._now()
         with transaction.atomic(using=self.using, savepoint=False), self.connection.cursor() as cursor:
             cursor.execute(free.text, free.params)
             slots = [TakenSlot(slot_id, limit, taken + 1) for slot_id, limit, taken in cursor.fetchall()]
@@ -152,8 +152,8 @@ class MySQL(Database):
                 )
         return slots
 
-    def _locked_waiting(self, condition: Sql, order: str, most: int) -> list[ScheduledFunctionId]:
-        locked = super()._locked_waiting(condition, order, most)
+    def _lock_waiting(self, rows: Sql) -> list[ScheduledFunctionId]:
+        locked = super()._lock_waiting(rows)
         if not locked:
             return []
         # A claim also locks the first entry of the index that comes after what is due, until its mutation has ended. To

@@ -25,9 +25,9 @@ class RateRows(SlotRows):
     #: How a statement names the rows that another one locks and selects.
     those_locked: ClassVar[str] = "id IN (SELECT id FROM ({}) AS free_ones)"
 
-    def take_starts(self, wanted: Sequence[WantedSlots]) -> list[TakenSlot]:
+    def take_rate_slots(self, wanted: Sequence[WantedSlots]) -> list[TakenSlot]:
         """Take free slots of rate limits, as many of each as are wanted, or as there are."""
-        free, now = self._free_starts(wanted), self._now()
+        free, now = self._free_rate_slots(wanted), self._now()
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"UPDATE {SLOTS} SET taken = taken + 1, taken_time = {now.text}"
@@ -81,13 +81,13 @@ class RateRows(SlotRows):
             found[limit] = SlotsInUse(max(free, 0), max(each.window.total_seconds() + age, 0.0))
         return found
 
-    def _free_starts(self, wanted: Sequence[WantedSlots]) -> Sql:
+    def _free_rate_slots(self, wanted: Sequence[WantedSlots]) -> Sql:
         """Return the statement that locks free slots, and selects them."""
         return all_of(
-            [self._locked_starts(in_params(each), self._window_of(each), f"{each.number:d}") for each in wanted]
+            [self._locked_rate_slots(in_params(each), self._window_of(each), f"{each.number:d}") for each in wanted]
         )
 
-    def _locked_starts(self, wanted: InSql, since: Sql, number: str) -> Sql:
+    def _locked_rate_slots(self, wanted: InSql, since: Sql, number: str) -> Sql:
         """Return the statement that locks so many free slots of a rate limit; ``since``: since when starts have theirs.
 
         It reads as many as the limit has left, in their order, and comes to its end with the first ones that it has

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from django_scheduler.databases.tenants import tenant_of
 from django_scheduler.models import (
@@ -16,6 +16,9 @@ from django_scheduler.models import (
     Slot,
     State,
 )
+
+#: A time as the driver gives and takes it: text on SQLite. Only the database compares and reads it.
+DriverTime: TypeAlias = datetime | str
 
 #: The table of scheduled functions, in SQL.
 TABLE = ScheduledFunction._meta.db_table
@@ -80,8 +83,8 @@ class Lane:
     #: In seconds; zero or less: it is due.
     due_in: float
     #: Of the first of them, as the driver gives it; nothing before it is looked for. ``None``: nobody has looked, and
-    #: only the first one is known, because it was announced.
-    due_time: Any
+    #: only the first one is known, because a wake-up has named it.
+    due_time: DriverTime | None
     first_id: int
     #: Whether its queue is paused, or everything is.
     is_paused: bool
@@ -93,8 +96,8 @@ class Lane:
         return self.queue, self.priority, self.tenant
 
 
-class Announcement(NamedTuple):
-    """Names a function that was scheduled to run at once, in a transaction that has committed.
+class DueFunction(NamedTuple):
+    """Is what a wake-up names: the one function that a transaction has scheduled, to run at once.
 
     A tuple, because two of them are compared without any code of Python's: another thread may note one meanwhile.
     """
@@ -105,10 +108,10 @@ class Announcement(NamedTuple):
     tenant: str = ""
 
 
-def announcement_of(rows: NewRows, ids: Sequence[ScheduledFunctionId], arguments: Sequence[str]) -> Announcement | None:
-    """Return what announces the function that was inserted with these arguments; ``None``: there are several."""
+def due_function_of(rows: NewRows, ids: Sequence[ScheduledFunctionId], arguments: Sequence[str]) -> DueFunction | None:
+    """Return what names the function that was inserted with these arguments; ``None``: there are several."""
     if len(ids) == len(arguments) == 1:
-        return Announcement(ids[0], rows.priority, rows.queue, rows.tenant_of(arguments[0]))
+        return DueFunction(ids[0], rows.priority, rows.queue, rows.tenant_of(arguments[0]))
     return None
 
 
@@ -124,19 +127,19 @@ class Claimable(NamedTuple):
     context: str | None
     attempts: int
     #: When it was claimed, as the driver gives and takes it.
-    claim_time: Any
+    claim_time: DriverTime
     #: In how many seconds it was due then; zero or less, unless it had been handed over.
     due_in: float
     #: When it was due, as the driver gives it.
-    due_time: Any
+    due_time: DriverTime
     #: Since when executors have met it that could not execute it, as the driver gives and takes it; and which ones.
-    unknown_since: Any
+    unknown_since: DriverTime | None
     unknown_to: str | None
     #: The transient error that the last attempts have met, and how many of them did in a row.
     error: str
     same_errors: int
     #: When it expires if it has not begun, as the driver gives it.
-    expires_time: Any
+    expires_time: DriverTime | None
     #: What is scheduled when it ends, as JSON.
     callbacks: str | None
     #: Which batch it is a member of.
@@ -144,7 +147,7 @@ class Claimable(NamedTuple):
     #: How many calls with its key it has taken in.
     absorbed: int
     #: When it was scheduled, as the driver gives it.
-    creation_time: Any
+    creation_time: DriverTime
     tenant: str
     #: What follows in its lane, if anything does. ``None``: that was not asked.
     followers: tuple[Lane, ...] | None = None
@@ -191,7 +194,7 @@ class FoundSlot(NamedTuple):
     others_wait: bool
     #: The first of those others that begin in the order of their due times: its due time, as the driver gives it, and
     #: its id.
-    first: tuple[Any, int] | None
+    first: tuple[DriverTime, int] | None
 
 
 class LookedAtSlot(NamedTuple):
@@ -259,6 +262,6 @@ NOW = object()
 DUE_TIME, DUE_BEFORE, DUE_AT_ONCE = object(), object(), object()
 
 
-def in_order(claimed: Claimable) -> tuple[Any, int]:
+def in_order(claimed: Claimable) -> tuple[DriverTime, int]:
     """Return by what the functions of one priority are ordered."""
     return claimed.due_time, claimed.id

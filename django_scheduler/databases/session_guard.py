@@ -25,6 +25,8 @@ from types import FrameType
 from typing import Any, NoReturn
 from weakref import ref
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 from django_scheduler.databases.statements import UNKNOWN, Reach, Statement, examine
 
 #: What a driver's cursor has that does nothing to its session.
@@ -106,6 +108,8 @@ class SessionGuard:
         #: nobody knows which of them a body has left.
         self.wrappers: list[Callable[..., Any]] | None = None
         self._wrappers_before = wrappers
+        #: The class that tells it what is done.
+        self.guarded_class: type[BaseDatabaseWrapper] | None = None
         #: Is told the driver's connection when there is a new one, before anything is asked through it.
         self.has_connected: Callable[[Any], None] = lambda driver: None
         #: What the connection is, as far as Django does not change it; and what it is while it has no session.

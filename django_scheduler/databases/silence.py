@@ -25,7 +25,7 @@ class Descriptor(NamedTuple):
 
     @classmethod
     def of(cls, number: int) -> Self:
-        """Return that of an open socket."""
+        """Return the descriptor of an open socket."""
         try:
             return cls(number, os.fstat(number).st_ino)
         except OSError:  # as on Windows, where a socket is no file

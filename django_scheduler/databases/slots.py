@@ -12,10 +12,19 @@ time, so what counts is what a row says once it is locked, and not what it has s
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from django_scheduler.databases.rows import EXECUTORS, LIMITS, SLOTS, TABLE, FoundSlot, LookedAtSlot, WantedSlots
+from django_scheduler.databases.rows import (
+    EXECUTORS,
+    LIMITS,
+    SLOTS,
+    TABLE,
+    DriverTime,
+    FoundSlot,
+    LookedAtSlot,
+    WantedSlots,
+)
 from django_scheduler.databases.sql import Sql, SqlDatabase, placeholders
 from django_scheduler.models import Failure, ScheduledFunctionId, State
 
@@ -32,6 +41,9 @@ HOLDS = (
 
 #: Of a slot: that an action has it.
 IS_TAKEN = f"EXISTS (SELECT 1 FROM {TABLE} holder WHERE {HOLDS})"
+
+#: How many parts a statement has at most that has one for each limit. (SQLite takes 500.)
+PARTS_PER_STATEMENT = 100
 
 
 class InSql(NamedTuple):
@@ -65,6 +77,9 @@ class SlotRows(SqlDatabase):
     #: How the slots that are read as free are joined to those that are locked, one after the other; and how these are.
     join_slots: ClassVar[str] = "JOIN"
     lock_slot: ClassVar[str] = ""
+
+    #: How a condition is written that most rows meet, where the planner would expect that next to none do.
+    met_by_most: ClassVar[str] = "{}"
 
     # Finding free slots
 
@@ -250,31 +265,59 @@ class SlotRows(SqlDatabase):
 
     # What waits
 
-    def lock_waiting_for(self, limit: str, *, most: int) -> list[ScheduledFunctionId]:
-        """Lock the first functions that wait for a limit, and return their ids."""
-        return self._locked_waiting(Sql(" AND waits_for = %s", limit), "waiting_since, id", most)
+    def lock_waiting_for(self, numbers: Mapping[str, int]) -> list[ScheduledFunctionId]:
+        """Lock so many of the first functions that wait for each limit, and return their ids."""
+
+        def first_ones(limit: Sql, most: str) -> Sql:
+            of_limit = Sql(f" AND waits_for = {limit.text}", *limit.params)
+            return self._waiting_rows(of_limit, "waiting_since, id", most, are_many=True)
+
+        return [found for each in self._of_each(numbers, first_ones) for found in self._lock_waiting(each)]
 
     def lock_waiting_among(self, ids: Collection[int]) -> list[ScheduledFunctionId]:
         """Lock those of the functions that wait for the limit whose order they keep, and return their ids."""
         among = Sql(f" AND id IN ({placeholders(ids)}) AND waits_for = in_order_of", *ids)
-        return self._locked_waiting(among, "id", len(ids))
+        return self._lock_waiting(self._waiting_rows(among, "id", f"{len(ids):d}"))
 
     def lock_waiting_expired(self, *, most: int) -> list[ScheduledFunctionId]:
         """Lock functions that wait for a limit and have expired, and return their ids."""
         now = self._now()
         expired = Sql(f" AND expires_time <= {now.text} AND attempts = 0", *now.params)
-        return self._locked_waiting(expired, "id", most)
+        return self._lock_waiting(self._waiting_rows(expired, "id", f"{most:d}"))
 
-    def _locked_waiting(self, condition: Sql, order: str, most: int) -> list[ScheduledFunctionId]:
+    def _waiting_rows(self, condition: Sql, order: str, most: str, *, are_many: bool = False) -> Sql:
+        """Return the statement that locks functions that wait for a limit, and selects their ids.
+
+        ``are_many``: those that meet the condition, so that to read them in their order ends soon.
+        """
+        is_pending = self._condition("state")
+        if are_many:
+            is_pending = self.met_by_most.format(is_pending)
+        return Sql(
+            f"SELECT id FROM {TABLE} WHERE due_time = {self.far} AND waits_for IS NOT NULL"
+            f" AND {is_pending}{condition.text} ORDER BY {order} LIMIT {most} {self.skip_locked}",
+            State.PENDING.value,
+            *condition.params,
+        )
+
+    def _lock_waiting(self, rows: Sql) -> list[ScheduledFunctionId]:
+        return [row[0] for row in self._selected(rows)]
+
+    def _of_each(self, numbers: Mapping[str, int], select: Callable[[Sql, str], Sql]) -> Iterator[Sql]:
+        """Yield statements that select for each of several limits what ``select`` does for one and its number, in SQL.
+
+        Each part reads, and locks, as it would alone.
+        """
+        parts = [select(Sql("%s", limit), f"{number:d}") for limit, number in numbers.items()]
+        for start in range(0, len(parts), PARTS_PER_STATEMENT):
+            yield all_of(parts[start : start + PARTS_PER_STATEMENT])
+
+    def _selected(self, statement: Sql) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT id FROM {TABLE} WHERE due_time = {self.far} AND waits_for IS NOT NULL"
-                f" AND {self._condition('state')}{condition.text} ORDER BY {order} LIMIT {most:d} {self.skip_locked}",
-                [State.PENDING.value, *condition.params],
-            )
-            return [row[0] for row in cursor.fetchall()]
+            cursor.execute(statement.text, statement.params)
+            return list(cursor.fetchall())
 
-    def place_of(self, function_id: int) -> Any:
+    def place_of(self, function_id: int) -> DriverTime | None:
         """Return since when a function waits or has its place in the order of a limit; ``None``: it has none."""
         with self.connection.cursor() as cursor:
             cursor.execute(
@@ -307,32 +350,44 @@ class SlotRows(SqlDatabase):
     #: these. To read once what waits for so many takes it 2 ms.)
     finds_next_values: ClassVar[bool] = True
 
-    def count_let_in(self, limit: str, *, most: int) -> int:
-        """Return how many of the first functions in the order are due, or were handed over, and have not begun."""
-        now = self._now()
-        with self.connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT COUNT(*) FROM (SELECT due_time, handed_over FROM {TABLE} WHERE waits_for = %s"
-                f" ORDER BY waiting_since, id LIMIT {most:d}) AS first_ones"
-                f" WHERE due_time <= {now.text} OR handed_over",
-                [limit, *now.params],
-            )
-            return int(cursor.fetchone()[0])
+    def count_let_in(self, numbers: Mapping[str, int]) -> dict[str, int]:
+        """Return how many of so many first functions in the order of each limit have been let in.
 
-    def is_held_up(self, limit: str) -> bool:
-        """Return whether the first of what is due in the order of a limit does not wait for that limit.
+        These are due, or were handed over, and have not begun.
+        """
+        now = self._now()
+
+        def count(limit: Sql, most: str) -> Sql:
+            return Sql(
+                f"SELECT {limit.text} AS of_limit, COUNT(*) AS number FROM (SELECT due_time, handed_over FROM {TABLE}"
+                f" WHERE waits_for = {limit.text} ORDER BY waiting_since, id LIMIT {most}) AS first_ones"
+                f" WHERE due_time <= {now.text} OR handed_over",
+                *limit.params,
+                *limit.params,
+                *now.params,
+            )
+
+        return {limit: number for each in self._of_each(numbers, count) for limit, number in self._selected(each)}
+
+    def held_up(self, limits: Collection[str]) -> set[str]:
+        """Return those of the limits of which the first of what is due in their order does not wait for the limit.
 
         Nothing begins before it: it waits for its rate limit, for example, or its queue is paused.
         """
         now = self._now()
-        with self.connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT due_time = {self.far} AND waits_for = in_order_of FROM {TABLE} WHERE in_order_of = %s"
-                f" AND waiting_since <= {now.text} ORDER BY waiting_since, id LIMIT 1",
-                [limit, *now.params],
+
+        def first_one(limit: Sql, most: str) -> Sql:
+            return Sql(
+                f"SELECT {limit.text} AS of_limit, due_time = {self.far} AND waits_for = in_order_of AS waits"
+                f" FROM {TABLE} WHERE in_order_of = {limit.text} AND waiting_since <= {now.text}"
+                f" ORDER BY waiting_since, id LIMIT {most}",
+                *limit.params,
+                *limit.params,
+                *now.params,
             )
-            first = cursor.fetchone()
-        return first is not None and not first[0]
+
+        first_ones = self._of_each(dict.fromkeys(limits, 1), first_one)
+        return {limit for each in first_ones for limit, waits in self._selected(each) if not waits}
 
     @property
     def something_waits(self) -> str:

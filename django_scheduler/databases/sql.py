@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from django_scheduler.conf import get_settings
 from django_scheduler.databases.contract import Contract
-from django_scheduler.databases.rows import DUE_AT_ONCE, DUE_BEFORE, DUE_TIME, NOW, TABLE, NewRows
+from django_scheduler.databases.rows import DUE_AT_ONCE, DUE_BEFORE, DUE_TIME, NOW, TABLE, DriverTime, NewRows
 from django_scheduler.errors import ArgumentsTooLarge
 from django_scheduler.models import FAR, ScheduledFunctionId, State
 from django_scheduler.times import in_utc
@@ -103,25 +103,25 @@ class SqlDatabase(Contract):
         finally:
             self._this_thread.connection = before
 
-    def later(self, time: Any, seconds: float) -> Any:
+    def later(self, time: DriverTime, seconds: float) -> DriverTime:
         """Return a time that is so many seconds after one that the driver has given, as the driver takes it."""
         return self.each_later(time, [seconds])[0]
 
-    def each_later(self, time: Any, seconds: Iterable[float]) -> list[Any]:
+    def each_later(self, time: DriverTime, seconds: Iterable[float]) -> list[DriverTime]:
         """Return the times that are so many seconds after one that the driver has given, as the driver takes them."""
         given = parsed(time)
         return [given + timedelta(seconds=each) for each in seconds]
 
-    def elapsed(self, since: Any, until: Any) -> timedelta:
+    def elapsed(self, since: DriverTime, until: DriverTime) -> timedelta:
         """Return how much time lies between two times that the driver has given."""
         return parsed(until) - parsed(since)
 
-    def instant(self, time: Any) -> datetime:
+    def instant(self, time: DriverTime) -> datetime:
         """Return a time that the driver has given, in UTC, as an aware ``datetime``."""
         given = parsed(time)
         return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
 
-    def end_time(self, claim_time: Any, seconds: float) -> Any:
+    def end_time(self, claim_time: DriverTime, seconds: float) -> DriverTime | object:
         """Return when what was claimed then ended, so many seconds later, whatever the session takes for the time."""
         return NOW if uses_pythons_clock() else self.later(claim_time, seconds)
 
@@ -148,9 +148,10 @@ class SqlDatabase(Contract):
         """Return the SQL that reads a time in UTC, whatever the zone of the session."""
         return column
 
-    def _as_taken(self, time: Any) -> Any:
+    def _as_taken(self, time: Any) -> DriverTime:
         """Return a time that was read like that as the driver takes it."""
-        return time
+        taken: DriverTime = time
+        return taken
 
     @abstractmethod
     def _scheduled_and_due(self, time: timedelta | datetime) -> tuple[Sql, Sql]:
@@ -388,5 +389,5 @@ def _in_statements(args: Sequence[str], *, besides: int) -> Iterator[list[str]]:
     yield statement
 
 
-def parsed(time: Any) -> datetime:
+def parsed(time: DriverTime) -> datetime:
     return datetime.fromisoformat(time) if isinstance(time, str) else time

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from django_scheduler.databases import django_internals
 from django_scheduler.databases.queries import Database
-from django_scheduler.databases.rows import TABLE, Announcement
+from django_scheduler.databases.rows import TABLE, DriverTime, DueFunction
 from django_scheduler.databases.sql import Sql
 from django_scheduler.models import ScheduledFunctionId
 
@@ -93,7 +93,7 @@ class SQLite(Database):
         now = self._now()
         return Sql(f"(julianday({column}) - julianday({now.text})) * 86400.0", *now.params)
 
-    def each_later(self, time: Any, seconds: Iterable[float]) -> list[str]:
+    def each_later(self, time: DriverTime, seconds: Iterable[float]) -> list[DriverTime]:
         return list(map(str, super().each_later(time, seconds)))
 
     def change_each(
@@ -155,7 +155,7 @@ class SQLite(Database):
             session.rollback()  # closing alone would wait for statements that have not been read to their end
             session.close()
 
-    def listen(self, wake: Callable[[Announcement | None], None], stopping: Event) -> None:
+    def listen(self, wake: Callable[[DueFunction | None], None], stopping: Event) -> None:
         # The number changes whenever another connection has written to the file.
         connection = connections.create_connection(self.using)
         try:

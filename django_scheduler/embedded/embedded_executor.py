@@ -18,7 +18,6 @@ from django_scheduler.embedded.options import Options
 from django_scheduler.executor import (
     IDLE_GRACE,
     Executor,
-    begin_anew_after_fork,
     log_briefly,
     start_in_background,
     stop_within,
@@ -129,7 +128,6 @@ class EmbeddedExecutor:
                     concurrency=options.concurrency,
                     queues=options.queues,
                 )
-                begin_anew_after_fork()
                 executor.start()
             except Exception as error:
                 self._log_problem(error)

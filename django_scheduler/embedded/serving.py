@@ -7,6 +7,9 @@ Importing ``wsgi.py`` is not serving. A server may import it in a process that o
   it does not, because its functions may use what the application opens then.
 * A second passes, and it does neither. Mostly it serves and has no visitor, so it executes. A management command other
   than ``runserver`` does not, nor a shell, before it handles a request; and what runs tests never does.
+* ``multiprocessing`` starts it anew, and imports the site because the main program does: so it may be one of a pool
+  that a body uses. It executes when it handles a request. A worker of a server, as uvicorn's are, imports the site
+  later.
 * Its main thread forks before it has begun with either: it prepares processes that serve, and is not one of them. It
   ends its executor if that has started, before the fork, because no connection may be there twice. Each process that
   it forks begins anew with this list. Should it handle a request all the same, it executes again.
@@ -29,6 +32,7 @@ import threading
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from django.core.signals import request_started
@@ -42,7 +46,10 @@ from django_scheduler.telemetry import log_of_executors as log
 DELAY = 1.0
 
 #: What forks processes that serve nothing.
-NO_SERVERS = ("multiprocessing.popen_fork", "billiard.popen_fork", "subprocess")
+NO_SERVERS = ("multiprocessing.popen_fork", "multiprocessing.forkserver", "billiard.popen_fork", "subprocess")
+
+#: What starts a process anew and imports the main program in it, and what then calls that for which it was started.
+STARTING_ANEW, STARTED = {"multiprocessing.spawn", "multiprocessing.forkserver"}, "multiprocessing.process"
 
 
 class Serving:
@@ -128,7 +135,7 @@ class Serving:
 
     def _begin_by_itself(self) -> None:
         """Execute after the delay, unless nobody knows whether this process will ever serve."""
-        if serves_in_development() or not (management_command() is not None or is_shell()):
+        if serves_in_development() or not (management_command() is not None or is_shell() or is_starting_anew()):
             self._embedded = self._begin()
 
     def _begin(self) -> EmbeddedExecutor:
@@ -183,6 +190,16 @@ def is_development_server() -> bool:
 def is_shell() -> bool:
     """Return whether somebody types what this process runs."""
     return hasattr(sys, "ps1") or bool(sys.flags.interactive)
+
+
+def is_starting_anew() -> bool:
+    """Return whether ``multiprocessing`` prepares this process, and imports for it what its parent has imported."""
+    callers: set[object] = set()
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        callers.add(frame.f_globals.get("__name__"))
+        frame = frame.f_back
+    return not callers.isdisjoint(STARTING_ANEW) and STARTED not in callers
 
 
 def management_command() -> str | None:

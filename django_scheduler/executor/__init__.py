@@ -8,9 +8,9 @@
 * ``body.py`` calls a body, and keeps what it leaves in Python from the next one; ``running_bodies.py`` notes which ones
   run. ``budget.py`` limits the time of a body, and ``answer_timeout.py`` that of an answer of the database.
 * ``repetition.py`` says whether another attempt follows one that has ended without success, and when.
-* ``limits.py`` and ``rates.py`` say what may begin under the limits of functions. ``starts.py`` are the slots of rate
-  limits that were taken, ``second_session.py`` commits that, ``waiting.py`` has functions wait, and ``limit_watch.py``
-  lets in what waits.
+* ``limits.py`` and ``rates.py`` say what may begin under the limits of functions. ``rate_slots.py`` are the slots of
+  rate limits that were taken, ``second_session.py`` commits that, ``waiting.py`` has functions wait, and
+  ``limit_watch.py`` lets in what waits.
 * ``unexecutable.py`` is what becomes of functions that this code cannot execute.
 * ``claims.py`` says in which lanes a worker claims at once. ``claim_policy.py`` says how many functions it claims,
   which it passes over, and which it claims first. ``turns.py`` says which tenant's turn it is.
@@ -24,7 +24,7 @@ from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.by_id import execute
 from django_scheduler.executor.execution import SingleExecution, has_expired
 from django_scheduler.executor.executor import Executor
-from django_scheduler.executor.forks import begin_anew_after_fork, watch_forks
+from django_scheduler.executor.forks import watch_forks
 from django_scheduler.executor.mutation import MutationExecution
 from django_scheduler.executor.poller import Until
 from django_scheduler.executor.recovery import recover_from_ended_processes
@@ -57,7 +57,6 @@ __all__ = [
     "SingleExecution",
     "StopWhenStuck",
     "Until",
-    "begin_anew_after_fork",
     "end_process_within",
     "execute",
     "execute_with",

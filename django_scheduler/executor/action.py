@@ -9,16 +9,16 @@ When the worker dies the row stays ``in_progress`` until the executor is known t
 canceled, the end of the body finds the row decided and is dropped.
 
 With a backlog, a worker claims for the idle workers of its executor as well: several actions begin in one transaction
-(``others``), and once it has committed, each is handed over to a worker that has nothing else to do. So each body
+(``others``), and once it has committed, each is given to a worker that has nothing else to do. So each body
 starts at once, however long the others take; at no moment are there more actions in progress than workers. It is the
 same protocol, action by action:
 
 * The process dies before COMMIT: all of them are pending, and none has started. After it: all of them are in progress,
   and will be lost, those as well whose bodies had not started yet. As with one action, the record cannot tell.
-* One cannot begin: then none does. Nothing is committed, nothing is handed over, and they are claimed again.
+* One cannot begin: then none does. Nothing is committed, nothing is given to a worker, and they are claimed again.
 * One is canceled right after COMMIT: that concerns its own row. Its body starts, and its end finds the row decided.
 * The claim lock is kept until COMMIT (``poller.py``), so those that are idle when the actions are claimed are idle when
-  they are handed over. (Measured on PostgreSQL with eight workers: 1.7 times the actions per second, of 800 to 1,070
+  they are given them. (Measured on PostgreSQL with eight workers: 1.7 times the actions per second, of 800 to 1,070
   before. To record the ends of several together as well brought nothing more, because the server writes to its disk for
   all that commit at the same time.)
 
@@ -186,7 +186,7 @@ class ActionExecution(FunctionExecution):
     def run_body(self, arguments: dict[str, object]) -> Any:
         if self._async_body is not None:
             try:
-                return self._async_body.run(self.function, arguments, Context(self.as_running()), self.start)
+                return self._async_body.run(self.function, arguments, Context(self.as_running()), self.rate_slot)
             finally:
                 self._async_body = None
         # What it schedules is part of the transaction that it has opened, also on a connection that it has made.

@@ -12,6 +12,7 @@ Nothing of what one body leaves in Python's state of its thread reaches the next
 
 import json
 import logging
+import os
 import threading
 import time
 from abc import abstractmethod
@@ -32,8 +33,8 @@ from django_scheduler.executor import forks, running_bodies
 from django_scheduler.executor.answer_timeout import awaiting_answer, awaiting_nothing
 from django_scheduler.executor.budget import Budget
 from django_scheduler.executor.execution import SingleExecution
+from django_scheduler.executor.rate_slots import RateSlot
 from django_scheduler.executor.session import has_open_transaction, tidy_connections
-from django_scheduler.executor.starts import Start
 from django_scheduler.functions import AnyFunction
 from django_scheduler.models import Failure, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.scheduling import Running, middleware_chain, running
@@ -45,7 +46,7 @@ process_is_ending = threading.Event()
 #: How often ``ctx.canceled`` reads the record at most, in seconds.
 CANCELED_INTERVAL = 1.0
 
-#: Of the keys by which others recognise a function. It must never change.
+#: Of the keys by which others recognize a function. It must never change.
 IDEMPOTENCY_KEYS = UUID("5d3c7ab2-9f0e-4f43-8d7c-3b1f0a6d2e91")
 
 
@@ -99,17 +100,18 @@ class FunctionExecution(SingleExecution):
         self.function = function
         self.kind = function.kind
         if function.concurrency is not None:
-            self.limit = function.limit_key(claimed.args)
+            self.limit = function.limit_of(claimed.args)
             if function.keeps_order:
                 self.in_order_of = self.limit
         if function.rate_limit is not None:
-            self.rate_key = function.rate_key(claimed.args)
+            self.rate_limit = function.rate_limit_of(claimed.args)
         #: The slot of its rate limit that was taken for it.
-        self.start: Start | None = None
+        self.rate_slot: RateSlot | None = None
         #: Of the call of its body that has begun last.
         self.budget: Budget | None = None
         #: Why this code cannot call the body with the arguments on record.
         self.refusal: InvalidArguments | None = None
+        self._process_id = os.getpid()
         #: Whether the record has said that the function is canceled, and when it was read last (at first when the
         #: execution has begun), by ``time.monotonic()``.
         self._was_canceled, self._asked_at = False, time.monotonic()
@@ -225,7 +227,7 @@ class FunctionExecution(SingleExecution):
             result = self.run_body(arguments) if outermost is None else self.call_through(outermost, arguments)
             return None if result is None else values.dump_result(result)  # which may call code of the result
         finally:
-            if forks.is_forked:
+            if os.getpid() != self._process_id:
                 forks.end_process()
             if django_internals.has_cursors(self.database.connection):
                 with awaiting_answer():
@@ -257,8 +259,8 @@ class FunctionExecution(SingleExecution):
 
     def run_as(self, current: Running, arguments: dict[str, object]) -> Any:
         """Call the function; while it runs, the imported ``ctx`` is bound to it, as is the one that it is given."""
-        if self.start is not None:
-            self.start.begin()
+        if self.rate_slot is not None:
+            self.rate_slot.renew_if_late()
         token = running.set(current)
         try:
             return self.function.body(Context(current), **arguments)
@@ -275,7 +277,7 @@ class FunctionExecution(SingleExecution):
             scheduled_kind=self.function.kind,
             executor_name=self.executor_name,
             attempt=self.attempt,
-            limits=self,
+            execution=self,
             scheduling_context=self.claimed.context,
             batch_id=self.claimed.batch_id,
             shares_with=self.shares_with,

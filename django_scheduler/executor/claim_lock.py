@@ -6,11 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 from threading import Condition, Lock
+from typing import NamedTuple
 
 from django_scheduler.executor.execution import SingleExecution
 
-#: What was claimed for another worker: its execution, and the error of the COMMIT of its claim, if there was one.
-Claimed = tuple[SingleExecution, BaseException | None]
+
+class GivenExecution(NamedTuple):
+    """Is what a worker has claimed for another one, which executes it."""
+
+    execution: SingleExecution
+    #: The error of the COMMIT of the claim, if there was one.
+    commit_error: BaseException | None
 
 
 class ClaimLock:
@@ -26,14 +32,14 @@ class ClaimLock:
         self._holding: Holding | None = None
         #: For how many of those that wait nothing has been claimed yet.
         self.idle = 0
-        #: What has been claimed for workers that wait, and not been taken by them yet.
-        self.claimed: deque[Claimed] = deque()
+        #: What has been given to workers that wait, and not been taken by them yet.
+        self.given: deque[GivenExecution] = deque()
 
     @contextmanager
-    def held(self, take: Callable[[Claimed], None] | None = None) -> Iterator["Holding | None"]:
+    def held(self, take: Callable[[GivenExecution], None] | None = None) -> Iterator["Holding | None"]:
         """Wait for the lock, and hold it until it is released, or at most to the end of the block.
 
-        ``take``: takes what another holder has claimed for this worker. Then ``None`` is yielded, and it is not held.
+        ``take``: takes what another holder has given to this worker. Then ``None`` is yielded, and it is not held.
         """
         holding = self._acquire(take)
         try:
@@ -42,22 +48,22 @@ class ClaimLock:
             if holding is not None:
                 holding.release()
 
-    def hand_over(self, claimed: Sequence[Claimed]) -> None:
+    def give(self, given: Sequence[GivenExecution]) -> None:
         """Give what was claimed to workers that wait; the caller has the lock, and so many are ``idle``."""
         with self._lock:
-            self.idle -= len(claimed)
-            self.claimed.extend(claimed)
-            for _ in claimed:
+            self.idle -= len(given)
+            self.given.extend(given)
+            for _ in given:
                 self._wake_last()
 
-    def _acquire(self, take: Callable[[Claimed], None] | None) -> "Holding | None":
+    def _acquire(self, take: Callable[[GivenExecution], None] | None) -> "Holding | None":
         with self._lock:
             self.idle += take is not None
             told = Condition(self._lock)
             while True:
-                if take and self.claimed:
-                    take(self.claimed[0])
-                    self.claimed.popleft()  # only now, so that at each moment somebody is known to execute it
+                if take and self.given:
+                    take(self.given[0])
+                    self.given.popleft()  # only now, so that at each moment somebody is known to execute it
                     return None
                 if not self._holding or (left := self._holding.ends_at - time.monotonic()) <= 0:
                     break

@@ -32,8 +32,8 @@ from asgiref.sync import ThreadSensitiveContext, _restore_context, sync_to_async
 from django_scheduler.context import Context
 from django_scheduler.executor import forks
 from django_scheduler.executor.body import in_isolation, own_this_thread
+from django_scheduler.executor.rate_slots import RateSlot
 from django_scheduler.executor.session import close_connections
-from django_scheduler.executor.starts import Start
 from django_scheduler.functions import AnyFunction
 from django_scheduler.scheduling import calls, middleware_chain
 
@@ -65,14 +65,14 @@ class AsyncBody:
         self.is_over = False
 
     def run(
-        self, function: AnyFunction, arguments: dict[str, object], context: Context, start: Start | None = None
+        self, function: AnyFunction, arguments: dict[str, object], context: Context, rate_slot: RateSlot | None = None
     ) -> Any:
         """Run the body, wait for it and for what it leaves, and return or raise what it does.
 
-        ``start``: the slot of its rate limit.
+        ``rate_slot``: the slot of its rate limit.
         """
         outcome: Future[Any] = Future()
-        body = _run_body(function, arguments, context, start)
+        body = _run_body(function, arguments, context, rate_slot)
         asyncio.run_coroutine_threadsafe(self._run(body, outcome), _event_loop().loop)
         try:
             return outcome.result()
@@ -91,7 +91,8 @@ class AsyncBody:
             self._task.cancel()
 
     async def _run(self, body: Coroutine[Any, Any, Any], outcome: "Future[Any]") -> None:
-        _event_loop().body_begins()
+        event_loop = _event_loop()
+        event_loop.body_begins()
         try:
             async with ThreadSensitiveContext():
                 _body.set(self)
@@ -107,7 +108,7 @@ class AsyncBody:
                 finally:
                     timer.cancel()
         finally:
-            _event_loop().body_ends()
+            event_loop.body_ends()
             self._deliver(outcome)
 
     async def _end_what_is_left(self) -> None:
@@ -151,17 +152,21 @@ class AsyncBody:
             outcome.set_result(task.result())
 
 
-async def _run_body(function: AnyFunction, arguments: dict[str, object], context: Context, start: Start | None) -> Any:
+async def _run_body(
+    function: AnyFunction, arguments: dict[str, object], context: Context, rate_slot: RateSlot | None
+) -> Any:
     # The task has a copy of the worker's context, in which middleware has set variables. Those of asgiref, as the
     # language and the time zone are, belong to a thread: only asgiref itself can have them belong to this one.
     if middleware_chain.chain and middleware_chain.chain.outermost:
         _restore_context(copy_context())
-    if start is not None:
-        await start.begin_on_event_loop()
+    if rate_slot is not None:
+        await rate_slot.renew_if_late_on_event_loop()
+    process_id = os.getpid()
     try:
         return await calls.run_async_body(function, arguments, context)
     finally:
-        if forks.is_forked:
+        # Not if what the site has forked only forgets a body of its parent's.
+        if os.getpid() != process_id and not isinstance(sys.exception(), GeneratorExit):
             forks.end_process()
 
 
@@ -244,7 +249,7 @@ class _EventLoop:
             with suppress(BaseException):
                 self.loop.call_soon(_note_generators)  # within: the loop sets hooks of its own when it begins to run
                 self.loop.run_forever()
-            if forks.is_forked:
+            if os.getpid() != self.process_id:
                 forks.end_process()
 
     def _stop_in_forked_process(self) -> None:
@@ -278,11 +283,19 @@ _lock = threading.Lock()
 _loop: _EventLoop | None = None
 
 
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 def _event_loop() -> _EventLoop:
     global _loop
     with _lock:
-        # Its thread is not copied by a fork. What a web server forks executes by itself and needs another loop; what a
-        # body forks must not begin one.
-        if _loop is None or (_loop.process_id != os.getpid() and not forks.is_forked):
+        # Its thread is not copied by a fork, and a process that was forked may execute functions by itself.
+        if _loop is None or _loop.process_id != os.getpid():
             _loop = _EventLoop()
         return _loop

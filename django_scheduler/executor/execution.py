@@ -134,7 +134,7 @@ class SingleExecution(Execution):
     in_order_of: str | None = None
 
     #: By what text its rate limit is known.
-    rate_key: str | None = None
+    rate_limit: str | None = None
 
     #: How long it had been due when it was claimed for the first time, if that was for another transaction, in seconds.
     lag_before = 0.0

@@ -19,7 +19,7 @@ import django
 from django.db import connections
 
 from django_scheduler import __version__
-from django_scheduler.databases import Announcement, database_for
+from django_scheduler.databases import DueFunction, database_for
 from django_scheduler.executor import forks
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.body import process_is_ending
@@ -233,15 +233,15 @@ class Executor:
                 self._log_left()
             self._log(logging.INFO, "Executor %s has stopped")
 
-    def _wake_up(self, announcement: Announcement | None = None) -> None:
-        """Look again: something may be due, or it is time to stop. ``announcement``: that is all that has happened."""
-        self._poller.wake_up(announcement)
-        if announcement is None:
+    def _wake_up(self, due_function: DueFunction | None = None) -> None:
+        """Look again: something may be due, or it is time to stop. ``due_function``: only this is due."""
+        self._poller.wake_up(due_function)
+        if due_function is None:
             self._crons.wake_up()
 
     def _executions(self) -> list[Execution]:
-        claimed = [execution for execution, _ in list(self._claim_lock.claimed)]
-        return claimed + [execution for worker in self._workers if (execution := worker.execution)]
+        given = [each.execution for each in list(self._claim_lock.given)]
+        return given + [execution for worker in self._workers if (execution := worker.execution)]
 
     def _executing_ids(self) -> list[int]:
         # What a worker of this process executes is locked, except for the moment between its rollback and the

@@ -44,9 +44,6 @@ _connections: WeakSet[BaseDatabaseWrapper] = WeakSet()
 #: What a process that was forked keeps, and does not use.
 _unused: list[Any] = []
 
-#: Whether a body has forked this process.
-is_forked = False
-
 _is_watching = False
 
 
@@ -62,12 +59,6 @@ def watch_forks() -> None:
             os.register_at_fork(after_in_child=_let_go)
 
 
-def begin_anew_after_fork() -> None:
-    """Note that this process executes by itself: if it was forked, then by a web server, and not by a body."""
-    global is_forked
-    is_forked = False
-
-
 def when_forked_in(thread: threading.Thread, call: Callable[[], None]) -> None:
     """Have a process call this first that is forked in this thread."""
     if hasattr(os, "register_at_fork"):
@@ -77,7 +68,7 @@ def when_forked_in(thread: threading.Thread, call: Callable[[], None]) -> None:
 def end_process() -> NoReturn:
     """End this process, which a body has forked: only its parent goes on. Its exit code is what Python's would be.
 
-    Call it where the body has just returned or raised.
+    Call it where the body has just returned or raised, and not in the process in which it has begun.
     """
     code = 0
     error = sys.exception()
@@ -100,8 +91,6 @@ def _note(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 
 def _let_go() -> None:
     """Let go of the executor's sessions. Runs in the process that was forked, before anything else does."""
-    global is_forked
-    is_forked = True
     nothing = os.open(os.devnull, os.O_RDWR)
     copied = list(_connections)
     drivers = [django_internals.driver_of(connection) for connection in copied]

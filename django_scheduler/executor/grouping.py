@@ -50,8 +50,8 @@ from django_scheduler.databases import Database, django_internals
 from django_scheduler.errors import BrokenTransaction
 from django_scheduler.executor.execution import Execution, SingleExecution, has_expired
 from django_scheduler.executor.mutation import MutationExecution
+from django_scheduler.executor.rate_slots import give_back
 from django_scheduler.executor.session import tidy_connections, tidy_other_connections
-from django_scheduler.executor.starts import give_back
 from django_scheduler.models import ScheduledFunctionId, State
 from django_scheduler.record import announce_successes, let_in, transitions
 from django_scheduler.scheduling import share_wake_up
@@ -141,7 +141,7 @@ class MutationGroup(Execution):
                 # The claim may have waited for its answer, so what counts is when it was sent.
                 if self._begun and has_expired(member.claimed, self._database, self._moments[-1] - self._asked_at):
                     break  # it is claimed again, and canceled
-                if self._begun and member.start is not None and member.start.is_late:
+                if self._begun and member.rate_slot is not None and member.rate_slot.is_late:
                     break  # it is claimed again, and takes a slot of its rate limit then
                 guard.forget_savepoints()
                 result = self._run(member, watch)
@@ -150,7 +150,7 @@ class MutationGroup(Execution):
                 if self._seconds > GROUP_SECONDS or result_bytes > MOST_RESULT_BYTES:
                     break
         self.computing_share = (time.thread_time() - began_to_compute) / self._seconds
-        self._give_back_starts()
+        self._give_back_rate_slots()
         self._members = self._begun  # other workers may claim the others, also while the hooks run here
         if not self._database.has_one_writer:
             self.release_claim_lock()  # what is left is to wait for the database
@@ -170,7 +170,7 @@ class MutationGroup(Execution):
         announce_successes([member.as_end(State.SUCCESS) for member in self._begun])
 
     def after_rollback(self, error: BaseException) -> None:
-        self._give_back_starts()
+        self._give_back_rate_slots()
         if self.culprit and self.culprit.timed_out:
             self.culprit.after_rollback(error)
             self._begun.remove(self.culprit)
@@ -204,9 +204,9 @@ class MutationGroup(Execution):
             ended = Counter(member.limit for member in self._begun if member.limit and member.others_wait)
             let_in(self._database, {limit: 2 * number for limit, number in ended.items()})
 
-    def _give_back_starts(self) -> None:
+    def _give_back_rate_slots(self) -> None:
         """Free the slots of rate limits that were taken for members that it has not come to."""
-        give_back([member.start for member in self._members[len(self._begun) :] if member.start])
+        give_back([member.rate_slot for member in self._members[len(self._begun) :] if member.rate_slot])
 
     @property
     def _seconds(self) -> float:

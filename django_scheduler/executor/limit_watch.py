@@ -31,7 +31,8 @@ PATIENCE = 2.0
 EXPIRY_INTERVAL = 1.0
 
 #: For how many times as long as a look has taken there is no other one: if something has happened, if not, and for what
-#: has expired, which reads all that waits.
+#: has expired, which reads all that waits. (There the shorter of the last two looks counts: one may have taken long
+#: because the database or the machine was busy.)
 RESTS_OF_SOON_LOOKS, RESTS_OF_LOOKS, RESTS_OF_EXPIRY = 3, 20, 100
 
 #: For how long there is no other look at most, in seconds: one may have taken long because the database did not answer.
@@ -59,6 +60,8 @@ class LimitWatch:
         self._notes = 0
         #: When it lets in what has expired the next time, by ``time.monotonic()``.
         self._expiry_at = float("-inf")
+        #: How long it took to look for that the last time, in seconds.
+        self._expiry_took = 0.0
         #: Behind which limit the next look begins; empty: with the first one.
         self._after = ""
         #: Since when so many have been let in of a limit and have not begun that there is a slot for each.
@@ -164,17 +167,17 @@ class LimitWatch:
         numbers = {limit: MOST_LET_IN for limit in limits if limit not in free}
         stuck: dict[str, float] = {}
         # Nothing is locked, or those that are let in would find that the slots are locked, and wait again.
-        for limit, number_free in free.items():
-            if not number_free or (without_values(limit) in in_order and self._database.is_held_up(limit)):
-                continue
-            most = min(number_free, MOST_LET_IN)
-            number = most - self._database.count_let_in(limit, most=most)
+        held_up = self._database.held_up([each for each in free if free[each] and without_values(each) in in_order])
+        at_most = {each: min(number, MOST_LET_IN) for each, number in free.items() if number and each not in held_up}
+        let_in_before = self._database.count_let_in(at_most)
+        for limit, most in at_most.items():
+            number = most - let_in_before[limit]
             if number <= 0:
                 stuck[limit] = self._stuck_since.get(limit, now)
                 number = _beyond(now - stuck[limit])
             if number:
                 numbers[limit] = number
-            if 0 < number < number_free - (most - number):
+            if 0 < number < free[limit] - (most - number):
                 self._next_free_at = now  # there are slots for more than are let in at once
         self._stuck_since = stuck
         if not numbers:
@@ -199,8 +202,9 @@ class LimitWatch:
         began = time.monotonic()
         with transaction.atomic(using=self._database.using):
             number = let_in_expired(self._database, most=MOST_LET_IN)
-        took = time.monotonic() - began
-        self._expiry_at = began + took + max(EXPIRY_INTERVAL, RESTS_OF_EXPIRY * took)
+        ended = time.monotonic()
+        took_before, self._expiry_took = self._expiry_took, ended - began
+        self._expiry_at = ended + max(EXPIRY_INTERVAL, RESTS_OF_EXPIRY * min(took_before, self._expiry_took))
         return number
 
 

@@ -37,7 +37,7 @@ These are the races, and what becomes of them:
 * What has been let in does not begin: its queue is paused, or nobody serves it. An executor that looks lets in no more
   than there are free slots, but after a while some more, so others of that limit come to their turn.
 * A limit of one keeps the order of due times. There may be a function that is due earlier, and that another executor
-  has locked but has not begun. So the functions of such a limit have its key on record from the moment that they are
+  has locked but has not begun. So the functions of such a limit have it on record from the moment that they are
   scheduled, and none begins as long as an earlier one is pending. (One that is repeated, or was moved, has lost its
   place: it has another due time.)
 * The rows of slots are inserted when they are first missed, by a transaction of their own, and what was claimed is
@@ -51,15 +51,15 @@ executor has is one that nothing waits for: what waits is let in.
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
-from django_scheduler.databases import Database, FoundSlot, WantedSlots
+from django_scheduler.databases import Database, DriverTime, FoundSlot, WantedSlots
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.body import FunctionExecution
 from django_scheduler.executor.execution import Execution, SingleExecution
+from django_scheduler.executor.rate_slots import give_back
 from django_scheduler.executor.rates import admit_to_rates
 from django_scheduler.executor.second_session import SecondSession
-from django_scheduler.executor.starts import give_back
 from django_scheduler.executor.waiting import SlotsMissing, WaitingGroup, due_before
 from django_scheduler.models import ScheduledFunctionId
 
@@ -78,7 +78,9 @@ def admit(
     """
     others = list(rest)
     if waiting := _take_slots(execution, database, executor_name, others):
-        give_back([each.start for each in execution.chosen if isinstance(each, FunctionExecution) and each.start])
+        give_back(
+            [each.rate_slot for each in execution.chosen if isinstance(each, FunctionExecution) and each.rate_slot]
+        )
         return waiting
     holders = [each for each in execution.chosen if isinstance(each, ActionExecution) and each.slot_id is not None]
     admitted = admit_to_rates(execution, database, second_session, others)
@@ -104,7 +106,9 @@ def _take_slots(
         found = database.take_slot(wanted[actions[0].limit], actions[0].id, actions[0].attempt, executor_name)
     else:
         found = database.lock_slots(list(wanted.values()), [each.id for each in limited])
-    first: dict[str | None, tuple[Any, int]] = {slot.limit: slot.first for slot in found if slot.first is not None}
+    first: dict[str | None, tuple[DriverTime, int]] = {
+        slot.limit: slot.first for slot in found if slot.first is not None
+    }
     out_of_turn = _out_of_turn(limited, first, database)
     waiting = _without_slot(limited, found, out_of_turn, lets_in=database.sees_what_is_committed())
     if not waiting:
@@ -162,7 +166,7 @@ def _without_slot(
 
 
 def _out_of_turn(
-    limited: Sequence[FunctionExecution], first: Mapping[str | None, tuple[Any, int]], database: Database
+    limited: Sequence[FunctionExecution], first: Mapping[str | None, tuple[DriverTime, int]], database: Database
 ) -> set[ScheduledFunctionId]:
     """Return those whose limit keeps the order of due times while one that is due earlier would not begin before them.
 

@@ -19,7 +19,7 @@ How it can end, and why that holds in each case:
 * A transient error (deadlock, serialization failure, lost connection, lock timeout, ``TransientError``):
   likewise, but what is recorded is one attempt more and a later due time. It is ``failed``, ``transient``, once so many
   attempts in a row have met the same error that it does not look as if it would pass.
-* The body catches a database error and goes on, or ends the transaction in another way: ``success`` would lie.
+* The body catches a database error and goes on, or ends the transaction in another way: ``success`` would be wrong.
   ``transactions/watch.py`` notices, and what is left is rolled back: retried if what broke it was transient, else
   ``failed``.
 * Its time is up: the same as an error of the body, ``failed``, ``timeout``. If the body does not end, its session is

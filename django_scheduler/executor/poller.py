@@ -9,16 +9,17 @@ the truth: whatever else is said here is believed for a limited time, and a wake
 more than that time, or a look. This is what is believed, and for how long:
 
 * *That nothing is due*, after a look has found nothing, for the poll interval from then on: except for the lanes that
-  the look has found to be due later, which are due when their time has come, and for what is announced. So when one
-  function is announced (its wake-up names it) or a lane's time comes, it is claimed without another look, which would
-  take longer than the claim. (On PostgreSQL that is a moment before the time, and the claim waits for it.) A claim that
+  the look has found to be due later, which are due when their time has come, and for what wake-ups name. So when a
+  wake-up names one function, or a lane's time comes, it is claimed without another look, which would take longer than
+  the claim. (On PostgreSQL that is a moment before the time, and the claim waits for it.) A claim that
   says what follows in its lane leaves the belief as it is, so functions that are due one after the other need no look
-  in between. Any other claim in a lane ends it, as do any other wake-up, several announcements at once, a claim that
-  finds nothing, and an error; then a look follows. Nothing of a higher priority is passed over that has been announced
-  or whose time has come. What somebody has announced in vain, because the message was lost, waits for the poll
-  interval, and so does what nobody announces: that a row was changed by hand, or left by an executor that is gone.
+  in between. Any other claim in a lane ends it, as do any other wake-up, several named functions at once, a claim that
+  finds nothing, and an error; then a look follows. Nothing of a higher priority is passed over that has been named
+  or whose time has come. What a wake-up has named that was lost waits for the poll interval, and so does what none
+  names: that a row was changed by hand, or left by an executor that is gone.
 * *That a few lanes are the only ones that are due*, as those with backlogs are, after two looks have said so, for
-  ``TRUST`` seconds. They are not looked at meanwhile. Announcements in them change nothing; anything else ends it.
+  ``TRUST`` seconds. They are not looked at meanwhile. A wake-up that names a function in them changes nothing;
+  anything else ends it.
 * *What a look has found that took long*, because there are many lanes, or many entries of the index whose functions
   have ended (they stay as long as somebody's snapshot may still see them pending). For ten times as long as the look
   has taken, and half a second at most, only the lanes from which something was claimed are looked at again, each from
@@ -49,7 +50,16 @@ from threading import Event, Lock
 from typing import Any
 
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Announcement, Claimable, Database, Lane, LaneKey, Left, django_internals
+from django_scheduler.databases import (
+    Claimable,
+    Database,
+    DriverTime,
+    DueFunction,
+    Lane,
+    LaneKey,
+    Left,
+    django_internals,
+)
 from django_scheduler.executor.answer_timeout import awaiting_answer
 from django_scheduler.executor.claim_policy import LeftToOthers, PutOff
 from django_scheduler.telemetry import log_of_executors as log
@@ -68,7 +78,7 @@ LOCKED_INTERVAL = 0.5
 #: How often it is looked whether there is something else to do than what another worker does, in seconds.
 BUSY_INTERVAL = 0.05
 
-#: How many announcements are remembered: one that comes from this process comes once more through the database.
+#: How many named functions are remembered: one that comes from this process comes once more through the database.
 REMEMBERED = 20
 
 
@@ -105,11 +115,11 @@ class Poller:
         self._paused_queues: set[str] = set()
         self._woken = Event()
         self._has_news = False
-        #: What was announced and has not been looked for since; and the last ones of which that was so.
-        self._announced: list[Announcement] = []
-        self._heard_of: deque[Announcement] = deque(maxlen=REMEMBERED)
+        #: What wake-ups have named and has not been looked for since; and the last ones of which that was so.
+        self._named: list[DueFunction] = []
+        self._heard_of: deque[DueFunction] = deque(maxlen=REMEMBERED)
         self._hearing = Lock()
-        #: Until when it is believed that nothing is due but what ``_not_due`` and ``_announced`` tell. All times here
+        #: Until when it is believed that nothing is due but what ``_not_due`` and ``_named`` tell. All times here
         #: are by ``time.monotonic()`` as ``due_lanes`` reads it: libraries that freeze time freeze it in some frames.
         self._idle_until = 0.0
         self._only_lanes: dict[LaneKey, Lane] = {}
@@ -130,32 +140,32 @@ class Poller:
         self._only_known_until = 0.0
         self._claimed_from: set[LaneKey] = set()
         #: When what the last look has found is due first, and until when looks begin there.
-        self._first_due_time: Any = None
+        self._first_due_time: DriverTime | None = None
         self._begin_there_until = 0.0
 
-    def wake_up(self, announcement: Announcement | None = None) -> None:
+    def wake_up(self, due_function: DueFunction | None = None) -> None:
         """Look again: something may be due, or it is time to stop. Called by any thread.
 
-        ``announcement``: what has become due, where that is all that has happened.
+        ``due_function``: what has become due, where that is all that has happened.
         """
-        if announcement is None:
+        if due_function is None:
             self._has_news = True
-        elif not self._is_new(announcement):
+        elif not self._is_new(due_function):
             return
         self._woken.set()
 
-    def _is_new(self, announcement: Announcement) -> bool:
-        """Note what was announced; return whether it had not been before, and is in a queue that is served."""
-        if self.queues and announcement.queue not in self.queues:
+    def _is_new(self, due_function: DueFunction) -> bool:
+        """Note what a wake-up has named; return whether it had not been before, and is in a queue that is served."""
+        if self.queues and due_function.queue not in self.queues:
             return False
         with self._hearing:
-            if announcement in self._heard_of:
+            if due_function in self._heard_of:
                 return False
-            if len(self._announced) >= REMEMBERED:
+            if len(self._named) >= REMEMBERED:
                 self._has_news = True  # while all workers execute, nobody takes note of them, and they would pile up
                 return True
-            self._heard_of.append(announcement)
-            self._announced.append(announcement)
+            self._heard_of.append(due_function)
+            self._named.append(due_function)
         return True
 
     def function_ended(self) -> None:
@@ -177,7 +187,7 @@ class Poller:
             if due is None or not (due or was_woken):
                 self._has_news = False
                 with self._hearing:
-                    self._announced = []  # all of that has been committed, so the look sees it
+                    self._named = []  # all of that has been committed, so the look sees it
                 # Before looking: what is executed now may schedule more and end while we look.
                 executing_ids = self.executing_ids()
                 self._was_idle = not executing_ids and self.may_end()
@@ -201,7 +211,7 @@ class Poller:
         """Note that functions of these lanes are being claimed: what was known of them is not known any more."""
         if lanes[0].due_time is None:
             with self._hearing:
-                self._announced = [each for each in self._announced if each.id != lanes[0].first_id]
+                self._named = [each for each in self._named if each.id != lanes[0].first_id]
             return
         self._was_idle_until, self._idle_until = self._idle_until, 0.0
         self._claimed_from.update(map(_key, lanes))
@@ -212,7 +222,8 @@ class Poller:
             self._only_lanes = {}  # some of the lanes have nothing more
         elif only := self._only_lanes:
             for (queue, tenant), last in {(each.queue, each.tenant): each for each in claimed}.items():
-                if lane := only.get((queue, lanes[0].priority, tenant)):
+                lane = only.get((queue, lanes[0].priority, tenant))
+                if lane and lane.due_time is not None:
                     due_in = lane.due_in + self.database.elapsed(lane.due_time, last.due_time).total_seconds()
                     only[_key(lane)] = replace(lane, due_in=due_in, due_time=last.due_time, first_id=last.id)
         if lanes[0].only_first and (followers := claimed[-1].followers) is not None:
@@ -256,19 +267,19 @@ class Poller:
         if self._has_news or django_internals.driver_of(self.database.connection) is None:
             return None
         with self._hearing:
-            announced = tuple(self._announced)
+            named = tuple(self._named)
         if self._only_lanes and now < self._trusted_until:
-            are_in_these = all(_key(each) in self._only_lanes for each in announced)
+            are_in_these = all(_key(each) in self._only_lanes for each in named)
             return sorted(self._only_lanes.values(), key=_order) if are_in_these else None
         if now >= self._idle_until:
             return None
         passed = now - self._looked_at
         due = _due(self._not_due, passed)
-        if not announced:
+        if not named:
             due = due or sorted(_due(self._not_due, passed + self._ahead), key=lambda lane: lane.due_in)[:1]
             # One that was due already when it became known may have a backlog.
             return [replace(due[0], only_first=True)] if len(due) == 1 and due[0].due_in > 0 else due
-        return [_lane_of(announced[0])] if len(announced) == 1 and not due else None
+        return [_lane_of(named[0])] if len(named) == 1 and not due else None
 
     @awaiting_answer()
     def _expect_claim(self) -> None:
@@ -291,7 +302,9 @@ class Poller:
             return due
         return self._look_at_all(now, besides, left)
 
-    def _look_at_all(self, now: float, besides: Collection[int], left: Left | None, since: Any = None) -> list[Lane]:
+    def _look_at_all(
+        self, now: float, besides: Collection[int], left: Left | None, since: DriverTime | None = None
+    ) -> list[Lane]:
         """Look at all lanes; ``since``: only at what is due then or later."""
         began = time.monotonic()
         lanes = self.database.lanes(besides=besides, left=left, since=since)
@@ -302,7 +315,7 @@ class Poller:
         self._looked_at = now
         self._claimed_from.clear()
         self._has_looked = since is None
-        self._first_due_time = min((lane.due_time for lane in lanes), default=None)
+        self._first_due_time = min((lane.due_time for lane in lanes if lane.due_time is not None), default=None)
         if took > LONG_LOOK or since is not None:
             self._only_known_until = now + took + min(10 * took, LONGEST_REST)
         if since is None:
@@ -369,13 +382,13 @@ def poll_interval(database: Database) -> float:
     return configured.total_seconds() if configured else database.poll_interval
 
 
-def _key(lane: Lane | Announcement) -> LaneKey:
+def _key(lane: Lane | DueFunction) -> LaneKey:
     return lane.queue, lane.priority, lane.tenant
 
 
-def _lane_of(announcement: Announcement) -> Lane:
+def _lane_of(due_function: DueFunction) -> Lane:
     """Return a lane of which only this function is known."""
-    return Lane(*_key(announcement), 0.0, None, announcement.id, is_paused=False)
+    return Lane(*_key(due_function), 0.0, None, due_function.id, is_paused=False)
 
 
 def _due(lanes: Sequence[Lane], passed: float) -> list[Lane]:

@@ -47,8 +47,8 @@ from django_scheduler.databases import Claimable, Database, TakenSlot, WantedSlo
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.body import FunctionExecution
 from django_scheduler.executor.execution import Execution, SingleExecution
+from django_scheduler.executor.rate_slots import RateSlot, give_back
 from django_scheduler.executor.second_session import SecondSession
-from django_scheduler.executor.starts import Start, give_back
 from django_scheduler.executor.waiting import SlotsMissing, WaitingGroup, put_aside
 from django_scheduler.models import FAR, ScheduledFunctionId
 from django_scheduler.record import transitions
@@ -67,62 +67,68 @@ def admit_to_rates(
     transaction. Raises ``SlotsMissing``.
     """
     rated = [
-        each for each in execution.chosen if isinstance(each, FunctionExecution) and each.rate_key and not each.start
+        each
+        for each in execution.chosen
+        if isinstance(each, FunctionExecution) and each.rate_limit and not each.rate_slot
     ]
     if not rated:
         return execution
-    is_apart = not isinstance(rated[0], ActionExecution)
-    missing = _take_slots(rated, database, second_session, is_apart=is_apart)
-    waiting = [each for each in rated if each.start is None]
-    started = [each for each in rated if each.start is not None]
+    outside_transaction = not isinstance(rated[0], ActionExecution)
+    missing = _take_slots(rated, database, second_session, outside_transaction=outside_transaction)
+    waiting = [each for each in rated if each.rate_slot is None]
+    started = [each for each in rated if each.rate_slot is not None]
     if missing:
-        give_back([each.start for each in started if each.start])
+        give_back([each.rate_slot for each in started if each.rate_slot])
         raise SlotsMissing(missing)
     if waiting:
-        full = {each.rate_key for each in waiting}
-        limits = {each: each.rate_key for each in [*waiting, *rest] if each.rate_key in full and each.rate_key}
+        full = {each.rate_limit for each in waiting}
+        limits = {each: each.rate_limit for each in [*waiting, *rest] if each.rate_limit in full and each.rate_limit}
         ready = [each for each in execution.chosen if each not in waiting]
         if not ready:
             return WaitingGroup(limits, database)
         put_aside(limits, database, FAR)
         execution = execution.only(ready)
         execution.has_others_wait = True
-    if started and is_apart and database.has_one_writer:
+    if started and outside_transaction and database.has_one_writer:
         # What else was claimed is claimed again.
         return StartingGroup(started, database, has_others_wait=execution.has_others_wait)
     return execution
 
 
 def _take_slots(
-    rated: Sequence[FunctionExecution], database: Database, second_session: SecondSession, *, is_apart: bool
+    rated: Sequence[FunctionExecution], database: Database, second_session: SecondSession, *, outside_transaction: bool
 ) -> Sequence[tuple[str, int]]:
     """Take a slot for each function, as far as there are any; return those that have to be inserted."""
-    numbers = Counter(each.rate_key for each in rated)
-    wanted = {each.rate_key: _wanted(each, numbers[each.rate_key]) for each in rated}
+    numbers = Counter(each.rate_limit for each in rated)
+    wanted = {each.rate_limit: _wanted(each, numbers[each.rate_limit]) for each in rated}
     asked_at = time.perf_counter()
-    slots = second_session.ask(lambda: database.take_starts(list(wanted.values())), is_apart=is_apart)
+    slots = second_session.ask(
+        lambda: database.take_rate_slots(list(wanted.values())), outside_transaction=outside_transaction
+    )
     free: dict[str | None, list[TakenSlot]] = {}
     for slot in slots:
         free.setdefault(slot.limit, []).append(slot)
     for each in rated:
-        if (found := free.get(each.rate_key)) and (rate_limit := each.function.rate_limit):
-            delay = rate_limit.longest_delay
-            each.start = Start(second_session, found.pop(), asked_at, wanted[each.rate_key], delay, is_apart)
+        if (found := free.get(each.rate_limit)) and (declared := each.function.rate_limit):
+            delay = declared.longest_delay
+            each.rate_slot = RateSlot(
+                second_session, found.pop(), asked_at, wanted[each.rate_limit], delay, outside_transaction
+            )
     numbers.subtract(slot.limit for slot in slots)
     short = [each._replace(number=numbers[each.limit]) for each in wanted.values() if numbers[each.limit] > 0]
     return database.missing_slots(short) if short else []
 
 
 def _wanted(execution: FunctionExecution, number: int) -> WantedSlots:
-    function = execution.function
-    assert execution.rate_key is not None
-    assert function.rate_limit is not None
-    limit = function.rate_limit
-    return WantedSlots(execution.rate_key, function.rate_name, limit.limit, number, window=limit.window)
+    declared = execution.function.rate_limit
+    assert execution.rate_limit is not None
+    assert declared is not None
+    name = execution.function.rate_name
+    return WantedSlots(execution.rate_limit, name, declared.limit, number, window=declared.window)
 
 
 class StartingGroup(Execution):
-    """Puts mutations aside whose starts are committed by this transaction, and executes each in one of its own."""
+    """Puts mutations aside whose rate slots are taken by this transaction, and executes each in one of its own."""
 
     #: Executes a function that was put aside; who has claimed sets it.
     execute: Callable[[FunctionExecution], None]
@@ -141,7 +147,7 @@ class StartingGroup(Execution):
         return []
 
     def in_transaction(self) -> None:
-        put_aside({each: each.rate_key for each in self._members if each.rate_key}, self._database, PUT_ASIDE_FOR)
+        put_aside({each: each.rate_limit for each in self._members if each.rate_limit}, self._database, PUT_ASIDE_FOR)
 
     def after_commit(self) -> None:
         until = time.perf_counter() + PUT_ASIDE_FOR.total_seconds() / 2
@@ -149,11 +155,11 @@ class StartingGroup(Execution):
         try:
             while left and time.perf_counter() < until:  # others may claim the rest soon
                 member = left.popleft()
-                if member.start:
-                    member.start.begin()  # those before it may have taken long
+                if member.rate_slot:
+                    member.rate_slot.renew_if_late()  # those before it may have taken long
                 self.execute(member)
         finally:
-            give_back([each.start for each in left if each.start])
+            give_back([each.rate_slot for each in left if each.rate_slot])
 
     def after_rollback(self, error: BaseException) -> None:
         raise error
@@ -163,16 +169,16 @@ def claim_put_aside(
     first: FunctionExecution, execution_of: Callable[[Claimable], SingleExecution]
 ) -> SingleExecution | None:
     """Claim a function that was put aside, in a second transaction; ``None``: it is not there any more."""
-    assert first.start is not None
+    assert first.rate_slot is not None
     claimed = first.database.claim_put_aside(first.id)
     if claimed is None:
-        first.start.give_back()
+        first.rate_slot.give_back()
         return None
     transitions.LET_IN.apply_to_all(first.database, [first.id], {})  # it was put aside only for us
     execution = execution_of(claimed)
     execution.lag_before = first.lag
-    if isinstance(execution, FunctionExecution) and execution.rate_key == first.rate_key:
-        execution.start = first.start
+    if isinstance(execution, FunctionExecution) and execution.rate_limit == first.rate_limit:
+        execution.rate_slot = first.rate_slot
     else:
-        first.start.give_back()  # it has expired, or another call has taken its place, with its key
+        first.rate_slot.give_back()  # it has expired, or another call has taken its place, with its key
     return execution

@@ -52,9 +52,9 @@ class Recovery:
     """Finds executors that are gone, and records what they have left behind.
 
     The executor of the ``registration`` is the observer. ``note_waiting``: what to do when anything waits for a limit,
-    which a look asks as well. A look is its heartbeat and one statement more, on the
-    connection of a thread that does nothing else. What it finds is recorded by another thread on a connection of its
-    own: that may take long, because receivers of signals are told, and the heart has to beat meanwhile.
+    which a look asks as well. A look is its heartbeat and one statement more, on the connection of a thread that does
+    nothing else. What it finds is recorded by another thread on a connection of its own: that may take long, because
+    receivers of signals are told, and the heartbeat has to be written meanwhile.
     """
 
     def __init__(self, database: Database, registration: Registration, note_waiting: Callable[[], None]) -> None:
@@ -72,32 +72,32 @@ class Recovery:
         self._when_settled: Callable[[], None] = lambda: None
         #: What the last look has found: executors that are gone, and why; and actions that are without an executor.
         self._gone: list[tuple[Executor, str]] = []
-        self._left: list[int] = []
+        self._ids_without_executor: list[int] = []
         self._has_found = threading.Event()
 
     def look(self) -> None:
         """Write the heartbeat, look at all executors, and have recorded what those that are gone have left."""
         try:
             is_on_record = self._write_heartbeat()
-            left_behind = _without_executor(self._database).filter(state=State.IN_PROGRESS)
+            without_executor = _without_executor(self._database).filter(state=State.IN_PROGRESS)
             some_wait = RawSQL(self._database.something_waits, [], output_field=BooleanField())
             executors = list(
-                _executors(self._database).annotate(some_are_left=Exists(left_behind), some_wait=some_wait)
+                _executors(self._database).annotate(some_have_no_executor=Exists(without_executor), some_wait=some_wait)
             )
             if any(vars(each)["some_wait"] for each in executors):
                 self._note_waiting()
             gone: list[tuple[Executor, str]] = [(each, _why_ended(each)) for each in executors if _has_ended(each)]
-            left: list[int] = []
+            ids: list[int] = []
             if is_on_record:
                 others = [each for each in executors if not _has_ended(each) and not _can_be_seen_alive(each)]
-                if any(vars(each)["some_are_left"] for each in executors):
-                    left = list(left_behind.values_list("pk", flat=True))
-                silent = self._that_stay_as_they_are([*map(_heartbeat, others), *left])
+                if any(vars(each)["some_have_no_executor"] for each in executors):
+                    ids = list(without_executor.values_list("pk", flat=True))
+                silent = self._that_stay_as_they_are([*map(_heartbeat, others), *ids])
                 reason = f"its executor was silent for over {_timeout():g} seconds"
                 gone += [(each, reason) for each in others if _heartbeat(each) in silent]
-                left = [each for each in left if each in silent]
-            self._gone, self._left = gone, left
-            if gone or left:
+                ids = [each for each in ids if each in silent]
+            self._gone, self._ids_without_executor = gone, ids
+            if gone or ids:
                 self._has_found.set()
             elif is_on_record:
                 self._settle_without_suspects()
@@ -134,7 +134,7 @@ class Recovery:
         for executor, reason in self._gone:
             _remove(self._database, executor, reason)
         actions = _without_executor(self._database)
-        found = actions.filter(self._database.is_in_state(State.IN_PROGRESS), pk__in=self._left)
+        found = actions.filter(self._database.is_in_state(State.IN_PROGRESS), pk__in=self._ids_without_executor)
         _record_lost(self._database, actions, found, "its executor is not on record")
         self._has_found.clear()
         self._settle_without_suspects()
@@ -145,7 +145,7 @@ class Recovery:
         return self._settled.is_set()
 
     def when_settled(self, call: Callable[[], None]) -> None:
-        """Call this then."""
+        """Have this called once nothing keeps an executor that ends by itself any longer."""
         self._when_settled = call
 
     def settle(self) -> None:
@@ -219,7 +219,7 @@ def record_lost(database: Database, executor_name: str, reason: str, *, is_gone:
 
 
 def _remove(database: Database, executor: Executor, reason: str) -> None:
-    """Delete the row of an executor, and record its actions as lost, unless its heart has beaten since it was read."""
+    """Delete the row of an executor, and record its actions as lost, unless it has written a heartbeat since."""
     with transaction.atomic(using=database.using):
         rows = _executors(database).filter(pk=executor.pk)
         locked = database.locking(rows, skip_locked=True, strongest=True).first()

@@ -33,9 +33,9 @@ class SecondSession:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def ask(self, call: Callable[[], R], *, is_apart: bool) -> R:
-        """Return what a call returns that asks the database; ``is_apart``: outside of this thread's transaction."""
-        if not (is_apart and self.database.has_server):
+    def ask(self, call: Callable[[], R], *, outside_transaction: bool) -> R:
+        """Return what a call returns that asks the database; ``outside_transaction``: of this thread."""
+        if not (outside_transaction and self.database.has_server):
             with awaiting_answer():
                 return call()
         answer: Future[R] = Future()

@@ -88,7 +88,7 @@ def session_of_side_task(database: Database, *, answer_timeout: float | None = N
 def in_session(
     database: Database, call: Callable[[], object], *, answer_timeout: float | None = None
 ) -> Callable[[], None]:
-    """Return a call that does the same in such a session."""
+    """Return a call that makes this one in a session of a side task."""
 
     def run() -> None:
         with session_of_side_task(database, answer_timeout=answer_timeout):

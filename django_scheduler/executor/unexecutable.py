@@ -83,6 +83,7 @@ class ExpiredExecution(Unexecutable):
         self.attempt = claimed.attempts  # none begins
 
     def in_transaction(self) -> None:
+        assert self.claimed.expires_time is not None
         expired = self.database.instant(self.claimed.expires_time)
         error = (
             f"It had not begun at {expired}, when it expired. Schedule it again if it is still to run, and see to it"

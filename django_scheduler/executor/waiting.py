@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from django_scheduler.databases import DUE_TIME, Database
+from django_scheduler.databases import DUE_TIME, Database, DriverTime
 from django_scheduler.errors import SchedulerError
 from django_scheduler.executor.execution import Execution, SingleExecution
 from django_scheduler.models import FAR, ScheduledFunctionId
@@ -65,7 +65,7 @@ def put_aside(limits: Mapping[SingleExecution, str], database: Database, due_tim
             raise SchedulerError(f"{len(ids)} functions cannot wait for {limit}: the database does not change them.")
 
 
-def due_before(execution: SingleExecution, database: Database) -> Any:
+def due_before(execution: SingleExecution, database: Database) -> DriverTime | None:
     """Return when one was due that is claimed before it is due again; ``None``: that is not on record, or is not so.
 
     What was handed over is due again for the case that the fleet does not come to it, and keeps its place.

@@ -22,7 +22,7 @@ from django_scheduler.databases import TABLE, Claimable, Database, Lane, Wanted,
 from django_scheduler.executor.action import ActionExecution
 from django_scheduler.executor.answer_timeout import awaiting_answer
 from django_scheduler.executor.body import FunctionExecution, own_this_thread
-from django_scheduler.executor.claim_lock import Claimed, ClaimLock, Holding
+from django_scheduler.executor.claim_lock import ClaimLock, GivenExecution, Holding
 from django_scheduler.executor.claim_policy import (
     LONG,
     GroupingPolicy,
@@ -120,9 +120,9 @@ class Worker:
                     self._recover_from(error)
         return True
 
-    def _take(self, claimed: Claimed) -> None:
+    def _take(self, given: GivenExecution) -> None:
         """Take an action that another worker has claimed for this one."""
-        self.execution, self._error_of_taken = claimed
+        self.execution, self._error_of_taken = given
 
     def _conclude_taken(self) -> None:
         error, self._error_of_taken = self._error_of_taken, None
@@ -198,7 +198,7 @@ class Worker:
             self._stop_retrying()
             return False
         if isinstance(execution, ActionExecution):
-            self._hand_over_others(execution, error)
+            self._give_others(execution, error)
         holding.release()
         # Not within the except block: the members of a group that run again would see the error as being handled.
         if error is None:
@@ -208,10 +208,10 @@ class Worker:
         self._conclude(execution, error)
         return True
 
-    def _hand_over_others(self, first: ActionExecution, error: BaseException | None) -> None:
+    def _give_others(self, first: ActionExecution, error: BaseException | None) -> None:
         """Give those actions that may have begun besides to the workers that they were claimed for."""
         if error is None or first.is_committing:
-            self.claim_lock.hand_over([(each, error) for each in first.others])
+            self.claim_lock.give([GivenExecution(each, error) for each in first.others])
         self._claimed -= len(first.others)
         first.others = ()
 
@@ -330,7 +330,7 @@ class Worker:
 
     def _admitted(self, execution: Execution, rest: Sequence[Claimable]) -> Execution:
         """Return the execution, or that of those that have to wait for their limits."""
-        if all(each.limit is None and each.rate_key is None for each in execution.chosen):
+        if all(each.limit is None and each.rate_limit is None for each in execution.chosen):
             return execution
         return admit(execution, self.database, self.executor_name, self.second_session, map(self._execution_of, rest))
 

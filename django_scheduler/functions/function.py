@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler.conf import get_settings
 from django_scheduler.errors import InvalidArguments
-from django_scheduler.functions.limits import LimitKeys, problem_of_key
+from django_scheduler.functions.limits import LimitTexts, problem_of_key
 from django_scheduler.functions.options import DEFAULTS, NOT_GIVEN, NotGiven, Options
 from django_scheduler.models import RATE, Kind
 from django_scheduler.suggestions import nearest
@@ -154,28 +154,28 @@ class Function(Generic[P, R_co]):
         """Return the name of its limit."""
         return (self.concurrency and self.concurrency.name) or self.name
 
-    def limit_key(self, stored_args: str) -> str:
-        """Return the key by which the limit of a call is known, from its arguments as they are stored; never raise."""
-        return self._limit_keys.of(stored_args, self.arguments_by_name)
+    def limit_of(self, stored_args: str) -> str:
+        """Return the text by which the limit of a call is known, from its arguments as stored; never raise."""
+        return self._limit_texts.of(stored_args, self.arguments_by_name)
 
     @cached_property
-    def _limit_keys(self) -> LimitKeys:
+    def _limit_texts(self) -> LimitTexts:
         key = self.concurrency.parameters if self.concurrency else ()
-        return LimitKeys(self.limit_name, key, self.declared_parameters)
+        return LimitTexts(self.limit_name, key, self.declared_parameters)
 
     @cached_property
     def rate_name(self) -> str:
         """Return the name of its rate limit as it is on record: ``bank rate``."""
         return f"{(self.rate_limit and self.rate_limit.name) or self.name}{RATE}"
 
-    def rate_key(self, stored_args: str) -> str:
-        """Return the key by which the rate limit of a call is known, as ``limit_key`` does."""
-        return self._rate_keys.of(stored_args, self.arguments_by_name)
+    def rate_limit_of(self, stored_args: str) -> str:
+        """Return the text by which the rate limit of a call is known, as ``limit_of`` does."""
+        return self._rate_limit_texts.of(stored_args, self.arguments_by_name)
 
     @cached_property
-    def _rate_keys(self) -> LimitKeys:
+    def _rate_limit_texts(self) -> LimitTexts:
         key = self.rate_limit.parameters if self.rate_limit else ()
-        return LimitKeys(self.rate_name, key, self.declared_parameters)
+        return LimitTexts(self.rate_name, key, self.declared_parameters)
 
     @property
     def keeps_order(self) -> bool:

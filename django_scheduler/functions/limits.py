@@ -1,7 +1,7 @@
 """``Concurrency`` and ``RateLimit`` declare how many bodies of a function run at once, or begin within a period.
 
-The limit of a call is known on record by a text, its *key*: the name of the limit, and if there is a limit for each
-value of some parameters, these values as they are stored::
+The limit of a call is known on record by a text: the name of the limit, and if there is a limit for each value of the
+parameters that its ``key`` names, these values as they are stored::
 
     orders:send          the default name, of a function that declares no key
     bank [7]             the limit "bank" of the account 7
@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from django_scheduler.models import LONGEST_LIMIT_NAME, RATE
 from django_scheduler.suggestions import did_you_mean
-from django_scheduler.values import JSONValue, encode, is_plain_text, parse_json
+from django_scheduler.values import JSONValue, encode, in_one_order, is_plain_text, parse_json
 
 #: The most bodies of one limit that may run at once: each has a row of its own.
 MOST_SLOTS = 1_000
@@ -40,11 +40,8 @@ SHARE_OF_PERIOD, LEAST_DELAY, MOST_DELAY = 20, timedelta(seconds=0.02), timedelt
 #: For how long a start has its slot at most.
 LONGEST_WINDOW = LONGEST_PERIOD + MOST_DELAY
 
-#: Values of a key that are longer, in characters, are on record by their hash.
+#: Values of the parameters that are longer, in characters, are on record by their hash.
 LONGEST_VALUES = 100
-
-#: The tags of what is stored in any order.
-WITHOUT_ORDER = frozenset({"$set", "$frozenset", "$dict"})
 
 JSONObject: TypeAlias = dict[str, JSONValue]
 
@@ -174,7 +171,7 @@ def _refuse_wrong_key(key: object) -> None:
 def _refuse_wrong_name(name: object) -> None:
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name= must be the name of a limit, as text, not {name!r}.")
-    # The name ends at the first blank of a key on record.
+    # The name ends at the first blank of a limit on record.
     if name is not None and not (0 < len(name) <= LONGEST_LIMIT_NAME and name.isprintable() and " " not in name):
         raise ValueError(
             f"name= must have 1 to {LONGEST_LIMIT_NAME} characters that can be printed, and no blanks, not {name!a}."
@@ -195,16 +192,16 @@ def problem_of_key(key: Iterable[str], parameters: Mapping[str, inspect.Paramete
     return None
 
 
-class LimitKeys:
-    """Returns the key of the limit of each call, from its arguments as they are stored."""
+class LimitTexts:
+    """Returns the text by which the limit of each call is known on record, from its arguments as they are stored."""
 
     def __init__(self, name: str, key: Iterable[str], parameters: Mapping[str, inspect.Parameter]) -> None:
-        """Take the name of the limit, its key, and the parameters that are named by that."""
+        """Take the name of the limit, the names that its ``key`` declares, and all parameters of the function."""
         self._name = name
         self._defaults = {each: _stored(parameters[each].default) for each in key}
 
     def of(self, stored_args: str, by_name: Callable[[JSONObject], JSONObject]) -> str:
-        """Return the key of a call; ``by_name`` gives its arguments the names of the parameters.
+        """Return the text of the limit of a call; ``by_name`` gives its arguments the names of the parameters.
 
         Where arguments were changed by hand and are no JSON object, it is the name alone: their function will fail, and
         waits for no other one.
@@ -224,19 +221,19 @@ class LimitKeys:
         return f"{self._name} [{values}]"
 
 
-def name_of_limit(key: str) -> str:
-    """Return the name of the limit that is known by this key."""
-    return key.partition(" ")[0]
+def name_of_limit(limit: str) -> str:
+    """Return the name of the limit that is known by this text."""
+    return limit.partition(" ")[0]
 
 
-def is_rate(key: str) -> bool:
-    """Return whether the limit that is known by this key is a rate limit."""
-    return key.partition(" ")[2].startswith(RATE.strip())
+def is_rate(limit: str) -> bool:
+    """Return whether the limit that is known by this text is a rate limit."""
+    return limit.partition(" ")[2].startswith(RATE.strip())
 
 
-def without_values(key: str) -> str:
-    """Return the name on record of a limit, its key without values: ``bank``, or ``bank rate`` of a rate limit."""
-    return f"{name_of_limit(key)}{RATE if is_rate(key) else ''}"
+def without_values(limit: str) -> str:
+    """Return the name on record of a limit, its text without values: ``bank``, or ``bank rate`` of a rate limit."""
+    return f"{name_of_limit(limit)}{RATE if is_rate(limit) else ''}"
 
 
 def _stored(default: object) -> JSONValue:
@@ -251,17 +248,4 @@ def _write(value: JSONValue) -> str:
     """Return a value as JSON: always the same, in whatever order a database or a set has its elements."""
     if type(value) is int:
         return str(value)
-    return _to_json(value if isinstance(value, str) else _in_order(value))
-
-
-def _in_order(value: JSONValue) -> JSONValue:
-    if isinstance(value, list):
-        return [_in_order(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _members(name, item) for name, item in value.items()}
-    return value
-
-
-def _members(name: str, value: JSONValue) -> JSONValue:
-    ordered = _in_order(value)
-    return sorted(ordered, key=_to_json) if name in WITHOUT_ORDER and isinstance(ordered, list) else ordered
+    return _to_json(value if isinstance(value, str) else in_one_order(value))

@@ -16,6 +16,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
@@ -118,29 +119,42 @@ class Registry:
         """
         function = self.find(name)
         if function is None:
-            hint = did_you_mean(name, self._functions)
+            of_apps = [each for each in [*self._functions] if each.partition(":")[2] == name]
+            hint = f" Did you mean {of_apps[0]!r}?" if of_apps else did_you_mean(name, [*self._functions])
             raise FunctionNotFound(f"There is no mutation or action {name!r} in any installed app.{hint}")
         return function
 
     def __iter__(self) -> Iterator[AnyFunction]:
         self._name_all()
-        return iter(self._functions.values())
+        return iter([*self._functions.values()])  # another thread may import some meanwhile
 
     def _name_all(self) -> None:
-        while self._unnamed:
-            function = self._unnamed.pop(0)
-            for name in function.names:
-                other = self._find(name)
-                if other is not None and not _are_same_code(other, function):
-                    raise ImproperlyConfigured(
-                        f"Two functions are named {name!r}: {_code_of(other)} and {_code_of(function)}. Rename one of"
-                        " them, pass name=, or remove the name from aliases=."
-                    )
-                if other is not None:
-                    function.is_imported_at_start = function.is_imported_at_start or other.is_imported_at_start
-                    function.is_discovered = function.is_discovered or other.is_discovered
-            self._functions[function.name] = function
-            self._renamed |= dict.fromkeys(function.aliases, function)
+        """Enter the new functions under their names.
+
+        Each is among the new ones until it is entered. So a thread that looks for it meanwhile enters it as well, which
+        changes nothing, instead of not finding it.
+        """
+        while new := self._unnamed[:1]:
+            try:
+                self._name(new[0])
+            finally:
+                with suppress(ValueError):  # another thread has removed it
+                    self._unnamed.remove(new[0])
+
+    def _name(self, function: AnyFunction) -> None:
+        for name in function.names:
+            other = self._find(name)
+            if other is None or other is function:
+                continue
+            if not _are_same_code(other, function):
+                raise ImproperlyConfigured(
+                    f"Two functions are named {name!r}: {_code_of(other)} and {_code_of(function)}. Rename one of"
+                    " them, pass name=, or remove the name from aliases=."
+                )
+            function.is_imported_at_start = function.is_imported_at_start or other.is_imported_at_start
+            function.is_discovered = function.is_discovered or other.is_discovered
+        self._functions[function.name] = function
+        self._renamed |= dict.fromkeys(function.aliases, function)
 
     def _find(self, name: str) -> AnyFunction | None:
         return self._functions.get(name) or self._renamed.get(name)

@@ -23,12 +23,12 @@ from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import AnyFunction, Function, registry
 from django_scheduler.http.answer import Refusal, failure, success
 from django_scheduler.http.request import parse, require_readable
-from django_scheduler.models import Kind, ScheduledFunction
+from django_scheduler.models import LONGEST_NAME, Kind, ScheduledFunction
 from django_scheduler.scheduling import Running, calls
 from django_scheduler.telemetry import report
 
-#: The longest name that the record takes, and how much of why arguments do not fit is told, in characters.
-LONGEST_NAME, LONGEST_REASON = 255, 500
+#: How much of why arguments do not fit is told, in characters.
+LONGEST_EXPLANATION = 500
 
 
 @csrf_exempt  # _require_csrf_token asks for it, and answers in JSON
@@ -153,7 +153,7 @@ def _bind(function: AnyFunction, args: dict[str, Any]) -> dict[str, object]:
         return function.bind((), args)
     except InvalidArguments as error:
         reason = str(error.__context__ or error)  # without the signature, which is the site's business
-        shown = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
+        shown = reason if len(reason) <= LONGEST_EXPLANATION else f"{reason[:LONGEST_EXPLANATION]}..."
         raise Refusal(400, f"{function.name} cannot be called with these arguments: {shown}.") from None
 
 

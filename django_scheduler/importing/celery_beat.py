@@ -71,8 +71,15 @@ def read(now: datetime) -> list[Read]:
     Raises ``SourceMissing``.
     """
     model = model_of("django-celery-beat", "django_celery_beat", "PeriodicTask")
-    rows = model.objects.select_related("interval", "crontab", "solar", "clocked").order_by("pk")
-    return read_each((row.name, partial(_read_row, row, now)) for row in rows)
+    rows = model.objects.select_related("interval", "crontab", "solar", "clocked")
+
+    def read_row(pk: int) -> Entry:  # one at a time: a field that cannot be read would keep the others from being read
+        row: PeriodicTask | None = rows.filter(pk=pk).first()
+        if row is None:
+            raise NothingToDo("It has just been deleted.")
+        return _read_row(row, now)
+
+    return read_each((name, partial(read_row, pk)) for pk, name in rows.order_by("pk").values_list("pk", "name"))
 
 
 def _read_row(row: PeriodicTask, now: datetime) -> Entry:
@@ -96,7 +103,7 @@ def _read_row(row: PeriodicTask, now: datetime) -> Entry:
         kwargs=kwargs,
         paused=not row.enabled,
         queue=options.queue,
-        expires=options.expires,
+        expires=row.expires or options.expires,
         notes=options.notes,
     )
 

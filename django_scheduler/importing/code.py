@@ -18,6 +18,10 @@ from django_scheduler.times import in_utc
 
 LONGEST_LINE = 100
 
+#: From this many decimal digits on, Python may refuse to write and to read a number, unless it is hexadecimal: see
+#: ``sys.set_int_max_str_digits``, which takes no limit below 640.
+FEWEST_DIGITS_REFUSED = 640
+
 UNITS = (("hours", timedelta(hours=1)), ("minutes", timedelta(minutes=1)), ("seconds", timedelta(seconds=1)))
 
 
@@ -71,7 +75,8 @@ def _calls(steps: list[Importable]) -> Iterator[str]:
 def _call(step: Importable) -> str:
     assert isinstance(step.entry.when, datetime)
     what = [_written(in_utc(step.entry.when)), *_function_and_arguments(step)]
-    return _statement(f"ctx.scheduler.options(key={_written(step.key)}).run_at", what)
+    options = ", ".join(f"{name}={_written(value)}" for name, value in step.options.items())
+    return _statement(f"ctx.scheduler.options({options}).run_at", what)
 
 
 def _statement(function: str, arguments: list[str]) -> str:
@@ -121,6 +126,8 @@ def _written(value: object) -> str:
             return f"decimal.{value!r}"
         case UUID():
             return f"uuid.{value!r}"
+        case int() if abs(value) >= 10**FEWEST_DIGITS_REFUSED:
+            return hex(value)
         case float() if not isfinite(value):
             return f'float("{value}")'
         case datetime(tzinfo=zone) | time(tzinfo=zone) if zone is not None and not _is_of_python(zone):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from calendar import monthrange
-from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import import_module
@@ -66,13 +65,26 @@ def read(now: datetime) -> list[Read]:
 
 
 def _names_of(rows: list[ScheduleRow]) -> dict[int, str]:
-    """Name the schedules: there, a name may be missing, or be that of several. Of these the first one keeps it."""
+    """Name the schedules: there, a name may be missing, or be that of several. Of these the first one keeps it.
+
+    The names of crons are compared regardless of case.
+    """
     names: dict[int, str] = {}
-    used: Counter[str] = Counter()
+    used: set[str] = set()
+
+    def use(name: str, row: ScheduleRow) -> None:
+        if name.casefold() not in used:
+            used.add(name.casefold())
+            names[row.pk] = name
+
     for row in rows:
-        name = (row.name or "").strip()
-        names[row.pk] = name if name and not used[name] else f"{name or row.func.rpartition('.')[2]} {row.pk}"
-        used[name] += 1
+        if name := (row.name or "").strip():
+            use(name, row)
+    for row in rows:
+        name = (row.name or "").strip() or row.func.rpartition(".")[2]
+        while row.pk not in names:
+            name = f"{name} {row.pk}"
+            use(name, row)
     return names
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from django_scheduler.crons import Interval, Schedule
@@ -47,7 +48,8 @@ class Entry:
     paused: bool = False
     #: What a function says here for all of its calls.
     queue: str | None = None
-    expires: timedelta | None = None
+    #: Likewise of what recurs; what runs once may have its own, also as a time.
+    expires: timedelta | datetime | None = None
     #: What has no counterpart in a cron, in sentences.
     notes: tuple[str, ...] = ()
 
@@ -85,7 +87,8 @@ def read_each(entries: Iterable[tuple[str, Callable[[], Entry]]]) -> list[Read]:
             found.append(read())
         except (Refusal, InvalidSchedule) as refusal:
             found.append(Refused(name, str(refusal)))
-        except (TypeError, ValueError, AttributeError, OverflowError) as error:  # it may be anything
+        # It may be anything: also a time zone that this host does not know, or lists in lists without an end.
+        except (TypeError, ValueError, AttributeError, OverflowError, RecursionError, ValidationError) as error:
             why = f"It cannot be read: {error}. Correct it there, or register by hand what it stands for."
             found.append(Refused(name, why))
         except NothingToDo as reason:

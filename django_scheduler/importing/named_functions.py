@@ -13,7 +13,7 @@ class NamedFunctions:
     """Finds functions by the names of tasks."""
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
-        """``mapping``: functions, ``"orders:send"``, by tasks, ``"orders.tasks.send_mail"``.
+        """Take which functions tasks have become: ``{"orders.tasks.send_mail": "orders:send"}``.
 
         Raises ``FunctionNotFound`` for a function that is not there.
         """

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NotRequired, TypedDict
 
 from django.db import transaction
 from django.utils import timezone
 
 from django_scheduler.context import ctx
-from django_scheduler.crons import Cron, definitions, reconcile
+from django_scheduler.crons import Cron, Schedule, definitions, reconcile
 from django_scheduler.errors import InvalidArguments, SchedulerError
 from django_scheduler.functions import AnyFunction
 from django_scheduler.importing.entries import Entry, LeftOut, Read, Refusal, Refused
@@ -26,6 +26,11 @@ from django_scheduler.importing.named_functions import NamedFunctions
 from django_scheduler.models import ScheduledFunction
 from django_scheduler.times import in_utc, parse_time
 from django_scheduler.values import short_repr
+
+
+class CallOptions(TypedDict):
+    key: str
+    expires: NotRequired[timedelta | datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,13 @@ class Importable:
         return self.entry.name
 
     @property
-    def key(self) -> str:
-        """Return the key of what runs once."""
+    def options(self) -> CallOptions:
+        """Return the options with which that is scheduled which runs once."""
         assert isinstance(self.entry.when, datetime)
-        return f"{self.entry.id} at {in_utc(self.entry.when).isoformat()}"
+        options: CallOptions = {"key": f"{self.entry.id} at {in_utc(self.entry.when).isoformat()}"}
+        if self.entry.expires is not None:
+            options["expires"] = self.entry.expires
+        return options
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +92,20 @@ def apply(plan: Plan, using: str) -> None:
         for step in plan.importable:
             when = step.entry.when
             if isinstance(when, datetime):
-                ctx.scheduler.using(using).options(key=step.key).run_at(when, step.function, **step.arguments)
+                _schedule_once(step, when, using)
                 continue
             ctx.crons.using(using).register(step.name, when, step.function, **step.arguments)
             if step.entry.paused:
                 ctx.crons.using(using).pause(
                     step.name, f"It was disabled in {plan.source}, from where it was imported."
                 )
+
+
+def _schedule_once(step: Importable, when: datetime, using: str) -> None:
+    key = step.options["key"]
+    scheduler = ctx.scheduler.using(using).options(**step.options).options(key=lambda **_: key)
+    # In bulk, because a whole table may be more than a transaction may schedule one by one.
+    scheduler.run_at_many(when, step.function, [step.arguments])
 
 
 def _steps(entries: Iterable[Read], functions: NamedFunctions, using: str, now: datetime) -> Iterator[Step]:
@@ -156,7 +171,9 @@ def _step_of_cron(step: Importable, columns: Mapping[str, Any], existing: Mappin
 def _step_of_call(step: Importable, when: datetime, using: str, now: datetime) -> Step:
     definitions.stored_args(step.function, (), step.arguments)
     parse_time(when)
-    scheduled = ScheduledFunction.objects.using(using).filter(name__in=step.function.names, key=step.key)
+    ctx.scheduler.options(**step.options)  # raises what apply() would
+    key = step.options["key"]
+    scheduled = ScheduledFunction.objects.using(using).filter(name__in=step.function.names, key=key)
     if scheduled.exists():
         return There(step.name)
     if when <= now:
@@ -174,6 +191,6 @@ def _notes(entry: Entry, function: AnyFunction) -> Iterator[str]:
             f"its queue {entry.queue!r} is not carried over: the function says it (queue=), and {function.name} has"
             f" {function.queue!r}."
         )
-    if entry.expires is not None and entry.expires != function.expires:
+    if isinstance(entry.when, Schedule) and entry.expires is not None and entry.expires != function.expires:
         yield f"its expires of {entry.expires} is not carried over: the function says it (expires=)."
     yield from entry.notes

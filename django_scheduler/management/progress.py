@@ -7,7 +7,7 @@ from django.core.management.base import OutputWrapper
 from django.db import DatabaseError, InterfaceError
 
 from django_scheduler.executor import run_in_background
-from django_scheduler.models import UNFINISHED, ScheduledFunction
+from django_scheduler.models import IS_UNFINISHED, ScheduledFunction
 
 #: How often it is drawn, in seconds: each time counts what is left.
 INTERVAL = 0.5
@@ -30,7 +30,7 @@ class Progress:
     """Shows how much of what was unfinished has finished, counted now and then."""
 
     def __init__(self, using: str, queues: Collection[str], output: OutputWrapper) -> None:
-        self._functions = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED)
+        self._functions = ScheduledFunction.objects.using(using).filter(IS_UNFINISHED)
         if queues:
             self._functions = self._functions.filter(queue__in=queues)
         self._output = output

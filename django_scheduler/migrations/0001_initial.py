@@ -264,7 +264,6 @@ class Migration(migrations.Migration):
                 ("error", models.TextField(blank=True, verbose_name="error")),
                 ("traceback", models.TextField(blank=True, verbose_name="traceback")),
                 ("executor", django_scheduler.fields.NameField(blank=True, max_length=255, verbose_name="executor")),
-                ("trace_context", models.TextField(editable=False, null=True)),
                 ("handed_over", models.BooleanField(db_default=False, default=False, editable=False)),
                 (
                     "unknown_since",

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from django_scheduler import signals
-from django_scheduler.databases import Database, NewRows, announcement_of
-from django_scheduler.functions import registry
+from django_scheduler.databases import Database, NewRows, due_function_of
+from django_scheduler.functions import AnyFunction, registry
 from django_scheduler.models import Kind, ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.record import wakeup
 from django_scheduler.record.outcomes import BatchOutcome, Outcome
@@ -63,7 +63,7 @@ def _schedule(
     database: Database, common: dict[str, Any], context: str | None, calls: list[tuple[int | None, str]]
 ) -> None:
     """Insert the calls of one callback, each with its parent."""
-    function = registry.find(common["name"])
+    function: AnyFunction | None = registry.find(common["name"])
     rows = NewRows(
         name=common["name"],
         kind=Kind(common["kind"]),
@@ -74,16 +74,17 @@ def _schedule(
         parent_id=calls[0][0] if len(calls) == 1 else None,
         context=context,
         expires=None if common["expires"] is None else timedelta(seconds=common["expires"]),
-        ordered_by=function.limit_key if function is not None and function.keeps_order else None,
+        ordered_by=function.limit_of if function is not None and function.keeps_order else None,
         fair_key=None if function is None else function.fair_key_in(common["queue"]),
     )
     ids = database.insert(rows, [args for _, args in calls])
     if len(calls) > 1:
         children = [ScheduledFunction(pk=pk, parent_id=parent) for pk, (parent, _) in zip(ids, calls, strict=True)]
         ScheduledFunction.objects.using(database.using).bulk_update(children, ["parent"], batch_size=500)
-    transaction.on_commit(partial(_announce, rows, ids, calls[0][1], database.using), using=database.using, robust=True)
+    transaction.on_commit(partial(_tell, rows, ids, calls[0][1], database.using), using=database.using, robust=True)
 
 
-def _announce(rows: NewRows, ids: Sequence[ScheduledFunctionId], first_args: str, using: str) -> None:
-    wakeup.send(using, announcement_of(rows, ids, [first_args]))
+def _tell(rows: NewRows, ids: Sequence[ScheduledFunctionId], first_args: str, using: str) -> None:
+    """Wake the executors and send the signals of callbacks that were scheduled."""
+    wakeup.send(using, due_function_of(rows, ids, [first_args]))
     signals.send_scheduled(rows.name, rows.kind, rows.queue, ids, using)

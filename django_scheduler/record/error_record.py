@@ -61,7 +61,7 @@ def _with_causes(error: BaseException) -> list[BaseException]:
 
 
 def in_ascii(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the same in ASCII, for a database whose character set has refused the description of an error."""
+    """Return the changes with the error in ASCII, for a database whose character set has refused its description."""
     return {
         column: value.encode("ascii", "backslashreplace").decode() if column in ("error", "traceback") else value
         for column, value in changes.items()
@@ -74,7 +74,7 @@ def is_same(error: str, other: str) -> bool:
 
 
 def in_plain_words(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the same without anything that comes from the function, for a database that has refused that."""
+    """Return the changes without anything that comes from the function, for a database that has refused that."""
     plain: dict[str, Any] = {"error": NOT_DESCRIBED, "traceback": "", "result": values.dump_result(NOT_DESCRIBED)}
     if history := changes.get("history"):
         plain["history"] = [*history[:-1], {**history[-1], "error": NOT_DESCRIBED}]

@@ -14,7 +14,7 @@ class Outcome:
 
     ``state``: "success", "failed" or "canceled". ``failure``: why it is not a success: "error", "lost", "timeout",
     "missing", "crashed", "transient" or "expired"; empty for a success, and for what somebody has canceled. ``result``:
-    what it returned. ``error``: the text on record. ``attempts``: how often its body has begun.
+    what it returned. ``error``: the text on record. ``attempts``: how often it was executed.
 
     A result may have become impossible to restore, as a model instance that was deleted meanwhile. Then ``result``
     raises ``InvalidArguments`` when it is read, and everything else is there.
@@ -23,7 +23,7 @@ class Outcome:
 
         @internal_mutation
         def report(ctx, *, outcome: Outcome, order_id: int) -> None:
-            Order.objects.filter(pk=order_id).update(is_synchronised=outcome.state == "success")
+            Order.objects.filter(pk=order_id).update(is_synchronized=outcome.state == "success")
     """
 
     id: int

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django_scheduler import values
 from django_scheduler.errors import FunctionNotFound, InvalidArguments
 from django_scheduler.functions import AnyFunction, registry, resolve_to_schedule
-from django_scheduler.models import UNFINISHED, Batch, Kind, ScheduledFunction, State
+from django_scheduler.models import IS_UNFINISHED, Batch, Kind, ScheduledFunction, State
 from django_scheduler.telemetry import one_line
 
 ROWS_PER_PAGE = 2_000
@@ -91,7 +91,7 @@ def check_pending_calls(using: str) -> Findings:
 def check_callbacks(using: str) -> tuple[Findings, Findings]:
     """Look at the callbacks of all that has not ended, and return what of functions and of batches cannot be called."""
     calls = CallCheck()
-    unfinished = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED)
+    unfinished = ScheduledFunction.objects.using(using).filter(IS_UNFINISHED)
     of_functions, of_batches = Findings("to be called after the functions"), Findings("to be called after the batches")
     for findings, rows in (
         (of_functions, unfinished),

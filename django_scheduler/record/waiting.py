@@ -14,19 +14,16 @@ from django_scheduler.record import transitions, wakeup
 
 def let_in(database: Database, numbers: Mapping[str, int]) -> int:
     """Let in so many of those that wait for each limit, as part of the open transaction; return how many they are."""
-    return _let_in(
-        database,
-        [found for limit, most in numbers.items() for found in database.lock_waiting_for(limit, most=most)],
-    )
+    return _let_in(database, database.lock_waiting_for(numbers))
 
 
 def let_in_these(database: Database, ids: Collection[int]) -> int:
-    """Let in those of the functions that wait, likewise."""
+    """Let in those of the functions that wait, as part of the open transaction; return how many they are."""
     return _let_in(database, database.lock_waiting_among(ids))
 
 
 def let_in_expired(database: Database, *, most: int) -> int:
-    """Let in those that have expired, so that who claims them cancels them, likewise."""
+    """Let in so many of those that wait and have expired, so that who claims them cancels them; return how many."""
     return _let_in(database, database.lock_waiting_expired(most=most))
 
 

@@ -2,7 +2,7 @@
 
 * ``scheduler.py`` is ``ctx.scheduler``; ``enqueue.py`` schedules, and ``cancellation.py`` cancels,
   ``choosing.py`` those that meet conditions.
-* ``commit_hook.py`` counts what a transaction schedules, and announces it after the commit.
+* ``commit_hook.py`` counts what a transaction schedules, and wakes the executors after the commit.
 * ``options.py`` has the options of a call; ``keys.py`` keeps calls with a key apart, and ``batches.py`` makes them
   members of a batch.
 * ``interventions.py`` changes functions on record: reschedule, run now, run again. ``interventions_by_id.py`` has

@@ -20,7 +20,7 @@ from django_scheduler import values
 from django_scheduler.databases import portions
 from django_scheduler.errors import FunctionNotFound, InvalidArguments, InvalidSchedule
 from django_scheduler.functions import AnyReference, registry, resolve
-from django_scheduler.models import FAR, LARGEST_ID, UNFINISHED, ScheduledFunction
+from django_scheduler.models import FAR, IS_UNFINISHED, LARGEST_ID, ScheduledFunction
 from django_scheduler.suggestions import which_there_are
 from django_scheduler.times import parse_for, parse_time
 from django_scheduler.values import is_plain_text, short_repr
@@ -82,7 +82,7 @@ def choose(
     batch_id: int | None = None,
 ) -> Chosen:
     """Return the unfinished functions of that name, of that time, with those arguments and of that batch."""
-    rows = ScheduledFunction.objects.using(using).filter(state__in=UNFINISHED)
+    rows = ScheduledFunction.objects.using(using).filter(IS_UNFINISHED)
     if batch_id is not None:
         rows = rows.filter(batch=batch_id) if 0 < batch_id <= LARGEST_ID else rows.none()
     if function is not None:

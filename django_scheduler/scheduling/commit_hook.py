@@ -1,4 +1,4 @@
-"""The commit hook counts what a transaction schedules against its limits, and announces it when it commits.
+"""The commit hook counts what a transaction schedules against its quotas, and wakes the executors when it commits.
 
 Django keeps an ``on_commit`` hook together with the savepoints in which it was registered, and drops it when
 one of them is rolled back. So the hook is the counter: there is one for every nesting of savepoints in which
@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler import signals
 from django_scheduler.conf import get_settings
-from django_scheduler.databases import Announcement, NewRows, announcement_of, django_internals
+from django_scheduler.databases import DueFunction, NewRows, django_internals, due_function_of
 from django_scheduler.errors import ArgumentsTooLarge, TooManyScheduled
 from django_scheduler.models import ScheduledFunctionId
 from django_scheduler.record import wakeup
@@ -31,28 +31,28 @@ AT_ONCE = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Limit:
-    """Says how much of something one transaction may schedule."""
+class TransactionQuota:
+    """Says how much one transaction may schedule: so many functions, or so many bytes of arguments."""
 
     setting: str
     unit: str
     error: type[Exception]
-    #: Which limit is the one of bulk scheduling, where this is not it.
-    bulk: Limit | None = None
+    #: Which quota is the one of bulk scheduling, where this is not it.
+    bulk: TransactionQuota | None = None
 
     def check(self, before: int, after: int, function_name: str) -> None:
-        """Raise the error if ``after`` is more than the limit, and warn when it comes near."""
-        limit: int = getattr(get_settings(), self.setting)
-        if after > limit:
+        """Raise the error if ``after`` is more than the quota, and warn when it comes near."""
+        allowed: int = getattr(get_settings(), self.setting)
+        if after > allowed:
             raise self.error(
                 f"{function_name} was not scheduled: this transaction would have scheduled {after:,} {self.unit}, and"
-                f" {limit:,} are allowed (DJANGO_SCHEDULER[{self.setting!r}]). {self._advice()}"
+                f" {allowed:,} are allowed (DJANGO_SCHEDULER[{self.setting!r}]). {self._advice()}"
             )
-        if before <= limit * WARN_ABOVE < after:
+        if before <= allowed * WARN_ABOVE < after:
             warn(
                 "One transaction has scheduled %s of the %s %s that it may (DJANGO_SCHEDULER[%r]), with %s.",
                 f"{after:,}",
-                f"{limit:,}",
+                f"{allowed:,}",
                 self.unit,
                 self.setting,
                 function_name,
@@ -68,12 +68,12 @@ class Limit:
 
 #: Of what is scheduled in bulk, and of what is scheduled one by one.
 BULK = (
-    Limit("MAX_BULK_SCHEDULED_PER_TRANSACTION", "functions", TooManyScheduled),
-    Limit("MAX_BULK_ARGUMENT_BYTES_PER_TRANSACTION", "bytes of arguments", ArgumentsTooLarge),
+    TransactionQuota("MAX_BULK_SCHEDULED_PER_TRANSACTION", "functions", TooManyScheduled),
+    TransactionQuota("MAX_BULK_ARGUMENT_BYTES_PER_TRANSACTION", "bytes of arguments", ArgumentsTooLarge),
 )
 ONE_BY_ONE = (
-    Limit("MAX_SCHEDULED_PER_TRANSACTION", "functions", TooManyScheduled, BULK[0]),
-    Limit("MAX_ARGUMENT_BYTES_PER_TRANSACTION", "bytes of arguments", ArgumentsTooLarge, BULK[1]),
+    TransactionQuota("MAX_SCHEDULED_PER_TRANSACTION", "functions", TooManyScheduled, BULK[0]),
+    TransactionQuota("MAX_ARGUMENT_BYTES_PER_TRANSACTION", "bytes of arguments", ArgumentsTooLarge, BULK[1]),
 )
 
 
@@ -83,11 +83,11 @@ class WakeUp:
 
     using: str
     #: What was scheduled that is due soon; ``None``: not just one function that is due at once.
-    soon: list[Announcement | None] = field(default_factory=list)
+    soon: list[DueFunction | None] = field(default_factory=list)
     is_sent: bool = False
 
     def send(self) -> None:
-        """Send it, when it is first called. A function is announced if it is the only one."""
+        """Send the wake-up, when this is first called. It names the function if there is only one."""
         if not self.is_sent:
             self.is_sent = True
             wakeup.send(self.using, self.soon[0] if len(self.soon) == 1 else None)
@@ -95,13 +95,13 @@ class WakeUp:
 
 @dataclass(slots=True, eq=False)
 class CommitHook:
-    """Counts what was scheduled in one nesting of savepoints, and announces it after the commit."""
+    """Counts what was scheduled in one nesting of savepoints, and tells of it after the commit."""
 
     savepoints: frozenset[str | None]
     wake_up: WakeUp
     wakes: bool = False
-    #: What has been counted against each limit.
-    scheduled: dict[Limit, int] = field(default_factory=dict)
+    #: What has been counted against each quota.
+    scheduled: dict[TransactionQuota, int] = field(default_factory=dict)
     #: Each sends the signals of one call.
     signals: list[Callable[[], None]] = field(default_factory=list)
 
@@ -113,9 +113,13 @@ class CommitHook:
 
 
 def count(
-    using: str, limits: tuple[Limit, Limit], functions: int, argument_bytes: int, function_name: str
+    using: str,
+    quotas: tuple[TransactionQuota, TransactionQuota],
+    functions: int,
+    argument_bytes: int,
+    function_name: str,
 ) -> CommitHook | None:
-    """Count what is about to be scheduled against the limits of the open transaction, and return its hook.
+    """Count what is about to be scheduled against the quotas of the open transaction, and return its hook.
 
     One that was begun by hand (``set_autocommit(False)``) outside of ``atomic`` runs no hooks, so there each call is
     counted alone.
@@ -124,15 +128,15 @@ def count(
     """
     connection = connections[using]
     hooks = _hooks(connection)
-    added = ((limits[0], functions), (limits[1], argument_bytes))
-    for limit, number in added:
-        before = sum([hook.scheduled.get(limit, 0) for hook in hooks])
-        limit.check(before, before + number, function_name)
+    added = ((quotas[0], functions), (quotas[1], argument_bytes))
+    for quota, number in added:
+        before = sum([hook.scheduled.get(quota, 0) for hook in hooks])
+        quota.check(before, before + number, function_name)
     if not django_internals.is_in_atomic_block(connection):
         return None
     hook = _hook_of_these_savepoints(connection, hooks)
-    for limit, number in added:
-        hook.scheduled[limit] = hook.scheduled.get(limit, 0) + number
+    for quota, number in added:
+        hook.scheduled[quota] = hook.scheduled.get(quota, 0) + number
     return hook
 
 
@@ -145,7 +149,7 @@ def share_wake_up(hooks: Iterable[object]) -> None:
             hook.wake_up = ours[0].wake_up
 
 
-def announce(
+def tell_after_commit(
     using: str,
     hook: CommitHook | None,
     rows: NewRows,
@@ -162,21 +166,21 @@ def announce(
     send = None
     if signals.function_scheduled.receivers:
         send = partial(signals.send_scheduled, rows.name, rows.kind, rows.queue, ids, using)
-    announcement = None
+    due_function = None
     if len(ids) == 1 and rows.time == AT_ONCE:
         if rows.fair_key is None:
-            announcement = Announcement(ids[0], rows.priority, rows.queue)
+            due_function = DueFunction(ids[0], rows.priority, rows.queue)
         else:
-            announcement = announcement_of(rows, ids, arguments)
+            due_function = due_function_of(rows, ids, arguments)
     if hook is not None:
         if wake:
             hook.wakes = True
-            hook.wake_up.soon.append(announcement)
+            hook.wake_up.soon.append(due_function)
         if send:
             hook.signals.append(send)
     elif connections[using].get_autocommit():
         if wake:
-            wakeup.send(using, announcement)
+            wakeup.send(using, due_function)
         if send:
             send()
 

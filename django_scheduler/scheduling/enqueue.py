@@ -18,7 +18,7 @@ from django_scheduler.models import Kind, ScheduledFunctionId, State
 from django_scheduler.record import FollowedFunction, Outcome, follow
 from django_scheduler.scheduling import cancellation, commit_hook, keys, middleware_chain
 from django_scheduler.scheduling.batches import Membership
-from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, CommitHook, Limit
+from django_scheduler.scheduling.commit_hook import BULK, ONE_BY_ONE, CommitHook, TransactionQuota
 from django_scheduler.scheduling.options import NO_OPTIONS, CallOptions
 from django_scheduler.scheduling.running import Running, request_context
 from django_scheduler.telemetry import warn
@@ -119,32 +119,33 @@ def _enqueue(
     time: timedelta | datetime,
     function: AnyFunction,
     arguments: list[str],
-    limits: tuple[Limit, Limit],
+    quotas: tuple[TransactionQuota, TransactionQuota],
     options: CallOptions,
     call_keys: Sequence[str] | None,
 ) -> list[ScheduledFunctionId]:
-    """Say what the calls have in common, count them, insert a row for each of them, and announce that.
+    """Say what the calls have in common, count them, insert a row for each of them, and have executors told.
 
     ``call_keys``: the key of each of them.
     """
     if caller is not None:
         caller.require_transaction(using, f"schedule {function.name}")
     if call_keys is not None and not django_internals.is_in_atomic_block(connections[using]):
-        again = partial(_enqueue, using, caller, time, function, arguments, limits, options, call_keys)
+        again = partial(_enqueue, using, caller, time, function, arguments, quotas, options, call_keys)
         ids = in_transaction(using, again)  # in which the key stays locked
         _warn_of_other_transactions(using, function.name)
         return ids
     rows = _rows_of(using, caller, time, function, options)
     rows.context = new_context(caller, rows.name, rows.kind, rows.queue, len(arguments))
-    hook = commit_hook.count(using, limits, len(arguments), sum(map(len, arguments)), rows.name)
+    hook = commit_hook.count(using, quotas, len(arguments), sum(map(len, arguments)), rows.name)
     if caller is not None and cancellation.is_canceled(caller):
         rows.state = State.CANCELED
-    fleet = _fleet_for(rows, limits)
+    fleet = _fleet_for(rows, quotas)
     if call_keys is not None and rows.state is State.PENDING:
         assert hook is not None
         return _schedule_with_keys(using, caller, function, rows, arguments, call_keys, options, hook, fleet)
-    ids = _insert(using, rows, arguments, options.batch)
-    commit_hook.announce(using, hook, rows, ids, arguments, wake=fleet is None and _is_soon(time))
+    ids = insert(using, rows, arguments, options.batch)
+    wake = rows.state is State.PENDING and fleet is None and _is_soon(time)
+    commit_hook.tell_after_commit(using, hook, rows, ids, arguments, wake=wake)
     if fleet is not None:
         fleet.hand_over_after_commit(using, ids, rows)
     if hook is None:
@@ -177,22 +178,24 @@ def _rows_of(
         callbacks=callbacks,
         batch_id=options.batch.id if options.batch else None,
         fair_key=function.fair_key_in(queue),
-        ordered_by=function.limit_key if function.keeps_order else None,
+        ordered_by=function.limit_of if function.keeps_order else None,
     )
 
 
-def _fleet_for(rows: NewRows, limits: tuple[Limit, Limit]) -> Fleet | None:
+def _fleet_for(rows: NewRows, quotas: tuple[TransactionQuota, TransactionQuota]) -> Fleet | None:
     """Return the fleet that is to execute the functions, if one is, and note that they are being handed over.
 
     What is scheduled in bulk is not sent here: sending each of many thousands would keep the caller waiting.
     """
-    if _fleet is None or rows.state is State.CANCELED or limits is not ONE_BY_ONE or not _is_due(rows.time):
+    if _fleet is None or rows.state is State.CANCELED or quotas is not ONE_BY_ONE or not _is_due(rows.time):
         return None
     rows.hand_over = _fleet.time_to_begin()
     return _fleet
 
 
-def _insert(using: str, rows: NewRows, arguments: list[str], batch: Membership | None) -> list[ScheduledFunctionId]:
+def insert(
+    using: str, rows: NewRows, arguments: list[str], batch: Membership | None = None
+) -> list[ScheduledFunctionId]:
     """Write the rows. Members of a batch, and functions that have ended already, are counted: all of it or none."""
     database = database_for(using)
     if rows.state is State.PENDING and batch is None:
@@ -222,7 +225,7 @@ def _schedule_with_keys(
     hook: CommitHook,
     fleet: Fleet | None,
 ) -> list[ScheduledFunctionId]:
-    """Insert a row for each key with which none waits, leave or replace the others, and announce what has changed."""
+    """Insert a row for each key with which none waits, leave or replace the others, and have executors told."""
     keyed = keys.schedule(
         using,
         caller,
@@ -235,7 +238,7 @@ def _schedule_with_keys(
     )
     if keyed.inserted:
         wake = fleet is None and _is_soon(rows.time if rows.due is None else rows.due)
-        commit_hook.announce(using, hook, rows, keyed.inserted, arguments, wake=wake)
+        commit_hook.tell_after_commit(using, hook, rows, keyed.inserted, arguments, wake=wake)
     # A replaced one may be due earlier than this call asks for, and one that stays was locked until now.
     if keyed.replaced or (keyed.due_time is not None and _is_soon(keyed.due_time)):
         commit_hook.wake(hook)

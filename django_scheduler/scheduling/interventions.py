@@ -10,11 +10,11 @@ move the same rows do not deadlock.
 
 Run again. A function that has ended is scheduled once more, as a new one that refers to it. The old record stays as it
 is, so an action whose outcome is unknown stays ``lost``. The new one has the same arguments, in the form in which they
-were stored, and whatever queue, priority and kind its function has by now. It is caused by the request that runs it
-again; where there is none, by what had caused the old one. What middleware had added to the context of the old one
-stays: whoever runs it again may be of another tenant, and speak another language. What a function runs again is like
-anything else that it schedules: that function is its ``parent``, and it is born canceled if that one has been canceled.
-A function that is declared with ``rerun=False`` never runs again.
+were stored, the callbacks of the old one, and whatever queue, priority and kind its function has by now. It is caused
+by the request that runs it again; where there is none, by what had caused the old one. What middleware had added to the
+context of the old one stays: whoever runs it again may be of another tenant, and speak another language. What a
+function runs again is like anything else that it schedules: that function is its ``parent``, and it is canceled from
+the start if that one has been canceled. A function that is declared with ``rerun=False`` never runs again.
 """
 
 import json
@@ -27,10 +27,10 @@ from django.db.models import QuerySet
 from django_scheduler.databases import DUE_AT_ONCE, NewRows, database_for, portions
 from django_scheduler.functions import AnyFunction, registry
 from django_scheduler.models import LARGEST_ID, UNFINISHED, ScheduledFunction, ScheduledFunctionId, State
-from django_scheduler.record import transitions, wakeup
+from django_scheduler.record import callbacks, transitions, wakeup
 from django_scheduler.scheduling import cancellation, commit_hook, enqueue
 from django_scheduler.scheduling.cancellation import InterventionResult
-from django_scheduler.scheduling.commit_hook import BULK, Limit
+from django_scheduler.scheduling.commit_hook import BULK, TransactionQuota
 from django_scheduler.scheduling.running import KEYS_OF_REQUESTS, Running
 from django_scheduler.times import parse_time
 from django_scheduler.transactions import in_transaction
@@ -127,14 +127,16 @@ def run_again(using: str, ids: Sequence[int], caller: Running | None = None) -> 
 
 
 def schedule_again(
-    using: str, ids: Sequence[int], caller: Running | None, limits: tuple[Limit, Limit]
+    using: str, ids: Sequence[int], caller: Running | None, quotas: tuple[TransactionQuota, TransactionQuota]
 ) -> tuple[dict[int, InterventionResult], dict[int, ScheduledFunctionId]]:
     """Do what ``run_again`` does, and return the new ids too, by the old ones."""
     current = json.loads(enqueue.current_context(caller) or "{}")
     request = {key: value for key, value in current.items() if key in KEYS_OF_REQUESTS}
     parent_id = caller.id_in(using) if caller is not None else None
 
-    def new_rows(function: AnyFunction, state: State, old_context: dict[str, Any] | None) -> NewRows:
+    def new_rows(
+        function: AnyFunction, state: State, old_context: dict[str, Any] | None, old_callbacks: object
+    ) -> NewRows:
         return NewRows(
             name=function.name,
             kind=function.kind,
@@ -144,30 +146,31 @@ def schedule_again(
             time=timedelta(0),
             parent_id=parent_id,
             context=_context_again(old_context, request),
+            callbacks=callbacks.as_text(old_callbacks),
             expires=function.expires,
             fair_key=function.fair_key_in(function.queue),
-            ordered_by=function.limit_key if function.keeps_order else None,
+            ordered_by=function.limit_of if function.keeps_order else None,
         )
 
     def schedule() -> tuple[dict[int, InterventionResult], dict[int, ScheduledFunctionId]]:
         results = dict.fromkeys(ids, InterventionResult.GONE)
         new_ids: dict[int, ScheduledFunctionId] = {}
         state = State.CANCELED if caller is not None and cancellation.is_canceled(caller) else State.PENDING
-        columns = ("pk", "name", "kind", "state", "args", "context")
+        columns = ("pk", "name", "kind", "state", "args", "context", "callbacks")
         for portion in portions(_storable(ids)):
             rows = ScheduledFunction.objects.using(using).filter(pk__in=portion).order_by("pk")
             #: In the order of the old ids: what those in a row have in common, so that few statements will do, and
             #: their arguments by the old ids.
             ended: list[tuple[NewRows, dict[int, str]]] = []
-            for pk, name, kind, old_state, args, old_context in rows.values_list(*columns):
+            for pk, name, kind, old_state, args, old_context, old_callbacks in rows.values_list(*columns):
                 function = registry.find_recorded(name, kind)
                 results[pk] = _may_run_again(function, old_state)
                 if function is not None and results[pk] is InterventionResult.DONE:
-                    rows_of_it = new_rows(function, state, old_context)
+                    rows_of_it = new_rows(function, state, old_context, old_callbacks)
                     if not ended or ended[-1][0] != rows_of_it:
                         ended.append((rows_of_it, {}))
                     ended[-1][1][pk] = to_json(args)
-            new_ids |= _write(using, ended, limits)
+            new_ids |= _write(using, ended, quotas)
         return results, new_ids
 
     return in_transaction(using, schedule)
@@ -188,18 +191,19 @@ def _may_run_again(function: AnyFunction | None, state: str) -> InterventionResu
 
 
 def _write(
-    using: str, ended: Sequence[tuple[NewRows, dict[int, str]]], limits: tuple[Limit, Limit]
+    using: str, ended: Sequence[tuple[NewRows, dict[int, str]]], quotas: tuple[TransactionQuota, TransactionQuota]
 ) -> dict[int, ScheduledFunctionId]:
     """Insert rows with these arguments, each of which refers to the function by whose id they are found here."""
     texts = [text for _, arguments in ended for text in arguments.values()]
     if not texts:
         return {}
-    hook = commit_hook.count(using, limits, len(texts), sum(map(len, texts)), "what is to run again")
+    hook = commit_hook.count(using, quotas, len(texts), sum(map(len, texts)), "what is to run again")
     new_ids: dict[int, ScheduledFunctionId] = {}
     for rows, arguments in ended:
-        ids = database_for(using).insert(rows, list(arguments.values()))
+        ids = enqueue.insert(using, rows, list(arguments.values()))
         new_ids |= zip(arguments, ids, strict=True)
-        commit_hook.announce(using, hook, rows, ids, list(arguments.values()), wake=True)
+        wake = rows.state is State.PENDING
+        commit_hook.tell_after_commit(using, hook, rows, ids, list(arguments.values()), wake=wake)
     links = [ScheduledFunction(pk=pk, rerun_of_id=old) for old, pk in new_ids.items()]
     ScheduledFunction.objects.using(using).bulk_update(links, ["rerun_of"], batch_size=500)
     return new_ids

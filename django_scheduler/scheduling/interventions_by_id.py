@@ -122,9 +122,10 @@ class InterventionsById(ABC):
     def run_again(self, function_id: int, /) -> ScheduledFunctionId:
         """Schedule a function that has ended once more, due at once, and return the id of the new one.
 
-        The new one has the same arguments, and refers to the old one, which stays as it is, as ``rerun_of``. It has
-        the queue and the priority that its function has by now. Like anything else that a function schedules, it has
-        the function that calls this as its ``parent``, and is canceled if that one has been.
+        The new one has the same arguments and callbacks, and refers to the old one, which stays as it is, as
+        ``rerun_of``. It has the queue, the priority and the expiry that its function has by now, and is no member of a
+        batch. Like anything else that a function schedules, it has the function that calls this as its ``parent``, and
+        is canceled if that one has been.
 
         Raises ``UnknownScheduledFunction``, ``NotFinished``, ``CannotRunAgain`` (``rerun=False``), ``FunctionNotFound``
         (it is gone from the code), ``TooManyScheduled``, ``ArgumentsTooLarge``.

@@ -208,7 +208,7 @@ def make_chain() -> Chain:
 
 
 def _made() -> Chain:
-    """Return the same, or raise ``_Unusable``."""
+    """Return the middleware of the site, or raise ``_Unusable``."""
     global chain, _is_making
     with _lock:
         if chain is None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
-class Limits(Protocol):
-    """Knows for how long a function may run, whether it is still wanted, and by what others know it."""
+class ExecutionView(Protocol):
+    """Is what ``ctx`` asks of an execution: until when the body may run, whether it is still wanted, and its key."""
 
     @property
     def deadline(self) -> datetime | None: ...
@@ -62,8 +62,8 @@ class Running:
     batch_id: int | None = None
     #: The functions whose bodies may run in the same transaction, which has locked them.
     shares_with: Collection[ScheduledFunctionId] = ()
-    #: Knows for how long that scheduled function may run, and by what others know it.
-    limits: Limits | None = None
+    #: What executes that scheduled function: it knows until when the body may run, and whether it is still wanted.
+    execution: ExecutionView | None = None
 
     def id_in(self, using: str) -> ScheduledFunctionId | None:
         """Return the id of the scheduled function that is executing, if it is on record in that database."""

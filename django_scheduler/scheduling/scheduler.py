@@ -215,8 +215,9 @@ class Scheduler(InterventionsById):
     ) -> list[ScheduledFunctionId]:
         """Schedule a function once for each dict of arguments, all of them or none.
 
-        It takes one statement per 1,000 functions. Returns the ids in the order of the arguments. Raises what
-        ``run_after`` raises; the limits are those of bulk scheduling.
+        It takes one statement per 1,000 functions, and with ``existing="replace"`` one for each that waits. Returns
+        the ids in the order of the arguments. Raises what ``run_after`` raises; the limits are those of bulk
+        scheduling.
 
         Example::
 

@@ -68,9 +68,10 @@ _MESSAGES = {
         " them (%(functions)s). Restart it if that does not happen by itself, and mend these functions."
     ),
     ProblemCode.UNKNOWN_FUNCTION: gettext_noop(
-        "The code of executors is older than what is due in the queue “%(queue)s”: they do not know the function"
-        " %(name)s, or refuse its arguments (%(count)s pending, the first one is %(first_id)s, since %(since)s UTC)."
-        " Start executors with the code that has scheduled it; otherwise it fails."
+        "Executors do not know the function %(name)s, or refuse its arguments: it is due in the queue “%(queue)s”"
+        " (%(count)s pending, the first one is %(first_id)s, since %(since)s UTC). Their code is older than what has"
+        " scheduled it, or the function was changed, removed, or renamed without aliases=. Start executors with code"
+        " that can execute it; otherwise it fails."
     ),
     ProblemCode.THREADS_HELD: gettext_noop(
         "%(held)s of %(threads)s threads of the executor %(executor)s are held by bodies that do not end although their"
@@ -122,7 +123,7 @@ class Problem:
 
     @property
     def translated_message(self) -> str:
-        """Return the same in the language of who looks at it."""
+        """Return what is wrong, and what to do, in the language of who looks at it."""
         return gettext(self._template) % self.details
 
     @property

@@ -9,7 +9,7 @@
 from django_scheduler.stubs.stub import FILE_NAME, MODULE, stub_of
 from django_scheduler.stubs.stub_file import (
     command_for,
-    find_stub,
+    find_stubs,
     is_up_to_date,
     root_of_project,
     text_of_stub,
@@ -20,7 +20,7 @@ __all__ = [
     "FILE_NAME",
     "MODULE",
     "command_for",
-    "find_stub",
+    "find_stubs",
     "is_up_to_date",
     "root_of_project",
     "stub_of",

@@ -111,7 +111,7 @@ def _options(shapes: Sequence[Shape]) -> Iterator[str]:
 
 
 def _batch(shapes: Sequence[Shape]) -> Iterator[str]:
-    """Yield what ``batch`` takes, likewise."""
+    """Yield what ``batch`` takes: without a callback that has arguments, and for each that may have some."""
     optional = "Told[BatchOutcome] | BatchCallbackName | None = ..."
     yield f"(self, *, on_complete: {optional if shapes else f'{WITH_ARGUMENTS} | {optional}'}) -> Result"
     for each in shapes:

@@ -10,6 +10,9 @@ from django_scheduler.functions import AnyFunction, types_of_parameter
 from django_scheduler.record import BatchOutcome, Outcome
 from django_scheduler.stubs.signatures import Imports, Signature
 
+#: How the types of the dicts of a function end.
+DICTS = ("arguments", "some_arguments", "callback_arguments")
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -75,12 +78,12 @@ class Shape:
 
 def shapes_of(functions: Iterable[AnyFunction], imports: Imports) -> Iterator[Shape]:
     """Yield a shape for each function, in the order of their names."""
-    taken: set[str] = set()
     for function in sorted(functions, key=lambda each: each.name):
         name = function.name.replace(":", "__")
-        while name in taken:  # a__b:c and a:b__c
+        # a__b:c and a:b__c; a:b__arguments, and the arguments of a:b
+        while imports.taken & (names := {name, *(f"{name}__{content}" for content in DICTS)}):
             name += "_"
-        taken.add(name)
+        imports.taken |= names
         yield Shape(function, name, Signature(function, imports))
 
 

@@ -77,8 +77,10 @@ def stub_of(functions: Iterable[AnyFunction]) -> str:
     """Return the text of the stub that knows these functions; of one that takes any, if there are none."""
     imports = Imports()
     shapes = [*shapes_of(functions, imports)]
+    references = _references(shapes)
+    imports.taken |= references.keys()
     header = HEADER.format(about=FUNCTIONS if shapes else NO_FUNCTIONS)
-    parts = [*_protocols(shapes), *_names(shapes), *methods(shapes), *_references(shapes)]
+    parts = [*_protocols(shapes), *_names(shapes), *methods(shapes), *references.values()]
     # Under TYPE_CHECKING, so that mypy looks at these, which import the package, after it has looked at the package.
     modules = ["\nif TYPE_CHECKING:", *(f"    {each}" for each in imports)] if [*imports] else []
     return "\n".join([header.rstrip("\n"), *modules, VARIABLES.rstrip("\n"), *parts, ""])
@@ -114,10 +116,11 @@ def _names(shapes: list[Shape]) -> Iterator[str]:
         yield f"{alias}: TypeAlias = {listed if shapes else 'str'}"
 
 
-def _references(shapes: list[Shape]) -> Iterator[str]:
+def _references(shapes: list[Shape]) -> dict[str, str]:
+    """Return classes by their names: what references begin with, and the functions of each app."""
     if not shapes:
-        yield REFERENCES_WITHOUT_FUNCTIONS.rstrip("\n")
-        return
+        return {"_Apps": REFERENCES_WITHOUT_FUNCTIONS.rstrip("\n")}
+    classes: dict[str, str] = {}
     for root, is_public in (("api", True), ("internal", False)):
         apps: dict[str, dict[str, str]] = {}
         for each in shapes:
@@ -126,6 +129,7 @@ def _references(shapes: list[Shape]) -> Iterator[str]:
                     apps.setdefault(app_label, {})[last] = each.name
         for app_label, functions in sorted(apps.items()):
             lines = [f"    {last}: Reference[{shape}]" for last, shape in sorted(functions.items())]
-            yield "\n".join([f"\nclass _{root}_{app_label}:", *lines])
+            classes[f"_{root}_{app_label}"] = "\n".join([f"\nclass _{root}_{app_label}:", *lines])
         members = [f"    {app_label}: _{root}_{app_label}" for app_label in sorted(apps)] or ["    ..."]
-        yield "\n".join([f"\nclass _{root}:", *members, f"\n{root}: _{root}"])
+        classes[f"_{root}"] = "\n".join([f"\nclass _{root}:", *members, f"\n{root}: _{root}"])
+    return classes

@@ -18,11 +18,14 @@ def root_of_project() -> Path:
     return Path(getattr(settings, "BASE_DIR", None) or ".").resolve()
 
 
-def find_stub() -> Path | None:
-    """Return the stub of the project: that in its root, or wherever its modules are imported from; or ``None``."""
-    places = [root_of_project(), *map(Path, sys.path)]
+def find_stubs() -> list[Path]:
+    """Return the stubs of the project: that in its root, and those that are where its modules are imported from.
+
+    Type checkers take one of several, and nobody here knows which.
+    """
+    places = dict.fromkeys([root_of_project(), *(Path(place).resolve() for place in sys.path)])
     # Not Path.is_file, which raises an error for a directory that may not be looked into.
-    return next((stub for place in places if os.path.isfile(stub := place / FILE_NAME)), None)  # noqa: PTH113
+    return [stub for place in places if os.path.isfile(stub := place / FILE_NAME)]  # noqa: PTH113
 
 
 def command_for(stub: Path) -> str:

@@ -84,11 +84,13 @@ def _count_crash(database: Database, function_id: int, executor_name: str, end: 
         rows = ScheduledFunction.objects.using(database.using).filter(pk=function_id, executor="")
         row = (
             rows.filter(database.is_in_state(State.PENDING))
-            .values("crashes", "attempts", "failures", "history", "due_time", "waiting_since")
+            .values("crashes", "attempts", "failures", "history", "due_time", "waiting_since", "error")
             .first()
         )
         if row is None:
             return 0
+        if row["error"] == _error(executor_name, end, row["crashes"]):
+            return row["crashes"]  # It was counted before, and only the database's answer was lost.
         count = row["crashes"] + 1
         error = _error(executor_name, end, count)
         present = database.current_time()
@@ -121,7 +123,10 @@ def _fail(database: Database, function_id: int, count: int, executor_name: str, 
         "executor": executor_name,
     }
     rows = ScheduledFunction.objects.using(database.using)
-    if transitions.FAIL_CRASHED.apply_to_rows(database, [function_id], changes, among=rows.filter(crashes=count)):
+    rows_here = rows.filter(crashes=count)
+    is_recorded = transitions.FAIL_CRASHED.apply_to_rows(database, [function_id], changes, among=rows_here)
+    # Or it was recorded before, and only the database's answer was lost: then nothing has been announced.
+    if is_recorded or rows.filter(pk=function_id, state=State.FAILED, error=changes["error"]).exists():
         name, queue, attempt = rows.values_list("name", "queue", "attempts").get(pk=function_id)
         crashed = EndOfAttempt(
             function_id=function_id,

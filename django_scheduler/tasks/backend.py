@@ -16,14 +16,13 @@ from django.utils.json import normalize_json
 
 from django_scheduler import ctx
 from django_scheduler.functions import LIMIT_OPTIONS, Retry, problem_of_limit
-from django_scheduler.models import LARGEST_ID, Kind, ScheduledFunction
+from django_scheduler.models import LARGEST_ID, LONGEST_NAME, Kind, ScheduledFunction
 from django_scheduler.scheduling import Scheduler
 from django_scheduler.signals import function_finished
 from django_scheduler.suggestions import which_there_are
 from django_scheduler.tasks.function import function_of
 from django_scheduler.tasks.result import announce, announce_end, result_of
 from django_scheduler.tasks.task import (
-    LONGEST_NAME,
     AnyTask,
     SchedulerTask,
     as_plain,

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 else:
     AnyTask = Task
 
-LONGEST_NAME = 255
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerTask(AnyTask):

@@ -20,7 +20,7 @@ from heapq import heapify, heappop, heappush
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from django_scheduler.databases import Announcement
+from django_scheduler.databases import DueFunction
 from django_scheduler.models import ScheduledFunction, State
 from django_scheduler.record import wakeup
 
@@ -98,5 +98,5 @@ class Agenda:
                 heappush(self._upcoming, (due_time, function_id, priority))
         return pending
 
-    def _count_wakeup(self, announcement: Announcement | None) -> None:
+    def _count_wakeup(self, due_function: DueFunction | None) -> None:
         self.wakeups += 1

@@ -1,4 +1,4 @@
-"""Backoff: how long to wait before trying again.
+"""Backoff says how long to wait before something is tried again.
 
 ``Backoff`` is the wait before a function is tried again: its row counts its failures, and is due again that much later.
 ``backoff`` is that of one that has met a transient error, or in whose body a process has ended. ``DoublingWait`` is the

@@ -65,6 +65,9 @@ class TransactionWatch:
                 self._note_wait_for_itself(error)
             follows = self._follows(error)
         self._broken = was_replaced or not self._would_commit()
+        if django_internals.was_closed_in_transaction(self._connection):
+            # If the body has only set the mark, Django would forget a connection that keeps its transaction.
+            django_internals.end_driver(django_internals.driver_of(self._connection))
         if follows or django_internals.was_closed_in_transaction(self._database.connection):
             self._consequence = error
         if self._broken and error is None:
@@ -98,7 +101,8 @@ class TransactionWatch:
     def would_commit_so_far(self) -> bool:
         """Return whether the body has left its blocks and broken nothing, as far as is known without asking."""
         depth = len(django_internals.savepoints(self._connection))
-        return depth == self._depth and self._is_intact()
+        was_closed = django_internals.was_closed_in_transaction(self._connection)
+        return depth == self._depth and not was_closed and self._is_intact()
 
     def is_transient(self, error: BaseException) -> bool:
         """Return whether the attempt that ``error`` ended may succeed when it is repeated."""

@@ -41,10 +41,10 @@ from django_scheduler.values.arguments_and_results import (
     parse_json,
 )
 from django_scheduler.values.codec import MAXIMUM_DEPTH, PLAIN_TYPES, decode, encode
-from django_scheduler.values.comparison import comparable, findable
+from django_scheduler.values.comparison import comparable, findable, in_one_order
 from django_scheduler.values.instances import MAY_BE_GONE, Gone, InstanceGone
 from django_scheduler.values.problem import short_repr
-from django_scheduler.values.scalars import JSONValue, is_plain_text, to_json
+from django_scheduler.values.scalars import JSONValue, is_plain_text, require_plain_text, to_json
 
 __all__ = [
     "MAXIMUM_DEPTH",
@@ -61,10 +61,12 @@ __all__ = [
     "dump_result",
     "encode",
     "findable",
+    "in_one_order",
     "is_plain_text",
     "load_arguments",
     "load_result",
     "parse_json",
+    "require_plain_text",
     "short_repr",
     "to_json",
 ]

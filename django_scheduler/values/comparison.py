@@ -6,6 +6,7 @@ project's is imported, constructed or read for it: members of enums are compared
 fields, and model instances by their primary keys and databases.
 """
 
+import json
 from collections.abc import Callable, Hashable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,7 +14,6 @@ from typing import TypeAlias
 from uuid import UUID
 
 from django_scheduler.values import scalars
-from django_scheduler.values.problem import malformed
 from django_scheduler.values.scalars import JSONValue
 
 #: Where a value lies within another one: names of members, and indexes.
@@ -42,6 +42,27 @@ def comparable(stored: JSONValue) -> Hashable:
     return type(stored), stored
 
 
+#: The tags of what is stored in any order.
+_WITHOUT_ORDER = frozenset({"$set", "$frozenset", "$dict"})
+
+
+def in_one_order(stored: JSONValue) -> JSONValue:
+    """Return the same JSON in one order: another process may store an equal set or dict in another one::
+
+    >>> in_one_order({"b": 2, "a": {"$set": [2, 1]}})
+    {'a': {'$set': [1, 2]}, 'b': 2}
+    """
+    if isinstance(stored, list):
+        return [in_one_order(each) for each in stored]
+    if not isinstance(stored, dict):
+        return stored
+    ordered = {name: in_one_order(each) for name, each in sorted(stored.items())}
+    for tag, content in ordered.items():
+        if tag in _WITHOUT_ORDER and isinstance(content, list):
+            content.sort(key=json.dumps)
+    return ordered
+
+
 def _of_tag(tag: str, content: JSONValue) -> Hashable:
     if compare := _BY_TAG.get(tag):
         try:
@@ -67,19 +88,13 @@ def _datetime(content: JSONValue) -> Hashable:
 
 
 def _set(content: JSONValue) -> frozenset[Hashable]:
-    return frozenset(map(comparable, _elements(content)))
+    return frozenset(map(comparable, scalars.elements_of(content)))
 
 
 def _pairs(content: JSONValue) -> Iterator[Hashable]:
-    for pair in _elements(content):
-        key, item = _elements(pair)
+    for pair in scalars.elements_of(content):
+        key, item = scalars.elements_of(pair)
         yield comparable(key), comparable(item)
-
-
-def _elements(content: JSONValue) -> list[JSONValue]:
-    if not isinstance(content, list):
-        raise malformed(content)
-    return content
 
 
 #: What can be stored in several ways that are equal. The rest is compared as it is stored.

@@ -11,8 +11,8 @@ from functools import partial
 from reprlib import repr as shortened
 from typing import Protocol, TypeAlias, TypeVar
 
-from django_scheduler.values.problem import ValueProblem, malformed
-from django_scheduler.values.scalars import JSONValue, is_plain_text
+from django_scheduler.values.problem import ValueProblem
+from django_scheduler.values.scalars import JSONValue, elements_of, is_plain_text
 
 
 class Encode(Protocol):
@@ -45,7 +45,7 @@ def encode_elements(tag: str, value: Iterable[object], depth: int, encode: Encod
 
 def decode_elements(make: Callable[[list[object]], object], content: JSONValue, decode: Decode) -> object:
     """Decode what ``encode_elements`` has encoded, and make a tuple, a set or a frozenset of it."""
-    elements = convert_items(decode, _elements(content))
+    elements = convert_items(decode, elements_of(content))
     if make is not tuple:
         _refuse_collisions(elements)
     return make(elements)
@@ -61,7 +61,7 @@ def encode_dict(value: dict[object, object], depth: int, encode: Encode) -> JSON
 
 
 def decode_dict(content: JSONValue, decode: Decode) -> dict[object, object]:
-    pairs = [(key, item) for key, item in map(_elements, _elements(content))]
+    pairs = [(key, item) for key, item in map(elements_of, elements_of(content))]
     converted = _convert_pairs(decode, pairs)
     _refuse_collisions([key for key, _ in converted])
     return dict(converted)
@@ -115,9 +115,3 @@ def _refuse_collisions(elements: list[object]) -> None:
 
 def _is_plain_key(key: str) -> bool:
     return not key.startswith("$") and len(key) <= LONGEST_KEY and is_plain_text(key)
-
-
-def _elements(content: JSONValue) -> list[JSONValue]:
-    if not isinstance(content, list):
-        raise malformed(content)
-    return content

@@ -167,7 +167,7 @@ def _parameters_of(method: Callable[..., object]) -> set[str]:
 def encode_model(instance: Model, depth: int, encode: Encode) -> JSONValue:
     model = instance._meta.model  # not type(instance): request.user is a SimpleLazyObject
     label = model._meta.label_lower
-    if model_labelled(label) is not model:
+    if model_labeled(label) is not model:
         raise ValueProblem(f"{label} cannot be stored: its model is not, or no longer, the installed one")
     if instance._state.adding or instance.pk is None:
         raise ValueProblem(f"an unsaved {label} cannot be stored; save it first")
@@ -178,7 +178,7 @@ def encode_model(instance: Model, depth: int, encode: Encode) -> JSONValue:
 def decode_model(content: JSONValue, decode: Decode) -> Model:
     match content:
         case [str(label), encoded_key, str(alias)]:
-            model = model_labelled(label)
+            model = model_labeled(label)
         case _:
             raise malformed(content)
     if model is None:
@@ -190,7 +190,7 @@ def decode_model(content: JSONValue, decode: Decode) -> Model:
         raise InstanceGone(f"{label} {key} no longer exists") from None
 
 
-def model_labelled(label: str) -> type[Model] | None:
+def model_labeled(label: str) -> type[Model] | None:
     try:
         return apps.get_model(label)
     except (LookupError, ValueError):

@@ -61,6 +61,15 @@ def is_plain_text(value: str) -> bool:
     return not UNSTORABLE_CHARACTER.search(value)
 
 
+def require_plain_text(**texts: object) -> None:
+    """Raise ``TypeError`` or ``ValueError``, with its name, for one that is no text, or that no database takes."""
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{name} must be a str, not {type(text).__name__}.")
+        if not is_plain_text(text):
+            raise ValueError(f"{name}={text!a} has NUL or half of a surrogate pair, which no database takes.")
+
+
 def encode_str(value: str) -> JSONValue:
     return value if is_plain_text(value) else escaped(value)
 
@@ -157,5 +166,12 @@ def text(content: JSONValue) -> str:
     Raises ``ValueProblem`` if it is anything else.
     """
     if not isinstance(content, str):
+        raise malformed(content)
+    return content
+
+
+def elements_of(content: JSONValue) -> list[JSONValue]:
+    """Return what is stored under a tag, which has to be a list."""
+    if not isinstance(content, list):
         raise malformed(content)
     return content

@@ -70,7 +70,7 @@ def check_dataclass(content: JSONValue, decode: Decode) -> Unrestored:
 def check_model(content: JSONValue, decode: Decode) -> Unrestored:
     match content:
         case [str(label), encoded_key, str(alias)]:
-            model = instances.model_labelled(label)
+            model = instances.model_labeled(label)
         case _:
             raise malformed(content)
     if model is None:

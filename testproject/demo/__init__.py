@@ -5,5 +5,5 @@ HTTP view, shows what is scheduled, starts and ends, and checks every promise ag
 
 ``performance.py`` is the whole. Before it, ``environment.py`` and ``preparation.py`` lay out what is needed, and
 ``processes.py`` knows how to start and end the two processes. ``customer.py`` is a browser, ``story.py`` what the
-customers do with it, ``timeline.py`` what is seen of it, and ``promises.py`` the judgement.
+customers do with it, ``timeline.py`` what is seen of it, and ``promises.py`` the judgment.
 """

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from testproject.demo.environment import prepare_environment
 from testproject.demo.errors import DemoError
-from testproject.demo.terminal import Colour, paint
+from testproject.demo.terminal import Color, paint
 
 
 def main(arguments: list[str]) -> int:
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
 
             return 0 if perform(Path(name), once=options.once, port=options.port) else 1
     except DemoError as error:
-        print(f"{paint('The demo cannot go on.', Colour.RED)} {error}", file=sys.stderr)
+        print(f"{paint('The demo cannot go on.', Color.RED)} {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -13,7 +13,7 @@ from testproject.demo.preparation import ADMINISTRATOR, prepare_database
 from testproject.demo.processes import Scheduler, WebServer
 from testproject.demo.promises import Promises
 from testproject.demo.story import Story
-from testproject.demo.terminal import Colour, paint
+from testproject.demo.terminal import Color, paint
 from testproject.demo.timeline import Timeline
 
 #: How much later than planned the last function may end.
@@ -55,15 +55,15 @@ def _tell_and_judge(shop: str, timeline: Timeline) -> bool:
 
 
 def _judge(promises: Promises) -> bool:
-    print(f"\n{paint('What was promised', Colour.BOLD)}\n")
+    print(f"\n{paint('What was promised', Color.BOLD)}\n")
     verdicts = []
     for promise, verdict in promises.check():
-        mark = paint("✓", Colour.GREEN) if verdict.held else paint("✗", Colour.RED)
-        print(f"  {mark} {promise}\n    {paint(verdict.evidence, Colour.FAINT)}")
+        mark = paint("✓", Color.GREEN) if verdict.held else paint("✗", Color.RED)
+        print(f"  {mark} {promise}\n    {paint(verdict.evidence, Color.FAINT)}")
         verdicts.append(verdict.held)
     broken = verdicts.count(False)
     conclusion = f"{broken} of {len(verdicts)} broken." if broken else f"All {len(verdicts)} held."
-    print(f"\n{paint(conclusion, Colour.RED if broken else Colour.GREEN)}", flush=True)
+    print(f"\n{paint(conclusion, Color.RED if broken else Color.GREEN)}", flush=True)
     return not broken
 
 

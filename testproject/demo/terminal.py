@@ -1,13 +1,13 @@
-"""Colours, where there is a terminal to show them and nobody has asked for none (https://no-color.org)."""
+"""Colors, where there is a terminal to show them and nobody has asked for none (https://no-color.org)."""
 
 import os
 import sys
 from enum import Enum
 
-colourful = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+colorful = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-class Colour(Enum):
+class Color(Enum):
     BOLD = 1
     FAINT = 2
     RED = 31
@@ -17,5 +17,5 @@ class Colour(Enum):
     CYAN = 36
 
 
-def paint(text: str, colour: Colour) -> str:
-    return f"\033[{colour.value}m{text}\033[0m" if colourful else text
+def paint(text: str, color: Color) -> str:
+    return f"\033[{color.value}m{text}\033[0m" if colorful else text

@@ -10,7 +10,7 @@ from django.db.models import Max, QuerySet
 
 from django_scheduler.models import UNFINISHED, ScheduledFunction, State
 from testproject.demo.clock import DatabaseClock
-from testproject.demo.terminal import Colour, paint
+from testproject.demo.terminal import Color, paint
 
 #: How often the table is read, in seconds.
 INTERVAL = 0.04
@@ -19,9 +19,9 @@ INTERVAL = 0.04
 AGE = timedelta(seconds=0.15)
 
 ENDS = {
-    State.SUCCESS: ("succeeded", Colour.GREEN),
-    State.FAILED: ("failed", Colour.RED),
-    State.CANCELED: ("canceled", Colour.YELLOW),
+    State.SUCCESS: ("succeeded", Color.GREEN),
+    State.FAILED: ("failed", Color.RED),
+    State.CANCELED: ("canceled", Color.YELLOW),
 }
 
 
@@ -48,7 +48,7 @@ class Timeline:
 
     def tell(self, text: str) -> None:
         """Add what somebody does, now."""
-        self._lines.append(Line(self._clock.now(), paint(text, Colour.BOLD)))
+        self._lines.append(Line(self._clock.now(), paint(text, Color.BOLD)))
 
     def follow(self, until: Callable[[], bool] = lambda: False, seconds: float = float("inf")) -> None:
         """Show what happens until something is true, for so many seconds at most."""
@@ -76,25 +76,25 @@ class Timeline:
         for function in self.functions:
             before = self._seen.get(function.pk)
             if before is None:
-                self._add(function, function.creation_time, "scheduled", Colour.CYAN, _plan(function))
+                self._add(function, function.creation_time, "scheduled", Color.CYAN, _plan(function))
             if function.started_time and not (before and before.started_time):
-                self._add(function, function.started_time, "started", Colour.BLUE, "")
+                self._add(function, function.started_time, "started", Color.BLUE, "")
             elif before and function.attempts > before.attempts and function.state == State.PENDING:
-                self._add(function, self._clock.now(), "will retry", Colour.YELLOW, function.error)
+                self._add(function, self._clock.now(), "will retry", Color.YELLOW, function.error)
             if function.completed_time and not (before and before.completed_time):
-                title, colour = ENDS[State(function.state)]
-                self._add(function, function.completed_time, title, colour, _end(function))
+                title, color = ENDS[State(function.state)]
+                self._add(function, function.completed_time, title, color, _end(function))
             self._seen[function.pk] = function
 
-    def _add(self, function: ScheduledFunction, time: datetime, title: str, colour: Colour, detail: str) -> None:
-        text = f"  {paint(f'{title:<10}', colour)} {function.name:<24} #{function.pk:<5} {paint(detail, Colour.FAINT)}"
+    def _add(self, function: ScheduledFunction, time: datetime, title: str, color: Color, detail: str) -> None:
+        text = f"  {paint(f'{title:<10}', color)} {function.name:<24} #{function.pk:<5} {paint(detail, Color.FAINT)}"
         self._lines.append(Line(time, text))
 
     def _show(self, until: datetime) -> None:
         ready = sorted(line for line in self._lines if line.time <= until)
         self._lines = [line for line in self._lines if line.time > until]
         for line in ready:
-            stamp = paint(f"{self._clock.seconds(line.time):6.2f} s", Colour.FAINT)
+            stamp = paint(f"{self._clock.seconds(line.time):6.2f} s", Color.FAINT)
             print(f"{stamp}  {line.text}".rstrip(), flush=True)
 
 

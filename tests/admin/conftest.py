@@ -28,7 +28,7 @@ FINISHED = (State.SUCCESS, State.FAILED, State.CANCELED)
 
 
 def client_with(*permissions: str) -> Client:
-    """Somebody of the staff who has these permissions and no others."""
+    """Return the client of somebody of the staff who has these permissions and no others."""
     user, _ = User.objects.get_or_create(username="clerk", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
@@ -37,7 +37,7 @@ def client_with(*permissions: str) -> Client:
 
 
 def record(state: State = State.SUCCESS, **values: Any) -> ScheduledFunction:
-    """A function on record, as an executor would have left it."""
+    """Put a function on record, as an executor would have left it, and return it."""
     now = timezone.now()
     if state in FINISHED:
         values.setdefault("completed_time", now)
@@ -61,19 +61,19 @@ def record(state: State = State.SUCCESS, **values: Any) -> ScheduledFunction:
 
 
 def make_batch(**values: Any) -> Batch:
-    """A batch on record; none of its members is."""
+    """Put a batch on record without any members, and return it."""
     return Batch.objects.create(**{"creation_time": timezone.now(), **values})
 
 
 def page(client: Client, url_name: str, *arguments: object, **parameters: Any) -> str:
-    """A page, in which no template has swallowed an error."""
+    """Return a page in which no template has hidden an error."""
     response = client.get(reverse(url_name, args=arguments), parameters)
     assert response.status_code == 200, response.status_code
     return response.content.decode()
 
 
 def ids_on(text: str) -> list[int]:
-    """The functions that a page lists, in its order."""
+    """Return the functions that a page lists, in its order."""
     return [int(line.split('"')[0]) for line in text.split('<tr data-key="')[1:] if line.split('"')[0].isdecimal()]
 
 
@@ -89,7 +89,7 @@ def messages_of(response: Any) -> list[str]:
 
 @pytest.fixture
 def count_queries() -> Callable[[], Any]:
-    """Counts the statements that read or write tables, and not those that begin, limit and end them."""
+    """Return what counts the statements that read or write tables, and not those that begin, limit and end them."""
 
     class Counting(CaptureQueriesContext):
         @property
@@ -101,5 +101,5 @@ def count_queries() -> Callable[[], Any]:
 
 @pytest.fixture
 def functions(db) -> dict[str, ScheduledFunction]:
-    """One function in each state."""
+    """Return one function in each state."""
     return {state.value: record(state) for state in State}

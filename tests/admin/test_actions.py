@@ -171,7 +171,7 @@ def test_all_functions_there_are(admin_client, functions):
 
 
 def test_a_large_selection_goes_on_batch_by_batch(admin_client, monkeypatch):
-    monkeypatch.setattr(action_view, "BATCH", 2)
+    monkeypatch.setattr(action_view, "PORTION", 2)
     for _ in range(5):
         record(State.FAILED)
     _, data = all_matching(admin_client, "run_again", "state=failed")

@@ -150,7 +150,7 @@ def test_an_interval_and_arguments_of_every_type_can_be_entered(admin_client):
         ({"args": "5"}, "not a JSON object"),
         ({"args": "{"}, "valid JSON"),
         ({"args": '{"label": {"$enum": ["os:system", "x"]}}'}, "label"),
-        ({"args": '{"label": {"$enum": ["tests.nowhere:Colour", "x"]}}'}, "not loaded here"),
+        ({"args": '{"label": {"$enum": ["tests.nowhere:Color", "x"]}}'}, "not loaded here"),
         ({"args": '{"label": {"$model": ["tests.nothing", 1, "default"]}}'}, "no model tests.nothing"),
         ({"function": "os:system"}, "valid choice"),
         ({"function": "tests.functions.tick"}, "valid choice"),

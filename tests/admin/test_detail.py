@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_scheduler import crons, ctx
-from django_scheduler.models import ScheduledFunction, State
+from django_scheduler.models import Executor, Kind, ScheduledFunction, State
 from tests.admin.conftest import DETAIL, LIST, client_with, ids_on, page, record
 from tests.functions import hear, write
 
@@ -34,6 +34,33 @@ def test_what_is_ahead_of_a_pending_function(admin_client):
     text = page(admin_client, DETAIL, function_id)
     assert "ds-moment-ahead" in text
     assert "in 2 h" in text
+
+
+def test_the_outcome_of_an_action_that_was_canceled_while_it_ran_is_said_to_be_unknown(admin_client):
+    action = record(State.IN_PROGRESS, kind=Kind.ACTION)
+    assert "is not on record" not in page(admin_client, DETAIL, action.pk)
+    ctx.scheduler.cancel(action.pk)
+    never_begun = record(State.CANCELED, kind=Kind.ACTION, started_time=None)
+    assert "may have gone on: whether it has had its effect, and what it returned" in page(
+        admin_client, DETAIL, action.pk
+    )
+    assert "may have gone on" not in page(admin_client, DETAIL, never_begun.pk)
+
+
+def test_an_action_whose_executor_is_silent_is_not_simply_running(admin_client):
+    def executor_heard_of(name, ago):
+        now = timezone.now()
+        Executor.objects.create(
+            name=name, process_id=7, queues=[], concurrency=1, started_time=now, heartbeat_time=now - ago
+        )
+
+    executor_heard_of("alive", timedelta(seconds=1))
+    executor_heard_of("silent", timedelta(seconds=61))
+    texts = [
+        page(admin_client, DETAIL, record(State.IN_PROGRESS, kind=Kind.ACTION, executor=name).pk)
+        for name in ("alive", "silent")
+    ]
+    assert ["Its executor was last heard of" in text for text in texts] == [False, True]
 
 
 @pytest.mark.parametrize("state", State)

@@ -120,7 +120,7 @@ def test_on_every_page(language, admin_client, numbers):
 
 
 def test_while_a_large_selection_goes_on(language, admin_client, numbers, monkeypatch):
-    monkeypatch.setattr(action_view, "BATCH", 1)
+    monkeypatch.setattr(action_view, "PORTION", 1)
     data = {"action": "run_now", "all": "1", "query": "state=pending", "confirmed": "1", "first": 0, "last": IDS[2]}
     response = admin_client.post(reverse(ACT), data)
     assert_as_in_code(response.content.decode())
@@ -138,7 +138,7 @@ def test_what_is_ticked_is_what_is_canceled(language, admin_client, numbers):
 
 
 def test_more_functions_than_one_batch_are_taken_however_they_were_ticked(admin_client, monkeypatch):
-    monkeypatch.setattr(action_view, "BATCH", 2)
+    monkeypatch.setattr(action_view, "PORTION", 2)
     ids = [record(State.PENDING).pk for _ in range(5)]
     response = admin_client.post(reverse(ACT), {"action": "cancel", "id": ids, "confirmed": "1"})
     while response.status_code == 200:

@@ -60,13 +60,13 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture(scope="session")
 def live_server(django_db_setup, live_server):
-    """The server, begun once the test database is a file: with one in memory it would share the tests' connection."""
+    """Return the server, begun once the test database is a file: one in memory would share the tests' connection."""
     return live_server
 
 
 @pytest.fixture
 def new_page(request, browser, live_server, transactional_db) -> Iterator[Callable]:
-    """Opens a page as a user who is signed in."""
+    """Yield what opens a page as a user who is signed in."""
     contexts, errors = [], []
     pages = request.node.stash[PAGES] = []
 
@@ -99,7 +99,7 @@ def administrator(transactional_db):
 
 @pytest.fixture
 def clerk(transactional_db):
-    """May see, and do nothing."""
+    """Return a user who may see, and do nothing."""
     user = get_user_model().objects.create_user("clerk", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename="view_scheduledfunction"))
     return user

@@ -114,7 +114,7 @@ def test_one_is_canceled_from_its_page(page):
 
 
 def test_all_that_match_are_canceled_in_batches_by_themselves(page, monkeypatch):
-    monkeypatch.setattr(action_view, "BATCH", 50)
+    monkeypatch.setattr(action_view, "PORTION", 50)
     schedule(120, timedelta(hours=1))
     [other] = schedule(delay=timedelta(hours=1), label="coffee")
     page.goto(f"{LIST}?q=tea&state=pending")

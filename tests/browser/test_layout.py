@@ -32,7 +32,7 @@ WIDTHS = [390, 768, 900, 1024, 1200, 1300, 1366, 1920]
 
 ERROR = f'IntegrityError: duplicate key violates "{"x" * 160}" in a table\nDETAIL: {"y" * 200}'
 
-#: What is wider than its place on the page, which the eye cannot follow.
+#: What is wider than its place on the page, which nobody can follow.
 CUT = """() => [...document.querySelectorAll('.ds .ds-scroll, .ds .results, .ds .ds-error-text, .ds .ds-act, html')]
     .filter((box) => box.scrollWidth > box.clientWidth + 1)
     .map((box) => `${box.className || box.nodeName} ${box.scrollWidth} > ${box.clientWidth}`)"""

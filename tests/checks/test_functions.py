@@ -133,6 +133,13 @@ def test_an_annotation_that_exists_only_for_type_checkers_is_no_problem():
     assert ids() == set()
 
 
+def test_an_annotation_that_exists_only_for_type_checkers_hides_no_other():
+    @action
+    def half_known(ctx: "Context", *, order: "NoSuchName", request: HttpRequest) -> "NoSuchName": ...  # type: ignore[name-defined]  # noqa: F821
+
+    assert "tests:half_known takes request: HttpRequest" in the_message("W002").msg
+
+
 @pytest.mark.parametrize(
     ("retry", "said"), [(Retry(1), "max_attempts=1 counts the first attempt"), (Retry(on=()), "on=() names no error")]
 )

@@ -38,6 +38,14 @@ def test_stub_is_found_where_modules_are_imported_from(root, tmp_path_factory, m
     assert message.hint == f"Run `manage.py scheduler_stubs --output {source}`."
 
 
+def test_stub_that_type_checkers_may_find_instead_is_looked_at_too(root, tmp_path_factory, monkeypatch):
+    source = tmp_path_factory.mktemp("src")
+    monkeypatch.setattr(sys, "path", [str(root), *sys.path, str(source), str(source)])
+    (root / FILE_NAME).write_text(text_of_stub())
+    (source / FILE_NAME).write_text("")
+    assert str(source / FILE_NAME) in the_message("W019").msg
+
+
 def test_stub_that_cannot_be_read_is_out_of_date(root):
     (root / FILE_NAME).write_bytes(b"\xff")
     assert "W019" in ids()

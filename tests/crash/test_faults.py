@@ -73,7 +73,8 @@ def test_host_whose_clock_is_wrong_executes_in_time_and_takes_nobody_for_gone(
     assert abs(row.completed_time - timezone.now()) < timedelta(minutes=5)
     beats = set(Executor.objects.values_list("heartbeat_time", flat=True))
     wait_until(
-        lambda: beats.isdisjoint(Executor.objects.values_list("heartbeat_time", flat=True)), "both hearts beat again"
+        lambda: beats.isdisjoint(Executor.objects.values_list("heartbeat_time", flat=True)),
+        "both executors write heartbeats again",
     )
     assert Executor.objects.count() == 2
     assert record(later_id).state == State.PENDING

@@ -201,7 +201,7 @@ class Schedule(RuleBasedStateMachine):
         else:
             new_id = ctx.scheduler.run_again(function_id)
             self.ids.append(new_id)
-            self.rows[new_id] = Row(row.name, self.clock)
+            self.rows[new_id] = Row(row.name, self.clock, is_followed=row.is_followed)
 
     @precondition(lambda self: not self.blocks)
     @rule()

@@ -15,7 +15,7 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def clock(settings, transactional_db):
-    """Python's clock decides what is due, and the test moves it."""
+    """Have Python's clock decide what is due; the test moves it."""
     settings.DJANGO_SCHEDULER = {"CLOCK": "python"}
     with freeze_time(NOON) as frozen:
         yield frozen
@@ -23,7 +23,7 @@ def clock(settings, transactional_db):
 
 @pytest.fixture(autouse=True)
 def code(monkeypatch) -> Callable[[], None]:
-    """The code defines no crons but those of the test; called, it begins to define them anew: another version."""
+    """Have the code define no crons but those of the test; called, it begins to define them anew: another version."""
 
     def another_version() -> None:
         monkeypatch.setattr("django_scheduler.crons.definitions.defined_crons", Definitions())

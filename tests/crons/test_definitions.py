@@ -98,6 +98,12 @@ def test_what_is_wrong_is_an_error_of_its_own(define, check_id, message):
     assert all("'y'" not in text for _, text in found)
 
 
+def test_the_hint_about_arguments_is_right_for_those_that_cannot_be_stored_too():
+    crons.register("x", crons.Hourly(), tick, label=object())  # type: ignore[call-overload]
+    (hint,) = [message.hint for message in run_checks() if message.id == "django_scheduler.E103"]
+    assert "is one that can be stored" in str(hint)
+
+
 @pytest.mark.parametrize("other", ["a cron", "A Cron"])
 def test_names_are_unique_whatever_the_case(other):
     crons.register("a cron", crons.Hourly(), tick)

@@ -252,6 +252,18 @@ def test_the_order_of_a_set_makes_no_other_release(clock, deploy):
     assert fingerprint() == before
 
 
+def test_the_order_of_a_dict_whose_keys_are_no_texts_makes_no_other_release(clock, deploy):
+    def with_labels(*, numbers):
+        labels = {number: {f"label {number}", "x", "y"} for number in numbers}
+        return lambda: crons.register("a", crons.Interval(minutes=1), "tests:tick_for_all", names=labels)
+
+    deploy(with_labels(numbers=[1, 2, 3]))
+    before = fingerprint()
+    assert deploy(with_labels(numbers=[3, 2, 1])) == ["The crons are as the code defines them."]
+    assert fingerprint() == before
+    assert CronRelease.objects.count() == 1
+
+
 def test_a_process_that_died_before_its_release_was_in_force_is_replaced_by_the_next_one(clock, deploy, version):
     deploy(first)
     version(second)

@@ -349,7 +349,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest_cron(attempt):
 def test_a_reason_and_arguments_of_a_wrong_type_are_refused_with_the_name():
     unchecked: Any = ctx.crons
     ctx.crons.register("digest", TEN_MINUTES, tick)
-    with pytest.raises(TypeError, match="The cron 'digest' was not paused: the reason is a str, not int"):
+    with pytest.raises(TypeError, match="reason must be a str, not int"):
         unchecked.pause("digest", 5)
     with pytest.raises(InvalidArguments, match=r"The cron 'digest' was not changed: args= is a dict .*, not \[1\]"):
         unchecked.update("digest", args=[1])

@@ -7,7 +7,7 @@ from tests.databases.servers import OwnDatabase, connected, own_mariadb, own_pos
 
 @pytest.fixture(scope="session")
 def own_server(django_db_blocker):
-    """A server that a test may restart: of the kind that is being tested."""
+    """Yield a server that a test may restart: of the kind that is being tested."""
     with (
         django_db_blocker.unblock(),
         {"postgresql": own_postgresql, "mysql": own_mariadb}[connection.vendor]() as server,
@@ -17,7 +17,7 @@ def own_server(django_db_blocker):
 
 @pytest.fixture
 def own_database(own_server, child_environment, django_db_blocker, tmp_path):
-    """Its tables, and executors that work on them."""
+    """Yield the tables in that server, and executors that work on them."""
     with django_db_blocker.unblock(), connected(own_server.url):
         database = OwnDatabase(own_server, child_environment, tmp_path)
         try:
@@ -28,6 +28,6 @@ def own_database(own_server, child_environment, django_db_blocker, tmp_path):
 
 @pytest.fixture
 def proxy(own_database):
-    """Through which executors reach that server by TCP."""
+    """Yield a proxy through which executors reach that server by TCP."""
     with proxy_before(own_database.server.url) as proxy:
         yield proxy

@@ -123,7 +123,7 @@ def own_mariadb() -> Iterator[Server]:
 
 @contextmanager
 def connected(url: str) -> Iterator[None]:
-    """Within it, the alias ``own`` is the database of that URL."""
+    """Have the alias ``own`` be the database of that URL within the block."""
     connections.settings[ALIAS] = connections.configure_settings({"default": {}, ALIAS: Env.db_url_config(url)})[ALIAS]
     database_for.cache_clear()
     try:
@@ -136,7 +136,7 @@ def connected(url: str) -> Iterator[None]:
 
 
 class OwnDatabase:
-    """The tables in a server of one's own, and executors that work on them: through another URL if need be."""
+    """Is the tables in a server of one's own, and executors that work on them: through another URL if need be."""
 
     def __init__(self, server: Server, environment: dict[str, str], directory: Path) -> None:
         self.server = server

@@ -18,6 +18,18 @@ __all__ = ["no_autovacuum"]
 @pytest.mark.only_on("postgresql")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("no_autovacuum")
+def test_what_is_unfinished_is_found_without_reading_what_has_finished():
+    fill(State.SUCCESS)
+    ctx.scheduler.run_after(0, write, label="x")
+
+    (sql, params), *_ = statements_of(lambda: ctx.scheduler.cancel_all(write))
+
+    assert set(indexes(plan(sql, params))) == {"django_scheduler_pending", "django_scheduler_in_progress"}
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("no_autovacuum")
 @pytest.mark.parametrize("ago", [None, timedelta(minutes=1), timedelta(days=-1)])
 def test_look_reads_the_index_of_pending_functions(ago):
     fill(State.SUCCESS)

@@ -173,7 +173,7 @@ def test_heart_goes_on_beating_after_a_heartbeat_that_is_not_answered(own_databa
     rows = Executor.objects.using(ALIAS)
     before = rows.get().heartbeat_time
     executor.wait_until_logged("The side task 'heartbeat' of an executor failed")
-    wait_until(lambda: rows.get().heartbeat_time > before, "its heart beat again")
+    wait_until(lambda: rows.get().heartbeat_time > before, "it wrote heartbeats again")
     assert executor.stop() == 0
 
 
@@ -185,7 +185,7 @@ def test_body_that_waits_for_long_keeps_its_session(own_database, gate):
     executors = Executor.objects.using(ALIAS)
     for _ in range(3):
         before = executors.get().heartbeat_time
-        wait_until(partial(executors.filter(heartbeat_time__gt=before).exists), "its heart beat")
+        wait_until(partial(executors.filter(heartbeat_time__gt=before).exists), "it wrote a heartbeat")
     gate.open()
     wait_until(lambda: own_database.is_done(slow_id), "the slow one was executed")
     assert gate.arrivals == 1

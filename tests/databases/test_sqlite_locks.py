@@ -26,5 +26,5 @@ def test_work_resumes_when_a_writer_lets_go_of_the_lock(executors):
     writer.execute("ROLLBACK")
     writer.close()
     wait_until(lambda: ScheduledFunction.objects.get(pk=function_id).state == State.SUCCESS, "it ran")
-    wait_until(lambda: executor.row.heartbeat_time > beat, "its heart beat again")
+    wait_until(lambda: executor.row.heartbeat_time > beat, "it wrote heartbeats again")
     assert executor.stop() == 0

@@ -78,7 +78,7 @@ def test_every_promise_is_held_also_after_a_demo_that_was_interrupted(environmen
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "All 9 held." in demo.stdout
     assert "✗" not in demo.stdout
-    assert "\033" not in demo.stdout, "colours are for terminals"
+    assert "\033" not in demo.stdout, "colors are for terminals"
     assert not demo.stderr
     assert not Executor.objects.exists(), "the scheduler was stopped in good order"
     states = ScheduledFunction.objects.in_bulk(left)

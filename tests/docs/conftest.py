@@ -14,7 +14,7 @@ from tests.docs.blocks import ROOT
 
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the wheel and the sdist."""
+    """Return a directory with the wheel and the sdist."""
     directory = tmp_path_factory.mktemp("dist")
     build = [sys.executable, "-m", "hatchling", "build", "--directory", str(directory)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=50)
@@ -32,7 +32,7 @@ class Environment:
 
 @pytest.fixture(scope="session")
 def environment(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """A fresh virtual environment with the wheel. No registry is asked: what it depends on is borrowed."""
+    """Return a fresh virtual environment with the wheel. No registry is asked: what it depends on is borrowed."""
     directory = tmp_path_factory.mktemp("environment")
     venv.create(directory, with_pip=False)
     environment = Environment(directory)

@@ -13,7 +13,7 @@ from tests.docs.blocks import PAGES, ROOT, blocks
 
 #: Which tests look at them; ``text`` shows something that is neither typed nor stored in a file.
 LANGUAGES = {
-    "python": "test_code, test_tutorial and tests/testing/test_recipes",
+    "python": "test_code, test_tutorial, test_recipes, test_payments and tests/testing/test_recipes",
     "console": "test_tutorial, and here",
     "shell": "here",
     "ini": "here",
@@ -23,7 +23,7 @@ LANGUAGES = {
 }
 
 #: ``manage.py NAME OPTIONS``, wherever it is: in a block, in a sentence, or as a list of YAML or Docker.
-TYPED = re.compile(r'manage\.py"?,? "?([a-z_]+)((?:[ ,"]+(?:--?[a-z][\w-]*|[\w./][\w./-]*)"?)*)')
+TYPED = re.compile(r'manage\.py"?,? "?([a-z_]+)((?:[ ,"]+(?:--?[a-z][\w-]*|[\w./%][\w./%-]*)"?)*)')
 PLACEHOLDERS = {"NAME", "ALIAS", "N", "M", "PATH", "SECONDS", "SIZE"}
 
 

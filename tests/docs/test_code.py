@@ -11,7 +11,6 @@ from typing import Any
 
 import django
 import pytest
-from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from django_scheduler import Context, conf, crons, ctx
@@ -24,7 +23,8 @@ from tests.docs.blocks import PAGES, ROOT, Block, blocks
 
 pytestmark = pytest.mark.once
 
-#: Run word for word by tests of their own: as a project from nothing, as tests, and as a project that is monitored.
+#: Run word for word by tests of their own: as a project from nothing, as tests, and as projects that are monitored or
+#: charge cards.
 RUN_ELSEWHERE = {"tutorial.md", "testing.md", "recipes.md"}
 RUN_HERE = [page for page in PAGES if page.name not in RUN_ELSEWHERE and blocks(page, "python")]
 PYTHON = [block for page in PAGES for block in blocks(page, "python")]
@@ -47,7 +47,6 @@ def reader(monkeypatch, db) -> dict[str, Any]:
     vars(module).update(
         BASE_DIR=ROOT,
         DATABASES={"default": {}},
-        now=timezone.now(),
         batch=SimpleNamespace(id=7),
         shop=SimpleNamespace(pk=7, time_zone="Europe/Paris", save=lambda: None),
     )
@@ -61,9 +60,9 @@ def test_blocks_run(page: Path, reader):
     for block in blocks(page, "python"):
         if "(function_id)" in block.text:
             reader["function_id"] = ctx.scheduler.run_after(timedelta(days=1), reader["archive_order"], order_id=7)
-        if "(ended_id)" in block.text:
-            reader["ended_id"] = ctx.scheduler.run_after(0, reader["archive_order"], order_id=7)
-            ScheduledFunction.objects.filter(pk=reader["ended_id"]).update(state=State.SUCCESS)
+        if "run_again(" in block.text:
+            ended_id = ctx.scheduler.run_after(0, reader["archive_order"], order_id=7)
+            ScheduledFunction.objects.filter(pk=ended_id).update(state=State.FAILED)
         exec(compile("\n" * block.line + block.text, str(page.relative_to(ROOT)), "exec"), reader)
         conf._from_dict(reader.get(conf.NAME, {}))
         for backend in reader.get("TASKS", {}).values():

@@ -301,14 +301,31 @@ def test_every_reason_of_failure_is_documented():
 
 
 #: Columns of ``ScheduledFunction`` that serve executors alone.
-INTERNAL_COLUMNS = {"callbacks", "handed_over", "trace_context", "unknown_since", "unknown_to"}
+INTERNAL_COLUMNS = {"callbacks", "handed_over", "unknown_since", "unknown_to"}
 
 
 def test_every_column_and_state_of_the_record_is_documented():
-    first_cells = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs/record.md").read_text(), re.MULTILINE)
+    text, _, _ = (ROOT / "docs/record.md").read_text().partition("\n## Other tables\n")
+    first_cells = re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE)
     documented = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
     columns = {field.name for field in models.ScheduledFunction._meta.concrete_fields} - INTERNAL_COLUMNS
     assert documented == columns | {*models.State.values, *Failure.values}
+
+
+@pytest.mark.parametrize(
+    ("page", "model"),
+    [
+        *(("record.md", model) for model in (models.Batch, models.Key, models.Executor)),
+        *(("crons-reference.md", model) for model in (crons.Cron, crons.CronRun)),
+    ],
+    ids=str,
+)
+def test_every_column_of_other_tables_is_documented(page, model):
+    _, _, table = (ROOT / "docs" / page).read_text().partition(f"| field of `{model.__name__}` |")
+    table, _, _ = table.partition("\n\n")
+    first_cells = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+    columns = {field.name for field in model._meta.concrete_fields} - {"callbacks"}
+    assert {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)} == columns
 
 
 UNITS: dict[str, Any] = {

@@ -9,7 +9,7 @@ from tests.support.executor_processes import no_executor_left_on_record
 
 @pytest.fixture
 def servers(child_environment, tmp_path: Path) -> Iterator[Servers]:
-    """Starts servers. None of them, and no executor, may be left at the end of the test."""
+    """Yield what starts servers. None of them, and no executor, may be left at the end of the test."""
     servers = Servers(child_environment, tmp_path)
     with no_executor_left_on_record():
         try:

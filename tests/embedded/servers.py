@@ -27,7 +27,7 @@ ADDRESS = r"http://127\.0\.0\.1:(?!0/)\d+"
 
 
 class Server:
-    """One server; what it and its processes log goes into a file."""
+    """Is one server; what it and its processes log goes into a file."""
 
     def __init__(self, command: tuple[str, ...], environment: dict[str, str], log: Path, *, is_forked: bool) -> None:
         self._log = log
@@ -50,7 +50,7 @@ class Server:
         assert re.search(pattern, self.log), self.log
 
     def wait_until_executing(self, number: int = 1, *, besides: Collection[int] = ()) -> set[int]:
-        """The ids of the processes that execute, once there are so many, and none of the others."""
+        """Return the ids of the processes that execute, once there are so many, and none of the others."""
 
         def executes_or_has_ended() -> bool:
             found = executing()
@@ -71,22 +71,22 @@ class Server:
             return error.code
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, as a service manager does."""
+        """Send the server a signal, as a service manager does."""
         self._process.send_signal(number)
 
     def press_ctrl_c(self) -> None:
-        """Send it, and all that it has started, what a terminal sends."""
+        """Send the server, and all that it has started, what a terminal sends."""
         os.killpg(self.process_id, signal.SIGINT)
 
     def end(self) -> int:
-        """Wait until it has ended; its exit code."""
+        """Wait until it has ended, and return its exit code."""
         try:
             return self._process.wait(30)
         except subprocess.TimeoutExpired:
             pytest.fail(f"The server has not ended:\n{self.log}")
 
     def kill_all(self) -> list[str]:
-        """kill -9 for it and all that it has started; what still ran."""
+        """Kill the server and all that it has started by SIGKILL; return what still ran."""
         left = [f"the process {process_id}" for process_id in running_processes(group=self.process_id)]
         if left:
             os.killpg(self.process_id, signal.SIGKILL)
@@ -113,10 +113,10 @@ class Servers:
         return server
 
     def end_all(self) -> list[str]:
-        """Kill what still runs; what there was."""
+        """Kill what still runs, and return what there was."""
         return [left for server in self._servers for left in server.kill_all()]
 
 
 def executing() -> set[int]:
-    """The ids of the processes that are on record as executing."""
+    """Return the ids of the processes that are on record as executing."""
     return set(Executor.objects.values_list("process_id", flat=True))

@@ -8,8 +8,12 @@ from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.utils.connection import ConnectionDoesNotExist
 
+from django_scheduler import ctx
 from django_scheduler.embedded import with_scheduler
+from django_scheduler.models import State
+from tests.functions import note, write
 from tests.support.forked_processes import start
+from tests.support.records import record
 
 SITE = """
 import multiprocessing, os, sys, threading
@@ -97,6 +101,27 @@ os.wait()
 """
 
 
+#: What another process is started with, which imports the site before, as it does if the main program imports it.
+BY_SPAWNING = f"""
+class Site:
+    def __reduce__(self):
+        return exec, ({SITE + "serve()"!r}, {{}})
+
+source = {SITE + "tell('child'); handle_a_request(); tell('child')"!r}
+process = multiprocessing.get_context("HOW").Process(target=exec, args=(source, {{"site": Site()}}))
+process.start()
+process.join()
+"""
+
+#: A worker of a server, which imports the site by itself.
+AS_A_WORKER = f"""
+source = {SITE + "serve(); tell('child')"!r}
+process = multiprocessing.get_context("spawn").Process(target=exec, args=(source, {{}}))
+process.start()
+process.join()
+"""
+
+
 @pytest.fixture
 def run(child_environment, tmp_path):
     """Run a program in a process of its own; the lines that it told, and its log."""
@@ -125,6 +150,9 @@ def run(child_environment, tmp_path):
         ("serve()" + BY_MULTIPROCESSING, ["child False", "parent True"]),
         ("serve()" + BY_BILLIARD, ["child False", "parent True"]),
         ("serve()" + AS_A_DAEMON, ["child False", "parent True"]),
+        (BY_SPAWNING.replace("HOW", "spawn"), ["child False", "child True", "parent False"]),
+        (BY_SPAWNING.replace("HOW", "forkserver"), ["child False", "child True", "parent False"]),
+        (AS_A_WORKER, ["child True", "parent False"]),
         (WITH_A_LIFESPAN, ["child False", "child False", "parent True"]),
         ("sys.argv = ['manage.py', 'shell']; serve()", ["parent False"]),
         ("sys.ps1 = '>>> '; serve()", ["parent False"]),
@@ -195,22 +223,26 @@ wait_until(lambda: not executes() and not has_worker(), "its executor ended", ti
     assert log.count("has stopped") == 1
 
 
-def test_process_that_serves_is_none_of_those_that_a_body_forks_however_soon_it_executes(run):
-    """Otherwise it would end after its first function, as those do."""
-    program = """
-from django_scheduler.embedded.embedded_executor import EmbeddedExecutor
-from django_scheduler.executor import forks
+@pytest.mark.parametrize("how", ["by_id.execute(function_id)", 'call_command("runscheduler", processes=0, once=True)'])
+def test_process_that_the_site_forks_may_execute_by_itself(run, transactional_db, how):
+    """Otherwise it would end after its first function, as those do that a body forks."""
+    ids = [ctx.scheduler.run_after(0, each, label="x") for each in (write, note)]
+    program = f"""
+from django.core.management import call_command
+from django_scheduler.executor import by_id
 
+sys.argv = ["manage.py", "serve_the_site"]  # so that the functions are left to the processes that it forks
 serve()
-forks.watch_forks()  # as an executor does that starts here
-EmbeddedExecutor.begin = lambda executor: forks.begin_anew_after_fork()
-child = os.fork()
-if not child:
-    os.write(1, f"forked by a body: {forks.is_forked}\\n".encode())
-    os._exit(0)
-os.waitpid(child, 0)
+for function_id in {ids}:
+    child = os.fork()
+    if not child:
+        {how}
+        tell("came back")
+        os._exit(0)
+    os.waitpid(child, 0)
 """
-    assert run(program)[0] == ["forked by a body: False", "parent False"]
+    assert run(program)[0] == ["came back False", "came back False", "parent False"]
+    assert [record(each).state for each in ids] == [State.SUCCESS, State.SUCCESS]
 
 
 def test_options_that_come_too_late_are_told(run, transactional_db):

@@ -24,7 +24,7 @@ def execute_due(transactional_db):
 
 @pytest.fixture
 def groups(monkeypatch) -> list[list[ScheduledFunctionId]]:
-    """The ids of each group that a worker has formed."""
+    """Return the ids of each group that a worker has formed."""
     formed: list[list[ScheduledFunctionId]] = []
     in_transaction = MutationGroup.in_transaction
 
@@ -45,7 +45,7 @@ def growing_groups(monkeypatch) -> None:
 
 @pytest.fixture
 def backlog(transactional_db, growing_groups) -> None:
-    """What lets a worker claim eight at a time: it has executed one, two and four."""
+    """Schedule what lets a worker claim eight at a time: it has executed one, two and four."""
     functions.starts.clear()
     functions.hooks.clear()
     for _ in range(7):
@@ -54,7 +54,7 @@ def backlog(transactional_db, growing_groups) -> None:
 
 @pytest.fixture
 def tasks() -> Iterator[list[str]]:
-    """For every statement of this process's other threads: which of an executor's tasks has executed it."""
+    """Yield which of an executor's tasks has executed each statement of this process's other threads."""
     tasks: list[str] = []
 
     def note(execute: Any, *arguments: Any) -> Any:

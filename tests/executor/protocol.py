@@ -21,12 +21,12 @@ class Protocol:
 
     @property
     def statements(self) -> list[str]:
-        """The first word of each statement."""
+        """Return the first word of each statement."""
         return [match["sql"].split()[0] for match in STATEMENT.finditer(self._file.read_text())]
 
     @property
     def transactions(self) -> list[list[str]]:
-        """The statements of each transaction."""
+        """Return the statements of each transaction."""
         transactions: list[list[str]] = []
         is_open = False
         for statement in self.statements:
@@ -42,7 +42,7 @@ class Protocol:
 
 @contextmanager
 def protocol_of_worker(file: Path, *, thread: str = WORKER) -> Iterator[Protocol]:
-    """``thread``: how the name of the thread begins, if it is another one's."""
+    """Yield the protocol of a worker; ``thread``: how the name of the thread begins, if it is another one's."""
     with file.open("w") as output:
 
         def record(connection: Any, **kwargs: object) -> None:

@@ -399,3 +399,20 @@ def test_callback_that_could_not_run_is_refused_with_the_block(transactional_db)
         pytest.fail("the block has begun")
 
     assert not Batch.objects.exists()
+
+
+def test_member_that_runs_again_is_followed_and_no_member(transactional_db):
+    with ctx.scheduler.batch(on_complete=hear_of_batch) as batch:
+        old = batch.options(on_complete=note_end_of_member).run_after(0, add_members, number=1)
+    execute_with_one_worker()
+    assert (len(ended), ended[0].total) == (1, 2)
+    new = ctx.scheduler.run_again(old)
+    execute_with_one_worker()
+    assert record(new).error.startswith("AssertionError")  # ctx.batch is None
+    assert (record(new).batch_id, len(ended)) == (None, 1)
+    assert list(
+        Entry.objects.filter(label__in=["success", "failed"]).order_by("pk").values_list("label", flat=True)
+    ) == [
+        "success",
+        "failed",
+    ]

@@ -142,18 +142,18 @@ def test_who_waits_takes_what_was_claimed_for_it_and_not_the_lock(claim_lock):
         with claim_lock.held(taken.append) as holding:
             holdings.append(holding)
 
-    claimed: list[Any] = [("an execution", None), ("another", None)]
+    given: list[Any] = [("an execution", None), ("another", None)]
     with ThreadPoolExecutor(3) as pool:
         with claim_lock.held():
             ends = [pool.submit(wait) for _ in range(3)]
             wait_until(lambda: claim_lock.idle == 3, "all of them waited")
-            claim_lock.hand_over(claimed)
+            claim_lock.give(given)
             wait_until(lambda: len(taken) == 2, "two of them took something")
             assert claim_lock.idle == 1
             assert holdings == [None, None]
         for end in ends:
             end.result(20)
-    assert taken == claimed
+    assert taken == given
     assert len(holdings) == 3
     assert holdings[2] is not None
     assert claim_lock.idle == 0
@@ -170,8 +170,8 @@ def test_what_was_claimed_is_taken_also_if_the_lock_is_free_by_then(claim_lock):
         with claim_lock.held() as holding:
             end = pool.submit(wait)
             wait_until(lambda: claim_lock.idle == 1, "it waited")
-            claim_lock.hand_over([("an execution", None)])
+            claim_lock.give([("an execution", None)])
             holding.release()
         end.result(20)
     assert taken == [("an execution", None)]
-    assert not claim_lock.claimed
+    assert not claim_lock.given

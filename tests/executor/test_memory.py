@@ -57,13 +57,13 @@ def test_queues_that_were_paused_and_have_nothing_pending_are_forgotten():
         assert worker.poller._paused_queues == set()
 
 
-def test_announcements_that_no_worker_takes_note_of_do_not_pile_up():
+def test_named_functions_that_no_worker_takes_note_of_do_not_pile_up():
     """All workers execute what takes long, and somebody goes on scheduling."""
     with one_worker(until=Until.STOPPED) as worker:
         for number in range(3 * poller.REMEMBERED):
             ctx.scheduler.run_after(0, write, label=str(number))
 
-        assert len(worker.poller._announced) <= poller.REMEMBERED
+        assert len(worker.poller._named) <= poller.REMEMBERED
         worker.poller.until = Until.NOTHING_DUE
         run_in_thread(worker)
     assert not ScheduledFunction.objects.filter(state="pending")

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from django.db import transaction
+from django.utils.connection import ConnectionDoesNotExist
 
 from django_scheduler import ctx, pausing
 from django_scheduler.models import Pause, ScheduledFunction, State
@@ -138,15 +139,16 @@ def test_a_text_that_no_database_takes_is_refused_with_what_is_wrong(name):
 
 @pytest.mark.parametrize("name", [b"email", None, 7])
 @pytest.mark.parametrize("change", [pausing.pause, pausing.resume])
-def test_what_is_no_name_is_refused_with_what_to_write(change, name):
-    with pytest.raises(TypeError, match=rf"queue must be a str, not {type(name).__name__}: pausing.{change.__name__}"):
+def test_what_is_no_name_is_refused(change, name):
+    with pytest.raises(TypeError, match=rf"queue must be a str, not {type(name).__name__}\."):
         change("default", name)
     assert not Pause.objects.exists()
 
 
 @pytest.mark.parametrize("change", [pausing.pause, pausing.resume])
 def test_a_queue_is_not_taken_for_a_database(change):
-    with pytest.raises(ValueError, match=rf"no database 'email' .* pausing.{change.__name__}\('default', 'email'\)"):
+    what_to_write = rf"no database 'email' .* pausing.{change.__name__}\('default', 'email'\)"
+    with pytest.raises(ConnectionDoesNotExist, match=what_to_write):
         change("email")
 
 

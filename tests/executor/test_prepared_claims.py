@@ -19,7 +19,7 @@ from django_scheduler.databases import Claimable, Lane, Wanted, database_for, dj
 from django_scheduler.databases.postgresql import prepared_claims
 from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
 from tests.executor.protocol import protocol_of_worker
-from tests.executor.test_announcements import (
+from tests.executor.test_named_functions import (
     CLAIM_ONE_AND_EXECUTE,
     PREPARE,
     do_nothing_much,
@@ -106,7 +106,7 @@ def test_nothing_is_claimed_before_its_time_however_close_that_is():
         with claiming(only_lane()) as claimed:
             if claimed is not None:
                 due_time = record(function_id).due_time
-                assert claimed.claim_time >= due_time
+                assert database.instant(claimed.claim_time) >= due_time
                 assert database.current_time() >= due_time
                 claims.append(claimed)
 
@@ -298,7 +298,7 @@ def test_nothing_is_prepared_where_the_server_binds_parameters(tmp_path):
     assert not {"PREPARE", "EXECUTE"} & set(protocol.statements)
 
 
-def test_functions_are_announced_where_the_server_binds_parameters():
+def test_wake_ups_name_functions_where_the_server_binds_parameters():
     pytest.importorskip("psycopg")
     said: list[str] = []
 

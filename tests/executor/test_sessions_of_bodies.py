@@ -590,3 +590,36 @@ def test_wrapper_through_which_a_body_connects_again_does_not_come_back(transact
 
     assert [record(each).state for each in ids] == [State.SUCCESS] * 2
     assert not seen
+
+
+class Mixin:
+    pass
+
+
+#: What a body may make of Django's own connection, which every library can reach.
+MISUSES: dict[str, Callable[[], tuple[str, object]]] = {
+    "another class": lambda: ("__class__", type("Mine", (type(connections["default"]),), {})),
+    "a class with a base of its own": lambda: ("__class__", type("Mine", (Mixin, type(connections["default"])), {})),
+    "another alias": lambda: ("alias", "another"),
+    "closed, it says": lambda: ("closed_in_transaction", True),
+    "in no block, it says": lambda: ("in_atomic_block", False),
+    "other savepoints": lambda: ("savepoint_ids", ["another"]),
+}
+
+
+@pytest.mark.parametrize("how", MISUSES)
+@pytest.mark.parametrize("function", [do_in_a_mutation, do_in_an_action])
+def test_whatever_a_body_makes_of_djangos_connection_its_end_is_on_record_and_the_next_one_runs(
+    transactional_db, function, how
+):
+    def misuse() -> None:
+        Entry.objects.create(label="misuse")
+        setattr(connections["default"], *MISUSES[how]())
+
+    interludes["misuse"] = misuse
+    misusing = ctx.scheduler.run_after(0, function, what="misuse")
+    after = ctx.scheduler.run_after(0, write, label="after")
+    execute_with_one_worker()
+    has_written = Entry.objects.filter(label="misuse").exists()
+    assert record(misusing).state == (State.SUCCESS if has_written else State.FAILED), record(misusing).error
+    assert record(after).state == State.SUCCESS

@@ -233,7 +233,7 @@ def test_two_executors_share_the_tenants_and_execute_each_function_once():
     assert all(starts.count(tenant) == 10 for tenant in range(20))
 
 
-def test_what_is_announced_of_a_tenant_is_executed_while_an_executor_is_idle():
+def test_what_a_wake_up_names_of_a_tenant_is_executed_while_an_executor_is_idle():
     with executing(concurrency=1):
         for tenant in ("a b", "a b", "ä'\\;", 7):
             function_id = ctx.scheduler.run_after(0, start_in_turn, tenant=tenant)

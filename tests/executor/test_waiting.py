@@ -104,7 +104,7 @@ def test_heartbeat_and_the_look_at_other_executors_are_two_statements_on_one_con
     connection_created.connect(note_connection)
     try:
         with statements_through(note), executing(concurrency=1):
-            wait_until(lambda: said.count("UPDATE") > 10, "its heart beat ten times")
+            wait_until(lambda: said.count("UPDATE") > 10, "it wrote ten heartbeats")
     finally:
         connection_created.disconnect(note_connection)
 

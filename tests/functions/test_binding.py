@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from django_scheduler import mutation
 from django_scheduler.errors import InvalidArguments
 from django_scheduler.functions import Function, why_not_bound
+from django_scheduler.functions.function import OPTIONS_OF_CALLS
 from django_scheduler.models import Kind
+from django_scheduler.scheduling import Scheduler
 
 pytestmark = pytest.mark.once
 
@@ -130,3 +132,7 @@ def test_a_body_that_was_exchanged_is_bound_as_what_it_is_then():
 
     exchanged.body = body
     assert exchanged.bind((1, 3), {"second": 4}) == {"first": 1, "args": (3,), "second": 4}
+
+
+def test_what_may_be_an_option_of_the_call_is_each_that_a_scheduler_takes():
+    assert {*OPTIONS_OF_CALLS} == inspect.signature(Scheduler.options).parameters.keys() - {"self"}

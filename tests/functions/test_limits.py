@@ -46,14 +46,14 @@ def fetch(ctx: Context, *, account_id: Any, since: Any = None) -> None: ...
 def settle(ctx: Context, /, account_id: Any, currency: Any = Currency.EUR, **more: Any) -> None: ...
 
 
-def key_of(function: AnyFunction, **arguments: Any) -> str:
-    """The key of a call, as an executor finds it in the arguments on record."""
-    return function.limit_key(dump_arguments(function.name, arguments))
+def limit_on_record(function: AnyFunction, **arguments: Any) -> str:
+    """Return the limit of a call, as an executor finds it in the arguments on record."""
+    return function.limit_of(dump_arguments(function.name, arguments))
 
 
-def rate_key_of(function: AnyFunction, **arguments: Any) -> str:
-    """The key of a call's rate limit, likewise."""
-    return function.rate_key(dump_arguments(function.name, arguments))
+def rate_limit_on_record(function: AnyFunction, **arguments: Any) -> str:
+    """Return the rate limit of a call, as an executor finds it in the arguments on record."""
+    return function.rate_limit_of(dump_arguments(function.name, arguments))
 
 
 def test_number_comes_first():
@@ -202,14 +202,14 @@ def test_without_a_key_all_calls_share_the_limit():
     @internal_action(concurrency=Concurrency(2))
     def fetch_all(ctx: Context, *, account_id: int) -> None: ...
 
-    assert key_of(fetch_all, account_id=7) == key_of(fetch_all, account_id=8) == "tests:fetch_all"
+    assert limit_on_record(fetch_all, account_id=7) == limit_on_record(fetch_all, account_id=8) == "tests:fetch_all"
 
 
 def test_functions_with_the_same_name_share_the_limit():
     @internal_mutation(concurrency=Concurrency(2, key="account", name="fund"))
     def send(ctx: Context, *, account: int, amount: int) -> None: ...
 
-    assert key_of(send, account=7, amount=100) == key_of(fetch, account_id=7) == "fund [7]"
+    assert limit_on_record(send, account=7, amount=100) == limit_on_record(fetch, account_id=7) == "fund [7]"
 
 
 def test_registry_knows_the_number_of_each_limit():
@@ -223,27 +223,33 @@ def test_registry_knows_the_number_of_each_limit():
 
 
 def test_rate_limit_of_a_call_is_told_from_its_limit_of_the_same_name():
-    assert key_of(fetch, account_id=7, since=1) == "fund [7]"
-    assert rate_key_of(fetch, account_id=7, since=1) == "fund rate [1,7]"
-    assert rate_key_of(fetch, account_id="x" * 1000).startswith("fund rate #")
-    for key in ("fund rate [1,7]", "fund rate #9f86d0", "fund rate"):
-        assert (name_of_limit(key), is_rate(key)) == ("fund", True)
-    for key in ("fund [7]", "fund #9f86d0", "fund", "rate [7]", "rate", 'fund ["rate"]'):
-        assert not is_rate(key)
+    assert limit_on_record(fetch, account_id=7, since=1) == "fund [7]"
+    assert rate_limit_on_record(fetch, account_id=7, since=1) == "fund rate [1,7]"
+    assert rate_limit_on_record(fetch, account_id="x" * 1000).startswith("fund rate #")
+    for limit in ("fund rate [1,7]", "fund rate #9f86d0", "fund rate"):
+        assert (name_of_limit(limit), is_rate(limit)) == ("fund", True)
+    for limit in ("fund [7]", "fund #9f86d0", "fund", "rate [7]", "rate", 'fund ["rate"]'):
+        assert not is_rate(limit)
 
 
 def test_rate_limit_without_a_key_or_a_name_is_that_of_all_calls_of_the_function():
     @internal_mutation(name="send_all", aliases=("send",), rate_limit=RateLimit(2, per=SECOND))
     def send_them(ctx: Context, *, account_id: int) -> None: ...
 
-    assert rate_key_of(send_them, account_id=7) == rate_key_of(send_them, account_id=8) == "tests:send_all rate"
+    assert (
+        rate_limit_on_record(send_them, account_id=7)
+        == rate_limit_on_record(send_them, account_id=8)
+        == "tests:send_all rate"
+    )
 
 
 def test_functions_with_the_same_name_share_the_rate_limit():
     @internal_mutation(rate_limit=RateLimit(10, per=SECOND, key=("day", "account"), name="fund"))
     def count_statements(ctx: Context, *, account: int, day: int) -> None: ...
 
-    assert rate_key_of(count_statements, account=7, day=1) == rate_key_of(fetch, account_id=7, since=1)
+    assert rate_limit_on_record(count_statements, account=7, day=1) == rate_limit_on_record(
+        fetch, account_id=7, since=1
+    )
 
 
 @pytest.mark.parametrize(("period", "delay"), [(0.1, 0.02), (1, 0.05), (2, 0.1), (3600, 0.1)])
@@ -258,11 +264,11 @@ def test_limit_of_a_renamed_function_is_called_like_the_function():
     @internal_mutation(name="new", aliases=("old",), concurrency=Concurrency(2))
     def renamed(ctx: Context) -> None: ...
 
-    assert key_of(renamed) == "tests:new"
+    assert limit_on_record(renamed) == "tests:new"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "key"),
+    ("arguments", "limit"),
     [
         ({"account_id": 7}, "fund [7]"),
         ({"account_id": 7, "since": date(2026, 1, 1)}, "fund [7]"),
@@ -281,44 +287,48 @@ def test_limit_of_a_renamed_function_is_called_like_the_function():
         ({"account_id": [7, {"b": 1, "a": 2}]}, 'fund [[7,{"a":2,"b":1}]]'),
     ],
 )
-def test_values_are_told_apart_as_they_are_stored(arguments, key):
-    assert key_of(fetch, **arguments) == key
+def test_values_are_told_apart_as_they_are_stored(arguments, limit):
+    assert limit_on_record(fetch, **arguments) == limit
 
 
 def test_a_model_instance_has_its_own_limit_however_its_fields_change(db):
     entry = Entry.objects.create(label="before")
-    before = key_of(fetch, account_id=entry)
+    before = limit_on_record(fetch, account_id=entry)
     entry.label = "after"
 
-    assert key_of(fetch, account_id=entry) == before == f'fund [{{"$model":["tests.entry",{entry.pk},"default"]}}]'
+    assert (
+        limit_on_record(fetch, account_id=entry)
+        == before
+        == f'fund [{{"$model":["tests.entry",{entry.pk},"default"]}}]'
+    )
 
 
-def test_key_of_several_parameters_has_their_values_in_its_order():
-    assert key_of(settle, currency="USD", account_id=7) == 'books [7,"USD"]'
+def test_limit_of_several_parameters_has_their_values_in_the_order_of_its_key():
+    assert limit_on_record(settle, currency="USD", account_id=7) == 'books [7,"USD"]'
 
 
 def test_argument_that_a_call_leaves_out_has_its_default():
-    assert key_of(settle, account_id=7) == key_of(settle, account_id=7, currency=Currency.EUR)
-    assert key_of(settle, account_id=7) != key_of(settle, account_id=7, currency=None)
+    assert limit_on_record(settle, account_id=7) == limit_on_record(settle, account_id=7, currency=Currency.EUR)
+    assert limit_on_record(settle, account_id=7) != limit_on_record(settle, account_id=7, currency=None)
 
 
 def test_default_that_cannot_be_stored_is_one_value_too():
     @internal_action(concurrency=Concurrency(2, key="account", name="fund"))
     def fetch_some(ctx: Context, *, account: object = object()) -> None: ...
 
-    assert key_of(fetch_some) == "fund [null]"
-    assert key_of(fetch_some, account=7) == "fund [7]"
+    assert limit_on_record(fetch_some) == "fund [null]"
+    assert limit_on_record(fetch_some, account=7) == "fund [7]"
 
 
 def test_arguments_of_any_name_do_not_change_the_limit():
-    assert key_of(settle, account_id=7, note="x", name="y") == key_of(settle, account_id=7)
+    assert limit_on_record(settle, account_id=7, note="x", name="y") == limit_on_record(settle, account_id=7)
 
 
 def test_long_values_are_known_by_their_hash():
-    one, other = (key_of(fetch, account_id="x" * 1000 + last) for last in "ab")
+    one, other = (limit_on_record(fetch, account_id="x" * 1000 + last) for last in "ab")
 
     assert one != other
-    assert one == key_of(fetch, account_id="x" * 1000 + "a")
+    assert one == limit_on_record(fetch, account_id="x" * 1000 + "a")
     assert len(one) == len(other) <= 100
     assert name_of_limit(one) == "fund"
 
@@ -329,29 +339,30 @@ from django_scheduler import Concurrency
 def fetch_for_account(ctx, *, account_id): ...
 """
 
-#: Prints the key of a set, and of a dict whose keys are no texts; and their orders, which each process has for itself.
-PRINT_KEYS = """
+#: Prints the limits of a set, and of a dict whose keys are no texts; and their orders, which each process has for
+#: itself.
+PRINT_LIMITS = """
 import django; django.setup()
 from bakery.functions import fetch_for_account
 from django_scheduler.values import dump_arguments
 first, second = {"a", "b", "c", "d"}, {"x", "y", "z"}
 for value in first, {("a",): second, ("b",): 2}:
-    print(fetch_for_account.limit_key(dump_arguments("bakery:fetch_for_account", {"account_id": value})))
+    print(fetch_for_account.limit_of(dump_arguments("bakery:fetch_for_account", {"account_id": value})))
 print([*first], [*second])
 """
 
 
 def test_sets_that_are_equal_share_the_limit_whatever_process_has_made_them(monkeypatch, start_django):
-    keys, orders = set(), set()
+    limits, orders = set(), set()
     for seed in ("1", "2"):
         monkeypatch.setenv("PYTHONHASHSEED", seed)
-        done = start_django(FETCH_FOR_ACCOUNT, PRINT_KEYS)
+        done = start_django(FETCH_FOR_ACCOUNT, PRINT_LIMITS)
         assert done.returncode == 0, done.stderr
         *lines, order = done.stdout.splitlines()
-        keys.add(tuple(lines))
+        limits.add(tuple(lines))
         orders.add(order)
     assert len(orders) == 2
-    assert len(keys) == 1
+    assert len(limits) == 1
 
 
 values = st.recursive(
@@ -363,22 +374,22 @@ values = st.recursive(
 
 @settings(max_examples=examples(40, 100))
 @given(values)
-def test_key_is_the_same_however_a_database_writes_the_arguments(value):
+def test_limit_is_the_same_however_a_database_writes_the_arguments(value):
     stored = dump_arguments("tests:fetch", {"since": 1, "account_id": value})
     rewritten = json.dumps(json.loads(stored), indent=2, sort_keys=True, ensure_ascii=False)
 
-    key = fetch.limit_key(stored)
+    limit = fetch.limit_of(stored)
 
-    assert fetch.limit_key(rewritten) == key
-    assert name_of_limit(key) == "fund"
-    assert len(key) <= 400
-    key.encode()
-    assert name_of_limit(fetch.rate_key(stored)) == "fund"
-    assert fetch.rate_key(rewritten) == fetch.rate_key(stored)
+    assert fetch.limit_of(rewritten) == limit
+    assert name_of_limit(limit) == "fund"
+    assert len(limit) <= 400
+    limit.encode()
+    assert name_of_limit(fetch.rate_limit_of(stored)) == "fund"
+    assert fetch.rate_limit_of(rewritten) == fetch.rate_limit_of(stored)
 
 
 @pytest.mark.parametrize(
-    ("by_hand", "key"),
+    ("by_hand", "limit"),
     [
         ("", "fund"),
         ("no JSON", "fund"),
@@ -395,13 +406,13 @@ def test_key_is_the_same_however_a_database_writes_the_arguments(value):
         ('{"account_id": {"$set": [1, "a", null, {}]}}', 'fund [{"$set":["a",1,null,{}]}]'),
     ],
 )
-def test_arguments_that_were_changed_by_hand_have_a_limit_too(by_hand, key):
-    assert fetch.limit_key(by_hand) == key
-    assert is_rate(fetch.rate_key(by_hand))
+def test_arguments_that_were_changed_by_hand_have_a_limit_too(by_hand, limit):
+    assert fetch.limit_of(by_hand) == limit
+    assert is_rate(fetch.rate_limit_of(by_hand))
 
 
 def test_half_of_a_surrogate_pair_has_a_limit_too():
-    assert fetch.limit_key(r'{"account_id": "\ud800"}').startswith("fund #")
+    assert fetch.limit_of(r'{"account_id": "\ud800"}').startswith("fund #")
 
 
 @pytest.mark.parametrize(("limit", "keeps_order"), [(1, True), (2, False)])

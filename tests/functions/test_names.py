@@ -10,7 +10,11 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from django_scheduler import Context, action, ctx, mutation
+from django_scheduler.errors import FunctionNotFound
 from django_scheduler.functions import registry
+from django_scheduler.functions.function import Function
+from django_scheduler.functions.registry import Registry
+from tests.support.elsewhere import elsewhere
 
 pytestmark = pytest.mark.once
 
@@ -51,6 +55,35 @@ def test_a_function_outside_of_any_installed_app_is_refused_where_it_is_defined(
     with contextlib.suppress(ImproperlyConfigured):
         list(registry)
     assert registry.find("elsewhere:lost") is None
+
+
+def test_a_name_without_its_app_is_answered_with_the_function_that_has_it():
+    @mutation
+    def named_without_app(ctx: Context) -> None: ...
+
+    with pytest.raises(FunctionNotFound, match="Did you mean 'tests:named_without_app'"):
+        registry.get("named_without_app")
+
+
+def test_a_function_is_found_while_another_thread_enters_it():
+    @mutation
+    def imported_late(ctx: Context) -> None: ...
+
+    looked_up: list[object] = []
+
+    class Entered(Function[[], None]):
+        @property
+        def names(self):
+            if not looked_up:  # the first thread is entering it
+                looked_up.append(None)
+                looked_up[0] = elsewhere(lambda: fresh.find("tests:imported_late"))
+            return super().names
+
+    fresh = Registry()
+    imported_late.__class__ = Entered  # type: ignore[assignment]
+    fresh.add(imported_late)
+    assert looked_up == [imported_late]
+    assert list(fresh) == [imported_late]
 
 
 def test_functions_of_modules_have_names_of_their_own():

@@ -7,6 +7,7 @@ import pytest
 from django_scheduler import api, ctx, internal
 from django_scheduler.errors import FunctionNotFound, SchedulerError
 from django_scheduler.models import ScheduledFunction
+from django_scheduler.suggestions import nearest
 from tests.functions import note, write, write_internally
 
 pytestmark = pytest.mark.django_db
@@ -97,3 +98,19 @@ def test_anything_else_is_refused_with_what_to_do(wrong):
 def test_a_function_of_the_other_kind_is_refused_with_the_right_call(run, function, hint):
     with pytest.raises(FunctionNotFound, match=hint):
         run(function, label="a")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("shop:nope", None),
+        ("shop:e007", "shop:e006"),
+        ("shp:e006", "shop:e006"),
+        ("shop.e006", "shop:e006"),
+        ("shop:", None),
+        ("api.shop.nope", None),
+        ("api.shop.e007", "api.shop.e006"),
+    ],
+)
+def test_names_of_one_app_are_not_alike_because_of_that(name, near):
+    assert nearest(name, ["shop:e006", "api.shop.e006"]) == near

@@ -17,13 +17,13 @@ def user() -> User:
 
 
 class Api:
-    """A client of the HTTP API."""
+    """Is a client of the HTTP API."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
 
     def post(self, kind: str, body: Any, content_type: str = "application/json", **headers: str) -> Any:
-        """The response to any body."""
+        """Return the response to any body."""
         data = body if isinstance(body, str | bytes) else json.dumps(body)
         return self.client.post(f"/api/{kind}/", data, content_type=content_type, headers=headers)
 

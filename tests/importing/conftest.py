@@ -14,7 +14,7 @@ PACKAGES = {"celery": "celery", "django-celery-beat": "django_celery_beat", "dja
 
 
 class Site:
-    """What a site that comes from other schedulers has seen, asked for once and in a process of its own."""
+    """Is what a site that comes from other schedulers has seen, asked for once and in a process of its own."""
 
     @cached_property
     def _process(self) -> subprocess.CompletedProcess[str]:

@@ -52,12 +52,13 @@ def test_periodic_tasks_that_no_cron_says_are_refused(beat):
     reasons = refused(beat["applied"])
     assert reasons.keys() == {
         *("friday 13th", "sunday as 7", "too fast", "sunset", "clocked, past", "ending", "beginning"),
-        *("unknown", "wrong arguments", "no list", "no json"),
+        *("unknown", "wrong arguments", "no list", "no json", "no end", "on Mars"),
     }
     assert "Celery itself cannot read its schedule: Invalid end range: 7 > 6" in reasons["sunday as 7"]
     assert "follows the sun" in reasons["sunset"]
     assert "It begins only at 2026-06-02 12:00" in reasons["beginning"]
     assert "It ends at 2026-06-02 12:00" in reasons["ending"]
+    assert "Mars/Olympus" in reasons["on Mars"]
     assert "argument: 'shop_id'" in reasons["wrong arguments"]
 
 
@@ -86,8 +87,8 @@ def test_what_runs_once_is_a_comment_in_the_code(beat):
 
 
 def test_importing_periodic_tasks_twice_doubles_nothing(beat):
-    assert beat["applied"]["failed"] == "Of 27 entries: 12 imported, 4 left out, 11 cannot be imported."
-    assert beat["again"]["failed"] == "Of 27 entries: 12 here already, 4 left out, 11 cannot be imported."
+    assert beat["applied"]["failed"] == "Of 29 entries: 12 imported, 4 left out, 13 cannot be imported."
+    assert beat["again"]["failed"] == "Of 29 entries: 12 here already, 4 left out, 13 cannot be imported."
     assert (beat["again"]["crons"], beat["again"]["scheduled"]) == (
         beat["applied"]["crons"],
         beat["applied"]["scheduled"],

@@ -35,6 +35,9 @@ def test_each_kind_of_schedule_is_a_line_or_an_interval(q2):
         "expire_carts 29": "0 15 * * *",  # it has no name
         "twice": "0 15 * * *",
         "twice 31": "0 * * * *",
+        "case": "0 15 * * *",
+        "Case 33 33": "0 * * * *",
+        "case 33": "0 15 * * *",
     }
     assert {cron["timezone"] for cron in imported.values()} == {"Europe/Berlin", ""}
 
@@ -85,12 +88,12 @@ def test_hooks_clusters_and_options_are_named(q2):
 
 def test_the_code_of_schedules_registers_the_same_crons(q2):
     assert q2["pasted"]["problems"] == []
-    assert " 16 here already," in q2["pasted"]["failed"]
+    assert " 19 here already," in q2["pasted"]["failed"]
 
 
 def test_importing_schedules_twice_doubles_nothing(q2):
-    assert q2["applied"]["failed"] == "Of 31 entries: 18 imported, 2 left out, 11 cannot be imported."
-    assert q2["again"]["failed"] == "Of 31 entries: 18 here already, 2 left out, 11 cannot be imported."
+    assert q2["applied"]["failed"] == "Of 34 entries: 21 imported, 2 left out, 11 cannot be imported."
+    assert q2["again"]["failed"] == "Of 34 entries: 21 here already, 2 left out, 11 cannot be imported."
     assert (q2["again"]["crons"], q2["again"]["scheduled"]) == (q2["applied"]["crons"], q2["applied"]["scheduled"])
 
 

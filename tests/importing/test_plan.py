@@ -132,6 +132,26 @@ def test_what_runs_once_is_scheduled_once_also_after_it_has_run_early(entries, e
     assert ScheduledFunction.objects.count() == 1
 
 
+def test_what_runs_once_expires_as_it_did(entries):
+    when = tomorrow()
+    entries += [
+        entry("a length", when=when, expires=timedelta(hours=2)),
+        entry("a time", when=when, expires=when + timedelta(hours=2)),
+    ]
+    assert "not carried over" not in importcrons("--apply")
+    assert {*ScheduledFunction.objects.values_list("expires_time")} == {(when + timedelta(hours=2),)}
+
+
+def test_the_code_of_what_runs_once_has_its_expiry(entries):
+    entries.append(entry("once", when=tomorrow(), expires=timedelta(hours=2)))
+    assert ", expires=datetime.timedelta(seconds=7200)).run_at(" in importcrons()
+
+
+def test_what_runs_once_and_cannot_expire_so_is_refused(entries):
+    entries.append(entry("once", when=tomorrow(), expires=timedelta(0)))
+    assert "'once' cannot be imported." in _output_of_refusal()
+
+
 def test_what_runs_once_at_another_time_is_another_one(entries):
     entries.append(entry("once", when=tomorrow()))
     importcrons("--apply")
@@ -140,8 +160,14 @@ def test_what_runs_once_at_another_time_is_another_one(entries):
     assert ScheduledFunction.objects.count() == 2
 
 
-def test_one_transaction_has_all_of_an_import_or_nothing(entries, settings):
+def test_what_runs_once_counts_as_scheduled_in_bulk(entries, settings):
     settings.DJANGO_SCHEDULER = {"MAX_SCHEDULED_PER_TRANSACTION": 1}
+    entries += [entry("once", when=tomorrow()), entry("twice", when=tomorrow())]
+    assert "2 imported" in importcrons("--apply")
+
+
+def test_one_transaction_has_all_of_an_import_or_nothing(entries, settings):
+    settings.DJANGO_SCHEDULER = {"MAX_BULK_SCHEDULED_PER_TRANSACTION": 1}
     entries += [entry(), entry("once", when=tomorrow()), entry("twice", when=tomorrow())]
     with pytest.raises(CommandError, match=r"^Nothing was imported\. "):
         importcrons("--apply")
@@ -225,6 +251,7 @@ def test_arguments_of_all_types_are_written_as_they_are(entries):
     values: dict[str, object] = {
         "text": 'it\'s "so"\n',
         "number": 1.5,
+        "long": 10**5000,
         "infinite": float("inf"),
         "nothing": None,
         "price": Decimal("9.90"),

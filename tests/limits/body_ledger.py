@@ -26,7 +26,7 @@ class BodyLedger:
 
     @contextmanager
     def body(self, limit: str, function_id: int) -> Iterator[None]:
-        """Write down that a body runs within the block; ``limit``: with its key."""
+        """Write down that a body runs within the block; ``limit``: as its text on record."""
         self._write("begin", os.getpid(), function_id, limit)
         try:
             yield

@@ -26,20 +26,22 @@ FEW_BLOCKS = 60
 
 SLOTS = "django_scheduler_slot"
 
+#: What is copied of a function.
+COLUMNS = (
+    "name, kind, args, queue, priority, scheduled_time, creation_time, attempts, failure, error, traceback, executor,"
+    " state"
+)
+
 
 def fill(waiting: int) -> None:
     """Have functions of two accounts wait, and some of another one be due."""
     tell(f"TRUNCATE {TABLE} RESTART IDENTITY", f"TRUNCATE {SLOTS}", f"ANALYZE {TABLE}", f"ANALYZE {SLOTS}")
-    columns = (
-        "name, kind, args, queue, priority, scheduled_time, creation_time, attempts, failure, error, traceback,"
-        " executor, state"
-    )
     for account, function in enumerate([functions.write_two, functions.write_one]):
         (template,) = ctx.scheduler.run_after_many(0, function, [{"account": account, "ledger": ""}])
         limit = f"{['two', 'one'][account]} [{account}]"
         tell(
-            f"INSERT INTO {TABLE} ({columns}, due_time, waits_for, waiting_since)"
-            f" SELECT {columns}, '9000-01-01 00:00Z',"
+            f"INSERT INTO {TABLE} ({COLUMNS}, due_time, waits_for, waiting_since)"
+            f" SELECT {COLUMNS}, '9000-01-01 00:00Z',"
             f" '{limit}', due_time + number * INTERVAL '1 ms'"
             f" FROM {TABLE}, generate_series(1, {waiting}) AS number WHERE id = {template}",
             f"DELETE FROM {TABLE} WHERE id = {template}",
@@ -70,10 +72,10 @@ def take_slots() -> None:
         assert database.lock_slots([two, one], [1, 2, 3])
         assert database.take_slot(two, 1, 1, "executor")
         assert database.take_slot(one, 2, 1, "executor")
-        assert len(database.lock_waiting_for("two [0]", most=1)) == 1
-        assert len(database.lock_waiting_for("one [1]", most=1)) == 1
-        assert database.count_let_in("two [0]", most=1) == 0
-        assert database.count_let_in("one [1]", most=1) == 0
+        for numbers in [{"two [0]": 1}, {"one [1]": 1}, {"two [0]": 2, "one [1]": 1}]:
+            assert len(database.lock_waiting_for(numbers)) == sum(numbers.values())
+            assert database.count_let_in(numbers) == dict.fromkeys(numbers, 0)
+        assert database.held_up(["two [0]", "one [1]"]) == set()
     assert database.limits_waited_for(most=1_000) == ["one [1]", "two [0]"]
 
 
@@ -88,6 +90,25 @@ def test_who_takes_a_slot_reads_only_the_first_of_those_that_wait():
     fill(WAITING)
     read = blocks(take_slots)
     assert [each for each in read if each > FEW_BLOCKS] == []
+
+
+def test_of_many_limits_only_the_first_of_those_that_wait_are_read_also_with_fresh_statistics():
+    fill(1)
+    limits, waiting = 100, 200
+    tell(
+        f"INSERT INTO {TABLE} ({COLUMNS}, due_time, waits_for, waiting_since)"
+        f" SELECT {COLUMNS}, due_time, 'two [' || account || ']', waiting_since + number * INTERVAL '1 ms'"
+        f" FROM {TABLE}, generate_series(1, {waiting}) AS number, generate_series(1001, {1000 + limits}) AS account"
+        " WHERE waits_for = 'two [0]' ORDER BY number, account",
+        f"ANALYZE {TABLE}",
+    )
+    numbers = {f"two [{account}]": 2 for account in range(1001, 1001 + limits)}
+
+    def look() -> None:
+        with transaction.atomic():
+            assert len(database_for("default").lock_waiting_for(numbers)) == 2 * limits
+
+    assert max(blocks(look)) < FEW_BLOCKS * limits / 3
 
 
 def test_limits_that_have_slots_are_found_without_reading_all_slots_of_each():

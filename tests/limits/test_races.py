@@ -78,7 +78,7 @@ def test_slot_that_is_taken_after_the_look_is_passed_over(session, function_ids,
 
 
 def start() -> bool:
-    return bool(database_for("default").take_starts([RATE]))
+    return bool(database_for("default").take_rate_slots([RATE]))
 
 
 def start_in_two_steps() -> bool:

@@ -30,7 +30,7 @@ def add_slots(*numbers: int, limit: str = HOURLY) -> None:
 
 def take(size: int, number: int = 10) -> list[TakenSlot]:
     wanted = WantedSlots(HOURLY, "hourly rate", size, number, window=WINDOW)
-    return database_for("default").take_starts([wanted])
+    return database_for("default").take_rate_slots([wanted])
 
 
 def numbers(slots: list[TakenSlot]) -> list[int]:
@@ -132,7 +132,7 @@ def test_slots_are_deleted_when_their_windows_are_over():
 def test_slots_of_a_rate_limit_that_this_code_does_not_have_are_kept_as_long_as_any_window_lasts():
     add_slots(0, limit="of_another_release rate")
     wanted = WantedSlots("of_another_release rate", "of_another_release rate", 1, 1, window=WINDOW)
-    database_for("default").take_starts([wanted])
+    database_for("default").take_rate_slots([wanted])
     taken_earlier(0, timedelta(days=365))
     assert delete_idle_slots(database_for("default"), Event()) == 0
     taken_earlier(0, timedelta(days=3 * 366))

@@ -19,7 +19,7 @@ from django_scheduler import mutation
 from django_scheduler.databases import database_for
 from django_scheduler.models import ScheduledFunction, State
 from tests.functions import write
-from tests.management.typed_functions import Colour, Priority, take_others, take_typed
+from tests.management.typed_functions import Color, Priority, take_others, take_typed
 from tests.models import Entry
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
@@ -113,7 +113,7 @@ def test_a_time_that_the_clocks_skip_is_refused():
         ("one_of", "3", 3),
         ("priority", "HIGH", Priority.HIGH),
         ("priority", "10", Priority.HIGH),
-        ("colour", "r", Colour.RED),
+        ("color", "r", Color.RED),
         ("order", "7", 7),
         ("numbers", "[1, 2]", [1, 2]),
         ("days", '["2026-12-01"]', [date(2026, 12, 1)]),

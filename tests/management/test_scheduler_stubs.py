@@ -4,6 +4,7 @@ import ast
 import os
 from io import StringIO
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -84,11 +85,19 @@ def test_directory_that_is_not_there_is_refused(stub):
         write("--output", str(stub.parent / "src"))
 
 
-def test_stub_that_cannot_be_written_is_reported_and_leaves_nothing_behind(stub):
-    stub.mkdir()
-    with pytest.raises(CommandError, match="The stub cannot be written: "):
+def test_stub_that_cannot_be_written_is_reported_and_leaves_nothing_behind(stub, monkeypatch):
+    stub.write_text("")
+    monkeypatch.setattr(Path, "replace", Mock(side_effect=PermissionError("not here")))
+    with pytest.raises(CommandError, match="The stub cannot be written: not here"):
         write()
     assert [each.name for each in stub.parent.iterdir()] == [FILE_NAME]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--check"]])
+def test_directory_that_has_its_name_is_reported(stub, arguments):
+    stub.mkdir()
+    with pytest.raises(CommandError, match=f"The stub cannot be written: {stub} is a directory"):
+        write(*arguments)
 
 
 def test_functions_of_modules_that_are_imported_later_are_left_out(stub):

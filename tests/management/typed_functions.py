@@ -26,7 +26,7 @@ class Priority(IntEnum):
     HIGH = 10
 
 
-class Colour(Enum):
+class Color(Enum):
     RED = "r"
 
 
@@ -54,7 +54,7 @@ def take_typed(
     flag_or_number: bool | int = 0,
     one_of: Literal["fast", "slow", 3] = "fast",
     priority: Priority = Priority.LOW,
-    colour: Colour = Colour.RED,
+    color: Color = Color.RED,
     entry: Entry | None = None,
     order: OrderId = OrderId(0),
     numbers: list[int] = [],  # noqa: B006

@@ -149,7 +149,7 @@ class IsNotUsed(Middleware):
 
 class CannotBeMade(Middleware):
     def __init__(self, run: Run) -> None:
-        raise RuntimeError("no licence")
+        raise RuntimeError("no license")
 
 
 class TakesMoreThanItSays(Middleware):

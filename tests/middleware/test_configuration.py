@@ -25,7 +25,7 @@ UNUSABLE = [
     (classes.IsNotCallable, "has no __call__(self, call)"),
     (classes.IsAsync, "has an async __call__(self, call)"),
     (classes.SchedulesWithoutContext, "has no schedule(self, context)"),
-    (classes.CannotBeMade, "cannot be made: RuntimeError: no licence"),
+    (classes.CannotBeMade, "cannot be made: RuntimeError: no license"),
     (classes.TakesMoreThanItSays, "cannot be made: TypeError"),
     (classes.SchedulesWhileItIsMade, "cannot be made: RuntimeError: A middleware schedules while it is made"),
     (classes.ForRequests, "is a middleware for requests"),

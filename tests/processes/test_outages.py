@@ -89,5 +89,5 @@ def test_failing_heartbeat_does_not_stop_the_work_and_is_repeated(executors):
         with connection.schema_editor() as schema_editor:
             schema_editor.alter_db_table(Executor, elsewhere, table)
     before = executor.row.heartbeat_time
-    wait_until(lambda: executor.row.heartbeat_time > before, "its heart beat again")
+    wait_until(lambda: executor.row.heartbeat_time > before, "it wrote heartbeats again")
     assert executor.stop() == 0

@@ -112,7 +112,7 @@ def test_executor_that_is_asked_to_stop_while_it_begins_to_look_does_not_sleep_f
 def test_executor_ends_while_the_database_keeps_it_waiting(caplog):
     executor = Executor(concurrency=1)
     executor.start()
-    wait_until(lambda: first_heartbeat(executor.name), "its heart beat")
+    wait_until(lambda: first_heartbeat(executor.name), "it wrote a heartbeat")
     with transaction.atomic():
         locked = models.Executor.objects.filter(pk=executor.name)
         locked.update(host="locked")

@@ -24,7 +24,7 @@ def start_action(executors, gate, **settings):
 def wait_for_heartbeats(executor, number):
     for _ in range(number):
         before = executor.row.heartbeat_time
-        wait_until(partial(has_beaten_since, executor, before), "its heart beat")
+        wait_until(partial(has_beaten_since, executor, before), "it wrote a heartbeat")
 
 
 def has_beaten_since(executor, before):

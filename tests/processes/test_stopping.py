@@ -99,7 +99,7 @@ def test_heart_goes_on_beating_while_running_functions_end(executors, gate):
     executor.send(signal.SIGTERM)
     executor.wait_until_logged("is stopping")
     before = executor.row.heartbeat_time
-    wait_until(lambda: executor.row.heartbeat_time > before, "its heart beat")
+    wait_until(lambda: executor.row.heartbeat_time > before, "it wrote a heartbeat")
     gate.open()
     assert executor.end() == 0
 

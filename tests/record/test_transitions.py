@@ -55,7 +55,6 @@ VALUES: dict[str, Any] = {
     "result": "1",
     "same_errors": 1,
     "started_time": None,
-    "trace_context": None,
     "traceback": "t",
     "unknown_since": NOW,
     "unknown_to": "x",
@@ -120,7 +119,7 @@ def test_only_three_kinds_of_statement_update_the_table():
     # the keys of what has just been inserted, and one for its place in the order of its limit.
     assert sorted(updates) == [
         "databases/key_rows.py",
-        "databases/postgresql/database.py",
+        "databases/postgresql/bulk.py",
         *["databases/sql.py"] * 3,
         "databases/sqlite.py",
     ]

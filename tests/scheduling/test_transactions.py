@@ -110,7 +110,7 @@ def test_a_call_that_fails_inside_of_a_transaction_leaves_the_transaction_usable
         ctx.scheduler.run_after(0, write, label="before")
         for wrong in [
             lambda: ctx.scheduler.run_after(-1, write, label="a"),
-            lambda: unchecked.scheduler.run_after(0, write, colour="a"),
+            lambda: unchecked.scheduler.run_after(0, write, color="a"),
             lambda: ctx.scheduler.run_after(0, "tests:nothing"),
             lambda: ctx.scheduler.run_after_many(0, note_and_raise, [{"label": "a"}, {"label": object()}]),
         ]:

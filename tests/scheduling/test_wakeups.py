@@ -9,10 +9,10 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from django_scheduler import ctx, mutation
-from django_scheduler.databases import Announcement, database_for
+from django_scheduler import Context, action, ctx, mutation
+from django_scheduler.databases import DueFunction, database_for
 from django_scheduler.databases.postgresql import listening
-from django_scheduler.models import ScheduledFunction, ScheduledFunctionId
+from django_scheduler.models import ScheduledFunction, ScheduledFunctionId, State
 from django_scheduler.record import wakeup
 from tests.functions import note, write, write_with_priority
 from tests.support.elsewhere import elsewhere
@@ -86,7 +86,7 @@ def test_one_for_a_transaction_and_only_after_the_commit(rings):
 
 def test_it_comes_when_everybody_can_see_what_was_scheduled(subscribe):
     seen: list[object] = []
-    subscribe("default", lambda announcement: seen.append(elsewhere(ScheduledFunction.objects.count)))
+    subscribe("default", lambda due_function: seen.append(elsewhere(ScheduledFunction.objects.count)))
     with transaction.atomic():
         schedule_a_lot()
     assert seen == [26]
@@ -100,6 +100,23 @@ def test_none_after_a_rollback(rings):
         schedule_a_lot()
         raise ZeroDivisionError
     assert len(rings) == 0
+
+
+@action
+def schedule_once_canceled(within: Context) -> None:
+    assert within.function_id
+    ScheduledFunction.objects.filter(pk=within.function_id).update(state=State.CANCELED)
+    ctx.scheduler.run_after(0, note, label="too late")
+
+
+def test_none_for_what_is_canceled_from_the_beginning(subscribe, execute_due):
+    named: list[DueFunction | None] = []
+    ctx.scheduler.run_after(0, schedule_once_canceled)
+    subscribe("default", named.append)
+    execute_due()
+    born = ScheduledFunction.objects.get(name=note.name)
+    assert born.state == State.CANCELED
+    assert born.pk not in [each.id for each in named if each]
 
 
 def test_none_for_a_transaction_that_schedules_nothing(rings):
@@ -146,14 +163,14 @@ def test_one_when_a_savepoint_before_it_was_rolled_back(rings):
 
 def test_only_the_executors_of_that_database_are_woken(rings, subscribe):
     others: list[None] = []
-    subscribe("another", lambda announcement: others.append(None))
+    subscribe("another", lambda due_function: others.append(None))
     ctx.scheduler.run_after(0, write, label="a")
     assert (len(rings), len(others)) == (1, 0)
 
 
 def test_nobody_is_woken_who_has_unsubscribed(rings):
     gone: list[None] = []
-    ring = lambda announcement: gone.append(None)  # noqa: E731
+    ring = lambda due_function: gone.append(None)  # noqa: E731
     wakeup.subscribe("default", ring)
     wakeup.unsubscribe("default", ring)
     ctx.scheduler.run_after(0, write, label="a")
@@ -162,7 +179,7 @@ def test_nobody_is_woken_who_has_unsubscribed(rings):
 
 @pytest.mark.parametrize("within_a_transaction", [True, False])
 def test_a_wake_up_that_fails_is_logged_and_changes_nothing(rings, subscribe, within_a_transaction, caplog):
-    def explode(announcement):
+    def explode(due_function):
         raise RuntimeError("the bell is broken")
 
     subscribe("default", explode)
@@ -235,7 +252,7 @@ def in_turn_in_a_strange_queue(ctx, *, tenant): ...
 def test_a_notification_that_names_a_tenant_is_heard_as_it_was_meant(notifications, tenant):
     function_id = ctx.scheduler.run_after(0, in_turn_in_a_strange_queue, tenant=tenant)
     (payload,) = notifications()
-    assert listening.announcement_of(payload) == Announcement(function_id, 0, STRANGE_QUEUE, tenant)
+    assert listening.due_function_of(payload) == DueFunction(function_id, 0, STRANGE_QUEUE, tenant)
 
 
 @pytest.mark.only_on("postgresql")
@@ -243,9 +260,9 @@ def test_what_arrives_while_the_listener_checks_its_connection_is_heard_and_no_m
     monkeypatch.setattr(listening, "CHECK_INTERVAL", 0.0)  # after each notification
     database, heard, stopping = database_for("default"), [], threading.Event()
 
-    def hear(announcement):
-        heard.append(announcement)
-        if announcement is None:  # it listens
+    def hear(due_function):
+        heard.append(due_function)
+        if due_function is None:  # it listens
             is_listening.set()
 
     is_listening = threading.Event()
@@ -253,9 +270,9 @@ def test_what_arrives_while_the_listener_checks_its_connection_is_heard_and_no_m
     listener.start()
     try:
         assert is_listening.wait(20)
-        sent = [Announcement(ScheduledFunctionId(number), 0, "default") for number in range(300)]
-        for announcement in sent:
-            wakeup.send("default", announcement)
+        sent = [DueFunction(ScheduledFunctionId(number), 0, "default") for number in range(300)]
+        for due_function in sent:
+            wakeup.send("default", due_function)
         wait_until(lambda: len(heard) > len(sent), "all of them arrived")
     finally:
         stopping.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Generic, NewType, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Generic, NewType, NotRequired, Required, TypedDict, TypeVar, Unpack
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -26,6 +26,20 @@ class Parcel(TypedDict):
     size: Size
 
 
+class Marks(TypedDict, total=False):
+    size: Required[Size]
+    note: str
+
+
+class Options(Marks):
+    weight: int
+    color: NotRequired[str]
+
+
+class Unknown(TypedDict):
+    amount: Decimal
+
+
 @dataclass
 class Box(Generic[T]):
     content: T
@@ -45,3 +59,9 @@ def take(
     plain,
 ) -> OrderId:
     return OrderId(int(amount))
+
+
+def take_options(**options: Unpack[Options]) -> None: ...
+
+
+def take_unknown(**options: Unpack[Unknown]) -> None: ...

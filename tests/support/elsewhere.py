@@ -14,14 +14,14 @@ LONG_ENOUGH = 30
 
 
 def elsewhere(work: Callable[[], T]) -> T:
-    """What ``work`` returns or raises there."""
+    """Return or raise what ``work`` does in another thread."""
     with meanwhile(work) as result:
         return result.result(timeout=LONG_ENOUGH)
 
 
 @contextmanager
 def meanwhile(work: Callable[[], T]) -> Iterator[Future[T]]:
-    """``work`` goes on there while the block runs; the block's end waits for it."""
+    """Have ``work`` go on in another thread while the block runs; the block's end waits for it."""
 
     def work_and_disconnect() -> T:
         try:

@@ -57,7 +57,7 @@ class Emptying:
         self._filled = self._ask(self._look)
 
     def empty(self) -> bool:
-        """Whether it could be done."""
+        """Empty the database, and return whether that could be done."""
         if self._ask(self._look) != self._filled:
             return False
         rows = {table: number for table, number in self._ask(self._count_rows) if number}

@@ -25,7 +25,7 @@ STARTED = re.compile(r"Executor (?P<name>\S+): django_scheduler")
 
 
 class ExecutorProcess:
-    """One ``runscheduler``; what it logs goes into a file."""
+    """Is one ``runscheduler``; what it logs goes into a file."""
 
     def __init__(
         self, arguments: tuple[str, ...], environment: dict[str, str], log: Path, *, is_forked: bool = True
@@ -72,12 +72,12 @@ class ExecutorProcess:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """kill -9, and no zombie left."""
+        """Kill the process by SIGKILL, and wait until it has ended."""
         self._process.kill()
         self._process.wait()
 
     def kill_all(self) -> list[str]:
-        """kill -9 for it and all that it has started; what still ran."""
+        """Kill the process and all that it has started by SIGKILL; return what still ran."""
         left = [f"the process {process_id}" for process_id in running_processes(group=self.process_id)]
         if left:
             try:
@@ -88,7 +88,7 @@ class ExecutorProcess:
         return left
 
     def end(self, timeout: float = 20.0) -> int:
-        """Wait until the process has ended; its exit code."""
+        """Wait until the process has ended, and return its exit code."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -101,7 +101,7 @@ class ExecutorProcess:
 
 
 def running_processes(*, group: int) -> list[int]:
-    """Those of a process group that have not ended, without the one that cleans up after multiprocessing.
+    """Return what has not ended of a process group, without the process that cleans up after multiprocessing.
 
     (A process that is just ending has no command line any more.)
     """
@@ -150,7 +150,7 @@ class ExecutorProcesses:
         return process
 
     def end_all(self) -> list[str]:
-        """Kill what still runs; what there was."""
+        """Kill what still runs, and return what there was."""
         return [left for process in self._processes for left in process.kill_all()]
 
 

@@ -66,21 +66,21 @@ class Request:
     blocked_signals: list[int]
 
     def send(self, connection: socket.socket, files: list[int]) -> None:
-        """Send it, with files that have these numbers here."""
+        """Send the request, with files that have these numbers here."""
         text = json.dumps(asdict(self)).encode()
         socket.send_fds(connection, [NUMBER.pack(len(text))], files)
         connection.sendall(text)
 
     @classmethod
     def receive(cls, connection: socket.socket) -> tuple[Self, list[int]]:
-        """The request, and the files that came with it, under the numbers that they have here."""
+        """Return the request, and the files that came with it, under the numbers that they have here."""
         length, files, _, _ = socket.recv_fds(connection, NUMBER.size, MOST_FILES)
         text = receive_exactly(connection, NUMBER.unpack(length)[0])
         return cls(**json.loads(text)), files
 
 
 def receive_exactly(connection: socket.socket, length: int) -> bytes:
-    """Raises ``EOFError`` if the other end closes before."""
+    """Receive so many bytes; raise ``EOFError`` if the other end closes before."""
     received = b""
     while len(received) < length:
         more = connection.recv(length - len(received))
@@ -231,7 +231,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _exit_code_of(run: Callable[[], None]) -> int:
-    """What the interpreter would end with."""
+    """Return the code with which the interpreter would end."""
     try:
         run()
     except SystemExit as end:

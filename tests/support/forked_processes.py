@@ -38,7 +38,7 @@ File = IO[Any] | int
 
 
 class ForkedProcess:
-    """A process that a fork server has forked; what it has in common with ``subprocess.Popen`` has the same name."""
+    """Is a process that a fork server has forked; what it shares with ``subprocess.Popen`` has the same name."""
 
     def __init__(self, server_path: str, request: Request, files: list[int]) -> None:
         self.args = request.arguments
@@ -53,14 +53,14 @@ class ForkedProcess:
             raise
 
     def fileno(self) -> int:
-        """Of what becomes readable when it has ended."""
+        """Return the number of a file that becomes readable when the process has ended."""
         return self._connection.fileno()
 
     def poll(self) -> int | None:
         return self._ended_within(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Raises ``subprocess.TimeoutExpired`` if it takes longer."""
+        """Return the exit code; raise ``subprocess.TimeoutExpired`` if the process takes longer."""
         code = self._ended_within(timeout)
         if code is None:
             raise subprocess.TimeoutExpired(self.args, timeout or 0)
@@ -91,17 +91,17 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """The server that this process has started, or that has forked it."""
+    """Is the server that this process has started, or that has forked it."""
 
     def __init__(self, path: str = "", environment: dict[str, str] | None = None) -> None:
-        """``environment``: of a server that this process starts: that decides what is imported there."""
+        """Take the environment of a server that this process starts: that decides what is imported there."""
         self._path = path
         self._environment = ENVIRONMENT if environment is None else environment
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def process_id(self) -> int | None:
-        """Of the server, if this process has started it."""
+        """Return the id of the server's process, if this one has started it."""
         return self._process.pid if self._process else None
 
     def fork(
@@ -244,7 +244,7 @@ def read_all(file: IO[bytes]) -> str:
 
 
 class ForkedSpawn(popen_spawn_posix.Popen):
-    """What ``multiprocessing`` starts for its method ``spawn``, forked."""
+    """Is what ``multiprocessing`` starts for its method ``spawn``, forked."""
 
     def _launch(self, process_obj: Any) -> None:
         spawn = util.spawnv_passfds
@@ -269,7 +269,7 @@ class ForkedSpawn(popen_spawn_posix.Popen):
 
 
 def use_in_forked_process(server_path: str) -> None:
-    """For a process that was forked: it spawns by having the same server fork, as its multiprocessing does."""
+    """Have a process that was forked spawn by having the same server fork, as its multiprocessing does."""
     global server
     server = ForkServer(server_path)
     popen_spawn_posix.Popen = ForkedSpawn  # type: ignore[misc]

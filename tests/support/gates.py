@@ -8,7 +8,7 @@ from tests.support.waiting import wait_until
 
 
 class Gate:
-    """A directory that the test and the function both know.
+    """Is a directory that the test and the function both know.
 
     It has a file for each arrival and each departure, and a lock that the test holds until it opens the gate. Who
     waits for that lock is in C code, in one call of the system that no exception reaches, and has no need to look again
@@ -21,7 +21,7 @@ class Gate:
 
     @classmethod
     def build(cls, directory: Path) -> "Gate":
-        """For the test: make a gate, which is closed."""
+        """Make a gate, which is closed; for the test."""
         directory.mkdir()
         gate = cls(directory)
         gate._lock = gate._open_lock()
@@ -30,22 +30,22 @@ class Gate:
 
     @property
     def path(self) -> str:
-        """What a function is given to find the gate."""
+        """Return what a function is given to find the gate."""
         return str(self._directory)
 
     @property
     def arrivals(self) -> int:
-        """How often a function has come to the gate, in attempts that were cut off, too."""
+        """Return how often a function has come to the gate, in attempts that were cut off, too."""
         return len(self._names("arrival"))
 
     @property
     def process_ids(self) -> list[int]:
-        """In which processes they were."""
+        """Return in which processes those functions were."""
         return [int((self._directory / name).readlink().name) for name in self._names("arrival")]
 
     @property
     def departures(self) -> int:
-        """How often one has passed it."""
+        """Return how often a function has passed the gate."""
         return len(self._names("departure"))
 
     @property
@@ -53,7 +53,7 @@ class Gate:
         return (self._directory / "open").exists()
 
     def open(self) -> None:
-        """For the test: let everybody pass, now and later."""
+        """Let everybody pass, now and later; for the test."""
         if self._lock is not None:
             (self._directory / "open").touch()
             os.close(self._lock)
@@ -66,15 +66,15 @@ class Gate:
         wait_until(lambda: self.departures >= number, f"{number} passed the gate")
 
     def arrive(self) -> int:
-        """For the function: say that it is here; how many came before it."""
+        """Say that the function is here, and return how many came before it."""
         return self._count("arrival")
 
     def depart(self) -> None:
-        """For the function: say that it goes on."""
+        """Say that the function goes on."""
         self._count("departure")
 
     def pass_through(self) -> None:
-        """For the function: say that it is here, and wait until the gate is open."""
+        """Say that the function is here, and wait until the gate is open."""
         self.arrive()
         lock = self._open_lock()
         try:

@@ -24,7 +24,7 @@ WORKER = "django_scheduler worker"
 def executing(
     *, concurrency: int = 2, queues: Collection[str] = (), until: Until = Until.STOPPED
 ) -> Iterator[Executor]:
-    """An executor that runs meanwhile, and has ended afterwards."""
+    """Yield an executor that runs within the block, and has ended after it."""
     executor = Executor(concurrency=concurrency, queues=queues, until=until)
     executor.start()
     try:
@@ -36,7 +36,7 @@ def executing(
 
 @contextmanager
 def one_worker(until: Until = Until.NOTHING_DUE) -> Iterator[Worker]:
-    """One worker of an executor, without the executor; its ``run`` is left to the test."""
+    """Yield one worker of an executor, without the executor; its ``run`` is left to the test."""
     database = database_for("default")
     stopping = threading.Event()
 

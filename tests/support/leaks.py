@@ -57,7 +57,7 @@ def _threads(before: set[threading.Thread]) -> list[str]:
 
 
 def _processes() -> set[str]:
-    """The ids of this process's children, and of what was forked for it, where the kernel tells them.
+    """Return the ids of this process's children, and of what was forked for it, where the kernel tells them.
 
     Without the database servers that a fixture has started for several tests, and that a test may restart.
     """
@@ -97,7 +97,7 @@ def _new_processes(before: set[str]) -> list[str]:
 
 
 def _transactions() -> set[str]:
-    """The aliases of this thread's connections that are in one; most tests are, as a whole."""
+    """Return the aliases of this thread's connections that are in a transaction; most tests are, as a whole."""
     return {each.alias for each in connections.all(initialized_only=True) if each.in_atomic_block}
 
 
@@ -106,7 +106,7 @@ def _new_transactions(before: set[str]) -> list[str]:
 
 
 def _sessions() -> list[str]:
-    """Of others in the test database; with SQLite, its lock."""
+    """Return the sessions of others in the test database; with SQLite, its lock."""
     if connection.vendor == "sqlite":
         return _sqlite_lock()
     with connection.cursor() as cursor:

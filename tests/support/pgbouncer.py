@@ -31,7 +31,7 @@ ignore_startup_parameters = extra_float_digits,options
 
 @contextmanager
 def pgbouncer(*, host: str, server_port: int, user: str, pool_mode: str) -> Iterator[int]:
-    """Its port on this host. ``host``: of the server, or the directory of its socket."""
+    """Yield the port of a PgBouncer on this host. ``host``: of the server, or the directory of its socket."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if program is None:
         pytest.skip("pgbouncer is not installed")
@@ -57,7 +57,7 @@ def pgbouncer(*, host: str, server_port: int, user: str, pool_mode: str) -> Iter
 
 @contextmanager
 def pgbouncer_before(url: str, *, pool_mode: str) -> Iterator[str]:
-    """The URL of the same database, at a port of this host, through PgBouncer."""
+    """Yield the URL of the same database, at a port of this host, through PgBouncer."""
     parts = urlsplit(url)
     user = parts.netloc.rpartition("@")[0].partition(":")[0]
     assert parts.hostname

@@ -22,7 +22,7 @@ def _working(work: Callable[[], object]) -> Callable[[], object]:
 
 @contextmanager
 def holding(account: Account) -> Iterator[None]:
-    """Meanwhile another transaction holds the account's lock."""
+    """Have another transaction hold the account's lock within the block."""
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -42,7 +42,7 @@ def holding(account: Account) -> Iterator[None]:
 
 
 class Deadlock:
-    """Another transaction that takes two accounts in the other order. The database stops the mutation, not this."""
+    """Is another transaction that takes two accounts in the other order. The database stops the mutation, not this."""
 
     def __init__(self, first: int, second: int) -> None:
         self._first, self._second = first, second
@@ -59,7 +59,7 @@ class Deadlock:
             Account.objects.filter(pk=self._first).update(balance=2)
 
     def meet(self) -> None:
-        """To be called by the mutation, in its transaction: raises the database's error."""
+        """Raise the database's error; for the mutation to call in its transaction."""
         Account.objects.filter(pk=self._first).update(balance=3)
         self._thread.start()
         assert self._has_second.wait(20)

@@ -25,7 +25,7 @@ WAITS_FOR_A_LOCK = {
 
 
 class Session:
-    """A thread with a database connection, in which a test does things one by one."""
+    """Is a thread with a database connection, in which a test does things one by one."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1)
@@ -45,7 +45,7 @@ class Session:
         return self.begin(function, *args, **kwargs).result(LONGEST_WAIT)
 
     def execute(self, sql: str, *params: Any) -> list[Any]:
-        """Have a statement executed; its rows."""
+        """Have a statement executed, and return its rows."""
 
         def execute() -> list[Any]:
             with connections["default"].cursor() as cursor:
@@ -88,7 +88,7 @@ class Session:
 
     @property
     def waits(self) -> bool:
-        """Whether it waits for a lock. (SQLite tells nobody: there, whether it has begun a transaction in vain.)"""
+        """Return whether it waits for a lock. (On SQLite, which tells nobody: to begin a transaction.)"""
         if connection.vendor == "sqlite":
             return len(self.statements) > self._ended and self.statements[-1].startswith("BEGIN")
         with connection.cursor() as cursor:
@@ -107,7 +107,7 @@ class Session:
 
 
 def session_number() -> int:
-    """How the server calls this thread's session."""
+    """Return the number by which the server knows this thread's session."""
     if connection.vendor == "sqlite":
         return 0
     with connection.cursor() as cursor:
@@ -125,7 +125,7 @@ def lose_this_session() -> None:
 
 
 def end_sessions(application_name: str | None = None) -> int:
-    """End all sessions of others in the test database, or on PostgreSQL those of that name; how many there were."""
+    """End the sessions of others in the test database, or on PostgreSQL those of a name; return how many."""
     with connection.cursor() as cursor:
         return _end_sessions(cursor, connection.settings_dict["NAME"], application_name)
 
@@ -152,7 +152,7 @@ def _end_sessions(cursor, database, application_name=None) -> int:
 
 @contextmanager
 def database_gone() -> Iterator[None]:
-    """PostgreSQL: nobody can connect to the test database, nor is connected, also not this process."""
+    """Let nobody connect to the test database, nor be connected, also not this process. (PostgreSQL)"""
     name = connection.settings_dict["NAME"]
     quoted = connection.ops.quote_name(name)
     connection.close()

@@ -9,5 +9,5 @@ IS_SOAK = "SOAK" in os.environ
 
 
 def examples(few: int, full: int) -> int:
-    """How many examples to try: few of them in the suite."""
+    """Return how many examples to try: few of them in the suite."""
     return full * SOAK if IS_SOAK else few

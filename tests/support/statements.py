@@ -11,7 +11,7 @@ from django.db.backends.signals import connection_created
 
 @contextmanager
 def statements_through(wrapper: Callable[..., Any]) -> Iterator[None]:
-    """Within it, statements of this thread, and of threads that connect meanwhile, go through the wrapper."""
+    """Have statements of this thread, and of threads that connect within the block, go through the wrapper."""
 
     def receive(connection: Any, **kwargs: object) -> None:
         if wrapper not in connection.execute_wrappers:  # it may connect again and again
@@ -30,7 +30,7 @@ def statements_through(wrapper: Callable[..., Any]) -> Iterator[None]:
 def failing(
     matches: Callable[[str, Any], bool], error: BaseException, *, times: int | None = None
 ) -> Iterator[list[str]]:
-    """Within it, statements that match raise the error instead: all of them, or so many; which ones did."""
+    """Have statements that match raise the error: all of them, or so many. Yield a list of those that did."""
     failed: list[str] = []
     lock = threading.Lock()
 

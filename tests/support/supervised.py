@@ -24,7 +24,7 @@ class Supervised:
 
     @property
     def process_ids(self) -> set[int]:
-        """Of those that are on record as executing."""
+        """Return the ids of the processes that are on record as executing."""
         return set(Executor.objects.values_list("process_id", flat=True))
 
     def kill_one(self, *signals: signal.Signals) -> None:
@@ -43,12 +43,12 @@ class Supervised:
 
     @property
     def is_running(self) -> bool:
-        """Whether any of its processes, or itself, runs."""
+        """Return whether any of its processes, or itself, runs."""
         return bool(running_processes(group=self.supervisor.process_id))
 
     @property
     def started(self) -> int:
-        """How many processes have begun to execute, in all."""
+        """Return how many processes have begun to execute, in all."""
         return len(STARTED.findall(self.log))
 
     def wait_until_executing(self, processes: int) -> None:
@@ -60,6 +60,6 @@ class Supervised:
         assert self.supervisor.is_running, self.log
 
     def are_replaced(self, before: set[int]) -> bool:
-        """Whether others execute, and those do no more."""
+        """Return whether others execute, and those do no more."""
         now = self.process_ids
         return bool(now) and now.isdisjoint(before)

@@ -18,12 +18,12 @@ if django.VERSION < (6, 0):
 
 @pytest.fixture(autouse=True)
 def _database(transactional_db):
-    """Every test may use the database, and commits."""
+    """Let every test use the database, and commit."""
 
 
 @pytest.fixture
 def connect():
-    """Connect a receiver to a signal, until the test ends."""
+    """Yield what connects a receiver to a signal, until the test ends."""
     connected: list[tuple[Signal, Callable[..., Any]]] = []
 
     def connect(signal, receiver):

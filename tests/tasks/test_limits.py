@@ -35,14 +35,14 @@ def function_on_record(result: Any) -> AnyFunction:
     return function
 
 
-def key_on_record(result: Any) -> str:
-    """The key of the limit of a task, as an executor finds it in the arguments on record."""
-    return function_on_record(result).limit_key(arguments_on_record(result))
+def limit_on_record(result: Any) -> str:
+    """Return the limit of a task, as an executor finds it in the arguments on record."""
+    return function_on_record(result).limit_of(arguments_on_record(result))
 
 
-def rate_key_on_record(result: Any) -> str:
-    """The key of the rate limit of a task, likewise."""
-    return function_on_record(result).rate_key(arguments_on_record(result))
+def rate_limit_on_record(result: Any) -> str:
+    """Return the rate limit of a task, likewise."""
+    return function_on_record(result).rate_limit_of(arguments_on_record(result))
 
 
 def arguments_on_record(result: Any) -> str:
@@ -59,8 +59,8 @@ def test_task_has_no_limit_by_itself():
 def test_limit_is_called_like_the_task(settings):
     with_limit(settings, Concurrency(2))
 
-    assert key_on_record(jobs.add.enqueue(1)) == "tests.tasks.jobs.add"
-    assert key_on_record(jobs.log_in.enqueue("ada", "secret")) == "tests.tasks.jobs.log_in"
+    assert limit_on_record(jobs.add.enqueue(1)) == "tests.tasks.jobs.add"
+    assert limit_on_record(jobs.log_in.enqueue("ada", "secret")) == "tests.tasks.jobs.log_in"
 
 
 def test_limit_of_a_task_is_known_once_it_was_found(settings):
@@ -78,7 +78,7 @@ def test_rate_limit_of_a_task_is_known_once_it_was_found(settings):
     result = jobs.write.enqueue("x")
     assert "tests.tasks.jobs.write rate" not in registry.rate_limits()
 
-    assert rate_key_on_record(result) == "tests.tasks.jobs.write rate"
+    assert rate_limit_on_record(result) == "tests.tasks.jobs.write rate"
 
     assert registry.rate_limits()["tests.tasks.jobs.write rate"].per == SECOND
 
@@ -92,17 +92,17 @@ def test_task_may_have_both_limits_of_one_name(settings):
 
     result = jobs.add.enqueue(7, second=8)
 
-    assert (key_on_record(result), rate_key_on_record(result)) == ("sums [8]", "sums rate [7,8]")
+    assert (limit_on_record(result), rate_limit_on_record(result)) == ("sums [8]", "sums rate [7,8]")
 
 
 def test_tasks_of_a_backend_share_a_limit_that_has_a_name(settings):
     with_limit(settings, Concurrency(2, name="provider"))
 
-    assert key_on_record(jobs.add.enqueue(1)) == key_on_record(jobs.write.enqueue("x")) == "provider"
+    assert limit_on_record(jobs.add.enqueue(1)) == limit_on_record(jobs.write.enqueue("x")) == "provider"
 
 
 @pytest.mark.parametrize(
-    ("args", "kwargs", "key"),
+    ("args", "kwargs", "values"),
     [
         ((7,), {}, "[7,0]"),
         ((7, 8), {}, "[7,8]"),
@@ -111,10 +111,10 @@ def test_tasks_of_a_backend_share_a_limit_that_has_a_name(settings):
         (("7",), {}, '["7",0]'),
     ],
 )
-def test_key_is_the_same_however_the_arguments_are_given(settings, args, kwargs, key):
+def test_limit_is_the_same_however_the_arguments_are_given(settings, args, kwargs, values):
     with_limit(settings, Concurrency(2, key=("first", "second"), name="sums"))
 
-    assert key_on_record(jobs.add.enqueue(*args, **kwargs)) == f"sums {key}"
+    assert limit_on_record(jobs.add.enqueue(*args, **kwargs)) == f"sums {values}"
 
 
 def test_context_of_a_task_is_none_of_its_arguments(settings):
@@ -128,8 +128,8 @@ def test_arguments_of_a_task_that_were_changed_by_hand_have_a_limit_too(settings
     with_limit(settings, Concurrency(2, key="first"))
     function = function_on_record(jobs.add.enqueue(7))
 
-    assert function.limit_key('{"args": 7}') == "tests.tasks.jobs.add [null]"
-    assert function.limit_key("[") == "tests.tasks.jobs.add"
+    assert function.limit_of('{"args": 7}') == "tests.tasks.jobs.add [null]"
+    assert function.limit_of("[") == "tests.tasks.jobs.add"
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_task_says_its_limit_itself(monkeypatch):
 
     result = limited.enqueue(7)
 
-    assert key_on_record(result) == "tests.tasks.jobs.add [7]"
-    assert rate_key_on_record(result) == "tests.tasks.jobs.add rate [0]"
+    assert limit_on_record(result) == "tests.tasks.jobs.add [7]"
+    assert rate_limit_on_record(result) == "tests.tasks.jobs.add rate [0]"
     assert function_on_record(result).keeps_order
 
 

@@ -19,7 +19,7 @@ from tests.testing import functions
 from tests.testing.functions import labels
 
 
-class Behaviour:
+class Behavior:
     def test_nothing_runs_by_itself(self, scheduler):
         ctx.scheduler.run_after(0, write, label="due")
 
@@ -347,7 +347,7 @@ class Behaviour:
 
 
 @pytest.mark.django_db
-class TestInsideATransaction(Behaviour):
+class TestInsideATransaction(Behavior):
     def test_a_block_that_is_not_left_fails_and_leaves_nothing_behind(self, scheduler):
         ctx.scheduler.run_after(0, functions.leave_transaction_open)
 
@@ -376,5 +376,5 @@ class TestInsideATransaction(Behaviour):
 
 
 @pytest.mark.django_db(transaction=True)
-class TestWithoutATransaction(Behaviour):
+class TestWithoutATransaction(Behavior):
     pass

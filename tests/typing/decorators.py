@@ -104,6 +104,15 @@ with_a_rate_limit(ctx, account_id=7)
 assert_type(with_both_limits(ctx, 7), int)
 
 
+@mutation  # type: ignore[arg-type]
+def with_others_and_a_ctx_by_name(ctx: Context, **others: str) -> None:
+    """Is right, and mypy rejects it: docs/typing.md tells of that."""
+
+
+@mutation
+def with_others(ctx: Context, /, **others: str) -> None: ...
+
+
 @action(concurrency=2)  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
 def with_wrong_limit(ctx: Context) -> None: ...
 

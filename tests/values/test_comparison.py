@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_scheduler.values import comparable, dump_arguments, findable
+from django_scheduler.values import comparable, dump_arguments, findable, in_one_order
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -135,3 +135,23 @@ def test_what_can_be_looked_for_is_where_it_is_said_to_be(value):
             place = place[key]
         assert place == plain
         assert type(place) is type(plain)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"$set": [2, 1, 10]}, {"$set": [10, 1, 2]}),
+        ({"$frozenset": [{"$set": [2, 1]}, 3]}, {"$frozenset": [3, {"$set": [1, 2]}]}),
+        ({"$dict": [[2, "b"], [1, {"y": 1, "x": 2}]]}, {"$dict": [[1, {"x": 2, "y": 1}], [2, "b"]]}),
+        ({"b": [{"$set": ["y", "x"]}], "a": 1}, {"a": 1, "b": [{"$set": ["x", "y"]}]}),
+    ],
+)
+def test_what_differs_in_its_order_alone_is_the_same_text_in_one_order(first, second):
+    assert first != second or [*first] != [*second]
+    assert json.dumps(in_one_order(first)) == json.dumps(in_one_order(second))
+    assert comparable(in_one_order(first)) == comparable(first)
+
+
+@pytest.mark.parametrize("value", [[2, 1], {"$tuple": [2, 1]}, {"$set": "ab"}, {"a": {"$int": "0x1"}}, None, "x"])
+def test_what_has_an_order_keeps_it(value):
+    assert in_one_order(value) == value

@@ -13,7 +13,7 @@ from django_scheduler.errors import InvalidArguments
 from django_scheduler.values import dump_arguments, dump_result, encode, load_arguments, load_result, to_json
 
 
-class Colour(StrEnum):
+class Color(StrEnum):
     RED = "red"
 
 
@@ -30,7 +30,7 @@ texts = st.text(st.characters(), max_size=5) | st.sampled_from(
 UNICODE = st.characters(exclude_categories=["Cs"])
 
 leaves = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.integers(2**62, 2**65), st.floats(), texts, st.just(Colour.RED)
+    st.none(), st.booleans(), st.integers(), st.integers(2**62, 2**65), st.floats(), texts, st.just(Color.RED)
 )
 refused = st.just(Number(1)) | st.just(object())
 plain_and_others = st.recursive(

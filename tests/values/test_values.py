@@ -47,7 +47,7 @@ class Priority(IntEnum):
     URGENT = LOW_TOO = 2
 
 
-class Colour(StrEnum):
+class Color(StrEnum):
     RED = auto()
 
 
@@ -251,7 +251,7 @@ VALUES = [
     uuid.UUID(int=1),
     Priority.URGENT,
     Priority.LOW_TOO,
-    Colour.RED,
+    Color.RED,
     Shape.ROUND,
     Parcel.Status.SENT,
     Parcel.Size.SMALL,
@@ -263,7 +263,7 @@ VALUES = [
     Mode(4 | 1),
     Mode(1),
     re.IGNORECASE | re.DOTALL,
-    {Priority.LOW: [Colour.RED], Permission.ALL: Point(3, y=4)},
+    {Priority.LOW: [Color.RED], Permission.ALL: Point(3, y=4)},
     Money(Decimal("1.10")),
     Point(3, y=4),
     [Doubled(21)],
@@ -337,7 +337,7 @@ hashable_leaves = st.one_of(
     st.dates(),
     st.times(timezones=st.none() | st.timezones()),
     st.timedeltas(),
-    st.sampled_from([*Priority, *Colour, *Parcel.Status]),
+    st.sampled_from([*Priority, *Color, *Parcel.Status]),
     st.integers(0, 7).map(Permission),
     st.integers(0, 31).map(Mode),
 )

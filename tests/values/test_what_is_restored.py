@@ -109,8 +109,8 @@ def test_what_is_no_module_of_an_app_is_not_imported(name, tag):
 
 
 def test_a_module_of_an_app_is_imported():
-    sys.modules.pop("tests.values.colours", None)
-    assert str(decode({"$enum": ["tests.values.colours:Colour", "RED"]})) == "Colour.RED"
+    sys.modules.pop("tests.values.colors", None)
+    assert str(decode({"$enum": ["tests.values.colors:Color", "RED"]})) == "Color.RED"
 
 
 def test_a_module_that_ends_the_process_is_a_value_that_is_gone(module):

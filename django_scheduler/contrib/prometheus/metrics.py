@@ -147,13 +147,8 @@ def register(registry: CollectorRegistry, using: str | None = None) -> Metrics:
 
 def _status(using: str) -> Status:
     # The thread may belong to the library's own server, where nothing else closes the connection.
-    connection = connections[using]
-    was_open = django_internals.driver_of(connection) is not None
-    try:
+    with django_internals.closed_again(connections[using]):
         return status(using)
-    finally:
-        if not was_open:
-            connection.close()
 
 
 def _of_queues(name: str, documentation: str, now: Status, attribute: str) -> Metric:

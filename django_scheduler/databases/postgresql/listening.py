@@ -18,7 +18,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_scheduler.databases import django_internals, silence
-from django_scheduler.databases.rows import Announcement
+from django_scheduler.databases.rows import DueFunction
 from django_scheduler.models import ScheduledFunctionId
 
 #: How often a listener looks whether it is to stop, in seconds.
@@ -38,33 +38,33 @@ NOTIFICATION_TIMEOUT = 1.0
 ESCAPED = str.maketrans({"'": "''", "\\": r"\\", ";": r"\x3b"})
 
 
-def notify(channel: str, announcement: Announcement | None) -> str:
-    """Return the statement that notifies those who listen of an announcement. ``None``: that they have to look.
+def notify(channel: str, due_function: DueFunction | None) -> str:
+    """Return the statement that notifies those who listen of a due function. ``None``: that they have to look.
 
     The commit of a transaction that only notifies waits for no disk, whatever ``synchronous_commit`` says. Written like
     this it takes 124 µs beside a request's transaction, and as a SELECT of ``pg_notify`` with parameters 150.
     """
     payload = ""
-    if announcement is not None:
-        function_id, priority, queue, tenant = announcement
+    if due_function is not None:
+        function_id, priority, queue, tenant = due_function
         payload = f"{function_id} {priority} {queue}"
         if tenant:  # each of the two may have any characters
             payload = f"{function_id} {priority}:{len(tenant)} {tenant}{queue}"
     return f"NOTIFY {channel}, E'{payload.translate(ESCAPED)}'"
 
 
-def announcement_of(payload: str) -> Announcement | None:
-    """Return what a notification announces, also one that another version of this package or somebody else has sent."""
+def due_function_of(payload: str) -> DueFunction | None:
+    """Return the function that a notification names, which another version of this package or anybody may have sent."""
     try:
         function_id, priority, queue = payload.split(" ", 2)
         priority, _, length = priority.partition(":")
         tenant, queue = queue[: int(length or 0)], queue[int(length or 0) :]
-        return Announcement(ScheduledFunctionId(int(function_id)), int(priority), queue, tenant)
+        return DueFunction(ScheduledFunctionId(int(function_id)), int(priority), queue, tenant)
     except ValueError:
         return None
 
 
-def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[[Announcement | None], None]) -> None:
+def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[[DueFunction | None], None]) -> None:
     """Call ``wake`` for each notification that arrives at a connection that listens, until ``stopping`` is set.
 
     Raises the database's error if the connection has been lost.
@@ -72,19 +72,19 @@ def wake_until(stopping: Event, connection: BaseDatabaseWrapper, wake: Callable[
     driver: Any = django_internals.driver_of(connection)
     silence.keep_alive(driver.fileno())
     if hasattr(driver, "pgconn"):  # psycopg 3 tells by a handler what a statement has read
-        driver.add_notify_handler(lambda notification: wake(announcement_of(notification.payload)))
+        driver.add_notify_handler(lambda notification: wake(due_function_of(notification.payload)))
     next_check = time.monotonic() + CHECK_INTERVAL
     with selectors.DefaultSelector() as selector:
         selector.register(driver.fileno(), selectors.EVENT_READ)
         while not stopping.is_set():
             if selector.select(timeout=LISTEN_INTERVAL):
                 for payload in _payloads(driver):
-                    wake(announcement_of(payload))
+                    wake(due_function_of(payload))
             if time.monotonic() > next_check:
                 with silence.answering_within(ANSWER_TIMEOUT, driver.fileno), connection.cursor() as cursor:
                     cursor.execute("SELECT 1")
                 for payload in _payloads(driver):  # which the statement has read, so select() will not show them
-                    wake(announcement_of(payload))
+                    wake(due_function_of(payload))
                 next_check = time.monotonic() + CHECK_INTERVAL
 
 

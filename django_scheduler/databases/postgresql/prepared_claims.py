@@ -1,8 +1,8 @@
 """The claim of one function is prepared on the server before its time, because planning takes longer than executing it.
 
-(0.25 ms instead of 0.52, in a session that has been idle.) It is the claim of a function that was announced, or of the
-first one of a lane whose time has come. The second also says what follows in that lane, so that no look is needed
-before the next claim.
+(0.25 ms instead of 0.52, in a session that has been idle.) It is the claim of a function that a wake-up has named, or
+of the first one of a lane whose time has come. The second also says what follows in that lane, so that no look is
+needed before the next claim.
 
 * The session has to be ours. Behind a pooler in transaction mode a statement is prepared in a session that somebody
   else has by then. There are poolers where a session does not have the process id that the client was given

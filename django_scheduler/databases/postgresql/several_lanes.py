@@ -8,16 +8,18 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from django_scheduler.databases.rows import TABLE, Lane
-from django_scheduler.databases.sql import Sql
+from django_scheduler.databases.sql import Sql, parsed
 
 MICROSECOND = timedelta(microseconds=1)
 
 
 def in_each(lanes: Sequence[Lane], columns: str, rest: Sql) -> Sql:
     """Return the source of these columns of what is pending in the lanes. ``rest``: what follows in the subquery."""
-    began = lanes[0].due_time
+    times = [parsed(lane.due_time) for lane in lanes if lane.due_time is not None]
+    assert len(times) == len(lanes), "only lanes that were looked at are asked for together"
+    began = times[0]
     return Sql(
-        # One text for each column, as in ``change_each``.
+        # One text for each column, as in ``bulk.py``.
         "unnest(%s::text[], %s::int[], %s::text[], %s::bigint[]) AS lane (of_queue, of_priority, of_tenant, later)"
         f" CROSS JOIN LATERAL (SELECT {columns} FROM {TABLE} WHERE state = 'pending'"
         " AND queue = lane.of_queue AND priority = lane.of_priority AND tenant = lane.of_tenant"
@@ -25,7 +27,7 @@ def in_each(lanes: Sequence[Lane], columns: str, rest: Sql) -> Sql:
         array(quoted(lane.queue) for lane in lanes),
         array(lane.priority for lane in lanes),
         array(quoted(lane.tenant) for lane in lanes),
-        array((lane.due_time - began) // MICROSECOND for lane in lanes),
+        array((time - began) // MICROSECOND for time in times),
         began,
         *rest.params,
     )

@@ -162,23 +162,26 @@ class Command(SchedulerCommand):
         in_this_process = reload or until is not Until.STOPPED or stop_after is not None
         if processes is None:
             processes = 0 if in_this_process else 1
-        if reload and processes:
-            raise CommandError("With --reload everything is executed in one process: leave --processes out.")
-        if not processes and (max_functions or max_memory):
-            raise CommandError("--max-functions and --max-memory need a process that can be replaced: --processes=1.")
-        if reload and alive_file:
-            raise CommandError("--alive-file is for deployments, where --reload is not used: leave one of them out.")
-        if stop_after is not None and (once or reload):
-            raise CommandError(f"--for has no meaning with {'--once' if once else '--reload'}: leave one of them out.")
-        if stop_after == timedelta(0):
-            raise CommandError("--for must be longer than 0s. To execute what is due now, and exit, there is --once.")
+        _refuse_what_excludes_each_other(
+            processes=bool(processes),
+            replaced=bool(max_functions or max_memory),
+            alive_file=alive_file is not None,
+            stop_after=stop_after,
+            once=once,
+            reload=reload,
+        )
         _refuse_open_transaction(using)
         show_log(verbosity)
         _warn_of_unknown(queues, using)
-        show_progress = until is Until.NOTHING_PENDING and self.stderr.isatty()
-        progress = Progress(using, queues, self.stderr) if show_progress else None
-
-        if processes:
+        progress = Progress(using, queues, self.stderr) if drain and self.stderr.isatty() else None
+        make_executor = partial(Executor, using=using, concurrency=concurrency, queues=queues, until=until)
+        if reload:
+            _execute_and_reload(make_executor, grace)
+            return
+        with _kept_alive(alive_file) as alive:
+            if not processes:
+                self._execute(make_executor, grace, StopSignals(stop_at), progress, alive)
+                return
             child_options = ChildOptions(
                 using=using,
                 concurrency=concurrency,
@@ -190,16 +193,7 @@ class Command(SchedulerCommand):
                 verbosity=verbosity,
             )
             self._end_within = END_TIMEOUT
-            with _kept_alive(alive_file) as alive:
-                _supervise(child_options, processes, StopSignals(stop_at), progress, alive)
-            return
-
-        make_executor = partial(Executor, using=using, concurrency=concurrency, queues=queues, until=until)
-        if reload:
-            _execute_and_reload(make_executor, grace)
-        else:
-            with _kept_alive(alive_file) as alive:
-                self._execute(make_executor, grace, StopSignals(stop_at), progress, alive)
+            _supervise(child_options, processes, StopSignals(stop_at), progress, alive)
 
     def _execute(
         self,
@@ -226,6 +220,22 @@ class Command(SchedulerCommand):
             raise SystemExit(CUT_OFF)
 
 
+def _refuse_what_excludes_each_other(
+    *, processes: bool, replaced: bool, alive_file: bool, stop_after: timedelta | None, once: bool, reload: bool
+) -> None:
+    """Refuse options that have no meaning together. ``replaced``: whether processes are to be, by new ones."""
+    if reload and processes:
+        raise CommandError("With --reload everything is executed in one process: leave --processes out.")
+    if not processes and replaced:
+        raise CommandError("--max-functions and --max-memory need a process that can be replaced: --processes=1.")
+    if reload and alive_file:
+        raise CommandError("--alive-file is for deployments, where --reload is not used: leave one of them out.")
+    if stop_after is not None and (once or reload):
+        raise CommandError(f"--for has no meaning with {'--once' if once else '--reload'}: leave one of them out.")
+    if stop_after == timedelta(0):
+        raise CommandError("--for must be longer than 0s. To execute what is due now, and exit, there is --once.")
+
+
 def _warn_of_unknown(queues: Collection[str], using: str) -> None:
     """Log which queues nothing declares and nothing on record is in: some of their names may be mistyped.
 
@@ -249,15 +259,11 @@ def _warn_of_unknown(queues: Collection[str], using: str) -> None:
 
 def _queues_on_record(using: str) -> set[str] | None:
     """Return the queues on record, or ``None`` if they cannot be read: what is wrong then is said by others."""
-    connection = connections[using]
-    was_open = django_internals.driver_of(connection) is not None
-    try:
-        return queues_on_record(database_for(using))
-    except (DatabaseError, InterfaceError):
-        return None
-    finally:
-        if not was_open:
-            connection.close()
+    with django_internals.closed_again(connections[using]):
+        try:
+            return queues_on_record(database_for(using))
+        except (DatabaseError, InterfaceError):
+            return None
 
 
 def _execute_and_reload(make_executor: Callable[[], Executor], grace: float) -> None:

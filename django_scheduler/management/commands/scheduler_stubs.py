@@ -34,6 +34,8 @@ class Command(SchedulerCommand):
         if not directory.is_dir():
             raise CommandError(f"The stub cannot be written: there is no directory {directory}.")
         stub = directory / FILE_NAME
+        if stub.is_dir():
+            raise CommandError(f"The stub cannot be written: {stub} is a directory. Remove it, or rename it.")
         if check:
             if not is_up_to_date(stub):
                 problem = "is out of date" if stub.exists() else "does not exist"

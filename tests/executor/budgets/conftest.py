@@ -8,7 +8,7 @@ from tests.support.gates import Gate
 
 @pytest.fixture
 def time_begins_when_told(monkeypatch):
-    """The time of a body begins when it says so, or comes to a gate."""
+    """Have the time of a body begin when it says so, or comes to a gate."""
     init, arrive = Budget.__init__, Gate.arrive
 
     def init_and_hold_back(own, *arguments):
@@ -28,6 +28,6 @@ def time_begins_when_told(monkeypatch):
 
 @pytest.fixture
 def short_grace(monkeypatch, time_begins_when_told):
-    """A body that does not react when its time is up is given up soon."""
+    """Have a body that does not react when its time is up given up soon."""
     monkeypatch.setattr(budget, "GRACE", 0.2)
     monkeypatch.setattr(budget, "REPEAT", 0.1)

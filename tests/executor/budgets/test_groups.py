@@ -1,4 +1,4 @@
-"""A mutation whose time is up within a group fails alone; its neighbours succeed, each exactly once."""
+"""A mutation whose time is up within a group fails alone; its neighbors succeed, each exactly once."""
 
 import pytest
 
@@ -45,14 +45,14 @@ def test_member_whose_time_is_up_fails_alone_and_does_not_run_again(backlog, gro
 
 
 @pytest.mark.usefixtures("short_grace")
-def test_neighbours_of_a_member_that_hangs_are_executed_by_another_worker(backlog, groups, gate):
+def test_neighbors_of_a_member_that_hangs_are_executed_by_another_worker(backlog, groups, gate):
     first = ctx.scheduler.run_after(0, write, label="first")
     late = ctx.scheduler.run_after(0, hang_at_gate, gate=gate.path)
     last = ctx.scheduler.run_after(0, write, label="last")
 
     with executing(concurrency=2):
         wait_until(lambda: record(late).state == State.FAILED, "the timeout was recorded")
-        wait_until(lambda: record(first).state == record(last).state == State.SUCCESS, "its neighbours succeeded")
+        wait_until(lambda: record(first).state == record(last).state == State.SUCCESS, "its neighbors succeeded")
         gate.open()
 
     assert record(late).failure == Failure.TIMEOUT

@@ -90,7 +90,7 @@ def test_groups_of_plain_members_keep_their_session(transactional_db, groups):
     assert len(sessions) == 1
 
 
-def test_failing_member_fails_alone_once_and_its_neighbours_succeed_once(execute_as_group):
+def test_failing_member_fails_alone_once_and_its_neighbors_succeed_once(execute_as_group):
     before = enter("before")
     bad = ctx.scheduler.run_after(0, functions.enter_and_raise, label="bad")
     after = enter("after")

@@ -40,7 +40,7 @@ def all_succeeded(ids: list[ScheduledFunctionId]) -> bool:
 
 @pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("target", ["already run", "running", "not yet run"])
-def test_canceled_member_leaves_nothing_and_its_neighbours_succeed_once(backlog, groups, target):
+def test_canceled_member_leaves_nothing_and_its_neighbors_succeed_once(backlog, groups, target):
     ids = dict(
         zip(["already run", "running", "not yet run"], enter("already run", "running", "not yet run"), strict=True)
     )

@@ -4,6 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
 CARTS, DIGEST = "shop.tasks.expire_carts", "shop.tasks.send_digest"
@@ -49,6 +50,8 @@ def create(now: datetime) -> None:
         ("wrong arguments", DIGEST, every(1, "days")),
         ("no list", CARTS, {**every(1, "days"), "args": "{}"}),
         ("no json", CARTS, {**every(1, "days"), "args": "[7"}),
+        ("no end", CARTS, {**every(1, "days"), "args": "[" * 100_000}),
+        ("on Mars", CARTS, crontab("Africa/Accra", **nine)),
         (
             "routed",
             DIGEST,
@@ -69,3 +72,7 @@ def create(now: datetime) -> None:
         ),
     ]:
         PeriodicTask.objects.create(name=name, task=task, **fields)
+    # A time zone that this host does not know. It is stored as text.
+    table = CrontabSchedule._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET timezone = 'Mars/Olympus' WHERE timezone = 'Africa/Accra'")

@@ -78,6 +78,9 @@ def create(now: datetime) -> None:
         {"name": None, "func": carts, "schedule_type": "D", "next_run": soon},
         {"name": "twice", "func": carts, "schedule_type": "D", "next_run": soon},
         {"name": "twice", "func": carts, "schedule_type": "H", "next_run": soon},
+        {"name": "case", "func": carts, "schedule_type": "D", "next_run": soon},
+        {"name": "Case", "func": carts, "schedule_type": "H", "next_run": soon},
+        {"name": "case 33", "func": carts, "schedule_type": "D", "next_run": soon},
     ]
     for row in rows:
         Schedule.objects.create(**row)

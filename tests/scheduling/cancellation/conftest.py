@@ -9,7 +9,7 @@ from tests.support.sessions import end_sessions
 
 @pytest.fixture
 def start_executor(transactional_db, gate) -> Iterator[Callable[..., Executor]]:
-    """Starts executors in this process, which stop when the test has ended."""
+    """Yield what starts executors in this process, which stop when the test has ended."""
     executors: list[Executor] = []
 
     def start(concurrency: int = 2) -> Executor:
@@ -31,7 +31,7 @@ def start_executor(transactional_db, gate) -> Iterator[Callable[..., Executor]]:
 
 @pytest.fixture
 def refer(transactional_db) -> Iterator[Callable[[int], None]]:
-    """Inserts a row that refers to a scheduled function, as a table of a project may."""
+    """Yield what inserts a row that refers to a scheduled function, as a table of a project may."""
     # The tables of tests.models are made before those of the scheduler, so this one cannot be among them.
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE tests_reminder (function_id bigint REFERENCES django_scheduler_scheduledfunction)")

@@ -80,7 +80,7 @@ def test_running_actions_are_canceled_and_go_on(gate, start_executor, session):
     wait_until(lambda: states() == {State.IN_PROGRESS: 1, State.SUCCESS: 1}, "its first child succeeded")
     assert ctx.scheduler.cancel_all(everything=True) == 1
     gate.open()
-    wait_until(lambda: states() == {State.CANCELED: 2, State.SUCCESS: 1}, "its second child was born canceled")
+    wait_until(lambda: states() == {State.CANCELED: 2, State.SUCCESS: 1}, "its second child was scheduled as canceled")
 
 
 def test_two_at_the_same_time_count_everything_once(session, another_session, transactional_db):

@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils import timezone
 
-from django_scheduler import Context, InterventionResult, action, ctx, mutation
+from django_scheduler import Context, InterventionResult, Outcome, action, ctx, mutation
 from django_scheduler.errors import (
     AlreadyFinished,
     AlreadyStarted,
@@ -48,12 +48,17 @@ MANY: dict[str, Callable[[Any, Any], Any]] = {
 WORDS = {"reschedule": "rescheduled", "run_now": "run now", "run_again": "run again"}
 
 
+@mutation
+def note_end(ctx: Context, *, outcome: Outcome, label: str) -> None:
+    Entry.objects.create(label=f"{label} {outcome.id} {outcome.state}")
+
+
 def later(label: str = "later") -> int:
     return ctx.scheduler.run_after(TOMORROW, write, label=label)
 
 
-def ended(state: State = State.SUCCESS, function: Any = write) -> int:
-    function_id = ctx.scheduler.run_after(0, function, label="ended")
+def ended(state: State = State.SUCCESS, function: Any = write, callback: Any = None) -> int:
+    function_id = ctx.scheduler.options(on_complete=callback).run_after(0, function, label="ended")
     ScheduledFunction.objects.filter(pk=function_id).update(state=state, completed_time=timezone.now())
     return function_id
 
@@ -225,8 +230,20 @@ def test_what_a_function_runs_again_has_it_as_its_parent(decorator, execute_due)
     assert rerun.parent_id == repairing
 
 
+def test_what_runs_again_has_the_callbacks_of_the_old_one(execute_due):
+    old = ctx.scheduler.options(on_complete=(note_end, {"label": "complete"})).run_after(0, write, label="paid")
+    other = ctx.scheduler.options(on_failure=(note_end, {"label": "failure"})).run_after(0, write, label="paid")
+    execute_due()
+    new = ctx.scheduler.run_again(old)
+    ctx.scheduler.run_again(other)
+    execute_due()
+    ends = Entry.objects.filter(label__startswith="complete").order_by("pk")
+    assert [entry.label for entry in ends] == [f"complete {old} success", f"complete {new} success"]
+    assert not Entry.objects.filter(label__startswith="failure").exists()
+
+
 def test_what_a_canceled_action_runs_again_is_canceled_at_once(execute_due):
-    old = ended()
+    old = ended(callback=(note_end, {"label": "told"}))
 
     @action
     def repair(context: Context) -> None:
@@ -236,8 +253,9 @@ def test_what_a_canceled_action_runs_again_is_canceled_at_once(execute_due):
 
     ctx.scheduler.run_after(0, repair)
     execute_due()
-    assert ScheduledFunction.objects.get(rerun_of=old).state == State.CANCELED
-    assert not Entry.objects.exists()
+    rerun = ScheduledFunction.objects.get(rerun_of=old)
+    assert rerun.state == State.CANCELED
+    assert [entry.label for entry in Entry.objects.all()] == [f"told {rerun.pk} canceled"]
 
 
 def test_one_by_one_the_limit_is_that_of_single_calls(settings):

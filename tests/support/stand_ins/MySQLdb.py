@@ -10,7 +10,7 @@ close_open = pymysql.Connection.close
 
 
 def close(connection: Any) -> None:
-    """Close it, and say of a closed one what mysqlclient says."""
+    """Close the connection; raise what mysqlclient does if it is closed."""
     if connection._closed:
         raise pymysql.OperationalError(GONE_AWAY, "")
     close_open(connection)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import django_scheduler.record.outcomes as _django_scheduler_record_outcomes
     import orders.functions as _orders_functions
     import orders.shipping as _orders_shipping
+    import payments.functions as _payments_functions
+    import payments.models as _payments_models
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +50,12 @@ class orders__create(IsMutation, Protocol):
 
 orders__create__arguments = TypedDict("orders__create__arguments", {"items": list[str], "paid": NotRequired[bool]})
 orders__create__some_arguments = TypedDict("orders__create__some_arguments", {"items": list[str], "paid": NotRequired[bool]}, total=False)
+
+class orders__echo(IsMutation, Protocol):
+    def __call__(self, ctx: Context, /, *, value: Any) -> Any: ...
+
+orders__echo__arguments = TypedDict("orders__echo__arguments", {"value": Any})
+orders__echo__some_arguments = TypedDict("orders__echo__some_arguments", {"value": Any}, total=False)
 
 class orders__label(IsMutation, Protocol):
     def __call__(self, ctx: Context, /, *, order_id: int) -> str: ...
@@ -109,7 +117,19 @@ orders__tell__arguments = TypedDict("orders__tell__arguments", {"outcome": _djan
 orders__tell__some_arguments = TypedDict("orders__tell__some_arguments", {"outcome": _django_scheduler_record_outcomes.Outcome | _django_scheduler_record_outcomes.BatchOutcome}, total=False)
 orders__tell__callback_arguments = TypedDict("orders__tell__callback_arguments", {})
 
-FunctionName: TypeAlias = Literal["orders:archive", "orders:close_batch", "orders:create", "orders:label", "orders:pack_large", "orders:pack_small", "orders:put_away", "orders:rank", "orders:rate", "orders:report", "orders:report_order", "orders:ship", "orders:tag", "orders:tell"]
+class payments__remind(IsMutation, Protocol):
+    def __call__(self, ctx: Context, /, *, number: int, days: int, note: str = ...) -> None: ...
+
+payments__remind__arguments = TypedDict("payments__remind__arguments", {"number": int, "days": int, "note": NotRequired[str]})
+payments__remind__some_arguments = TypedDict("payments__remind__some_arguments", {"number": int, "days": int, "note": NotRequired[str]}, total=False)
+
+class payments__send(IsMutation, Protocol):
+    def __call__(self, ctx: Context, /, *, invoice: _payments_models.Invoice, by: _payments_functions.Channel) -> None: ...
+
+payments__send__arguments = TypedDict("payments__send__arguments", {"invoice": _payments_models.Invoice, "by": _payments_functions.Channel})
+payments__send__some_arguments = TypedDict("payments__send__some_arguments", {"invoice": _payments_models.Invoice, "by": _payments_functions.Channel}, total=False)
+
+FunctionName: TypeAlias = Literal["orders:archive", "orders:close_batch", "orders:create", "orders:echo", "orders:label", "orders:pack_large", "orders:pack_small", "orders:put_away", "orders:rank", "orders:rate", "orders:report", "orders:report_order", "orders:ship", "orders:tag", "orders:tell", "payments:remind", "payments:send"]
 CallbackName: TypeAlias = Literal["orders:report", "orders:tell"]
 BatchCallbackName: TypeAlias = Literal["orders:close_batch", "orders:tell"]
 
@@ -122,6 +142,8 @@ class Schedules(Protocol[When, Result]):
     def __call__(self, when: When, function: Literal["orders:close_batch"], /, *, outcome: _django_scheduler_record_outcomes.BatchOutcome) -> Result: ...
     @overload
     def __call__(self, when: When, function: Literal["orders:create"], /, *, items: list[str], paid: bool = ...) -> Result: ...
+    @overload
+    def __call__(self, when: When, function: Literal["orders:echo"], /, *, value: Any) -> Result: ...
     @overload
     def __call__(self, when: When, function: Literal["orders:label"], /, *, order_id: int) -> Result: ...
     @overload
@@ -142,6 +164,10 @@ class Schedules(Protocol[When, Result]):
     def __call__(self, when: When, function: Literal["orders:tag"], /, order_id: int, **tags: str) -> Result: ...
     @overload
     def __call__(self, when: When, function: Literal["orders:tell"], /, *, outcome: _django_scheduler_record_outcomes.Outcome | _django_scheduler_record_outcomes.BatchOutcome) -> Result: ...
+    @overload
+    def __call__(self, when: When, function: Literal["payments:remind"], /, *, number: int, days: int, note: str = ...) -> Result: ...
+    @overload
+    def __call__(self, when: When, function: Literal["payments:send"], /, *, invoice: _payments_models.Invoice, by: _payments_functions.Channel) -> Result: ...
 
 class SchedulesMany(Protocol[When, Result]):
     @overload
@@ -150,6 +176,8 @@ class SchedulesMany(Protocol[When, Result]):
     def __call__(self, when: When, function: orders__close_batch | Reference[orders__close_batch] | Literal["orders:close_batch"], arguments: Iterable[orders__close_batch__arguments], /) -> Result: ...
     @overload
     def __call__(self, when: When, function: orders__create | Reference[orders__create] | Literal["orders:create"], arguments: Iterable[orders__create__arguments], /) -> Result: ...
+    @overload
+    def __call__(self, when: When, function: orders__echo | Reference[orders__echo] | Literal["orders:echo"], arguments: Iterable[orders__echo__arguments], /) -> Result: ...
     @overload
     def __call__(self, when: When, function: orders__label | Reference[orders__label] | Literal["orders:label"], arguments: Iterable[orders__label__arguments], /) -> Result: ...
     @overload
@@ -170,6 +198,10 @@ class SchedulesMany(Protocol[When, Result]):
     def __call__(self, when: When, function: orders__tag | Reference[orders__tag] | Literal["orders:tag"], arguments: Iterable[Mapping[str, Any]], /) -> Result: ...
     @overload
     def __call__(self, when: When, function: orders__tell | Reference[orders__tell] | Literal["orders:tell"], arguments: Iterable[orders__tell__arguments], /) -> Result: ...
+    @overload
+    def __call__(self, when: When, function: payments__remind | Reference[payments__remind] | Literal["payments:remind"], arguments: Iterable[payments__remind__arguments], /) -> Result: ...
+    @overload
+    def __call__(self, when: When, function: payments__send | Reference[payments__send] | Literal["payments:send"], arguments: Iterable[payments__send__arguments], /) -> Result: ...
 
 class RegistersCron(Protocol[Result]):
     @overload
@@ -180,6 +212,8 @@ class RegistersCron(Protocol[Result]):
     def __call__(self, name: str, schedule: Schedule, function: Literal["orders:close_batch"], /, *, outcome: _django_scheduler_record_outcomes.BatchOutcome) -> Result: ...
     @overload
     def __call__(self, name: str, schedule: Schedule, function: Literal["orders:create"], /, *, items: list[str], paid: bool = ...) -> Result: ...
+    @overload
+    def __call__(self, name: str, schedule: Schedule, function: Literal["orders:echo"], /, *, value: Any) -> Result: ...
     @overload
     def __call__(self, name: str, schedule: Schedule, function: Literal["orders:label"], /, *, order_id: int) -> Result: ...
     @overload
@@ -200,6 +234,10 @@ class RegistersCron(Protocol[Result]):
     def __call__(self, name: str, schedule: Schedule, function: Literal["orders:tag"], /, order_id: int, **tags: str) -> Result: ...
     @overload
     def __call__(self, name: str, schedule: Schedule, function: Literal["orders:tell"], /, *, outcome: _django_scheduler_record_outcomes.Outcome | _django_scheduler_record_outcomes.BatchOutcome) -> Result: ...
+    @overload
+    def __call__(self, name: str, schedule: Schedule, function: Literal["payments:remind"], /, *, number: int, days: int, note: str = ...) -> Result: ...
+    @overload
+    def __call__(self, name: str, schedule: Schedule, function: Literal["payments:send"], /, *, invoice: _payments_models.Invoice, by: _payments_functions.Channel) -> Result: ...
 
 class RunsMutation(Protocol):
     @overload
@@ -210,6 +248,8 @@ class RunsMutation(Protocol):
     def __call__(self, function: Literal["orders:close_batch"], /, *, outcome: _django_scheduler_record_outcomes.BatchOutcome) -> None: ...
     @overload
     def __call__(self, function: Literal["orders:create"], /, *, items: list[str], paid: bool = ...) -> int: ...
+    @overload
+    def __call__(self, function: Literal["orders:echo"], /, *, value: Any) -> Any: ...
     @overload
     def __call__(self, function: Literal["orders:label"], /, *, order_id: int) -> str: ...
     @overload
@@ -226,6 +266,10 @@ class RunsMutation(Protocol):
     def __call__(self, function: Literal["orders:tag"], /, order_id: int, **tags: str) -> None: ...
     @overload
     def __call__(self, function: Literal["orders:tell"], /, *, outcome: _django_scheduler_record_outcomes.Outcome | _django_scheduler_record_outcomes.BatchOutcome) -> None: ...
+    @overload
+    def __call__(self, function: Literal["payments:remind"], /, *, number: int, days: int, note: str = ...) -> None: ...
+    @overload
+    def __call__(self, function: Literal["payments:send"], /, *, invoice: _payments_models.Invoice, by: _payments_functions.Channel) -> None: ...
 
 class RunsMutationAsync(Protocol):
     @overload
@@ -236,6 +280,8 @@ class RunsMutationAsync(Protocol):
     def __call__(self, function: Literal["orders:close_batch"], /, *, outcome: _django_scheduler_record_outcomes.BatchOutcome) -> Coroutine[Any, Any, None]: ...
     @overload
     def __call__(self, function: Literal["orders:create"], /, *, items: list[str], paid: bool = ...) -> Coroutine[Any, Any, int]: ...
+    @overload
+    def __call__(self, function: Literal["orders:echo"], /, *, value: Any) -> Coroutine[Any, Any, Any]: ...
     @overload
     def __call__(self, function: Literal["orders:label"], /, *, order_id: int) -> Coroutine[Any, Any, str]: ...
     @overload
@@ -252,6 +298,10 @@ class RunsMutationAsync(Protocol):
     def __call__(self, function: Literal["orders:tag"], /, order_id: int, **tags: str) -> Coroutine[Any, Any, None]: ...
     @overload
     def __call__(self, function: Literal["orders:tell"], /, *, outcome: _django_scheduler_record_outcomes.Outcome | _django_scheduler_record_outcomes.BatchOutcome) -> Coroutine[Any, Any, None]: ...
+    @overload
+    def __call__(self, function: Literal["payments:remind"], /, *, number: int, days: int, note: str = ...) -> Coroutine[Any, Any, None]: ...
+    @overload
+    def __call__(self, function: Literal["payments:send"], /, *, invoice: _payments_models.Invoice, by: _payments_functions.Channel) -> Coroutine[Any, Any, None]: ...
 
 class RunsAction(Protocol):
     @overload
@@ -315,6 +365,8 @@ class CancelsAll(Protocol[Result]):
     @overload
     def __call__(self, function: orders__create | Reference[orders__create] | Literal["orders:create"], *, start: datetime | float | None = ..., end: datetime | float | None = ..., batch: int | None = ..., everything: bool = ..., args: orders__create__some_arguments) -> Result: ...
     @overload
+    def __call__(self, function: orders__echo | Reference[orders__echo] | Literal["orders:echo"], *, start: datetime | float | None = ..., end: datetime | float | None = ..., batch: int | None = ..., everything: bool = ..., args: orders__echo__some_arguments) -> Result: ...
+    @overload
     def __call__(self, function: orders__label | Reference[orders__label] | Literal["orders:label"], *, start: datetime | float | None = ..., end: datetime | float | None = ..., batch: int | None = ..., everything: bool = ..., args: orders__label__some_arguments) -> Result: ...
     @overload
     def __call__(self, function: orders__pack_large | Reference[orders__pack_large] | Literal["orders:pack_large"], *, start: datetime | float | None = ..., end: datetime | float | None = ..., batch: int | None = ..., everything: bool = ..., args: orders__pack_large__some_arguments) -> Result: ...
@@ -334,6 +386,10 @@ class CancelsAll(Protocol[Result]):
     def __call__(self, function: orders__tag | Reference[orders__tag] | Literal["orders:tag"], *, start: datetime | float | None = ..., end: datetime | float | None = ..., batch: int | None = ..., everything: bool = ..., args: Mapping[str, Any]) -> Result: ...
     @overload
     def __call__(self, function: orders__tell | Reference[orders__tell] | Literal["orders:tell"], *, start: datetime | float | None = ..., end: datetime | float | None = ..., batch: int | None = ..., everything: bool = ..., args: orders__tell__some_arguments) -> Result: ...
+    @overload
+    def __call__(self, function: payments__remind | Reference[payments__remind] | Literal["payments:remind"], *, start: datetime | float | None = ..., end: datetime | float | None = ..., batch: int | None = ..., everything: bool = ..., args: payments__remind__some_arguments) -> Result: ...
+    @overload
+    def __call__(self, function: payments__send | Reference[payments__send] | Literal["payments:send"], *, start: datetime | float | None = ..., end: datetime | float | None = ..., batch: int | None = ..., everything: bool = ..., args: payments__send__some_arguments) -> Result: ...
 
 class _api_orders:
     create: Reference[orders__create]
@@ -347,6 +403,7 @@ api: _api
 class _internal_orders:
     archive: Reference[orders__archive]
     close_batch: Reference[orders__close_batch]
+    echo: Reference[orders__echo]
     label: Reference[orders__label]
     pack_large: Reference[orders__pack_large]
     pack_small: Reference[orders__pack_small]
@@ -358,7 +415,12 @@ class _internal_orders:
     tag: Reference[orders__tag]
     tell: Reference[orders__tell]
 
+class _internal_payments:
+    remind: Reference[payments__remind]
+    send: Reference[payments__send]
+
 class _internal:
     orders: _internal_orders
+    payments: _internal_payments
 
 internal: _internal

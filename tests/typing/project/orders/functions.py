@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django_scheduler import (
     BatchOutcome,
@@ -22,6 +22,8 @@ from orders.shipping import Carrier
 
 if TYPE_CHECKING:
     from orders.shipping import Address
+
+T = TypeVar("T")
 
 
 @mutation
@@ -62,6 +64,11 @@ def close_batch(ctx: Context, *, outcome: BatchOutcome) -> None: ...
 
 @internal_mutation
 def tell(ctx: Context, *, outcome: Outcome | BatchOutcome) -> None: ...
+
+
+@internal_mutation
+def echo(ctx: Context, *, value: T) -> T:
+    return value
 
 
 def _label(ctx: Context, *, order_id: int) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, assert_type
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, assert_type
 
-from orders.functions import archive, create, report_order, ship, tag, tell
+from orders.functions import archive, create, echo, report_order, ship, tag, tell
 from orders.shipping import Carrier
 
 from django_scheduler import Action, Mutation, ScheduledFunctionId, api, crons, ctx, internal
@@ -97,3 +97,15 @@ async def from_async_code() -> None:
     assert_type(await ctx.arun_action(api.orders.rate, "EUR"), float)
     assert_type(await ctx.arun_action("orders:rate", "EUR"), float)
     await ctx.crons.aregister("archive 4", crons.Interval(minutes=1), "orders:archive", 1)
+
+
+# Right, and rejected all the same, of which docs/typing.md tells.
+scheduler.run_after(0, echo, value=1)  # type: ignore[call-overload]
+scheduler.run_after(0, internal.orders.echo, value=1)
+scheduler.run_after_many(0, archive, [dict(order_id=1)])  # pyright: ignore[reportArgumentType, reportCallIssue]  # noqa: C408
+scheduler.run_after_many(0, archive, [{"order_id": 1}] * 3)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def in_bulk(function: Mutation[..., Any] | Action[..., Any]) -> None:
+    scheduler.run_after_many(0, function, [{"order_id": 1}])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    scheduler.run_after(0, function, order_id=1)

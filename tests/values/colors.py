@@ -3,5 +3,5 @@
 from enum import Enum
 
 
-class Colour(Enum):
+class Color(Enum):
     RED = 1

@@ -115,7 +115,7 @@ def test_function_in_a_queue_that_was_paused_meanwhile_does_not_begin(caplog):
         wait_for_success(function_id)
 
 
-def test_what_is_not_announced_is_found_by_polling_although_other_functions_are(settings):
+def test_what_no_wake_up_names_is_found_by_polling_although_other_functions_are(settings):
     settings.DJANGO_SCHEDULER = {"POLL_INTERVAL": timedelta(seconds=0.3)}
     with worker_in_a_thread():
         silent = ctx.scheduler.run_after(timedelta(days=1), write, label="silent")
@@ -128,7 +128,7 @@ def test_what_is_not_announced_is_found_by_polling_although_other_functions_are(
 @pytest.mark.only_on("postgresql")
 @pytest.mark.usefixtures("_no_poll")
 @pytest.mark.parametrize("payload", ["", "7", "7 high email", "look! 5 email", "9223372036854775807 0 default"])
-def test_notification_that_announces_nothing_known_leads_to_a_look(payload):
+def test_notification_that_names_nothing_known_leads_to_a_look(payload):
     with executing(concurrency=1):
         wait_for_success(ctx.scheduler.run_after(0, do_nothing_much))
         silent = ctx.scheduler.run_after(timedelta(days=1), write, label="silent")
@@ -156,7 +156,7 @@ def test_function_that_was_canceled_before_it_was_claimed_costs_a_look(caplog):
 
 
 @pytest.mark.usefixtures("_no_poll")
-def test_function_that_is_announced_in_a_retry_storm_is_claimed_as_one_that_is_not_healthy(monkeypatch, caplog):
+def test_function_that_is_named_in_a_retry_storm_is_claimed_as_one_that_is_not_healthy(monkeypatch, caplog):
     monkeypatch.setattr(claim_policy, "RETRIES_PER_SECOND", 0.001)
     caplog.set_level(logging.ERROR, "django_scheduler")
     with worker_in_a_thread() as worker:

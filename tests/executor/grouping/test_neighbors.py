@@ -150,7 +150,7 @@ WAYS_OUT: dict[Callable[[], None], set[str]] = {
 @pytest.mark.usefixtures("_procedure")
 @pytest.mark.parametrize("leave", WAYS_OUT)
 @pytest.mark.parametrize("catches", [False, True])
-def test_member_that_ends_the_transaction_doubles_nothing_of_its_neighbours(execute_as_group, groups, leave, catches):
+def test_member_that_ends_the_transaction_doubles_nothing_of_its_neighbors(execute_as_group, groups, leave, catches):
     if connection.vendor not in WAYS_OUT[leave]:
         pytest.skip(f"{connection.vendor} has no such way")
 
@@ -246,7 +246,7 @@ def tell_account() -> str:
 @pytest.mark.only_on("postgresql")
 @pytest.mark.usefixtures("_account")
 @pytest.mark.parametrize("sql", SETTINGS + HIDDEN_SETTINGS)
-def test_setting_that_a_member_makes_in_any_words_reaches_no_neighbour(execute_as_group, sql):
+def test_setting_that_a_member_makes_in_any_words_reaches_no_neighbor(execute_as_group, sql):
     def leave() -> None:
         with connection.cursor() as cursor:
             cursor.execute(sql.replace("'a', 'b'", "%s, %s"), ["a", "b"] if "'a', 'b'" in sql else None)
@@ -295,7 +295,7 @@ def test_member_returns_to_a_savepoint_of_its_own(execute_as_group, groups):
 
 @pytest.mark.only_on("postgresql")
 @pytest.mark.usefixtures("_account")
-def test_wrapper_that_adds_a_setting_to_each_statement_reaches_no_neighbour(execute_as_group):
+def test_wrapper_that_adds_a_setting_to_each_statement_reaches_no_neighbor(execute_as_group):
     def as_user() -> None:
         def add(execute: Any, sql: str, *arguments: Any) -> Any:
             return execute(f"SELECT set_config('app.account', '7', true); {sql}", *arguments)
@@ -313,7 +313,7 @@ def test_wrapper_that_adds_a_setting_to_each_statement_reaches_no_neighbour(exec
     assert told[-1] == ""
 
 
-def test_wrapper_that_a_member_leaves_behind_reaches_no_neighbour(execute_as_group):
+def test_wrapper_that_a_member_leaves_behind_reaches_no_neighbor(execute_as_group):
     def note(execute: Any, *arguments: Any) -> Any:
         noted.append(arguments[0])
         return execute(*arguments)
@@ -401,7 +401,7 @@ def leave_a_block_open() -> None:
 
 
 @pytest.mark.parametrize("leave", [leave_autocommit_off, begin_by_sql, leave_a_block_open])
-def test_transaction_that_a_hook_leaves_open_takes_nothing_of_its_neighbours_along(execute_as_group, leave):
+def test_transaction_that_a_hook_leaves_open_takes_nothing_of_its_neighbors_along(execute_as_group, leave):
     hooks.clear()
     functions.interludes["a, after its commit"] = leave
     functions.interludes["b, after its commit"] = Entry(label="of the hook").save
@@ -413,7 +413,7 @@ def test_transaction_that_a_hook_leaves_open_takes_nothing_of_its_neighbours_alo
     assert Entry.objects.filter(label="of the hook").count() == 1
 
 
-def test_wrapper_that_a_hook_leaves_behind_reaches_no_hook_of_a_neighbour(execute_as_group):
+def test_wrapper_that_a_hook_leaves_behind_reaches_no_hook_of_a_neighbor(execute_as_group):
     def refuse(execute: Any, *arguments: Any) -> Any:
         raise ValueError("left behind")
 

@@ -1,4 +1,4 @@
-"""A start is a slot of a rate limit that was taken for a body which is about to begin: see ``rates.py``."""
+"""A rate slot is a slot of a rate limit that was taken for a body which is about to begin: see ``rates.py``."""
 
 import asyncio
 import time
@@ -25,11 +25,11 @@ LOOK_INTERVAL, LONGEST_LOOK = 0.05, 2.0
 TOO_LATE = "its body would have begun too late, and could not take another slot of its rate limit"
 
 
-class Start:
-    """Is a slot that was taken for a body.
+class RateSlot:
+    """Is a slot of a rate limit that was taken for a body.
 
     ``asked_at``: when it was asked for, by ``time.perf_counter()``: the database has taken it then or later.
-    ``is_apart``: whether for a mutation, so outside of its transaction, where the vendor can.
+    ``outside_transaction``: it is of a mutation, so it is taken outside of its transaction, where the vendor can.
     """
 
     def __init__(
@@ -39,26 +39,26 @@ class Start:
         asked_at: float,
         wanted: WantedSlots,
         longest_delay: timedelta,
-        is_apart: bool,
+        outside_transaction: bool,
     ) -> None:
         self._session = session
         self._slot = slot
         self._asked_at = asked_at
         self._wanted = wanted._replace(number=1)
         self._longest_delay = longest_delay.total_seconds()
-        self._is_apart = is_apart
+        self._outside_transaction = outside_transaction
 
     @property
     def is_elsewhere(self) -> bool:
         """Return whether another session has taken the slot."""
-        return self._is_apart and self._session.database.has_server
+        return self._outside_transaction and self._session.database.has_server
 
     @property
     def is_late(self) -> bool:
         """Return whether the slot was taken too long ago for a body that begins now."""
         return time.perf_counter() - self._asked_at > self._longest_delay
 
-    def begin(self) -> None:
+    def renew_if_late(self) -> None:
         """Take the slot again, or another one, if the body begins late."""
         for tries in range(1, MOST_TRIES + 1):
             if not self.is_late:
@@ -66,13 +66,13 @@ class Start:
             try:
                 self._take_again()
             except (DatabaseError, InterfaceError) as error:
-                if self._is_apart and not self.is_elsewhere:
+                if self._outside_transaction and not self.is_elsewhere:
                     raise  # of the transaction of the body
-                if self._is_apart and tries == MOST_TRIES:
+                if self._outside_transaction and tries == MOST_TRIES:
                     raise TransientError(f"{TOO_LATE}: {error}") from error
 
-    async def begin_on_event_loop(self) -> None:
-        """Do the same for a body that runs on the event loop of this process, which waits for nothing."""
+    async def renew_if_late_on_event_loop(self) -> None:
+        """Take the slot again, in another thread, if a body on the event loop begins late."""
         for _ in range(MOST_TRIES):
             if not self.is_late:
                 return
@@ -87,34 +87,34 @@ class Start:
     def _take_again(self) -> None:
         asked_at = time.perf_counter()
         until = asked_at + LONGEST_LOOK
-        # Apart also for an action: around its body, middleware may have a transaction open.
-        slot = self._session.ask(lambda: self._session.database.take_again(self._slot), is_apart=True)
+        # Outside also for an action: around its body, middleware may have a transaction open.
+        slot = self._session.ask(lambda: self._session.database.take_again(self._slot), outside_transaction=True)
         while slot is None and time.perf_counter() < until:
             asked_at = time.perf_counter()
-            slot = self._session.ask(self._take_another, is_apart=True)
+            slot = self._session.ask(self._take_another, outside_transaction=True)
             if slot is None:
                 time.sleep(LOOK_INTERVAL)
         if slot is not None:
             self._slot, self._asked_at = slot, asked_at
-        elif self._is_apart:
+        elif self._outside_transaction:
             raise TransientError(f"{TOO_LATE}: there was none")
 
     def _take_another(self) -> TakenSlot | None:
         database = self._session.database
-        slots = database.take_starts([self._wanted])
+        slots = database.take_rate_slots([self._wanted])
         if not slots and (missing := database.missing_slots([self._wanted])):
             database.add_slots(missing)
-            slots = database.take_starts([self._wanted])
+            slots = database.take_rate_slots([self._wanted])
         return slots[0] if slots else None
 
 
-def give_back(starts: Collection[Start]) -> None:
+def give_back(slots: Collection[RateSlot]) -> None:
     """Free the slots of bodies that do not begin, in one statement.
 
     What another session cannot free is free after its window, and concerns nothing that this thread does.
     """
-    if starts:
-        first = next(iter(starts))
+    if slots:
+        first = next(iter(slots))
         with suppress(DatabaseError, InterfaceError) if first.is_elsewhere else nullcontext():
-            database, slots = first._session.database, [each._slot for each in starts]
-            first._session.ask(lambda: database.give_back(slots), is_apart=first._is_apart)
+            database, taken = first._session.database, [each._slot for each in slots]
+            first._session.ask(lambda: database.give_back(taken), outside_transaction=first._outside_transaction)
